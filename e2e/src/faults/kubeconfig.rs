@@ -1,0 +1,46 @@
+//! A kubeconfig file that leads to a proxy, without any credentials. It is gone when it is dropped.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde_json::json;
+
+/// A file that is removed with this value.
+#[derive(Debug)]
+pub(super) struct Kubeconfig(PathBuf);
+
+impl Kubeconfig {
+    /// Writes the file for an API server that is reached at `address` by plain HTTP.
+    pub(super) fn write(address: SocketAddr, namespace: &str) -> anyhow::Result<Self> {
+        let name = format!("proxy-{}-{}.kubeconfig", std::process::id(), address.port());
+        let path = std::env::temp_dir().join(name);
+        // JSON is YAML.
+        let content = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "proxy", "cluster": {"server": format!("http://{address}")}}],
+            "users": [{"name": "proxy", "user": {}}],
+            "contexts": [{
+                "name": "proxy",
+                "context": {"cluster": "proxy", "user": "proxy", "namespace": namespace},
+            }],
+            "current-context": "proxy",
+        });
+        fs::write(&path, content.to_string()).with_context(|| format!("write {}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Where the file is.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Kubeconfig {
+    fn drop(&mut self) {
+        // Whoever has removed it before has done no harm.
+        let _ = fs::remove_file(&self.0);
+    }
+}

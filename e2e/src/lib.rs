@@ -1,0 +1,4 @@
+//! x
+
+pub mod faults;
+pub mod traffic;

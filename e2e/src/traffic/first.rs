@@ -1,0 +1,82 @@
+//! When a request is answered with 200 for the first time. It waits for nothing else.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use http::StatusCode;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::answer::Answer;
+use super::connection::Connection;
+use super::target::Target;
+
+/// The pause between two requests, which leaves the processor to what is waited for.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// The first success.
+#[derive(Clone, Debug)]
+pub struct First {
+    /// When it was complete.
+    pub at: Instant,
+    /// How long after the call that was.
+    pub after: Duration,
+    /// The answer.
+    pub answer: Answer,
+    /// How often each status code came before it.
+    pub before: BTreeMap<u16, u64>,
+}
+
+/// Sends requests to `address`, a millisecond apart, until one is answered with 200 by the right engine.
+///
+/// # Errors
+/// If there was none within `deadline`: what was answered instead.
+pub async fn first_success(address: SocketAddr, target: &Target, deadline: Duration) -> anyhow::Result<First> {
+    let started = Instant::now();
+    let mut search = Search { address, target, connection: None, before: BTreeMap::new(), last: String::new() };
+    let Ok(answer) = timeout(deadline, search.run()).await else {
+        bail!("no success within {deadline:?}; statuses: {:?}; last: {}", search.before, search.last);
+    };
+    let at = Instant::now();
+    Ok(First { at, after: at - started, answer, before: search.before })
+}
+
+struct Search<'a> {
+    address: SocketAddr,
+    target: &'a Target,
+    connection: Option<Connection>,
+    before: BTreeMap<u16, u64>,
+    last: String,
+}
+
+impl Search<'_> {
+    async fn run(&mut self) -> Answer {
+        let mut pace = interval(PAUSE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            pace.tick().await;
+            if let Some(answer) = self.once().await {
+                return answer;
+            }
+        }
+    }
+
+    async fn once(&mut self) -> Option<Answer> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Connection::open(self.address).await.map_err(|failure| self.last = failure.to_string()).ok()?,
+        };
+        if connection.closed().await {
+            return None;
+        }
+        let answer = connection.send(self.target).await.map_err(|failure| self.last = failure.to_string()).ok()?;
+        self.connection = Some(connection);
+        if answer.status == StatusCode::OK && !self.target.misrouted(answer.engine()) {
+            return Some(answer);
+        }
+        *self.before.entry(answer.status.as_u16()).or_default() += 1;
+        self.last = format!("{} by {:?}: {:?}", answer.status, answer.engine(), answer.start(200));
+        None
+    }
+}

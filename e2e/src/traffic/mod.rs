@@ -1,0 +1,24 @@
+//! Requests as users send them, through the proxies of a gateway, and what came back.
+//!
+//! It speaks HTTP/1.1 and WebSocket to addresses. It knows nothing of Kubernetes, and judges nothing unasked.
+
+mod answer;
+mod connection;
+mod first;
+mod hammer;
+mod latency;
+mod report;
+mod target;
+mod websocket;
+
+#[cfg(test)]
+mod testing;
+
+pub use answer::Answer;
+pub use connection::{Connection, Failure};
+pub use first::{First, first_success};
+pub use hammer::{Hammer, Hammering};
+pub use latency::Latency;
+pub use report::{Report, Sample, Tally};
+pub use target::Target;
+pub use websocket::{Ending, Socket, refusal};

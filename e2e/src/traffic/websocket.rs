@@ -1,0 +1,112 @@
+//! A WebSocket as Texera's user interface holds one. It echoes, and sees its end; it never opens itself again.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use futures::{SinkExt, StreamExt};
+use http::HeaderMap;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+/// What a connection or an echo may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An open WebSocket; dropping it cuts it.
+#[derive(Debug)]
+pub struct Socket {
+    stream: WebSocketStream<TcpStream>,
+    headers: HeaderMap,
+}
+
+/// How a WebSocket ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ending {
+    /// When.
+    pub at: Instant,
+    /// The code of the peer's close frame; none if the connection was just gone.
+    pub code: Option<u16>,
+}
+
+impl Socket {
+    /// Opens the WebSocket at `path` (query included) of `host`, through the proxy at `address`.
+    ///
+    /// # Errors
+    /// If there is no connection or no upgrade; [`refusal`] has the status of the answer.
+    pub async fn open(address: SocketAddr, host: &str, path: &str) -> anyhow::Result<Self> {
+        let request = format!("ws://{host}{path}").into_client_request().context("a WebSocket's request")?;
+        let upgrade = async {
+            let stream = TcpStream::connect(address).await.with_context(|| format!("connect to {address}"))?;
+            stream.set_nodelay(true)?;
+            client_async(request, stream).await.with_context(|| format!("a WebSocket at {path} of {host}"))
+        };
+        let (stream, response) = timeout(TIMEOUT, upgrade).await.context("a WebSocket in time")??;
+        Ok(Self { stream, headers: response.headers().clone() })
+    }
+
+    /// The unit whose engine says that it has taken the upgrade.
+    #[must_use]
+    pub fn engine(&self) -> Option<&str> {
+        self.headers.get("x-engine")?.to_str().ok()
+    }
+
+    /// Sends `text`, and checks that it comes back.
+    ///
+    /// # Errors
+    /// If anything else happens.
+    pub async fn echo(&mut self, text: &str) -> anyhow::Result<()> {
+        let round = async {
+            self.stream.send(Message::text(text)).await.context("send to the WebSocket")?;
+            loop {
+                match self.stream.next().await {
+                    Some(Ok(Message::Text(echo))) => {
+                        ensure!(echo.as_str() == text, "sent {text:?}, got {:?}", echo.as_str());
+                        return Ok(());
+                    }
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(message)) => bail!("sent {text:?}, got {message:?}"),
+                    Some(Err(error)) => return Err(error).context("read from the WebSocket"),
+                    None => bail!("the WebSocket ended before its echo"),
+                }
+            }
+        };
+        timeout(TIMEOUT, round).await.context("an echo in time")?
+    }
+
+    /// Waits until the peer ends the WebSocket.
+    ///
+    /// # Errors
+    /// If it is still open after `deadline`.
+    pub async fn ended(mut self, deadline: Duration) -> anyhow::Result<Ending> {
+        let end = async {
+            let mut code = None;
+            while let Some(Ok(message)) = self.stream.next().await {
+                if let Message::Close(frame) = message {
+                    code = frame.map(|frame| frame.code.into());
+                }
+            }
+            Ending { at: Instant::now(), code }
+        };
+        timeout(deadline, end).await.with_context(|| format!("the WebSocket is open after {deadline:?}"))
+    }
+
+    /// Ends the WebSocket from this side.
+    ///
+    /// # Errors
+    /// If it was not open any more.
+    pub async fn close(mut self) -> anyhow::Result<()> {
+        self.stream.close(None).await.context("close the WebSocket")
+    }
+}
+
+/// The status that an upgrade was refused with, if [`Socket::open`] failed for that.
+#[must_use]
+pub fn refusal(error: &anyhow::Error) -> Option<u16> {
+    match error.downcast_ref::<Error>()? {
+        Error::Http(response) => Some(response.status().as_u16()),
+        _ => None,
+    }
+}

@@ -1,0 +1,118 @@
+//! A length of time as Gateway API writes it (GEP-2257): `10m`, `1h30m`, `500ms`.
+
+use std::{borrow::Cow, fmt, str::FromStr, time};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+const PATTERN: &str = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
+
+/// A length of time, `h`, `m`, `s` and `ms` only, each a whole number of at most five digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Duration(pub time::Duration);
+
+/// A text that is not a [`Duration`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a duration: write it like 10m, 1h30m or 500ms")]
+pub struct InvalidDuration(String);
+
+impl Duration {
+    /// Whole seconds.
+    #[must_use]
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(time::Duration::from_secs(seconds))
+    }
+}
+
+impl FromStr for Duration {
+    type Err = InvalidDuration;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidDuration(text.to_owned());
+        let mut rest = text;
+        let mut total = time::Duration::ZERO;
+        let mut parts = 0;
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(invalid)?;
+            let (number, tail) = rest.split_at(digits);
+            let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+            let (unit, tail) = tail.split_at(unit);
+            if number.len() > 5 {
+                return Err(invalid());
+            }
+            let number: u64 = number.parse().map_err(|_| invalid())?;
+            total += match unit {
+                "h" => time::Duration::from_secs(number * 3600),
+                "m" => time::Duration::from_secs(number * 60),
+                "s" => time::Duration::from_secs(number),
+                "ms" => time::Duration::from_millis(number),
+                _ => return Err(invalid()),
+            };
+            parts += 1;
+            rest = tail;
+        }
+        if parts == 0 || parts > 4 {
+            return Err(invalid());
+        }
+        Ok(Self(total))
+    }
+}
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.subsec_millis();
+        let seconds = self.0.as_secs();
+        let parts = [(seconds / 3600, "h"), (seconds % 3600 / 60, "m"), (seconds % 60, "s"), (millis.into(), "ms")];
+        if parts.iter().all(|(n, _)| *n == 0) {
+            return f.write_str("0s");
+        }
+        parts.iter().filter(|(n, _)| *n > 0).try_for_each(|(n, unit)| write!(f, "{n}{unit}"))
+    }
+}
+
+impl Serialize for Duration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Duration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": PATTERN })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_writes_gateway_api_durations() {
+        for (text, millis) in [("10m", 600_000), ("1h30m", 5_400_000), ("500ms", 500), ("0s", 0), ("1m2s3ms", 62_003)] {
+            let parsed: Duration = text.parse().unwrap();
+            assert_eq!(parsed.0.as_millis(), millis, "{text}");
+            assert_eq!(parsed.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn refuses_what_gateway_api_refuses() {
+        for text in ["", "10", "m", "-1s", "1.5h", "1d", "123456s", "1s1s1s1s1s", "1é"] {
+            assert!(text.parse::<Duration>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The two custom resources, `ComputingUnit` and `ComputingUnitPool`, as the API server stores them.
+//!
+//! Types, schemas and their rules only: what a field means for children is decided in [`crate::validate`]
+//! and [`crate::desired`], never here.
+
+mod duration;
+mod pool;
+mod quantity;
+mod schema;
+mod status;
+mod unit;
+
+pub use duration::{Duration, InvalidDuration};
+pub use pool::{
+    ComputingUnitPool, ComputingUnitPoolSpec, ComputingUnitPoolStatus, GatewayRef, HostRouting, OfferedImage,
+    PathMatch, PathMatchType, PathRouting, PhaseCounts, ProbeMethod, ProbeMode, ProbeSpec, QueryRouting, References,
+    Routing, RoutingType, Timeouts,
+};
+pub use quantity::Quantity;
+pub use schema::crds;
+pub use status::{ComputingUnitStatus, Phase, ProvenRoute, Stages};
+pub use unit::{ComputingUnit, ComputingUnitSpec, Resources};
+
+/// API group of both resources.
+pub const GROUP: &str = "texera.apache.org";
+/// API version of both resources.
+pub const VERSION: &str = "v1alpha1";

@@ -1,0 +1,359 @@
+//! `ComputingUnitPool`: what the deployer decides for the units made from it.
+
+use k8s_openapi::{
+    api::core::v1::PodTemplateSpec,
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Duration;
+
+/// A ComputingUnitPool is what the deployer offers: the gateway and the routing of the units made from it, the pod they
+/// run in, the images to choose from and how long a start may take. Units name it in `spec.poolName`. A change never
+/// restarts a running unit: it takes effect when the unit is next started.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "texera.apache.org",
+    version = "v1alpha1",
+    kind = "ComputingUnitPool",
+    plural = "computingunitpools",
+    singular = "computingunitpool",
+    shortname = "cupool",
+    category = "texera",
+    namespaced,
+    status = "ComputingUnitPoolStatus",
+    derive = "PartialEq",
+    printcolumn(name = "Routing", type_ = "string", json_path = ".spec.routing.type"),
+    printcolumn(name = "Gateway", type_ = "string", json_path = ".spec.gatewayRef.name"),
+    printcolumn(name = "Units", type_ = "integer", json_path = ".status.units.total"),
+    printcolumn(name = "Ready", type_ = "integer", json_path = ".status.units.ready"),
+    printcolumn(name = "Accepted", type_ = "string", json_path = ".status.conditions[?(@.type==\"Accepted\")].status"),
+    printcolumn(name = "Address", type_ = "string", json_path = ".status.addresses[0]", priority = 1),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Accepted\")].reason",
+        priority = 1
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = ("!has(self.images) || self.images.filter(i, has(i.default) && i.default).size() <= 1", "spec.images: mark at most one image as the default"),
+    validation = ("(has(self.images) && self.images.exists(i, has(i.default) && i.default)) || (has(self.template.spec.containers[0].image) && self.template.spec.containers[0].image != '')", "a unit needs an image: give spec.template.spec.containers[0].image, or mark one of spec.images as the default")
+)]
+pub struct ComputingUnitPoolSpec {
+    /// The Gateway that the units' routes attach to. Cannot be changed: another gateway is another pool.
+    #[x_kube(validation = ("self == oldSelf", "spec.gatewayRef cannot be changed: create another pool"))]
+    pub gateway_ref: GatewayRef,
+
+    /// How a request finds its unit.
+    pub routing: Routing,
+
+    /// The pod that a unit runs in. Its first container is the unit's engine, which serves HTTP on the container port
+    /// named `http` (8085 where none has that name); the unit's image, resources and environment go into that
+    /// container. Labels and annotations are copied, except those that the operator sets itself.
+    #[x_kube(
+        validation = ("has(self.spec) && size(self.spec.containers) > 0", "spec.template.spec.containers needs at least one container: the unit's engine"),
+        validation = ("!has(self.spec) || !has(self.spec.restartPolicy) || self.spec.restartPolicy in ['Always', 'OnFailure', 'Never']", "spec.template.spec.restartPolicy must be Always, OnFailure or Never")
+    )]
+    pub template: PodTemplateSpec,
+
+    /// The images that units may choose from. None: every unit runs the template's image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub images: Vec<OfferedImage>,
+
+    /// The Secrets and ConfigMaps that units may name in `env` and `envFrom`. None: no unit may name any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub references: Option<References>,
+
+    /// How long a unit may take from the creation of its pod to its pod being Ready, before it is reported as failed.
+    #[serde(default = "default_start_timeout")]
+    #[x_kube(validation = ("self != '0s' && self != '0m' && self != '0h' && self != '0ms'", "spec.startTimeout must be more than 0"))]
+    pub start_timeout: Duration,
+
+    /// How long the proxies may take to give up a unit's route before its pod is stopped; 20 s later the unit is let
+    /// go in any case.
+    #[serde(default = "default_drain_timeout")]
+    pub drain_timeout: Duration,
+
+    /// How the operator finds out that a unit can be reached through the gateway.
+    #[serde(default)]
+    pub probe: ProbeSpec,
+}
+
+/// One Gateway.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayRef {
+    /// Name of the Gateway.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Namespace of the Gateway.
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: String,
+    /// The listener of the Gateway that routes attach to. Absent: every listener that admits them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub section_name: Option<String>,
+}
+
+/// How a request finds its unit: `type`, and the member of that name.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = ("self.type == oldSelf.type", "spec.routing.type cannot be changed: create another pool"),
+    validation = ("(self.type == 'Query') == has(self.query)", "spec.routing.query is given exactly where spec.routing.type is Query"),
+    validation = ("(self.type == 'Path') == has(self.path)", "spec.routing.path is given exactly where spec.routing.type is Path"),
+    validation = ("(self.type == 'Host') == has(self.host)", "spec.routing.host is given exactly where spec.routing.type is Host")
+)]
+pub struct Routing {
+    /// `Query`: a query parameter carries the key. `Path`: the unit's name follows a path prefix. `Host`: the unit's
+    /// name is the first label of the host name. Cannot be changed.
+    pub r#type: RoutingType,
+    /// Query mode: which paths, and which parameter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self == oldSelf", "spec.routing.query cannot be changed: create another pool"))]
+    pub query: Option<QueryRouting>,
+    /// Path mode: under which prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathRouting>,
+    /// Host mode: under which domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self == oldSelf", "spec.routing.host cannot be changed: create another pool"))]
+    pub host: Option<HostRouting>,
+    /// Scheme, host and port that `status.url` of the units starts with, such as `https://units.example.org`. Absent:
+    /// taken from the Gateway's listener and address. In Host mode the unit's host name takes the place of the host.
+    #[serde(default, rename = "baseURL", skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^https?://[A-Za-z0-9.:\\[\\]_-]+$"), length(max = 512))]
+    pub base_url: Option<String>,
+    /// Limits on the time of a request.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+}
+
+/// The ways in which a request can carry the key.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RoutingType {
+    /// By a query parameter, as Texera's clients do.
+    Query,
+    /// By a path segment after a prefix.
+    Path,
+    /// By the first label of the host name.
+    Host,
+}
+
+/// Query mode: a request for one of `paths` that carries the unit's key in `parameter`.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryRouting {
+    /// The query parameter that carries the key. Proxies take the first of several, case-sensitively and undecoded.
+    #[serde(default = "default_parameter")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_.~-]+$"))]
+    pub parameter: String,
+    /// The paths that belong to units. `status.url` is made with the first of type PathPrefix.
+    #[schemars(length(min = 1, max = 16))]
+    pub paths: Vec<PathMatch>,
+}
+
+/// A path, as HTTPRoute matches it.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("self.type == 'RegularExpression' || self.value.startsWith('/')", "a path starts with '/'"))]
+pub struct PathMatch {
+    /// How `value` is compared with the path of a request.
+    #[serde(default)]
+    pub r#type: PathMatchType,
+    /// The path, or the regular expression that matches all of it.
+    #[schemars(length(min = 1, max = 1024))]
+    pub value: String,
+}
+
+/// How a path is compared.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum PathMatchType {
+    /// By whole path segments from the start.
+    #[default]
+    PathPrefix,
+    /// The whole path.
+    Exact,
+    /// By a regular expression on the whole path (implementation-specific in Gateway API).
+    RegularExpression,
+}
+
+/// Path mode: `<prefix>/<unit name>/...`.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PathRouting {
+    /// The prefix under which each unit has its name as the next segment. `/` for none. Cannot be changed.
+    #[schemars(length(min = 1, max = 512), regex(pattern = "^/([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?$"))]
+    #[x_kube(validation = ("self == oldSelf", "spec.routing.path.prefix cannot be changed: create another pool"))]
+    pub prefix: String,
+    /// What takes the place of `<prefix>/<unit name>` on the way to the unit, such as `/`. Absent: the unit sees the
+    /// path as it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = "^/"))]
+    pub replace_prefix_match: Option<String>,
+}
+
+/// Host mode: `<unit name>.<domain>`.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostRouting {
+    /// The domain whose names belong to units alone, such as `units.example.org`.
+    #[schemars(length(min = 1, max = 189), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
+    pub domain: String,
+}
+
+/// Limits on the time of a request, as HTTPRoute has them. `0s` is no limit.
+#[derive(KubeSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timeouts {
+    /// From the first byte of a request to the last of its answer. Default `0s`: WebSockets and exports last.
+    #[serde(default = "no_limit")]
+    pub request: Duration,
+    /// For one attempt of the gateway at the unit. Absent: the gateway's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend_request: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { request: no_limit(), backend_request: None }
+    }
+}
+
+/// An image that units may choose.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OfferedImage {
+    /// What units call it.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"))]
+    pub name: String,
+    /// Its reference, by tag (`repository:tag`) or by digest (`repository@sha256:...`).
+    #[schemars(length(min = 1, max = 1024))]
+    pub image: String,
+    /// Whether units that name no image run this one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub default: bool,
+}
+
+/// The objects that units may take values from. In each name `{unit}` stands for the unit's name.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct References {
+    /// Names of Secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub secrets: Vec<String>,
+    /// Names of ConfigMaps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub config_maps: Vec<String>,
+}
+
+/// The request by which the operator finds out, at every proxy of the gateway, that a unit's route is there or gone.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProbeSpec {
+    /// `Disabled` where the operator cannot reach the proxies: units are then Ready when their route is accepted.
+    #[serde(default)]
+    pub mode: ProbeMode,
+    /// The method of the request.
+    #[serde(default)]
+    pub method: ProbeMethod,
+    /// The path of the request, where it is not to be that of `status.url`. In Path mode it follows the unit's prefix;
+    /// in Query mode it has to lie within one of the routing's paths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = "^/[^?#\\s]*$"))]
+    pub path: Option<String>,
+}
+
+/// Whether probes are sent.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProbeMode {
+    /// To every proxy.
+    #[default]
+    Enabled,
+    /// Not at all.
+    Disabled,
+}
+
+/// The method of a probe.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ProbeMethod {
+    /// No body either way.
+    #[default]
+    Head,
+    /// The body of the answer is not read.
+    Get,
+    /// For engines that answer nothing else.
+    Options,
+}
+
+/// What the operator saw last of a pool.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComputingUnitPoolStatus {
+    /// The `metadata.generation` that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// How many units are made from the pool. Brought up to date at most every 10 s.
+    #[serde(default)]
+    pub units: PhaseCounts,
+    /// The addresses of the pool's Gateway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+    /// Accepted: the routing does not overlap that of an older pool of the same gateway. GatewayFound: the Gateway
+    /// exists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// Units by phase.
+#[derive(KubeSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PhaseCounts {
+    /// All of them.
+    pub total: i32,
+    /// Not started.
+    #[serde(default)]
+    pub pending: i32,
+    /// On their way to Ready.
+    #[serde(default)]
+    pub starting: i32,
+    /// Reachable.
+    #[serde(default)]
+    pub ready: i32,
+    /// Were Ready and are not now.
+    #[serde(default)]
+    pub not_ready: i32,
+    /// Did not start, or ended.
+    #[serde(default)]
+    pub failed: i32,
+    /// Being deleted.
+    #[serde(default)]
+    pub terminating: i32,
+}
+
+fn default_start_timeout() -> Duration {
+    Duration::from_secs(600)
+}
+
+fn default_drain_timeout() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn default_parameter() -> String {
+    "cuid".to_owned()
+}
+
+const fn no_limit() -> Duration {
+    Duration::from_secs(0)
+}

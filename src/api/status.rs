@@ -1,0 +1,127 @@
+//! `ComputingUnit.status`: what the operator reports back.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the operator saw and did last.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComputingUnitStatus {
+    /// The `metadata.generation` that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// Where the unit is in its life, in one word. The conditions say why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+
+    /// Where the unit answers once it is Ready. Can be opened as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+
+    /// What requests carry to reach this unit: its cuid or its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+
+    /// The unit's pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_name: Option<String>,
+
+    /// The node that the pod runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_name: Option<String>,
+
+    /// The image that the pod runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+
+    /// When the present start began: when its pod was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+
+    /// When each stage of the present start was passed.
+    #[serde(default, skip_serializing_if = "Stages::is_empty")]
+    pub stages: Stages,
+
+    /// The state of the HTTPRoute through which every proxy was last seen to answer for this unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven_route: Option<ProvenRoute>,
+
+    /// Accepted, PodReady, RouteAccepted, Reachable, Ready, and UpdatePending where a change waits for the next start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// Where a unit is in its life.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Phase {
+    /// Not started: the spec is not accepted yet, or its pod is not on a node.
+    Pending,
+    /// The pod is on a node; it, its route or its reachability is not there yet.
+    Starting,
+    /// Every proxy of the gateway answers for the unit.
+    Ready,
+    /// It was Ready and something is wrong now; its route stays while its pod lives.
+    NotReady,
+    /// It did not start within the pool's `startTimeout`, or its pod has ended.
+    Failed,
+    /// Being deleted.
+    Terminating,
+}
+
+impl Phase {
+    /// The word as it is printed.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Starting => "Starting",
+            Self::Ready => "Ready",
+            Self::NotReady => "NotReady",
+            Self::Failed => "Failed",
+            Self::Terminating => "Terminating",
+        }
+    }
+}
+
+/// When each stage of a start was passed.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stages {
+    /// The spec was found valid and the pool allowed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Time>,
+    /// The pod was given a node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<Time>,
+    /// The pod became Ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_ready: Option<Time>,
+    /// The gateway accepted the route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route_accepted: Option<Time>,
+    /// Every proxy answered for the unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reachable: Option<Time>,
+}
+
+impl Stages {
+    /// Whether no stage was passed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// One state of one HTTPRoute.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProvenRoute {
+    /// `metadata.uid` of the route.
+    pub uid: String,
+    /// `metadata.generation` of the route.
+    pub generation: i64,
+}

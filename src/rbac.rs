@@ -1,0 +1,76 @@
+//! Every right that the operator uses, in one place. The chart grants these and no others: a test compares the two.
+//!
+//! Whoever adds a call to the API server adds its line here.
+
+/// Where a right is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// In every namespace of pools and units.
+    Unit,
+    /// In every namespace of Gateways and of their proxies.
+    Gateway,
+    /// On objects that have no namespace.
+    Cluster,
+    /// In the operator's own namespace.
+    OwnNamespace,
+}
+
+/// One resource and what is done to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// API group; empty for the core group.
+    pub group: &'static str,
+    /// Resource, or `resource/subresource`.
+    pub resource: &'static str,
+    /// What is done to it.
+    pub verbs: &'static [&'static str],
+    /// Where.
+    pub scope: Scope,
+}
+
+const TEXERA: &str = crate::api::GROUP;
+const GATEWAY: &str = "gateway.networking.k8s.io";
+const READ: &[&str] = &["list", "watch"];
+const PATCH: &[&str] = &["patch"];
+/// Server-side apply is a patch, and a create where the object does not exist.
+const OWN: &[&str] = &["list", "watch", "create", "patch", "delete"];
+
+/// What the running operator needs.
+pub const USED: &[Access] = &[
+    // The finalizer is written by a patch of the metadata.
+    unit(TEXERA, "computingunits", &["list", "watch", "patch"]),
+    unit(TEXERA, "computingunits/status", PATCH),
+    // For `blockOwnerDeletion`, where the API server runs the admission plugin OwnerReferencesPermissionEnforcement.
+    unit(TEXERA, "computingunits/finalizers", &["update"]),
+    unit(TEXERA, "computingunitpools", READ),
+    unit(TEXERA, "computingunitpools/status", PATCH),
+    unit("", "pods", OWN),
+    unit("", "services", OWN),
+    unit(GATEWAY, "httproutes", OWN),
+    // Whether a unit's pod has reached its Service.
+    unit("discovery.k8s.io", "endpointslices", READ),
+    unit("events.k8s.io", "events", &["create", "patch"]),
+    // The listeners, and the proxies behind them.
+    gateway(GATEWAY, "gateways"),
+    gateway("", "services"),
+    gateway("discovery.k8s.io", "endpointslices"),
+    // Which controller serves a Gateway.
+    Access { group: GATEWAY, resource: "gatewayclasses", verbs: READ, scope: Scope::Cluster },
+    Access {
+        group: "coordination.k8s.io",
+        resource: "leases",
+        verbs: &["get", "create", "patch"],
+        scope: Scope::OwnNamespace,
+    },
+];
+
+/// What [`crate::release`] needs, which runs by an account of its own when the operator is uninstalled.
+pub const RELEASE: &[Access] = &[unit(TEXERA, "computingunits", &["list", "patch"])];
+
+const fn unit(group: &'static str, resource: &'static str, verbs: &'static [&'static str]) -> Access {
+    Access { group, resource, verbs, scope: Scope::Unit }
+}
+
+const fn gateway(group: &'static str, resource: &'static str) -> Access {
+    Access { group, resource, verbs: READ, scope: Scope::Gateway }
+}
