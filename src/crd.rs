@@ -7,7 +7,7 @@ use std::{
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
-use crate::api;
+use crate::{api, reference};
 
 /// A file that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ pub fn all() -> Result<String, Error> {
 ///
 /// # Errors
 /// If a file cannot be written.
-pub fn write(dir: Option<&Path>, _api_doc: Option<&Path>) -> Result<(), Error> {
+pub fn write(dir: Option<&Path>, api_doc: Option<&Path>) -> Result<(), Error> {
     let at = |path: &Path| {
         let path = path.to_owned();
         |source| Error::Write { path, source }
@@ -51,6 +51,9 @@ pub fn write(dir: Option<&Path>, _api_doc: Option<&Path>) -> Result<(), Error> {
             let path = dir.join(file_name(&crd));
             fs::write(&path, yaml(&crd)?).map_err(at(&path))?;
         }
+    }
+    if let Some(path) = api_doc {
+        fs::write(path, reference::markdown(&api::crds())).map_err(at(path))?;
     }
     Ok(())
 }

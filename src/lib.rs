@@ -8,6 +8,7 @@ pub mod leader;
 pub mod metrics;
 pub mod names;
 pub mod rbac;
+pub mod reference;
 pub mod release;
 pub mod routing;
 pub mod run;

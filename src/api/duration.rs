@@ -92,7 +92,8 @@ impl JsonSchema for Duration {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": PATTERN })
+        // Four parts of five digits and a unit of at most two letters.
+        json_schema!({ "type": "string", "pattern": PATTERN, "maxLength": 28 })
     }
 }
 

@@ -43,7 +43,8 @@ use super::Duration;
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = ("!has(self.images) || self.images.filter(i, has(i.default) && i.default).size() <= 1", "spec.images: mark at most one image as the default"),
-    validation = ("(has(self.images) && self.images.exists(i, has(i.default) && i.default)) || (has(self.template.spec.containers[0].image) && self.template.spec.containers[0].image != '')", "a unit needs an image: give spec.template.spec.containers[0].image, or mark one of spec.images as the default")
+    validation = ("!has(self.template.spec) || size(self.template.spec.containers) == 0 || (has(self.images) && self.images.exists(i, has(i.default) && i.default)) || (has(self.template.spec.containers[0].image) && self.template.spec.containers[0].image != '')", "a unit needs an image: give spec.template.spec.containers[0].image, or mark one of spec.images as the default"),
+    validation = ("!has(self.routing.query) || self.routing.query.paths.exists(p, p.type != 'RegularExpression') || (has(self.probe) && has(self.probe.path))", "a regular expression is no path to ask for: give spec.probe.path, or one of spec.routing.query.paths of another type")
 )]
 pub struct ComputingUnitPoolSpec {
     /// The Gateway that the units' routes attach to. Cannot be changed: another gateway is another pool.
@@ -74,12 +75,13 @@ pub struct ComputingUnitPoolSpec {
 
     /// How long a unit may take from the creation of its pod to its pod being Ready, before it is reported as failed.
     #[serde(default = "default_start_timeout")]
-    #[x_kube(validation = ("self != '0s' && self != '0m' && self != '0h' && self != '0ms'", "spec.startTimeout must be more than 0"))]
+    #[x_kube(validation = ("self.matches('[1-9]')", "spec.startTimeout must be more than 0"))]
     pub start_timeout: Duration,
 
     /// How long the proxies may take to give up a unit's route before its pod is stopped; 20 s later the unit is let
     /// go in any case.
     #[serde(default = "default_drain_timeout")]
+    #[x_kube(validation = ("self.matches('[1-9]')", "spec.drainTimeout must be more than 0"))]
     pub drain_timeout: Duration,
 
     /// How the operator finds out that a unit can be reached through the gateway.
@@ -158,13 +160,18 @@ pub struct QueryRouting {
     pub parameter: String,
     /// The paths that belong to units. `status.url` is made with the first of type PathPrefix.
     #[schemars(length(min = 1, max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub paths: Vec<PathMatch>,
 }
 
 /// A path, as HTTPRoute matches it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("self.type == 'RegularExpression' || self.value.startsWith('/')", "a path starts with '/'"))]
+#[x_kube(
+    validation = ("self.type == 'RegularExpression' || self.value.startsWith('/')", "start the path with '/'"),
+    // What HTTPRoute refuses: the pool would be stored, and none of its units' routes.
+    validation = ("self.type == 'RegularExpression' || (self.value.matches(r\"^(/([-A-Za-z0-9._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})*)*$\") && !self.value.matches('(//|/[.]{1,2}(/|$)|%2[fF])'))", "write the path as it is in a request, without empty, '.' and '..' segments and without '%2f'")
+)]
 pub struct PathMatch {
     /// How `value` is compared with the path of a request.
     #[serde(default)]
@@ -192,7 +199,10 @@ pub enum PathMatchType {
 pub struct PathRouting {
     /// The prefix under which each unit has its name as the next segment. `/` for none. Cannot be changed.
     #[schemars(length(min = 1, max = 512), regex(pattern = "^/([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?$"))]
-    #[x_kube(validation = ("self == oldSelf", "spec.routing.path.prefix cannot be changed: create another pool"))]
+    #[x_kube(
+        validation = ("self == oldSelf", "spec.routing.path.prefix cannot be changed: create another pool"),
+        validation = ("!self.matches('/[.]{1,2}(/|$)')", "spec.routing.path.prefix: leave out '.' and '..' segments, which clients take out of a URL")
+    )]
     pub prefix: String,
     /// What takes the place of `<prefix>/<unit name>` on the way to the unit, such as `/`. Absent: the unit sees the
     /// path as it was asked for.
@@ -213,6 +223,7 @@ pub struct HostRouting {
 /// Limits on the time of a request, as HTTPRoute has them. `0s` is no limit.
 #[derive(KubeSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("!has(self.backendRequest) || !self.request.matches('[1-9]') || duration(self.backendRequest) <= duration(self.request)", "spec.routing.timeouts.backendRequest is part of the request: make it at most spec.routing.timeouts.request"))]
 pub struct Timeouts {
     /// From the first byte of a request to the last of its answer. Default `0s`: WebSockets and exports last.
     #[serde(default = "no_limit")]
@@ -249,11 +260,13 @@ pub struct OfferedImage {
 pub struct References {
     /// Names of Secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     pub secrets: Vec<String>,
     /// Names of ConfigMaps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     pub config_maps: Vec<String>,
 }
 

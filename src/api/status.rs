@@ -55,7 +55,7 @@ pub struct ComputingUnitStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// Where a unit is in its life.
+/// Where the unit is in its life, in one word. The conditions say why.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Phase {
     /// Not started: the spec is not accepted yet, or its pod is not on a node.

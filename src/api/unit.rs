@@ -92,12 +92,14 @@ pub struct ComputingUnitSpec {
     /// ConfigMaps only where the pool's `references` name them; `COMPUTING_UNIT_*` is set by the operator.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Vec<EnvVar>,
 
     /// Secrets and ConfigMaps whose entries become environment variables; only those that the pool's `references`
     /// name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub env_from: Vec<EnvFromSource>,
 }
 
@@ -107,12 +109,12 @@ pub struct ComputingUnitSpec {
 pub struct Resources {
     /// The most that the unit may use, by resource name: `cpu`, `memory`, `nvidia.com/gpu`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(extend("maxProperties" = 32))]
     pub limits: BTreeMap<String, Quantity>,
 
     /// What is set aside for the unit when it is placed on a node, by resource name. Absent: the limit.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(extend("maxProperties" = 32))]
     pub requests: BTreeMap<String, Quantity>,
 }
 
