@@ -231,3 +231,228 @@ fn observed(client: Client, limit: Duration, renewed: watch::Sender<Instant>) ->
     });
     Client::new(service, namespace)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use http::{Response, StatusCode};
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// An API server with one Lease, which can be made to fail.
+    #[derive(Clone, Default)]
+    struct Server(Arc<Mutex<(Option<Value>, bool)>>);
+
+    impl Server {
+        fn client(&self) -> Client {
+            let server = self.clone();
+            let service = service_fn(move |request: Request<Body>| {
+                let server = server.clone();
+                async move {
+                    let (parts, body) = request.into_parts();
+                    let sent = body.collect().await.unwrap().to_bytes();
+                    let (code, answer) = server.answer(
+                        &parts.method,
+                        &serde_json::from_slice(&sent).unwrap_or_default(),
+                    );
+                    let answer = Body::from(answer.to_string().into_bytes());
+                    Ok::<_, BoxError>(Response::builder().status(code).body(answer).unwrap())
+                }
+            });
+            Client::new(service, "operators")
+        }
+
+        fn answer(&self, method: &Method, sent: &Value) -> (StatusCode, Value) {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.1 {
+                return refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalError");
+            }
+            let lease = &mut state.0;
+            match (method, lease.as_mut()) {
+                (&Method::GET, Some(_)) => {}
+                (&Method::POST, None) => *lease = Some(sent.clone()),
+                (&Method::PATCH, Some(lease)) => {
+                    let holder =
+                        |lease: &Value| lease["spec"]["holderIdentity"].as_str().map(str::to_owned);
+                    if let (Some(held), Some(wanted)) = (holder(lease), holder(sent))
+                        && held != wanted
+                    {
+                        return refusal(StatusCode::CONFLICT, "Conflict");
+                    }
+                    for (name, value) in sent["spec"].as_object().unwrap() {
+                        lease["spec"][name] = value.clone();
+                    }
+                }
+                _ => return refusal(StatusCode::NOT_FOUND, "NotFound"),
+            }
+            (StatusCode::OK, lease.clone().unwrap())
+        }
+
+        fn fail(&self) {
+            self.0.lock().unwrap().1 = true;
+        }
+
+        fn hold(&self, holder: Option<&str>) {
+            let now = k8s_openapi::jiff::Timestamp::now().to_string();
+            let spec = match holder {
+                Some(holder) => {
+                    json!({"holderIdentity": holder, "renewTime": now, "leaseDurationSeconds": 3600})
+                }
+                None => json!({}),
+            };
+            let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": {"name": "lease"}, "spec": spec});
+            self.0.lock().unwrap().0 = Some(lease);
+        }
+
+        fn holder(&self) -> Option<String> {
+            let state = self.0.lock().unwrap();
+            state.0.as_ref()?["spec"]["holderIdentity"]
+                .as_str()
+                .map(str::to_owned)
+        }
+    }
+
+    fn refusal(code: StatusCode, reason: &str) -> (StatusCode, Value) {
+        let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": reason,
+            "reason": reason, "code": code.as_u16()});
+        (code, status)
+    }
+
+    struct Candidate {
+        server: Server,
+        metrics: Metrics,
+        gates: Gates,
+        shutdown: CancellationToken,
+        working: watch::Sender<bool>,
+    }
+
+    impl Candidate {
+        fn new() -> Self {
+            Self {
+                server: Server::default(),
+                metrics: Metrics::new(),
+                gates: Gates::default(),
+                shutdown: CancellationToken::new(),
+                working: watch::Sender::new(false),
+            }
+        }
+
+        /// Leads with work that notes that it works and ends when it is told to.
+        async fn lead(&self) -> Result<Option<&str>, Lost> {
+            let election =
+                Election::new(None, "lease".into(), Duration::from_secs(15), "me".into()).unwrap();
+            let (client, working) = (self.server.client(), self.working.clone());
+            lead(
+                &client,
+                &election,
+                &self.metrics,
+                &self.gates,
+                &self.shutdown,
+                |stop| async move {
+                    working.send_replace(true);
+                    stop.cancelled().await;
+                    working.send_replace(false);
+                    "done"
+                },
+            )
+            .await
+        }
+
+        async fn works(&self) {
+            self.working
+                .subscribe()
+                .wait_for(|working| *working)
+                .await
+                .unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn works_while_it_holds_the_lease_and_gives_it_back() {
+        let candidate = Candidate::new();
+        let story = async {
+            candidate.works().await;
+            assert_eq!(candidate.server.holder().as_deref(), Some("me"));
+            assert!(candidate.metrics.encode().unwrap().contains("leader 1"));
+            // Several renewals.
+            let _ = timeout(Duration::from_mins(2), std::future::pending::<()>()).await;
+            assert!(*candidate.working.borrow());
+            candidate.shutdown.cancel();
+        };
+        let (ended, ()) = tokio::join!(candidate.lead(), story);
+        assert_eq!(ended.unwrap(), Some("done"));
+        assert_eq!(candidate.server.holder(), None);
+        assert!(candidate.metrics.encode().unwrap().contains("leader 0"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stands_by_ready_and_takes_over_when_the_lease_is_given_back() {
+        let candidate = Candidate::new();
+        candidate.server.hold(Some("other"));
+        let story = async {
+            let opened = timeout(Duration::from_mins(1), async {
+                let mut ticks = interval(Duration::from_millis(100));
+                while !candidate.gates.closed().is_empty() {
+                    ticks.tick().await;
+                }
+            });
+            opened.await.expect("a standby is ready");
+            assert!(!*candidate.working.borrow());
+            candidate.server.hold(None);
+            candidate.works().await;
+            candidate.shutdown.cancel();
+        };
+        let (ended, ()) = tokio::join!(candidate.lead(), story);
+        assert_eq!(ended.unwrap(), Some("done"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stops_before_the_lease_runs_out_when_it_cannot_be_renewed() {
+        let candidate = Candidate::new();
+        let story = async {
+            candidate.works().await;
+            let begun = Instant::now();
+            candidate.server.fail();
+            candidate
+                .working
+                .subscribe()
+                .wait_for(|working| !*working)
+                .await
+                .unwrap();
+            begun.elapsed()
+        };
+        let (ended, stopped_after) = tokio::join!(candidate.lead(), story);
+        assert!(matches!(ended, Err(Lost::Expired(_))), "{ended:?}");
+        // Time stands still but for the timers here.
+        assert!(stopped_after < Duration::from_secs(15), "{stopped_after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stops_when_another_process_has_the_lease() {
+        let candidate = Candidate::new();
+        let story = async {
+            candidate.works().await;
+            candidate.server.hold(Some("other"));
+        };
+        let (ended, ()) = tokio::join!(candidate.lead(), story);
+        assert!(matches!(ended, Err(Lost::Taken(_))), "{ended:?}");
+        assert_eq!(candidate.server.holder().as_deref(), Some("other"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn is_not_ready_while_it_cannot_tell_who_leads() {
+        let candidate = Candidate::new();
+        candidate.server.fail();
+        let story = async {
+            let _ = timeout(Duration::from_mins(1), candidate.works()).await;
+            assert_eq!(candidate.gates.closed(), [GATE]);
+            candidate.shutdown.cancel();
+        };
+        let (ended, ()) = tokio::join!(candidate.lead(), story);
+        assert_eq!(ended.unwrap(), None);
+    }
+}

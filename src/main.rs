@@ -1,5 +1,7 @@
 //! The program: reads the command line and does what it says.
 
+use std::process::ExitCode;
+
 use anyhow::Context;
 use clap::Parser;
 use computing_unit_operator::{
@@ -11,12 +13,25 @@ use computing_unit_operator::{
 use kube::Client;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    match Args::parse().command {
+async fn main() -> ExitCode {
+    match obey(Args::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Not as `Debug`: errors of the client repeat their sources in their own text.
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn obey(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Run(args) => {
             let settings = Settings::try_from(args)?;
             telemetry::init(&settings.logging)?;
-            run::run(settings).await?;
+            run::run(settings)
+                .await
+                .inspect_err(|error| tracing::error!(%error, "the operator ends"))?;
         }
         Command::Crd(args) => match (&args.dir, &args.api_doc) {
             (None, None) => print!("{}", crd::all()?),
@@ -28,9 +43,7 @@ async fn main() -> anyhow::Result<()> {
             let client = Client::try_default()
                 .await
                 .context("no cluster to work on: set KUBECONFIG")?;
-            let released = release::release(client, &namespaces)
-                .await
-                .context("take the finalizers off")?;
+            let released = release::release(client, &namespaces).await?;
             println!("released {released} units");
         }
     }
