@@ -276,14 +276,18 @@ mod tests {
 
     #[test]
     fn lists_are_split_sorted_and_may_be_empty() {
-        let settings = settings(&[
-            "--identity=me",
+        let flags = [
             "--watch-namespaces=b,a,b",
             "--gateway-namespaces=",
-        ])
-        .unwrap();
+            "--leader-election-namespace=",
+            "--identity=",
+        ];
+        let settings = settings(&flags).unwrap();
         assert_eq!(settings.watch_namespaces, ["a", "b"]);
         assert!(settings.gateway_namespaces.is_empty());
+        let election = settings.election.unwrap();
+        assert_eq!(election.namespace(), None);
+        assert!(!election.identity().is_empty());
     }
 
     #[test]

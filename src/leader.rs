@@ -394,6 +394,7 @@ mod tests {
         let candidate = Candidate::new();
         candidate.server.hold(Some("other"));
         let story = async {
+            assert_eq!(candidate.gates.closed(), [GATE]);
             let opened = timeout(Duration::from_mins(1), async {
                 let mut ticks = interval(Duration::from_millis(100));
                 while !candidate.gates.closed().is_empty() {

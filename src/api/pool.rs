@@ -170,7 +170,7 @@ pub struct QueryRouting {
 #[x_kube(
     validation = ("self.type == 'RegularExpression' || self.value.startsWith('/')", "start the path with '/'"),
     // What HTTPRoute refuses: the pool would be stored, and none of its units' routes.
-    validation = ("self.type == 'RegularExpression' || (self.value.matches(r\"^(/([-A-Za-z0-9._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})*)*$\") && !self.value.matches('(//|/[.]{1,2}(/|$)|%2[fF])'))", "write the path as it is in a request, without empty, '.' and '..' segments and without '%2f'")
+    validation = ("self.type == 'RegularExpression' || (self.value.matches(r\"^([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+$\") && !self.value.matches('(//|/[.]{1,2}(/|$)|%2[fF])'))", "write the path as it is in a request, without empty, '.' and '..' segments and without '%2f'")
 )]
 pub struct PathMatch {
     /// How `value` is compared with the path of a request.

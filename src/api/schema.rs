@@ -100,7 +100,7 @@ mod tests {
         for mut crd in crds() {
             let whole = crd.clone();
             visit(schema(&mut crd).unwrap(), &mut |schema| {
-                look(&whole, schema)
+                look(&whole, schema);
             });
         }
     }
