@@ -44,21 +44,11 @@ pub enum LogFormat {
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
     /// Namespaces of pools and units, separated by commas. Empty: all
-    #[arg(
-        long,
-        env = "CU_WATCH_NAMESPACES",
-        value_delimiter = ',',
-        value_name = "NAMES"
-    )]
+    #[arg(long, env = "CU_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMES")]
     watch_namespaces: Vec<String>,
 
     /// Namespaces of Gateways and of their proxies, separated by commas. Empty: all
-    #[arg(
-        long,
-        env = "CU_GATEWAY_NAMESPACES",
-        value_delimiter = ',',
-        value_name = "NAMES"
-    )]
+    #[arg(long, env = "CU_GATEWAY_NAMESPACES", value_delimiter = ',', value_name = "NAMES")]
     gateway_namespaces: Vec<String>,
 
     /// How many units are worked on at a time
@@ -66,21 +56,11 @@ pub struct RunArgs {
     concurrency: NonZeroU16,
 
     /// How many probes are under way at a time
-    #[arg(
-        long,
-        env = "CU_PROBE_CONCURRENCY",
-        default_value = "64",
-        value_name = "N"
-    )]
+    #[arg(long, env = "CU_PROBE_CONCURRENCY", default_value = "64", value_name = "N")]
     probe_concurrency: NonZeroU16,
 
     /// Where health and metrics are served
-    #[arg(
-        long,
-        env = "CU_HTTP_ADDRESS",
-        default_value = "0.0.0.0:8080",
-        value_name = "IP:PORT"
-    )]
+    #[arg(long, env = "CU_HTTP_ADDRESS", default_value = "0.0.0.0:8080", value_name = "IP:PORT")]
     http_address: SocketAddr,
 
     /// How log lines look
@@ -109,21 +89,11 @@ pub struct RunArgs {
     leader_election_namespace: Option<String>,
 
     /// Name of the Lease
-    #[arg(
-        long,
-        env = "CU_LEASE_NAME",
-        default_value = "computing-unit-operator",
-        value_name = "NAME"
-    )]
+    #[arg(long, env = "CU_LEASE_NAME", default_value = "computing-unit-operator", value_name = "NAME")]
     lease_name: String,
 
     /// How long a leader that vanished is waited for
-    #[arg(
-        long,
-        env = "CU_LEASE_DURATION",
-        default_value = "15s",
-        value_name = "DURATION"
-    )]
+    #[arg(long, env = "CU_LEASE_DURATION", default_value = "15s", value_name = "DURATION")]
     lease_duration: Duration,
 
     /// Who holds the Lease; no two processes may share it. Default: the host's name
@@ -131,12 +101,7 @@ pub struct RunArgs {
     identity: Option<String>,
 
     /// How often each unit is looked at although nothing happened
-    #[arg(
-        long,
-        env = "CU_RESYNC_PERIOD",
-        default_value = "1h",
-        value_name = "DURATION"
-    )]
+    #[arg(long, env = "CU_RESYNC_PERIOD", default_value = "1h", value_name = "DURATION")]
     resync_period: Duration,
 }
 
@@ -156,12 +121,7 @@ pub struct CrdArgs {
 #[derive(Debug, clap::Args)]
 pub struct ReleaseArgs {
     /// Namespaces of units, separated by commas. Empty: all
-    #[arg(
-        long,
-        env = "CU_WATCH_NAMESPACES",
-        value_delimiter = ',',
-        value_name = "NAMES"
-    )]
+    #[arg(long, env = "CU_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMES")]
     namespaces: Vec<String>,
 }
 
@@ -180,22 +140,13 @@ impl TryFrom<RunArgs> for Settings {
 
     fn try_from(args: RunArgs) -> Result<Self, InvalidSettings> {
         let election = if args.leader_elect {
-            let namespace = args
-                .leader_election_namespace
-                .filter(|name| !name.is_empty());
-            let namespace = namespace
-                .map(|name| label("--leader-election-namespace", name))
-                .transpose()?;
+            let namespace = args.leader_election_namespace.filter(|name| !name.is_empty());
+            let namespace = namespace.map(|name| label("--leader-election-namespace", name)).transpose()?;
             let identity = match args.identity.filter(|identity| !identity.is_empty()) {
                 Some(identity) => identity,
                 None => host_identity()?,
             };
-            Some(Election::new(
-                namespace,
-                args.lease_name,
-                args.lease_duration.0,
-                identity,
-            )?)
+            Some(Election::new(namespace, args.lease_name, args.lease_duration.0, identity)?)
         } else {
             None
         };
@@ -226,10 +177,7 @@ mod tests {
 
     fn settings(flags: &[&str]) -> Result<Settings, String> {
         let words = ["computing-unit-operator", "run"].iter().chain(flags);
-        match Args::try_parse_from(words)
-            .map_err(|error| error.to_string())?
-            .command
-        {
+        match Args::try_parse_from(words).map_err(|error| error.to_string())?.command {
             Command::Run(run) => Settings::try_from(run).map_err(|error| error.to_string()),
             other => panic!("{other:?}"),
         }
@@ -244,15 +192,11 @@ mod tests {
     fn each_flag_of_run_has_its_environment_variable() {
         let all = Args::command();
         let run = all.find_subcommand("run").unwrap();
-        for argument in run
-            .get_arguments()
-            .filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
+        for argument in
+            run.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
         {
             let expected = format!("CU_{}", argument.get_id().as_str().to_uppercase());
-            assert_eq!(
-                argument.get_env().and_then(|name| name.to_str()),
-                Some(expected.as_str())
-            );
+            assert_eq!(argument.get_env().and_then(|name| name.to_str()), Some(expected.as_str()));
         }
     }
 
@@ -260,28 +204,18 @@ mod tests {
     fn without_flags_everything_has_a_default() {
         let settings = settings(&["--identity=me"]).unwrap();
         assert!(settings.watch_namespaces.is_empty() && settings.gateway_namespaces.is_empty());
-        assert_eq!(
-            (settings.concurrency.get(), settings.probe_concurrency.get()),
-            (32, 64)
-        );
+        assert_eq!((settings.concurrency.get(), settings.probe_concurrency.get()), (32, 64));
         assert_eq!(settings.http_address.port(), 8080);
         assert_eq!(settings.resync_period, time::Duration::from_hours(1));
         let election = settings.election.unwrap();
-        assert_eq!(
-            (election.namespace(), election.lease()),
-            (None, "computing-unit-operator")
-        );
+        assert_eq!((election.namespace(), election.lease()), (None, "computing-unit-operator"));
         assert_eq!((election.identity(), election.seconds()), ("me", 15));
     }
 
     #[test]
     fn lists_are_split_sorted_and_may_be_empty() {
-        let flags = [
-            "--watch-namespaces=b,a,b",
-            "--gateway-namespaces=",
-            "--leader-election-namespace=",
-            "--identity=",
-        ];
+        let flags =
+            ["--watch-namespaces=b,a,b", "--gateway-namespaces=", "--leader-election-namespace=", "--identity="];
         let settings = settings(&flags).unwrap();
         assert_eq!(settings.watch_namespaces, ["a", "b"]);
         assert!(settings.gateway_namespaces.is_empty());
@@ -292,45 +226,24 @@ mod tests {
 
     #[test]
     fn leader_election_is_switched_by_a_word_or_by_the_flag_alone() {
-        for (flags, expected) in [
-            (&["--leader-elect"][..], true),
-            (&["--leader-elect=true"], true),
-            (&["--leader-elect=false"], false),
-        ] {
+        for (flags, expected) in
+            [(&["--leader-elect"][..], true), (&["--leader-elect=true"], true), (&["--leader-elect=false"], false)]
+        {
             let flags: Vec<&str> = flags.iter().copied().chain(["--identity=me"]).collect();
-            assert_eq!(
-                settings(&flags).unwrap().election.is_some(),
-                expected,
-                "{flags:?}"
-            );
+            assert_eq!(settings(&flags).unwrap().election.is_some(), expected, "{flags:?}");
         }
     }
 
     #[test]
     fn a_refusal_names_the_flag_and_says_what_to_give() {
         for (flag, expected) in [
-            (
-                "--watch-namespaces=A_b",
-                "--watch-namespaces: \"A_b\" is not a name of a namespace",
-            ),
-            (
-                "--lease-duration=1500ms",
-                "--lease-duration: give whole seconds, at least 3s",
-            ),
-            (
-                "--lease-duration=2s",
-                "--lease-duration: give whole seconds, at least 3s",
-            ),
+            ("--watch-namespaces=A_b", "--watch-namespaces: \"A_b\" is not a name of a namespace"),
+            ("--lease-duration=1500ms", "--lease-duration: give whole seconds, at least 3s"),
+            ("--lease-duration=2s", "--lease-duration: give whole seconds, at least 3s"),
             ("--lease-duration=5d", "write it like 10m"),
             ("--resync-period=5s", "--resync-period: 5s is too often"),
-            (
-                "--lease-name=A",
-                "--lease-name: \"A\" is not a name of a Lease",
-            ),
-            (
-                "--log=computing_unit_operator=loud",
-                "--log: \"computing_unit_operator=loud\" is not a filter",
-            ),
+            ("--lease-name=A", "--lease-name: \"A\" is not a name of a Lease"),
+            ("--log=computing_unit_operator=loud", "--log: \"computing_unit_operator=loud\" is not a filter"),
             ("--concurrency=0", "--concurrency"),
         ] {
             let error = settings(&[flag, "--identity=me"]).unwrap_err();

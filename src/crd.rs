@@ -30,10 +30,7 @@ pub enum Error {
 /// # Errors
 /// If one cannot be written as YAML.
 pub fn all() -> Result<String, Error> {
-    api::crds()
-        .iter()
-        .map(|crd| Ok(format!("---\n{}", yaml(crd)?)))
-        .collect()
+    api::crds().iter().map(|crd| Ok(format!("---\n{}", yaml(crd)?))).collect()
 }
 
 /// Writes the definitions into `dir` and the reference to `api_doc`, each where it is given.

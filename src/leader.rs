@@ -27,9 +27,7 @@ const GATE: &str = "leader election";
 #[derive(Debug, thiserror::Error)]
 pub enum Lost {
     /// Another process has the Lease.
-    #[error(
-        "the Lease {0} was taken over by another process: this one stops, and starts again as a standby"
-    )]
+    #[error("the Lease {0} was taken over by another process: this one stops, and starts again as a standby")]
     Taken(String),
     /// The Lease could not be renewed for too long.
     #[error(
@@ -61,11 +59,7 @@ where
     let Some(manager) = lease.acquired(gates, shutdown).await else {
         return Ok(None);
     };
-    tracing::info!(
-        lease = lease.label,
-        identity = election.identity(),
-        "this process leads"
-    );
+    tracing::info!(lease = lease.label, identity = election.identity(), "this process leads");
     metrics.leading(true);
     gates.open(GATE);
     let working = shutdown.child_token();
@@ -101,10 +95,7 @@ struct Lease {
 
 impl Lease {
     fn new(client: &Client, election: &Election) -> Self {
-        let namespace = election
-            .namespace()
-            .unwrap_or(client.default_namespace())
-            .to_owned();
+        let namespace = election.namespace().unwrap_or(client.default_namespace()).to_owned();
         let seconds = u64::from(election.seconds());
         let term = Duration::from_secs(seconds);
         let (sender, renewed) = watch::channel(Instant::now());
@@ -136,10 +127,7 @@ impl Lease {
                 Ok(None) => {
                     gates.open(GATE);
                     if !std::mem::replace(&mut announced, true) {
-                        tracing::info!(
-                            lease = self.label,
-                            "another process leads; this one stands by"
-                        );
+                        tracing::info!(lease = self.label, "another process leads; this one stands by");
                     }
                 }
                 Err(error) => {
@@ -191,10 +179,7 @@ impl Lease {
         let mut renewed = self.renewed.clone();
         loop {
             let last = *renewed.borrow_and_update();
-            if timeout_at(last + self.term * 2 / 3, renewed.changed())
-                .await
-                .is_err()
-            {
+            if timeout_at(last + self.term * 2 / 3, renewed.changed()).await.is_err() {
                 return;
             }
         }
@@ -254,10 +239,8 @@ mod tests {
                 async move {
                     let (parts, body) = request.into_parts();
                     let sent = body.collect().await.unwrap().to_bytes();
-                    let (code, answer) = server.answer(
-                        &parts.method,
-                        &serde_json::from_slice(&sent).unwrap_or_default(),
-                    );
+                    let (code, answer) =
+                        server.answer(&parts.method, &serde_json::from_slice(&sent).unwrap_or_default());
                     let answer = Body::from(answer.to_string().into_bytes());
                     Ok::<_, BoxError>(Response::builder().status(code).body(answer).unwrap())
                 }
@@ -275,8 +258,7 @@ mod tests {
                 (&Method::GET, Some(_)) => {}
                 (&Method::POST, None) => *lease = Some(sent.clone()),
                 (&Method::PATCH, Some(lease)) => {
-                    let holder =
-                        |lease: &Value| lease["spec"]["holderIdentity"].as_str().map(str::to_owned);
+                    let holder = |lease: &Value| lease["spec"]["holderIdentity"].as_str().map(str::to_owned);
                     if let (Some(held), Some(wanted)) = (holder(lease), holder(sent))
                         && held != wanted
                     {
@@ -310,9 +292,7 @@ mod tests {
 
         fn holder(&self) -> Option<String> {
             let state = self.0.lock().unwrap();
-            state.0.as_ref()?["spec"]["holderIdentity"]
-                .as_str()
-                .map(str::to_owned)
+            state.0.as_ref()?["spec"]["holderIdentity"].as_str().map(str::to_owned)
         }
     }
 
@@ -343,31 +323,19 @@ mod tests {
 
         /// Leads with work that notes that it works and ends when it is told to.
         async fn lead(&self) -> Result<Option<&str>, Lost> {
-            let election =
-                Election::new(None, "lease".into(), Duration::from_secs(15), "me".into()).unwrap();
+            let election = Election::new(None, "lease".into(), Duration::from_secs(15), "me".into()).unwrap();
             let (client, working) = (self.server.client(), self.working.clone());
-            lead(
-                &client,
-                &election,
-                &self.metrics,
-                &self.gates,
-                &self.shutdown,
-                |stop| async move {
-                    working.send_replace(true);
-                    stop.cancelled().await;
-                    working.send_replace(false);
-                    "done"
-                },
-            )
+            lead(&client, &election, &self.metrics, &self.gates, &self.shutdown, |stop| async move {
+                working.send_replace(true);
+                stop.cancelled().await;
+                working.send_replace(false);
+                "done"
+            })
             .await
         }
 
         async fn works(&self) {
-            self.working
-                .subscribe()
-                .wait_for(|working| *working)
-                .await
-                .unwrap();
+            self.working.subscribe().wait_for(|working| *working).await.unwrap();
         }
     }
 
@@ -418,12 +386,7 @@ mod tests {
             candidate.works().await;
             let begun = Instant::now();
             candidate.server.fail();
-            candidate
-                .working
-                .subscribe()
-                .wait_for(|working| !*working)
-                .await
-                .unwrap();
+            candidate.working.subscribe().wait_for(|working| !*working).await.unwrap();
             begun.elapsed()
         };
         let (ended, stopped_after) = tokio::join!(candidate.lead(), story);

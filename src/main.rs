@@ -29,9 +29,7 @@ async fn obey(command: Command) -> anyhow::Result<()> {
         Command::Run(args) => {
             let settings = Settings::try_from(args)?;
             telemetry::init(&settings.logging)?;
-            run::run(settings)
-                .await
-                .inspect_err(|error| tracing::error!(%error, "the operator ends"))?;
+            run::run(settings).await.inspect_err(|error| tracing::error!(%error, "the operator ends"))?;
         }
         Command::Crd(args) => match (&args.dir, &args.api_doc) {
             (None, None) => print!("{}", crd::all()?),
@@ -40,9 +38,7 @@ async fn obey(command: Command) -> anyhow::Result<()> {
         Command::Release(args) => {
             let namespaces = args.namespaces()?;
             telemetry::init(&Logging::new(LogFormat::Text, String::new())?)?;
-            let client = Client::try_default()
-                .await
-                .context("no cluster to work on: set KUBECONFIG")?;
+            let client = Client::try_default().await.context("no cluster to work on: set KUBECONFIG")?;
             let released = release::release(client, &namespaces).await?;
             println!("released {released} units");
         }

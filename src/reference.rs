@@ -5,8 +5,8 @@
 use std::fmt::Write;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, CustomResourceDefinitionVersion, JSONSchemaProps,
-    JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    CustomResourceDefinition, CustomResourceDefinitionVersion, JSONSchemaProps, JSONSchemaPropsOrArray,
+    JSONSchemaPropsOrBool,
 };
 
 /// Where the types of Kubernetes begin, and their names.
@@ -32,41 +32,18 @@ pub fn markdown(crds: &[CustomResourceDefinition]) -> String {
     page
 }
 
-fn kind(
-    page: &mut String,
-    crd: &CustomResourceDefinition,
-    version: &CustomResourceDefinitionVersion,
-) {
-    let Some(root) = version
-        .schema
-        .as_ref()
-        .and_then(|schema| schema.open_api_v3_schema.as_ref())
-    else {
+fn kind(page: &mut String, crd: &CustomResourceDefinition, version: &CustomResourceDefinitionVersion) {
+    let Some(root) = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref()) else {
         return;
     };
     let (names, group) = (&crd.spec.names, &crd.spec.group);
-    let mut short = names
-        .short_names
-        .iter()
-        .flatten()
-        .map(|name| format!("`{name}`"));
+    let mut short = names.short_names.iter().flatten().map(|name| format!("`{name}`"));
     line(page, &format!("\n## {}\n", names.kind));
-    line(
-        page,
-        &format!("{}\n", root.description.as_deref().unwrap_or_default()),
-    );
-    line(
-        page,
-        &format!(
-            "`apiVersion: {group}/{}`, short name {}.",
-            version.name,
-            short.next().unwrap_or_default()
-        ),
-    );
+    line(page, &format!("{}\n", root.description.as_deref().unwrap_or_default()));
+    line(page, &format!("`apiVersion: {group}/{}`, short name {}.", version.name, short.next().unwrap_or_default()));
     let selectors = version.selectable_fields.iter().flatten();
-    let selectors: Vec<String> = selectors
-        .map(|field| format!("`{}`", field.json_path.trim_start_matches('.')))
-        .collect();
+    let selectors: Vec<String> =
+        selectors.map(|field| format!("`{}`", field.json_path.trim_start_matches('.'))).collect();
     if !selectors.is_empty() {
         line(page, &format!("Field selectors: {}.", selectors.join(", ")));
     }
@@ -75,17 +52,11 @@ fn kind(
     }
     for (name, part) in root.properties.iter().flatten() {
         line(page, &format!("\n### {}: `{name}`\n", names.kind));
-        line(
-            page,
-            &format!("{}\n", part.description.as_deref().unwrap_or_default()),
-        );
+        line(page, &format!("{}\n", part.description.as_deref().unwrap_or_default()));
         for rule in rules(part) {
             line(page, &format!("- {rule}"));
         }
-        line(
-            page,
-            "\n| Field | Type | Default | Required | Description | Rules |",
-        );
+        line(page, "\n| Field | Type | Default | Required | Description | Rules |");
         line(page, "|---|---|---|---|---|---|");
         fields(page, name, part);
     }
@@ -95,39 +66,15 @@ fn kind(
 fn fields(page: &mut String, path: &str, schema: &JSONSchemaProps) {
     for (name, field) in schema.properties.iter().flatten() {
         let path = format!("{path}.{name}");
-        let core = CORE
-            .iter()
-            .find(|(at, _)| *at == path)
-            .map(|(_, text)| (*text).to_owned());
+        let core = CORE.iter().find(|(at, _)| *at == path).map(|(_, text)| (*text).to_owned());
         let cut = core.is_some();
         let kind = core.unwrap_or_else(|| type_of(field));
-        let default = field
-            .default
-            .as_ref()
-            .map(|value| format!("`{}`", text(&value.0)))
-            .unwrap_or_default();
-        let required = schema
-            .required
-            .iter()
-            .flatten()
-            .any(|required| required == name);
+        let default = field.default.as_ref().map(|value| format!("`{}`", text(&value.0))).unwrap_or_default();
+        let required = schema.required.iter().flatten().any(|required| required == name);
         let required = if required { "yes" } else { "" };
-        let text = field
-            .description
-            .as_deref()
-            .unwrap_or_default()
-            .replace("\n\n", "<br>");
-        let rules: Vec<String> = rules(field)
-            .chain(item(field).into_iter().flat_map(rules))
-            .collect();
-        let cells = [
-            format!("`{path}`"),
-            kind,
-            default,
-            required.to_owned(),
-            text,
-            rules.join("<br>"),
-        ];
+        let text = field.description.as_deref().unwrap_or_default().replace("\n\n", "<br>");
+        let rules: Vec<String> = rules(field).chain(item(field).into_iter().flat_map(rules)).collect();
+        let cells = [format!("`{path}`"), kind, default, required.to_owned(), text, rules.join("<br>")];
         let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
         line(page, &format!("| {} |", cells.join(" | ")));
         if !cut {
@@ -140,11 +87,7 @@ fn fields(page: &mut String, path: &str, schema: &JSONSchemaProps) {
 }
 
 fn rules(schema: &JSONSchemaProps) -> impl Iterator<Item = String> {
-    schema
-        .x_kubernetes_validations
-        .iter()
-        .flatten()
-        .map(|rule| rule.message.clone().unwrap_or(rule.rule.clone()))
+    schema.x_kubernetes_validations.iter().flatten().map(|rule| rule.message.clone().unwrap_or(rule.rule.clone()))
 }
 
 fn item(schema: &JSONSchemaProps) -> Option<&JSONSchemaProps> {
@@ -160,17 +103,11 @@ fn type_of(schema: &JSONSchemaProps) -> String {
         return "quantity".to_owned();
     }
     if let Some(values) = &schema.enum_ {
-        let values: Vec<String> = values
-            .iter()
-            .map(|value| format!("`{}`", text(&value.0)))
-            .collect();
+        let values: Vec<String> = values.iter().map(|value| format!("`{}`", text(&value.0))).collect();
         return values.join(" | ");
     }
     if let Some(item) = item(schema) {
-        let end = schema
-            .max_items
-            .map(|most| format!(", at most {most}"))
-            .unwrap_or_default();
+        let end = schema.max_items.map(|most| format!(", at most {most}")).unwrap_or_default();
         return format!("list of {}{end}", type_of(item));
     }
     if let Some(JSONSchemaPropsOrBool::Schema(value)) = &schema.additional_properties {
@@ -178,12 +115,7 @@ fn type_of(schema: &JSONSchemaProps) -> String {
     }
     match (schema.type_.as_deref(), schema.format.as_deref()) {
         (Some("string"), Some("date-time")) => "time".to_owned(),
-        (Some("string"), _)
-            if schema
-                .pattern
-                .as_deref()
-                .is_some_and(|pattern| pattern.contains("(h|m|s|ms)")) =>
-        {
+        (Some("string"), _) if schema.pattern.as_deref().is_some_and(|pattern| pattern.contains("(h|m|s|ms)")) => {
             "duration".to_owned()
         }
         (Some("string"), _) => match schema.max_length {
@@ -199,9 +131,7 @@ fn type_of(schema: &JSONSchemaProps) -> String {
 }
 
 fn text(value: &serde_json::Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn line(page: &mut String, text: &str) {

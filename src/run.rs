@@ -77,13 +77,7 @@ async fn work(
         return Ok(controller::run(settings, client, metrics, gates, shutdown.clone()).await?);
     };
     let done = leader::lead(&client, &election, &metrics, &gates, shutdown, |working| {
-        controller::run(
-            settings,
-            client.clone(),
-            metrics.clone(),
-            gates.clone(),
-            working,
-        )
+        controller::run(settings, client.clone(), metrics.clone(), gates.clone(), working)
     });
     match done.await? {
         Some(ended) => Ok(ended?),
@@ -93,10 +87,7 @@ async fn work(
 
 /// A token that is cancelled by the first SIGTERM or SIGINT.
 fn signals() -> io::Result<CancellationToken> {
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
     tokio::spawn(async move {
@@ -113,9 +104,7 @@ fn signals() -> io::Result<CancellationToken> {
 /// A client for watches and for writes that are tried again by whoever sent them: the client's own retries would hold a
 /// place among the reconciles for minutes.
 async fn client() -> Result<Client, Error> {
-    let mut config = Config::infer()
-        .await
-        .map_err(|error| Error::NoCluster(Box::new(error)))?;
+    let mut config = Config::infer().await.map_err(|error| Error::NoCluster(Box::new(error)))?;
     config.connect_timeout = Some(CONNECT);
     config.write_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENCE);

@@ -48,9 +48,7 @@ impl Gates {
 
 /// An address that cannot be served.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "--http-address: cannot listen on {address} ({source}): give a free address of this host, port 0 for any port"
-)]
+#[error("--http-address: cannot listen on {address} ({source}): give a free address of this host, port 0 for any port")]
 pub struct BindError {
     address: SocketAddr,
     source: io::Error,
@@ -86,12 +84,7 @@ impl Server {
     ///
     /// # Errors
     /// If the system takes the address away.
-    pub async fn serve(
-        self,
-        metrics: Arc<Metrics>,
-        gates: Gates,
-        stop: CancellationToken,
-    ) -> io::Result<()> {
+    pub async fn serve(self, metrics: Arc<Metrics>, gates: Gates, stop: CancellationToken) -> io::Result<()> {
         let routes = Router::new()
             .route("/livez", get(async || "ok\n"))
             .route("/readyz", get(ready).with_state(gates))
@@ -107,10 +100,7 @@ impl Server {
 async fn ready(State(gates): State<Gates>) -> (StatusCode, String) {
     match gates.closed() {
         closed if closed.is_empty() => (StatusCode::OK, "ok\n".to_owned()),
-        closed => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("waiting for: {}\n", closed.join(", ")),
-        ),
+        closed => (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for: {}\n", closed.join(", "))),
     }
 }
 
@@ -151,24 +141,14 @@ mod tests {
         let serving = tokio::spawn(server.serve(Arc::default(), gates.clone(), stop.clone()));
 
         let refused = answer(address, "/readyz").await;
-        assert!(
-            refused.starts_with("HTTP/1.1 503") && refused.ends_with("waiting for: caches, crds\n"),
-            "{refused}"
-        );
+        assert!(refused.starts_with("HTTP/1.1 503") && refused.ends_with("waiting for: caches, crds\n"), "{refused}");
         gates.open("crds");
-        assert!(
-            answer(address, "/readyz")
-                .await
-                .ends_with("waiting for: caches\n")
-        );
+        assert!(answer(address, "/readyz").await.ends_with("waiting for: caches\n"));
         gates.open("caches");
         assert!(answer(address, "/readyz").await.starts_with("HTTP/1.1 200"));
         assert!(answer(address, "/livez").await.starts_with("HTTP/1.1 200"));
         let metrics = answer(address, "/metrics").await;
-        assert!(
-            metrics.contains(OPEN_METRICS) && metrics.contains("computing_unit_operator_leader 0"),
-            "{metrics}"
-        );
+        assert!(metrics.contains(OPEN_METRICS) && metrics.contains("computing_unit_operator_leader 0"), "{metrics}");
 
         stop.cancel();
         serving.await.unwrap().unwrap();
@@ -178,11 +158,6 @@ mod tests {
     async fn a_taken_address_is_refused_by_the_name_of_its_flag() {
         let first = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let error = Server::bind(first.address().unwrap()).await.unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("--http-address: cannot listen on 127.0.0.1:"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("--http-address: cannot listen on 127.0.0.1:"), "{error}");
     }
 }

@@ -47,11 +47,7 @@ impl Logging {
     /// # Errors
     /// If `filter` is not one that tracing can read.
     pub fn new(format: LogFormat, filter: String) -> Result<Self, InvalidSettings> {
-        let filter = if filter.trim().is_empty() {
-            "info".to_owned()
-        } else {
-            filter
-        };
+        let filter = if filter.trim().is_empty() { "info".to_owned() } else { filter };
         match filter.parse::<EnvFilter>() {
             Ok(_) => Ok(Self { format, filter }),
             Err(error) => Err(InvalidSettings::Filter(filter, error.to_string())),
@@ -100,16 +96,10 @@ impl Election {
             _ => return Err(InvalidSettings::LeaseDuration),
         };
         // It becomes part of the name of a field manager, which may have 128 characters.
-        if !(1..=100).contains(&identity.chars().count()) || identity.chars().any(char::is_control)
-        {
+        if !(1..=100).contains(&identity.chars().count()) || identity.chars().any(char::is_control) {
             return Err(InvalidSettings::Identity);
         }
-        Ok(Self {
-            namespace,
-            lease,
-            seconds,
-            identity,
-        })
+        Ok(Self { namespace, lease, seconds, identity })
     }
 
     /// Namespace of the Lease, if one was given.
@@ -152,27 +142,19 @@ pub enum InvalidSettings {
         name: String,
     },
     /// A Lease that cannot exist.
-    #[error(
-        "--lease-name: {0:?} is not a name of a Lease: give lower-case letters, digits, '-' and '.'"
-    )]
+    #[error("--lease-name: {0:?} is not a name of a Lease: give lower-case letters, digits, '-' and '.'")]
     Lease(String),
     /// A Lease too short to be renewed, or not in the unit that a Lease has.
     #[error("--lease-duration: give whole seconds, at least 3s and at most 1h")]
     LeaseDuration,
     /// An identity that cannot be written into a Lease.
-    #[error(
-        "--identity: give 1 to 100 printable characters that no other process uses, such as the name of the pod"
-    )]
+    #[error("--identity: give 1 to 100 printable characters that no other process uses, such as the name of the pod")]
     Identity,
     /// No identity was given and the host has no name.
-    #[error(
-        "--identity: the name of this host cannot be read: give a name that no other process uses"
-    )]
+    #[error("--identity: the name of this host cannot be read: give a name that no other process uses")]
     NoHostName,
     /// A resync that would keep the operator busy.
-    #[error(
-        "--resync-period: {0} is too often: give at least 10s (changes are seen at once in any case)"
-    )]
+    #[error("--resync-period: {0} is too often: give at least 10s (changes are seen at once in any case)")]
     Resync(Duration),
     /// Not a log filter.
     #[error(
@@ -202,20 +184,14 @@ pub fn namespaces(flag: &'static str, given: Vec<String>) -> Result<Vec<String>,
 /// # Errors
 /// If it is not the name of a namespace.
 pub fn label(flag: &'static str, name: String) -> Result<String, InvalidSettings> {
-    if name.len() <= 63 && is_label(&name) {
-        Ok(name)
-    } else {
-        Err(InvalidSettings::Namespace { flag, name })
-    }
+    if name.len() <= 63 && is_label(&name) { Ok(name) } else { Err(InvalidSettings::Namespace { flag, name }) }
 }
 
 fn is_label(name: &str) -> bool {
     let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     ends(name.chars().next())
         && ends(name.chars().last())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 /// This host's name: in a pod, the pod's.

@@ -16,8 +16,5 @@ pub fn init(logging: &Logging) -> Result<(), tracing_subscriber::util::TryInitEr
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    tracing_subscriber::registry()
-        .with(logging.filter())
-        .with(lines)
-        .try_init()
+    tracing_subscriber::registry().with(logging.filter()).with(lines).try_init()
 }

@@ -5,8 +5,7 @@ use std::{fs, path::Path};
 use computing_unit_operator::{api, crd, reference};
 
 fn assert_fresh(path: &str, expected: &str) {
-    let found =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_default();
+    let found = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_default();
     assert!(
         found == expected,
         "{path} is not what the Rust types give: run `make generate` and commit what it changes"
@@ -16,10 +15,7 @@ fn assert_fresh(path: &str, expected: &str) {
 #[test]
 fn the_definitions_are_up_to_date() {
     for definition in api::crds() {
-        assert_fresh(
-            &format!("crds/{}", crd::file_name(&definition)),
-            &crd::yaml(&definition).unwrap(),
-        );
+        assert_fresh(&format!("crds/{}", crd::file_name(&definition)), &crd::yaml(&definition).unwrap());
     }
 }
 
@@ -32,10 +28,6 @@ fn the_reference_is_up_to_date() {
 fn each_definition_fits_into_the_annotation_of_kubectl_apply() {
     for definition in api::crds() {
         let size = serde_json::to_string(&definition).unwrap().len();
-        assert!(
-            size < 262_144,
-            "{}: {size} bytes",
-            crd::file_name(&definition)
-        );
+        assert!(size < 262_144, "{}: {size} bytes", crd::file_name(&definition));
     }
 }

@@ -35,10 +35,7 @@ fn merged(base: &Value, patch: &Value) -> Value {
     for (name, value) in patch {
         match value {
             Value::Null => drop(all.remove(name)),
-            value => drop(all.insert(
-                name.clone(),
-                merged(base.get(name).unwrap_or(&Value::Null), value),
-            )),
+            value => drop(all.insert(name.clone(), merged(base.get(name).unwrap_or(&Value::Null), value))),
         }
     }
     Value::Object(all)
@@ -48,21 +45,14 @@ fn schemas() -> BTreeMap<String, Value> {
     let of = |crd: &k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition| {
         serde_json::to_value(crd).unwrap()["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
     };
-    api::crds()
-        .iter()
-        .map(|crd| (crd.spec.names.kind.clone(), of(crd)))
-        .collect()
+    api::crds().iter().map(|crd| (crd.spec.names.kind.clone(), of(crd))).collect()
 }
 
 /// What the rules say against an object.
 fn messages(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<String> {
     match Validator::new().validate(schema, object, old) {
         Ok(()) => Vec::new(),
-        Err(errors) => errors
-            .into_vec()
-            .into_iter()
-            .map(|error| error.message)
-            .collect(),
+        Err(errors) => errors.into_vec().into_iter().map(|error| error.message).collect(),
     }
 }
 
@@ -74,11 +64,7 @@ fn each_rule_accepts_and_refuses_as_listed() {
         let old = case.from.as_ref().map(|from| merged(base, from));
         for accepted in &case.accepted {
             let found = messages(schema, &merged(base, accepted), old.as_ref());
-            assert!(
-                found.is_empty(),
-                "{}: {accepted} is refused: {found:?}",
-                case.says
-            );
+            assert!(found.is_empty(), "{}: {accepted} is refused: {found:?}", case.says);
         }
         for refused in &case.refused {
             let found = messages(schema, &merged(base, refused), old.as_ref());
@@ -93,18 +79,8 @@ fn each_rule_is_listed() {
     fn collect(schema: &Value, found: &mut BTreeSet<String>) {
         match schema {
             Value::Object(fields) => {
-                for rule in fields
-                    .get("x-kubernetes-validations")
-                    .and_then(Value::as_array)
-                    .into_iter()
-                    .flatten()
-                {
-                    found.insert(
-                        rule["message"]
-                            .as_str()
-                            .expect("a rule has a message")
-                            .to_owned(),
-                    );
+                for rule in fields.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
+                    found.insert(rule["message"].as_str().expect("a rule has a message").to_owned());
                 }
                 fields.values().for_each(|value| collect(value, found));
             }
@@ -114,22 +90,14 @@ fn each_rule_is_listed() {
     }
     let listed = cases().rules;
     let mut found = BTreeSet::new();
-    schemas()
-        .values()
-        .for_each(|schema| collect(schema, &mut found));
+    schemas().values().for_each(|schema| collect(schema, &mut found));
     for message in found {
-        assert!(
-            listed.iter().any(|case| message.contains(&case.says)),
-            "no case for the rule {message:?}"
-        );
+        assert!(listed.iter().any(|case| message.contains(&case.says)), "no case for the rule {message:?}");
     }
 }
 
 #[test]
 fn a_cuid_starts_at_1() {
     let unit = &schemas()["ComputingUnit"];
-    assert_eq!(
-        unit["properties"]["spec"]["properties"]["cuid"]["minimum"],
-        1.0
-    );
+    assert_eq!(unit["properties"]["spec"]["properties"]["cuid"]["minimum"], 1.0);
 }

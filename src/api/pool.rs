@@ -1,9 +1,6 @@
 //! `ComputingUnitPool`: what the deployer decides for the units made from it.
 
-use k8s_openapi::{
-    api::core::v1::PodTemplateSpec,
-    apimachinery::pkg::apis::meta::v1::Condition,
-};
+use k8s_openapi::{api::core::v1::PodTemplateSpec, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -216,7 +213,10 @@ pub struct PathRouting {
 #[serde(rename_all = "camelCase")]
 pub struct HostRouting {
     /// The domain whose names belong to units alone, such as `units.example.org`.
-    #[schemars(length(min = 1, max = 189), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
+    #[schemars(
+        length(min = 1, max = 189),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub domain: String,
 }
 

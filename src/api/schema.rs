@@ -46,26 +46,16 @@ fn tidy(schema: &mut JSONSchemaProps) {
 
 /// Lines of a paragraph are joined: where rustdoc's source breaks them means nothing.
 fn paragraphs(text: &str) -> String {
-    let paragraphs = text
-        .split("\n\n")
-        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
     paragraphs.collect::<Vec<_>>().join("\n\n")
 }
 
 fn schema(crd: &mut CustomResourceDefinition) -> Option<&mut JSONSchemaProps> {
-    crd.spec
-        .versions
-        .first_mut()?
-        .schema
-        .as_mut()?
-        .open_api_v3_schema
-        .as_mut()
+    crd.spec.versions.first_mut()?.schema.as_mut()?.open_api_v3_schema.as_mut()
 }
 
 fn field<'a>(schema: &'a mut JSONSchemaProps, path: &[&str]) -> Option<&'a mut JSONSchemaProps> {
-    path.iter().try_fold(schema, |schema, name| {
-        schema.properties.as_mut()?.get_mut(*name)
-    })
+    path.iter().try_fold(schema, |schema, name| schema.properties.as_mut()?.get_mut(*name))
 }
 
 fn visit(schema: &mut JSONSchemaProps, change: &mut impl FnMut(&mut JSONSchemaProps)) {
@@ -76,10 +66,7 @@ fn visit(schema: &mut JSONSchemaProps, change: &mut impl FnMut(&mut JSONSchemaPr
 }
 
 fn children(schema: &mut JSONSchemaProps) -> impl Iterator<Item = &mut JSONSchemaProps> {
-    let fields = schema
-        .properties
-        .iter_mut()
-        .flat_map(|all| all.values_mut());
+    let fields = schema.properties.iter_mut().flat_map(|all| all.values_mut());
     let items: Box<dyn Iterator<Item = _>> = match schema.items.as_mut() {
         Some(JSONSchemaPropsOrArray::Schema(item)) => Box::new(std::iter::once(&mut **item)),
         Some(JSONSchemaPropsOrArray::Schemas(items)) => Box::new(items.iter_mut()),
@@ -119,30 +106,17 @@ mod tests {
         every_schema(|crd, schema| {
             let format = schema.format.as_deref();
             let known = [None, Some("int32"), Some("int64"), Some("date-time")];
-            assert!(
-                known.contains(&format),
-                "{:?}: {format:?}",
-                crd.metadata.name
-            );
+            assert!(known.contains(&format), "{:?}: {format:?}", crd.metadata.name);
         });
     }
 
     #[test]
     fn a_text_of_ours_has_an_end() {
-        for (mut crd, outside) in crds()
-            .into_iter()
-            .zip([&["env", "envFrom"][..], &["template"]])
-        {
+        for (mut crd, outside) in crds().into_iter().zip([&["env", "envFrom"][..], &["template"]]) {
             let spec = field(schema(&mut crd).unwrap(), &["spec"]).unwrap();
-            spec.properties
-                .as_mut()
-                .unwrap()
-                .retain(|name, _| !outside.contains(&name.as_str()));
+            spec.properties.as_mut().unwrap().retain(|name, _| !outside.contains(&name.as_str()));
             visit(spec, &mut |schema| match schema.type_.as_deref() {
-                Some("string") => assert!(
-                    schema.max_length.is_some() || schema.enum_.is_some(),
-                    "{schema:?}"
-                ),
+                Some("string") => assert!(schema.max_length.is_some() || schema.enum_.is_some(), "{schema:?}"),
                 Some("array") => assert!(schema.max_items.is_some(), "{schema:?}"),
                 Some("object") if schema.additional_properties.is_some() => {
                     assert!(schema.max_properties.is_some(), "{schema:?}");
@@ -158,13 +132,7 @@ mod tests {
         let root = schema(&mut pool).unwrap();
         for name in ["labels", "annotations"] {
             let found = field(root, &["spec", "template", "metadata", name]).unwrap();
-            assert!(
-                matches!(
-                    found.additional_properties,
-                    Some(JSONSchemaPropsOrBool::Schema(_))
-                ),
-                "{name}"
-            );
+            assert!(matches!(found.additional_properties, Some(JSONSchemaPropsOrBool::Schema(_))), "{name}");
         }
     }
 }

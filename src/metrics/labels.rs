@@ -134,9 +134,7 @@ labels! {
 }
 
 /// Upper bounds of the buckets for what should take milliseconds, in seconds.
-pub(super) const QUICK: [f64; 11] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0,
-];
+pub(super) const QUICK: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
 /// Upper bounds of the buckets for what depends on others, in seconds.
 pub(super) const SLOW: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 

@@ -61,9 +61,7 @@ impl Metrics {
         all.register();
         // A rate over a series that appears with its first failure would miss that failure.
         for outcome in Outcome::ALL {
-            let _ = all
-                .reconciles
-                .get_or_create(&[("outcome", outcome.as_str())]);
+            let _ = all.reconciles.get_or_create(&[("outcome", outcome.as_str())]);
         }
         all
     }
@@ -72,50 +70,16 @@ impl Metrics {
         let to = &mut self.registry;
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         to.register("build", "The version that runs", build);
-        to.register(
-            "reconciles",
-            "Looks at a unit, by how they ended",
-            self.reconciles.clone(),
-        );
+        to.register("reconciles", "Looks at a unit, by how they ended", self.reconciles.clone());
         let time = self.reconcile_time.clone();
-        to.register_with_unit(
-            "reconcile_duration",
-            "Time that a look at a unit took",
-            Unit::Seconds,
-            time,
-        );
-        to.register(
-            "units",
-            "Units by phase, as the operator last wrote it",
-            self.units.clone(),
-        );
-        to.register(
-            "probes",
-            "Probes of the gateway's proxies, by goal and result",
-            self.probes.clone(),
-        );
+        to.register_with_unit("reconcile_duration", "Time that a look at a unit took", Unit::Seconds, time);
+        to.register("units", "Units by phase, as the operator last wrote it", self.units.clone());
+        to.register("probes", "Probes of the gateway's proxies, by goal and result", self.probes.clone());
         let time = self.probe_time.clone();
-        to.register_with_unit(
-            "probe_duration",
-            "Time that a probe of one proxy took",
-            Unit::Seconds,
-            time,
-        );
-        to.register(
-            "writes",
-            "Writes to the API server, by verb, resource and outcome",
-            self.writes.clone(),
-        );
-        to.register(
-            "watch_errors",
-            "Failures of watches, by resource",
-            self.watch_errors.clone(),
-        );
-        to.register(
-            "leader",
-            "1 while this process is the one that works",
-            self.leader.clone(),
-        );
+        to.register_with_unit("probe_duration", "Time that a probe of one proxy took", Unit::Seconds, time);
+        to.register("writes", "Writes to the API server, by verb, resource and outcome", self.writes.clone());
+        to.register("watch_errors", "Failures of watches, by resource", self.watch_errors.clone());
+        to.register("leader", "1 while this process is the one that works", self.leader.clone());
         let time = self.reachable_time.clone();
         let help = "Time from a unit's pod being ready to every proxy answering for it";
         to.register_with_unit("pod_ready_to_reachable", help, Unit::Seconds, time);
@@ -123,46 +87,32 @@ impl Metrics {
 
     /// A reconcile ended after `took`.
     pub fn reconciled(&self, outcome: Outcome, took: Duration) {
-        self.reconciles
-            .get_or_create(&[("outcome", outcome.as_str())])
-            .inc();
+        self.reconciles.get_or_create(&[("outcome", outcome.as_str())]).inc();
         self.reconcile_time.observe(seconds(took));
     }
 
     /// There are `count` units of `phase` now.
     pub fn units(&self, phase: Phase, count: usize) {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.units
-            .get_or_create(&[("phase", phase.as_str())])
-            .set(count);
+        self.units.get_or_create(&[("phase", phase.as_str())]).set(count);
     }
 
     /// A probe of one proxy ended after `took`.
     pub fn probed(&self, goal: ProbeGoal, result: ProbeResult, took: Duration) {
-        self.probes
-            .get_or_create(&[("goal", goal.as_str()), ("result", result.as_str())])
-            .inc();
-        self.probe_time
-            .get_or_create(&[("goal", goal.as_str())])
-            .observe(seconds(took));
+        self.probes.get_or_create(&[("goal", goal.as_str()), ("result", result.as_str())]).inc();
+        self.probe_time.get_or_create(&[("goal", goal.as_str())]).observe(seconds(took));
     }
 
     /// A write was sent to the API server, which did (`ok`) or did not carry it out.
     pub fn wrote(&self, verb: Verb, resource: Resource, ok: bool) {
         let outcome = if ok { "success" } else { "error" };
-        let labels = [
-            ("verb", verb.as_str()),
-            ("resource", resource.as_str()),
-            ("outcome", outcome),
-        ];
+        let labels = [("verb", verb.as_str()), ("resource", resource.as_str()), ("outcome", outcome)];
         self.writes.get_or_create(&labels).inc();
     }
 
     /// A watch failed, and starts again.
     pub fn watch_failed(&self, resource: Resource) {
-        self.watch_errors
-            .get_or_create(&[("resource", resource.as_str())])
-            .inc();
+        self.watch_errors.get_or_create(&[("resource", resource.as_str())]).inc();
     }
 
     /// Whether this process is the one that works.
@@ -226,15 +176,9 @@ mod tests {
             "computing_unit_operator_leader 1",
             "computing_unit_operator_pod_ready_to_reachable_seconds_count 1",
         ] {
-            assert!(
-                text.lines().any(|found| found == line),
-                "{line} is not in\n{text}"
-            );
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
-        assert!(
-            text.contains("computing_unit_operator_build_info{version="),
-            "{text}"
-        );
+        assert!(text.contains("computing_unit_operator_build_info{version="), "{text}");
         assert!(text.ends_with("# EOF\n"), "{text}");
     }
 
@@ -244,15 +188,9 @@ mod tests {
         let samples = text.lines().filter(|line| !line.starts_with('#'));
         let names: BTreeSet<&str> = samples
             .filter_map(|line| line.split_once('{')?.1.split_once('}'))
-            .flat_map(|(labels, _)| {
-                labels
-                    .split(',')
-                    .filter_map(|label| Some(label.split_once('=')?.0))
-            })
+            .flat_map(|(labels, _)| labels.split(',').filter_map(|label| Some(label.split_once('=')?.0)))
             .collect();
-        let closed = [
-            "goal", "le", "outcome", "phase", "resource", "result", "verb", "version",
-        ];
+        let closed = ["goal", "le", "outcome", "phase", "resource", "result", "verb", "version"];
         assert_eq!(names.into_iter().collect::<Vec<_>>(), closed);
     }
 }
