@@ -82,7 +82,11 @@ impl<'a> Target<'a> {
     /// Makes a child, or finds out whose the object of its name is.
     async fn create<K>(&self, kind: Kind, child: K, written: &Written<K>) -> Result<()>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + Serialize + DeserializeOwned,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + Serialize
+            + DeserializeOwned,
     {
         let api: Api<K> = Api::namespaced(self.context.client.clone(), &self.namespace);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
@@ -94,7 +98,11 @@ impl<'a> Target<'a> {
                 Ok(())
             }
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
-                self.find(kind, api.get_opt(&self.name).await.map_err(|error| Error::write(kind.as_str(), error))?, written);
+                self.find(
+                    kind,
+                    api.get_opt(&self.name).await.map_err(|error| Error::write(kind.as_str(), error))?,
+                    written,
+                );
                 Ok(())
             }
             Err(error) => self.refused(kind, error),
@@ -113,7 +121,11 @@ impl<'a> Target<'a> {
                 kind,
                 false,
                 "Leaving",
-                format!("the {} {:?} of an earlier owner is being deleted: waiting for it to go", kind.as_str(), self.name),
+                format!(
+                    "the {} {:?} of an earlier owner is being deleted: waiting for it to go",
+                    kind.as_str(),
+                    self.name
+                ),
             ),
             Some(None) => self.met(
                 kind,
@@ -133,7 +145,12 @@ impl<'a> Target<'a> {
     fn refused(&self, kind: Kind, error: kube::Error) -> Result<()> {
         let kube::Error::Api(status) = &error else { return Err(Error::write(kind.as_str(), error)) };
         if status.is_invalid() || status.code == 400 {
-            self.met(kind, true, reasons::CHILD_REFUSED, format!("the API server refuses the {}: {}", kind.as_str(), status.message));
+            self.met(
+                kind,
+                true,
+                reasons::CHILD_REFUSED,
+                format!("the API server refuses the {}: {}", kind.as_str(), status.message),
+            );
         } else if status.is_forbidden() {
             self.met(kind, false, "Forbidden", format!("the {} may not be created: {}", kind.as_str(), status.message));
         } else if status.is_not_found() && kind == Kind::HTTPRoute {
@@ -155,7 +172,11 @@ impl<'a> Target<'a> {
     /// Replaces fields of the spec, whoever wrote them, and puts labels and owner back. `""` is all of the spec.
     async fn repair<K>(&self, kind: Kind, child: &K, fields: &[(&str, Value)], written: &Written<K>) -> Result<()>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + Serialize + DeserializeOwned,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + Serialize
+            + DeserializeOwned,
     {
         let api: Api<K> = Api::namespaced(self.context.client.clone(), &self.namespace);
         let patch = replacement(child.meta(), fields);

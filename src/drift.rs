@@ -12,10 +12,16 @@ use crate::gateway::HTTPRoute;
 /// Whether an object carries the labels and the owner that it should.
 pub fn metadata_matches<K: Resource>(observed: &K, desired: &K) -> bool {
     let (observed, desired) = (observed.meta(), desired.meta());
-    let labels = desired.labels.iter().flatten().all(|(key, value)| {
-        observed.labels.as_ref().and_then(|labels| labels.get(key)) == Some(value)
-    });
-    let owners = desired.owner_references.iter().flatten().all(|owner| observed.owner_references.iter().flatten().any(|other| other == owner));
+    let labels = desired
+        .labels
+        .iter()
+        .flatten()
+        .all(|(key, value)| observed.labels.as_ref().and_then(|labels| labels.get(key)) == Some(value));
+    let owners = desired
+        .owner_references
+        .iter()
+        .flatten()
+        .all(|owner| observed.owner_references.iter().flatten().any(|other| other == owner));
     labels && owners
 }
 

@@ -5,7 +5,7 @@
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
-    api::{ProbeMethod, RoutingType},
+    api::{ProvenRoute, RoutingType},
     desired::route,
     gateway::{HTTPRoute, types::HttpRouteRulesMatchesPathType},
     observed::Observed,
@@ -47,14 +47,10 @@ pub fn target(observed: &Observed) -> Option<Target> {
     Some(Target {
         unit: ObjectRef::from_obj(observed.unit.as_ref()),
         uid: observed.unit.uid()?,
-        route: (route.uid().unwrap_or_default(), route.metadata.generation.unwrap_or_default()),
+        route: ProvenRoute { uid: route.uid()?, generation: route.metadata.generation? },
         gateway: observed.gateway.as_ref()?.gateway.clone(),
         request: Request {
-            method: match probe.method {
-                ProbeMethod::Head => http::Method::HEAD,
-                ProbeMethod::Get => http::Method::GET,
-                ProbeMethod::Options => http::Method::OPTIONS,
-            },
+            method: probe.method,
             host: route.spec.hostnames.as_ref().and_then(|hosts| hosts.first()).cloned(),
             path_and_query: path,
         },

@@ -86,9 +86,7 @@ pub fn children_selector() -> String {
 
 /// The controller owner reference that every child carries.
 #[must_use]
-pub fn owner_reference(
-    unit: &ComputingUnit,
-) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference {
+pub fn owner_reference(unit: &ComputingUnit) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference {
     k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference {
         api_version: ComputingUnit::api_version(&()).into_owned(),
         kind: ComputingUnit::kind(&()).into_owned(),

@@ -21,7 +21,7 @@ use crate::{
         served::{self, NotServed},
     },
     names::labels,
-    obstacles::Remembered,
+    obstacles::{Inputs, Remembered},
     routing::{Origin, overlap},
 };
 
@@ -92,6 +92,12 @@ impl Observed {
         self.unit.metadata.deletion_timestamp.is_some()
     }
 
+    /// What the children are made from.
+    #[must_use]
+    pub fn inputs(&self) -> Inputs {
+        (self.unit.metadata.generation, self.pool.as_ref().and_then(|pool| pool.metadata.generation))
+    }
+
     /// Whether the pod can hold connections: it is there, it has not ended, and nobody has asked it to.
     #[must_use]
     pub fn serving(&self) -> bool {
@@ -119,13 +125,7 @@ fn pod_ready(pod: &Pod) -> bool {
 
 /// Takes the snapshot of a unit.
 #[must_use]
-pub fn observe(
-    unit: &Arc<ComputingUnit>,
-    caches: &Caches,
-    written: &AllWritten,
-    obstacles: Remembered,
-    now: Timestamp,
-) -> Observed {
+pub fn observe(unit: &Arc<ComputingUnit>, caches: &Caches, written: &AllWritten, now: Timestamp) -> Observed {
     let namespace = unit.namespace().unwrap_or_default();
     let name = unit.name_any();
     let (newest, mut unconfirmed) = written.units.newest(&namespace, &name, Some(unit.clone()));
@@ -145,13 +145,14 @@ pub fn observe(
         service: Child::Absent,
         route: Child::Absent,
         endpoint_ready: false,
-        obstacles,
+        obstacles: Remembered::default(),
         unconfirmed: false,
         now,
         unit,
     };
     if let Some(scope) = caches.scope(&namespace) {
-        let mut newest = Newest { unit: &observed.unit, namespace: &namespace, name: &name, unconfirmed: &mut unconfirmed };
+        let mut newest =
+            Newest { unit: &observed.unit, namespace: &namespace, name: &name, unconfirmed: &mut unconfirmed };
         observed.pod = newest.child(&written.pods, caches::get(&scope.pods, &namespace, &name));
         observed.service = newest.child(&written.services, caches::get(&scope.services, &namespace, &name));
         observed.route = newest.child(&written.routes, caches::get(&scope.routes, &namespace, &name));
@@ -177,7 +178,8 @@ fn attached(route: &HTTPRoute) -> Option<GatewayRef> {
 
 fn way(caches: &Caches, wanted: GatewayRef) -> Way {
     let gateway = caches.gateway(&wanted);
-    let class = gateway.as_ref().and_then(|gateway| caches.classes.get(&ObjectRef::new(&gateway.spec.gateway_class_name)));
+    let class =
+        gateway.as_ref().and_then(|gateway| caches.classes.get(&ObjectRef::new(&gateway.spec.gateway_class_name)));
     Way {
         controller: served::controller(&wanted, gateway.as_deref(), class.as_deref()).map(str::to_owned),
         origin: gateway.as_ref().and_then(|gateway| listener::origin(gateway, wanted.section_name.as_deref())),
@@ -206,9 +208,9 @@ impl Newest<'_> {
 pub fn whose<K: Resource>(unit: &ComputingUnit, object: Arc<K>) -> Option<Child<K>> {
     let controller = object.owner_references().iter().find(|owner| owner.controller == Some(true));
     let own = controller.is_some_and(|owner| Some(&owner.uid) == unit.metadata.uid.as_ref());
-    let earlier = controller.is_some_and(|owner| {
-        owner.kind == ComputingUnit::kind(&()) && owner.name == unit.name_any() && !own
-    }) && object.labels().get(labels::UNIT) == Some(&unit.name_any());
+    let earlier = controller
+        .is_some_and(|owner| owner.kind == ComputingUnit::kind(&()) && owner.name == unit.name_any() && !own)
+        && object.labels().get(labels::UNIT) == Some(&unit.name_any());
     match (own, object.meta().deletion_timestamp.is_some()) {
         (true, false) => Some(Child::Owned(object)),
         (_, true) => Some(Child::Leaving),

@@ -168,18 +168,20 @@ fn end(observed: &Observed, reached: bool) -> Option<Step> {
 }
 
 fn gateway_gone(observed: &Observed) -> bool {
-    observed.gateway.as_ref().is_none_or(|way| {
-        way.controller.as_ref().is_err_and(|why| why.reason == served::reasons::GATEWAY_NOT_FOUND)
-    })
+    observed
+        .gateway
+        .as_ref()
+        .is_none_or(|way| way.controller.as_ref().is_err_and(|why| why.reason == served::reasons::GATEWAY_NOT_FOUND))
 }
 
 /// When a deleted unit has had its pool's `drainTimeout`.
 #[must_use]
 pub fn drained(observed: &Observed) -> Option<Timestamp> {
     let deleted = observed.unit.metadata.deletion_timestamp.as_ref()?.0;
-    let drain = observed.pool.as_ref().map_or(DRAIN, |pool| {
-        SignedDuration::try_from(pool.spec.drain_timeout.0).unwrap_or(DRAIN)
-    });
+    let drain = observed
+        .pool
+        .as_ref()
+        .map_or(DRAIN, |pool| SignedDuration::try_from(pool.spec.drain_timeout.0).unwrap_or(DRAIN));
     deleted.checked_add(drain).ok()
 }
 

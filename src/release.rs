@@ -60,6 +60,17 @@ async fn release_until_settled(client: Client, namespaces: &[String], settle: Du
     }
 }
 
+/// Lets go of a unit that is being deleted and whose rest cannot be read.
+///
+/// # Errors
+/// As for [`release`].
+pub async fn unreadable(client: &Client, metadata: ObjectMeta) -> kube::Result<()> {
+    if metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER) {
+        release_one(client, metadata.into_response_partial::<ComputingUnit>()).await?;
+    }
+    Ok(())
+}
+
 /// What one look at all units came to.
 #[derive(Clone, Copy, Default)]
 struct Pass {
@@ -85,11 +96,8 @@ async fn release_all(client: &Client, scope: &Api<ComputingUnit>) -> kube::Resul
         };
         token = page.metadata.continue_.filter(|token| !token.is_empty());
         let held = page.items.into_iter().filter(|unit| unit.finalizers().iter().any(|f| f == FINALIZER));
-        let done: Vec<bool> = stream::iter(held)
-            .map(|unit| release_one(client, unit))
-            .buffer_unordered(WRITES)
-            .try_collect()
-            .await?;
+        let done: Vec<bool> =
+            stream::iter(held).map(|unit| release_one(client, unit)).buffer_unordered(WRITES).try_collect().await?;
         pass.released += done.iter().filter(|released| **released).count();
         pass.left += done.iter().filter(|released| !**released).count();
         if token.is_none() {
@@ -101,12 +109,9 @@ async fn release_all(client: &Client, scope: &Api<ComputingUnit>) -> kube::Resul
 /// Whether the unit was released now. A unit that changed since it was read is left to the next pass.
 async fn release_one(client: &Client, unit: PartialObjectMeta<ComputingUnit>) -> kube::Result<bool> {
     let others: Vec<String> = unit.finalizers().iter().filter(|f| *f != FINALIZER).cloned().collect();
-    let patch = ObjectMeta {
-        finalizers: Some(others),
-        resource_version: unit.resource_version(),
-        ..ObjectMeta::default()
-    }
-    .into_request_partial::<ComputingUnit>();
+    let patch =
+        ObjectMeta { finalizers: Some(others), resource_version: unit.resource_version(), ..ObjectMeta::default() }
+            .into_request_partial::<ComputingUnit>();
     let api: Api<ComputingUnit> = Api::namespaced(client.clone(), &unit.namespace().unwrap_or_default());
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     match api.patch_metadata(&unit.name_any(), &params, &Patch::Merge(patch)).await {

@@ -1,9 +1,6 @@
 //! `ComputingUnitPool`: what the deployer decides for the units made from it.
 
-use k8s_openapi::{
-    api::core::v1::PodTemplateSpec,
-    apimachinery::pkg::apis::meta::v1::Condition,
-};
+use k8s_openapi::{api::core::v1::PodTemplateSpec, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +10,7 @@ use super::Duration;
 /// A ComputingUnitPool is what the deployer offers: the gateway and the routing of the units made from it, the pod they
 /// run in, the images to choose from and how long a start may take. Units name it in `spec.poolName`. A change never
 /// restarts a running unit: it takes effect when the unit is next started.
+#[allow(clippy::duplicated_attributes, reason = "columns of one type or priority")]
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "texera.apache.org",
@@ -205,7 +203,10 @@ pub struct PathRouting {
 #[serde(rename_all = "camelCase")]
 pub struct HostRouting {
     /// The domain whose names belong to units alone, such as `units.example.org`.
-    #[schemars(length(min = 1, max = 189), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
+    #[schemars(
+        length(min = 1, max = 189),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub domain: String,
 }
 

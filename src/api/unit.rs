@@ -11,6 +11,7 @@ use super::{ComputingUnitStatus, Quantity};
 /// A ComputingUnit is one person's running execution engine: a pod, a Service and an HTTPRoute of its own on a shared
 /// gateway. Creating one starts it; `status.url` is where it answers once its phase is Ready; deleting it closes the
 /// route first and stops the pod afterwards.
+#[allow(clippy::duplicated_attributes, reason = "columns of one type or priority")]
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "texera.apache.org",
@@ -88,7 +89,7 @@ pub struct ComputingUnitSpec {
     pub shared_memory: Option<Quantity>,
 
     /// Environment variables added to the pool's, which win over those of the same name. Values from Secrets and
-    /// ConfigMaps only where the pool's `references` name them; COMPUTING_UNIT_* is set by the operator.
+    /// ConfigMaps only where the pool's `references` name them; `COMPUTING_UNIT_*` is set by the operator.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub env: Vec<EnvVar>,

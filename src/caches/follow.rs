@@ -32,7 +32,7 @@ pub enum Progress {
 }
 
 /// One watch.
-pub struct Follow<K, P, C>
+pub struct Follow<K>
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
@@ -42,10 +42,12 @@ where
     pub config: watcher::Config,
     /// The cache to fill.
     pub writer: Writer<K>,
-    /// What to leave out of it.
-    pub prune: P,
+    /// Told of each event before the cache is, while the object is still whole.
+    pub heard: Box<dyn Fn(&Event<K>) + Send>,
+    /// What to leave out of the cache.
+    pub prune: fn(&mut K),
     /// Which units a change concerns: it is given the cached object, then the event.
-    pub concerns: C,
+    pub concerns: Box<dyn Fn(Option<&K>, &Event<K>) -> Units + Send>,
     /// Who wakes them.
     pub waker: Waker,
     /// Where progress is told.
@@ -56,21 +58,19 @@ where
     pub unreadable: Box<dyn Fn(&InvalidObject) + Send>,
 }
 
-impl<K, P, C> Follow<K, P, C>
+impl<K> Follow<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-    P: Fn(&mut K) + Send + 'static,
-    C: Fn(Option<&K>, &Event<K>) -> Units + Send,
 {
     /// Follows until dropped.
     pub async fn run(self) {
-        let Self { api, config, mut writer, prune, concerns, waker, progress, failed, unreadable } = self;
+        let Self { api, config, mut writer, heard, prune, concerns, waker, progress, failed, unreadable } = self;
         let store = writer.as_reader();
         let mut listed = Units::new();
         let mut events = std::pin::pin!(watcher::watcher(api, config).default_backoff());
         while let Some(event) = events.next().await {
             let event = match event.map(|event| readable(&store, event)) {
-                Ok(Ok(event)) => event.modify(&prune),
+                Ok(Ok(event)) => event,
                 Ok(Err(invalid)) => {
                     unreadable(&invalid);
                     continue;
@@ -83,10 +83,13 @@ where
                     continue;
                 }
             };
+            heard(&event);
+            let event = event.modify(prune);
             let units = concerns(cached(&store, &event).as_deref(), &event);
             if matches!(event, Event::Init) {
                 // Whatever was there may be gone from the new list.
-                listed = store.state().iter().flat_map(|old| concerns(None, &Event::Delete(old.as_ref().clone()))).collect();
+                listed =
+                    store.state().iter().flat_map(|old| concerns(None, &Event::Delete(old.as_ref().clone()))).collect();
             }
             writer.apply_watcher_event(&event);
             match event {
@@ -128,7 +131,9 @@ where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
     match event {
-        Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) => store.get(&ObjectRef::from_obj(object)),
+        Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) => {
+            store.get(&ObjectRef::from_obj(object))
+        }
         Event::Init | Event::InitDone => None,
     }
 }

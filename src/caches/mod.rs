@@ -20,6 +20,7 @@ use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use crate::{
     api::{ComputingUnit, ComputingUnitPool, GatewayRef},
     gateway::{Gateway, GatewayClass, HTTPRoute},
+    probe::Stores,
 };
 
 use self::endpoints::Endpoints;
@@ -76,6 +77,12 @@ impl Caches {
     pub fn pool_of(&self, unit: &ComputingUnit) -> Option<Arc<ComputingUnitPool>> {
         let namespace = unit.metadata.namespace.as_deref().unwrap_or_default();
         get(&self.scope(namespace)?.pools, namespace, &unit.spec.pool_name)
+    }
+
+    /// The caches that tell which proxies there are.
+    #[must_use]
+    pub fn proxies(&self) -> Stores {
+        Stores { gateways: self.gateways.clone(), classes: self.classes.clone(), slices: self.proxies.clone() }
     }
 
     /// A Gateway.

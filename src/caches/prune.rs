@@ -1,6 +1,9 @@
 //! What is left out of the caches because nobody reads it: most of a pod, and who wrote which field.
 
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, Service};
+use k8s_openapi::api::{
+    core::v1::{Container, Pod, PodSpec, Service},
+    discovery::v1::EndpointSlice,
+};
 use kube::Resource;
 
 /// Drops `metadata.managedFields`.
@@ -30,4 +33,11 @@ pub fn pod(pod: &mut Pod) {
 pub fn service(service: &mut Service) {
     managed_fields(service);
     service.status = None;
+}
+
+/// Keeps of a slice whose it is: its endpoints are kept by [`super::endpoints`].
+pub fn slice(slice: &mut EndpointSlice) {
+    managed_fields(slice);
+    slice.endpoints = vec![];
+    slice.ports = None;
 }

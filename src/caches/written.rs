@@ -65,7 +65,9 @@ impl<K: Resource> Written<K> {
         match entries.get(&(namespace.to_owned(), name.to_owned())) {
             Some(entry)
                 if entry.at.elapsed() < BELIEVED
-                    && cached.as_ref().is_none_or(|cached| version(cached.as_ref()) < version(entry.object.as_ref())) =>
+                    && cached
+                        .as_ref()
+                        .is_none_or(|cached| version(cached.as_ref()) < version(entry.object.as_ref())) =>
             {
                 (Some(entry.object.clone()), true)
             }

@@ -41,9 +41,11 @@ pub fn address(routing: &Routing, name: &str, cuid: Option<i64>) -> Option<Addre
             let query = Some(format!("{}={}", query.parameter, key(routing, name, cuid)));
             Some(Address { host: None, path, query })
         }
-        RoutingType::Path => {
-            Some(Address { host: None, path: format!("{}/", unit_prefix(&routing.path.as_ref()?.prefix, name)), query: None })
-        }
+        RoutingType::Path => Some(Address {
+            host: None,
+            path: format!("{}/", unit_prefix(&routing.path.as_ref()?.prefix, name)),
+            query: None,
+        }),
         RoutingType::Host => {
             let domain = &routing.host.as_ref()?.domain;
             Some(Address { host: Some(format!("{name}.{domain}")), path: "/".to_owned(), query: None })

@@ -69,7 +69,8 @@ fn prefixes(routing: &Routing) -> Vec<Prefix> {
         PathMatchType::RegularExpression => Prefix { text: literal_start(&path.value), whole: false },
         _ => Prefix { text: path.value.trim_end_matches('/').to_owned(), whole: true },
     });
-    let path = routing.path.iter().map(|path| Prefix { text: path.prefix.trim_end_matches('/').to_owned(), whole: true });
+    let path =
+        routing.path.iter().map(|path| Prefix { text: path.prefix.trim_end_matches('/').to_owned(), whole: true });
     query.chain(path).collect()
 }
 

@@ -47,12 +47,7 @@ impl Said {
 
 /// All conditions of a unit.
 pub fn all(facts: Facts<'_>) -> Vec<Said> {
-    let mut all = vec![
-        accepted(facts),
-        pod::condition(facts),
-        route::accepted(facts),
-        route::reachable(facts),
-    ];
+    let mut all = vec![accepted(facts), pod::condition(facts), route::accepted(facts), route::reachable(facts)];
     all.push(ready(facts, &all));
     all.extend(update_pending(facts));
     all
@@ -77,7 +72,9 @@ fn ready(facts: Facts<'_>, others: &[Said]) -> Said {
     if facts.observed.deleting() {
         return Said::no(types::READY, "Terminating", "the unit is being deleted");
     }
-    if let Some(obstacle) = obstacle(facts.observed, |obstacle| obstacle.kind == Kind::Service && !obstacle.refuses_unit) {
+    if let Some(obstacle) =
+        obstacle(facts.observed, |obstacle| obstacle.kind == Kind::Service && !obstacle.refuses_unit)
+    {
         return Said::no(types::READY, obstacle.rejection.reason, &obstacle.rejection.message);
     }
     let unprobed = crate::plan::unprobed(facts.observed);

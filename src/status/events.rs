@@ -27,7 +27,12 @@ pub fn events(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> V
                 events.push(event(EventType::Warning, "NotReady", message, "Watch"));
             }
             Some(Phase::Terminating) => {
-                events.push(event(EventType::Normal, "Closing", "the route is closed before the pod is stopped".into(), "Stop"));
+                events.push(event(
+                    EventType::Normal,
+                    "Closing",
+                    "the route is closed before the pod is stopped".into(),
+                    "Stop",
+                ));
             }
             _ => {}
         }

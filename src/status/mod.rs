@@ -22,6 +22,7 @@ use crate::{
     routing,
 };
 
+pub use pod::start_deadline;
 pub use urgency::{Urgency, urgency};
 
 use conditions::Said;
@@ -129,7 +130,8 @@ fn stages(facts: Facts<'_>, said: &[Said]) -> Stages {
     let earlier = facts.earlier_stages();
     let pod = facts.observed.pod.owned();
     let since = |type_: &str| pod.and_then(|pod| pod::since(pod, type_));
-    let passed = |was: Option<Time>, holds: bool, at: Option<Time>| was.or_else(|| if holds { at.or_else(now) } else { None });
+    let passed =
+        |was: Option<Time>, holds: bool, at: Option<Time>| was.or_else(|| if holds { at.or_else(now) } else { None });
     Stages {
         accepted: passed(earlier.accepted, holds(types::ACCEPTED), None),
         scheduled: passed(earlier.scheduled, since("PodScheduled").is_some(), since("PodScheduled")),
@@ -171,7 +173,8 @@ fn phase(facts: Facts<'_>, said: &[Said], stages: &Stages) -> Phase {
 fn same(a: &ComputingUnitStatus, b: &ComputingUnitStatus) -> bool {
     let timeless = |status: &ComputingUnitStatus| {
         let stages = &status.stages;
-        let passed = [&stages.accepted, &stages.scheduled, &stages.pod_ready, &stages.route_accepted, &stages.reachable];
+        let passed =
+            [&stages.accepted, &stages.scheduled, &stages.pod_ready, &stages.route_accepted, &stages.reachable];
         let passed = passed.map(Option::is_some);
         let conditions: Vec<_> = status.conditions.iter().map(words).collect();
         let rest = ComputingUnitStatus { stages: Stages::default(), conditions: vec![], ..status.clone() };

@@ -75,12 +75,10 @@ fn named<'a>(pod: &'a Pod, type_: &str) -> Option<&'a PodCondition> {
     pod.status.as_ref()?.conditions.as_ref()?.iter().find(|condition| condition.type_ == type_)
 }
 
-fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
-    let status = pod.status.as_ref();
-    let of = |list: Option<&'_ Vec<ContainerStatus>>| list.map(Vec::as_slice).unwrap_or_default();
-    let init = status.map(|status| of(status.init_container_statuses.as_ref())).unwrap_or_default();
-    let main = status.map(|status| of(status.container_statuses.as_ref())).unwrap_or_default();
-    init.iter().chain(main)
+fn containers(pod: &Pod) -> impl DoubleEndedIterator<Item = &ContainerStatus> {
+    let init = pod.status.iter().flat_map(|status| status.init_container_statuses.iter().flatten());
+    let main = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    init.chain(main)
 }
 
 /// Something that does not pass by itself.
@@ -94,9 +92,9 @@ fn trouble(pod: &Pod) -> Option<(&'static str, String)> {
         let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
         let why = waiting.and_then(|waiting| waiting.message.clone()).unwrap_or_default();
         match waiting.and_then(|waiting| waiting.reason.as_deref()) {
-            Some("ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" | "RegistryUnavailable") => {
-                Some((IMAGE_PULL_FAILED, format!("image {:?} cannot be pulled: {why}", container.image)))
-            }
+            Some(
+                "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" | "RegistryUnavailable",
+            ) => Some((IMAGE_PULL_FAILED, format!("image {:?} cannot be pulled: {why}", container.image))),
             Some(reason @ ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError")) => {
                 Some((CONTAINER_REFUSED, format!("container {name:?} cannot be made ({reason}): {why}")))
             }

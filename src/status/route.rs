@@ -10,8 +10,8 @@ use super::{
 use crate::{
     desired::route::is_guarded,
     gateway::parent::{self, Verdict},
-    obstacles::Kind,
     observed::Child,
+    obstacles::Kind,
     plan,
     probe::{Goal, Progress},
 };
@@ -41,9 +41,11 @@ pub fn accepted(facts: Facts<'_>) -> Said {
         Child::Owned(route) => match parent::verdict(route, &way.gateway, controller) {
             Verdict::Accepted => Said::yes(type_, "Accepted", "the gateway has taken the route"),
             Verdict::Refused { reason, message } => Said::no(type_, &reason, message),
-            Verdict::Unseen => {
-                Said::unknown(type_, "Pending", format!("controller {controller:?} of the gateway has not looked at the route yet"))
-            }
+            Verdict::Unseen => Said::unknown(
+                type_,
+                "Pending",
+                format!("controller {controller:?} of the gateway has not looked at the route yet"),
+            ),
         },
         Child::Leaving => Said::unknown(type_, "RouteLeaving", "waiting for the previous route to go"),
         Child::Absent => Said::unknown(type_, "PodNotReady", "the route is made once the pod is ready"),

@@ -1,0 +1,144 @@
+//! The closed sets that label values come from. Nothing that a user can name is ever a label.
+
+use std::time::Duration;
+
+/// A text for each member of a closed set.
+macro_rules! labels {
+    ($(#[$doc:meta])* $name:ident { $($(#[$member_doc:meta])* $member:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$member_doc])* $member,)+
+        }
+
+        impl $name {
+            /// All members.
+            pub const ALL: &[Self] = &[$(Self::$member),+];
+
+            /// The label's value.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$member => $text,)+
+                }
+            }
+        }
+    };
+}
+
+labels! {
+    /// How a reconcile ended.
+    Outcome {
+        /// As intended; there may be something to wait for.
+        Success = "success",
+        /// Somebody else changed the object meanwhile.
+        Conflict = "conflict",
+        /// The API server does not let the operator do it.
+        Forbidden = "forbidden",
+        /// The API server refuses the object.
+        Invalid = "invalid",
+        /// The API server asks for fewer requests.
+        Throttled = "throttled",
+        /// The API server cannot be reached, or fails.
+        Unavailable = "unavailable",
+        /// It took longer than a reconcile may.
+        Timeout = "timeout",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+impl Outcome {
+    /// What kind of failure an error of the client is.
+    #[must_use]
+    pub fn of(error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => match status.code {
+                401 | 403 => Self::Forbidden,
+                409 => Self::Conflict,
+                400 | 422 => Self::Invalid,
+                429 => Self::Throttled,
+                500.. => Self::Unavailable,
+                _ => Self::Other,
+            },
+            kube::Error::HyperError(_) | kube::Error::Service(_) => Self::Unavailable,
+            _ => Self::Other,
+        }
+    }
+}
+
+labels! {
+    /// What a probe is to find out.
+    ProbeGoal {
+        /// Whether the guarded route is there.
+        Guarded = "guarded",
+        /// Whether the open route is there.
+        Open = "open",
+        /// Whether the route is gone.
+        Closed = "closed",
+    }
+}
+
+labels! {
+    /// What a probe found out.
+    ProbeResult {
+        /// The goal is reached.
+        Reached = "reached",
+        /// It is not reached.
+        Missed = "missed",
+        /// The answer proves nothing.
+        Inconclusive = "inconclusive",
+    }
+}
+
+labels! {
+    /// What is done to an object.
+    Verb {
+        /// Made.
+        Create = "create",
+        /// Server-side apply.
+        Apply = "apply",
+        /// Any other patch.
+        Patch = "patch",
+        /// Deleted.
+        Delete = "delete",
+    }
+}
+
+labels! {
+    /// The resources that the operator watches or writes, as they are in a URL.
+    Resource {
+        /// The units.
+        ComputingUnits = "computingunits",
+        /// Their status.
+        ComputingUnitsStatus = "computingunits/status",
+        /// The pools.
+        ComputingUnitPools = "computingunitpools",
+        /// Their status.
+        ComputingUnitPoolsStatus = "computingunitpools/status",
+        /// The units' pods.
+        Pods = "pods",
+        /// The units' and the proxies' Services.
+        Services = "services",
+        /// The units' routes.
+        HttpRoutes = "httproutes",
+        /// The units' and the proxies' endpoints.
+        EndpointSlices = "endpointslices",
+        /// The pools' gateways.
+        Gateways = "gateways",
+        /// Their classes.
+        GatewayClasses = "gatewayclasses",
+        /// Reports to people.
+        Events = "events",
+    }
+}
+
+/// Upper bounds of the buckets for what should take milliseconds, in seconds.
+pub(super) const QUICK: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
+/// Upper bounds of the buckets for what depends on others, in seconds.
+pub(super) const SLOW: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+
+/// Seconds, as a histogram counts them.
+pub(super) const fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64()
+}

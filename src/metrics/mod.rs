@@ -1,0 +1,196 @@
+//! What the operator counts and measures, for Prometheus.
+//!
+//! One typed method for each thing that can happen. Labels come from the closed sets in [`labels`] alone, so the number
+//! of series does not depend on what users do.
+
+pub mod labels;
+
+use std::{fmt, time::Duration};
+
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::{Registry, Unit},
+};
+
+pub use labels::{Outcome, ProbeGoal, ProbeResult, Resource, Verb};
+use labels::{QUICK, SLOW, seconds};
+
+use crate::api::Phase;
+
+/// Names and values of the labels of one series.
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+/// Everything that is counted and measured. Shared by reference; every method is cheap and never fails.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    reconciles: Family<Labels<1>, Counter>,
+    reconcile_time: Histogram,
+    units: Family<Labels<1>, Gauge>,
+    probes: Family<Labels<2>, Counter>,
+    probe_time: Family<Labels<1>, Histogram>,
+    writes: Family<Labels<3>, Counter>,
+    watch_errors: Family<Labels<1>, Counter>,
+    leader: Gauge,
+    reachable_time: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut all = Self {
+            registry: Registry::with_prefix("computing_unit_operator"),
+            reconciles: Family::default(),
+            reconcile_time: Histogram::new(QUICK),
+            units: Family::default(),
+            probes: Family::default(),
+            probe_time: Family::new_with_constructor(|| Histogram::new(SLOW)),
+            writes: Family::default(),
+            watch_errors: Family::default(),
+            leader: Gauge::default(),
+            reachable_time: Histogram::new(SLOW),
+        };
+        all.register();
+        // A rate over a series that appears with its first failure would miss that failure.
+        for outcome in Outcome::ALL {
+            let _ = all.reconciles.get_or_create(&[("outcome", outcome.as_str())]);
+        }
+        all
+    }
+
+    fn register(&mut self) {
+        let to = &mut self.registry;
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        to.register("build", "The version that runs", build);
+        to.register("reconciles", "Looks at a unit, by how they ended", self.reconciles.clone());
+        let time = self.reconcile_time.clone();
+        to.register_with_unit("reconcile_duration", "Time that a look at a unit took", Unit::Seconds, time);
+        to.register("units", "Units by phase, as the operator last wrote it", self.units.clone());
+        to.register("probes", "Probes of the gateway's proxies, by goal and result", self.probes.clone());
+        let time = self.probe_time.clone();
+        to.register_with_unit("probe_duration", "Time that a probe of one proxy took", Unit::Seconds, time);
+        to.register("writes", "Writes to the API server, by verb, resource and outcome", self.writes.clone());
+        to.register("watch_errors", "Failures of watches, by resource", self.watch_errors.clone());
+        to.register("leader", "1 while this process is the one that works", self.leader.clone());
+        let time = self.reachable_time.clone();
+        let help = "Time from a unit's pod being ready to every proxy answering for it";
+        to.register_with_unit("pod_ready_to_reachable", help, Unit::Seconds, time);
+    }
+
+    /// A reconcile ended after `took`.
+    pub fn reconciled(&self, outcome: Outcome, took: Duration) {
+        self.reconciles.get_or_create(&[("outcome", outcome.as_str())]).inc();
+        self.reconcile_time.observe(seconds(took));
+    }
+
+    /// There are `count` units of `phase` now.
+    pub fn units(&self, phase: Phase, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.units.get_or_create(&[("phase", phase.as_str())]).set(count);
+    }
+
+    /// A probe of one proxy ended after `took`.
+    pub fn probed(&self, goal: ProbeGoal, result: ProbeResult, took: Duration) {
+        self.probes.get_or_create(&[("goal", goal.as_str()), ("result", result.as_str())]).inc();
+        self.probe_time.get_or_create(&[("goal", goal.as_str())]).observe(seconds(took));
+    }
+
+    /// A write was sent to the API server, which did (`ok`) or did not carry it out.
+    pub fn wrote(&self, verb: Verb, resource: Resource, ok: bool) {
+        let outcome = if ok { "success" } else { "error" };
+        let labels = [("verb", verb.as_str()), ("resource", resource.as_str()), ("outcome", outcome)];
+        self.writes.get_or_create(&labels).inc();
+    }
+
+    /// A watch failed, and starts again.
+    pub fn watch_failed(&self, resource: Resource) {
+        self.watch_errors.get_or_create(&[("resource", resource.as_str())]).inc();
+    }
+
+    /// Whether this process is the one that works.
+    pub fn leading(&self, leading: bool) {
+        self.leader.set(leading.into());
+    }
+
+    /// Every proxy answers for a unit, `after` its pod became ready.
+    pub fn became_reachable(&self, after: Duration) {
+        self.reachable_time.observe(seconds(after));
+    }
+
+    /// All of it as OpenMetrics text.
+    ///
+    /// # Errors
+    /// If a metric cannot be written as text, which none of these does.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn everything() -> Metrics {
+        let metrics = Metrics::new();
+        let took = Duration::from_millis(3);
+        for outcome in Outcome::ALL {
+            metrics.reconciled(*outcome, took);
+        }
+        for (goal, result) in ProbeGoal::ALL.iter().zip(ProbeResult::ALL) {
+            metrics.probed(*goal, *result, took);
+        }
+        for resource in Resource::ALL {
+            for verb in Verb::ALL {
+                metrics.wrote(*verb, *resource, true);
+            }
+            metrics.watch_failed(*resource);
+        }
+        metrics.units(Phase::Ready, 7);
+        metrics.leading(true);
+        metrics.became_reachable(took);
+        metrics
+    }
+
+    #[test]
+    fn counts_what_happened() {
+        let text = everything().encode().unwrap();
+        for line in [
+            "computing_unit_operator_reconciles_total{outcome=\"success\"} 1",
+            "computing_unit_operator_reconcile_duration_seconds_count 8",
+            "computing_unit_operator_units{phase=\"Ready\"} 7",
+            "computing_unit_operator_probes_total{goal=\"open\",result=\"missed\"} 1",
+            "computing_unit_operator_writes_total{verb=\"apply\",resource=\"httproutes\",outcome=\"success\"} 1",
+            "computing_unit_operator_watch_errors_total{resource=\"pods\"} 1",
+            "computing_unit_operator_leader 1",
+            "computing_unit_operator_pod_ready_to_reachable_seconds_count 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        assert!(text.contains("computing_unit_operator_build_info{version="), "{text}");
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn no_label_can_carry_the_name_of_a_unit() {
+        let text = everything().encode().unwrap();
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let names: BTreeSet<&str> = samples
+            .filter_map(|line| line.split_once('{')?.1.split_once('}'))
+            .flat_map(|(labels, _)| labels.split(',').filter_map(|label| Some(label.split_once('=')?.0)))
+            .collect();
+        let closed = ["goal", "le", "outcome", "phase", "resource", "result", "verb", "version"];
+        assert_eq!(names.into_iter().collect::<Vec<_>>(), closed);
+    }
+}

@@ -1,0 +1,163 @@
+//! Health and metrics over HTTP: `/livez`, `/readyz`, `/metrics`.
+//!
+//! It reports and never decides: gates are opened and closed by those who know.
+
+use std::{collections::BTreeSet, io, net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the operator waits for before it is ready. A cheap handle: clones share their gates.
+#[derive(Clone, Debug)]
+pub struct Gates(Arc<watch::Sender<BTreeSet<&'static str>>>);
+
+impl Default for Gates {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(BTreeSet::new())))
+    }
+}
+
+impl Gates {
+    /// Not ready until the gate of this name is open again. The name says what is waited for.
+    pub fn close(&self, name: &'static str) {
+        self.0.send_if_modified(|closed| closed.insert(name));
+    }
+
+    /// What this gate stood for has happened.
+    pub fn open(&self, name: &'static str) {
+        self.0.send_if_modified(|closed| closed.remove(name));
+    }
+
+    /// The closed gates, sorted.
+    #[must_use]
+    pub fn closed(&self) -> Vec<&'static str> {
+        self.0.borrow().iter().copied().collect()
+    }
+}
+
+/// An address that cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error("--http-address: cannot listen on {address} ({source}): give a free address of this host, port 0 for any port")]
+pub struct BindError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+/// A bound address that is not served yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+}
+
+impl Server {
+    /// Takes the address.
+    ///
+    /// # Errors
+    /// If it is taken already or not of this host.
+    pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        match TcpListener::bind(address).await {
+            Ok(listener) => Ok(Self { listener }),
+            Err(source) => Err(BindError { address, source }),
+        }
+    }
+
+    /// The address with its port.
+    ///
+    /// # Errors
+    /// If the system does not know it.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers until `stop`.
+    ///
+    /// # Errors
+    /// If the system takes the address away.
+    pub async fn serve(self, metrics: Arc<Metrics>, gates: Gates, stop: CancellationToken) -> io::Result<()> {
+        let routes = Router::new()
+            .route("/livez", get(async || "ok\n"))
+            .route("/readyz", get(ready).with_state(gates))
+            .route("/metrics", get(text).with_state(metrics));
+        // Not gracefully: a scraper's idle connection would hold the process up.
+        tokio::select! {
+            ended = axum::serve(self.listener, routes).into_future() => ended,
+            () = stop.cancelled() => Ok(()),
+        }
+    }
+}
+
+async fn ready(State(gates): State<Gates>) -> (StatusCode, String) {
+    match gates.closed() {
+        closed if closed.is_empty() => (StatusCode::OK, "ok\n".to_owned()),
+        closed => (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for: {}\n", closed.join(", "))),
+    }
+}
+
+async fn text(State(metrics): State<Arc<Metrics>>) -> Response {
+    match metrics.encode() {
+        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
+
+    use super::*;
+
+    async fn answer(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn is_ready_once_every_gate_is_open_and_says_what_it_waits_for() {
+        let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let address = server.address().unwrap();
+        let (gates, stop) = (Gates::default(), CancellationToken::new());
+        gates.close("caches");
+        gates.close("crds");
+        let serving = tokio::spawn(server.serve(Arc::default(), gates.clone(), stop.clone()));
+
+        let refused = answer(address, "/readyz").await;
+        assert!(refused.starts_with("HTTP/1.1 503") && refused.ends_with("waiting for: caches, crds\n"), "{refused}");
+        gates.open("crds");
+        assert!(answer(address, "/readyz").await.ends_with("waiting for: caches\n"));
+        gates.open("caches");
+        assert!(answer(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        assert!(answer(address, "/livez").await.starts_with("HTTP/1.1 200"));
+        let metrics = answer(address, "/metrics").await;
+        assert!(metrics.contains(OPEN_METRICS) && metrics.contains("computing_unit_operator_leader 0"), "{metrics}");
+
+        stop.cancel();
+        serving.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_taken_address_is_refused_by_the_name_of_its_flag() {
+        let first = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let error = Server::bind(first.address().unwrap()).await.unwrap_err();
+        assert!(error.to_string().starts_with("--http-address: cannot listen on 127.0.0.1:"), "{error}");
+    }
+}
