@@ -5,6 +5,7 @@
 pub mod api;
 pub mod gateway;
 pub mod names;
+pub mod probe;
 pub mod rbac;
 pub mod release;
 pub mod routing;
