@@ -5,12 +5,14 @@
 //! own: a reconcile says what it wants to know and reads how far that is, and is woken when there is news.
 
 mod answer;
+mod news;
 mod patience;
 mod prober;
 mod proxies;
 mod request;
 mod resolve;
 mod tally;
+mod task;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +23,7 @@ pub use prober::{Measure, Prober};
 pub use proxies::{Proxies, Proxy};
 pub use resolve::Stores;
 
-use crate::api::{ComputingUnit, GatewayRef, ProbeMethod};
+use crate::api::{ComputingUnit, GatewayRef, ProbeMethod, ProvenRoute};
 
 /// What every proxy is to prove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +55,8 @@ pub struct Target {
     pub unit: ObjectRef<ComputingUnit>,
     /// Its UID, which answers under its route carry.
     pub uid: String,
+    /// The state of the route that is asked about. What was reached with another state is not reached with this one.
+    pub route: ProvenRoute,
     /// The gateway whose proxies are asked.
     pub gateway: GatewayRef,
     /// A request that is the unit's own.
