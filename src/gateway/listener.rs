@@ -137,7 +137,7 @@ mod tests {
     use crate::gateway::tests::gateway;
 
     fn several() -> Gateway {
-        gateway(json!([
+        gateway(&json!([
             {"name": "db", "port": 5432, "protocol": "TCP"},
             {"name": "http", "port": 80, "protocol": "HTTP"},
             {"name": "through", "port": 8443, "protocol": "HTTPS", "tls": {"mode": "Passthrough"}},
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_origin_is_the_listeners_name_or_the_gateways_address() {
-        let of = |listener: Value| origin(&gateway(json!([listener])), None);
+        let of = |listener: Value| origin(&gateway(&json!([listener])), None);
         assert_eq!(
             of(json!({"name": "http", "port": 80, "protocol": "HTTP"})),
             Some(Origin { tls: false, host: "10.96.0.7".into(), port: 80 })
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn without_an_address_there_is_an_origin_only_by_a_name() {
         for (hostname, expected) in [("units.example.org", Some("units.example.org")), ("*.example.org", None)] {
-            let mut gateway = gateway(json!([{"name": "http", "port": 80, "protocol": "HTTP", "hostname": hostname}]));
+            let mut gateway = gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP", "hostname": hostname}]));
             gateway.status = None;
             assert_eq!(origin(&gateway, None).map(|origin| origin.host).as_deref(), expected);
             assert!(addresses(&gateway).is_empty());
@@ -214,7 +214,7 @@ mod tests {
         assert!(message.contains("gateways/shared") && message.contains("\"web\""), "{message}");
         assert!(message.ends_with("one of: http, https"), "{message}");
         assert_eq!(missing(&several(), Some("http")), None);
-        let none = missing(&gateway(json!([{"name": "db", "port": 1, "protocol": "TCP"}])), None).unwrap();
+        let none = missing(&gateway(&json!([{"name": "db", "port": 1, "protocol": "TCP"}])), None).unwrap();
         assert!(none.contains("add one"), "{none}");
     }
 }

@@ -123,7 +123,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// A Gateway as Envoy Gateway leaves it.
-    pub(crate) fn gateway(listeners: Value) -> Gateway {
+    pub(crate) fn gateway(listeners: &Value) -> Gateway {
         serde_json::from_value(json!({
             "apiVersion": "gateway.networking.k8s.io/v1",
             "kind": "Gateway",

@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_gateway_is_served_by_the_controller_of_its_class() {
-        let gateway = gateway(json!([{"name": "http", "port": 80, "protocol": "HTTP"}]));
+        let gateway = gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP"}]));
         for accepted in ["True", "False"] {
             let class = class(accepted);
             assert_eq!(
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let gateway = gateway(json!([{"name": "http", "port": 80, "protocol": "HTTP"}]));
+        let gateway = gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP"}]));
         assert_eq!(reason(controller(&shared(None), None, None)), "GatewayNotFound");
         assert_eq!(reason(controller(&shared(None), Some(&gateway), None)), "NoController");
         assert_eq!(reason(controller(&shared(None), Some(&gateway), Some(&class("Unknown")))), "NoController");
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_class_of_another_name_does_not_count() {
-        let gateway = gateway(json!([{"name": "http", "port": 80, "protocol": "HTTP"}]));
+        let gateway = gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP"}]));
         let mut other = class("True");
         other.metadata.name = Some("other".into());
         assert_eq!(reason(controller(&shared(None), Some(&gateway), Some(&other))), "NoController");
