@@ -4,11 +4,26 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-#![cfg_attr(test, allow(clippy::unwrap_used))]
-
 pub mod api;
+pub mod apply;
+pub mod args;
+pub mod backoff;
+pub mod caches;
+pub mod context;
+pub mod controller;
+pub mod crd;
+pub mod desired;
+pub mod drift;
+pub mod error;
 pub mod gateway;
+pub mod goal;
+pub mod leader;
+pub mod metrics;
 pub mod names;
+pub mod observed;
+pub mod obstacles;
+pub mod plan;
+pub mod pools;
 pub mod probe;
 pub mod rbac;
 pub mod reconcile;

@@ -16,13 +16,13 @@ use crate::{
 /// The stores that say which proxies there are.
 #[derive(Clone)]
 pub struct Stores {
-    /// The Gateways.
-    pub gateways: Store<Gateway>,
+    /// The Gateways, by watched namespace.
+    pub gateways: Vec<Store<Gateway>>,
     /// Their classes.
     pub classes: Store<GatewayClass>,
     /// The `EndpointSlices` of Envoy Gateway's proxies, and few others: see [`Self::selector`]. All of them are gone through
     /// at each attempt.
-    pub slices: Store<EndpointSlice>,
+    pub slices: Vec<Store<EndpointSlice>>,
 }
 
 impl Stores {
@@ -36,15 +36,16 @@ impl Stores {
 impl Proxies for Stores {
     fn of(&self, gateway: &GatewayRef, host: Option<&str>) -> Result<Vec<Proxy>, String> {
         // An empty store that was never filled looks like a Gateway without proxies, which would count as closed.
-        listed(&self.gateways, "Gateways")?;
+        self.gateways.iter().try_for_each(|store| listed(store, "Gateways"))?;
         listed(&self.classes, "GatewayClasses")?;
-        listed(&self.slices, "EndpointSlices of the proxies")?;
-        let Some(object) = self.gateways.get(&ObjectRef::new(&gateway.name).within(&gateway.namespace)) else {
+        self.slices.iter().try_for_each(|store| listed(store, "EndpointSlices of the proxies"))?;
+        let wanted = ObjectRef::new(&gateway.name).within(&gateway.namespace);
+        let Some(object) = self.gateways.iter().find_map(|store| store.get(&wanted)) else {
             return Ok(Vec::new());
         };
         let class = self.classes.get(&ObjectRef::new(&object.spec.gateway_class_name));
         let controller = class.as_ref().map(|class| class.spec.controller_name.as_str());
-        let slices = self.slices.state();
+        let slices: Vec<_> = self.slices.iter().flat_map(Store::state).collect();
         Ok(proxies::proxies(
             &object,
             gateway.section_name.as_deref(),
@@ -94,7 +95,7 @@ mod tests {
         let (gateways, mut gateway_writer) = store();
         let (classes, mut class_writer) = store();
         let (slices, mut slice_writer) = store();
-        let stores = Stores { gateways, classes, slices };
+        let stores = Stores { gateways: vec![gateways], classes, slices: vec![slices] };
         let shared = GatewayRef { name: "shared".into(), namespace: "gateways".into(), section_name: None };
         let missing = |what: &str| stores.of(&shared, None).unwrap_err().contains(what);
         assert!(missing(" Gateways "));
