@@ -1,12 +1,30 @@
 //! The computing-unit operator: a `ComputingUnit` becomes a Pod, a Service and an HTTPRoute on one shared gateway.
+//!
+//! A reconcile reads observe -> validate -> desired -> plan -> apply -> status; each word is a module.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod api;
+pub mod apply;
 pub mod args;
+pub mod backoff;
+pub mod caches;
+pub mod context;
 pub mod controller;
 pub mod crd;
+pub mod desired;
+pub mod drift;
+pub mod error;
+pub mod gateway;
+pub mod goal;
 pub mod leader;
 pub mod metrics;
 pub mod names;
+pub mod observed;
+pub mod obstacles;
+pub mod plan;
+pub mod pools;
+pub mod probe;
 pub mod rbac;
 pub mod reference;
 pub mod release;
@@ -14,7 +32,9 @@ pub mod routing;
 pub mod run;
 pub mod server;
 pub mod settings;
+pub mod status;
 pub mod telemetry;
+pub mod validate;
 
 #[cfg(test)]
 mod testing;

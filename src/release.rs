@@ -60,6 +60,17 @@ async fn release_until_settled(client: Client, namespaces: &[String], settle: Du
     }
 }
 
+/// Lets go of a unit that is being deleted and whose rest cannot be read.
+///
+/// # Errors
+/// As for [`release`].
+pub async fn unreadable(client: &Client, metadata: ObjectMeta) -> kube::Result<()> {
+    if metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER) {
+        release_one(client, metadata.into_response_partial::<ComputingUnit>()).await?;
+    }
+    Ok(())
+}
+
 /// What one look at all units came to.
 #[derive(Clone, Copy, Default)]
 struct Pass {

@@ -1,9 +1,15 @@
 //! Fixtures for unit tests.
 
+use std::sync::Arc;
+
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use serde_json::json;
 
-use crate::api::{ComputingUnit, ComputingUnitPool, Routing};
+use crate::{
+    api::{ComputingUnit, ComputingUnitPool, Routing},
+    routing::claim::Holder,
+    validate::{Unit, validate},
+};
 
 /// A point in time from RFC 3339 text.
 pub fn time(text: &str) -> Time {
@@ -61,4 +67,10 @@ pub fn unit(name: &str, cuid: Option<i64>, created: &str) -> ComputingUnit {
     unit.spec.cuid = cuid;
     unit.metadata.creation_timestamp = Some(time(created));
     unit
+}
+
+/// A unit of [`pool`] with that routing, which may run.
+pub fn accepted(routing: Routing) -> Unit {
+    let object = Arc::new(unit("ada", Some(42), "2026-01-01T00:00:00Z"));
+    validate(&object, Some(&Arc::new(pool(routing))), None, |_| Holder::Asker).unwrap()
 }

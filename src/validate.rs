@@ -137,7 +137,11 @@ fn image(wanted: Option<&str>, pool: &ComputingUnitPool) -> Result<String, Rejec
         .map(str::to_owned)
         .ok_or_else(|| {
             let names: Vec<_> = offered.iter().map(|image| image.name.as_str()).collect();
-            let choice = if names.is_empty() { "leave spec.image out".into() } else { format!("choose one of {}", names.join(", ")) };
+            let choice = if names.is_empty() {
+                "leave spec.image out".into()
+            } else {
+                format!("choose one of {}", names.join(", "))
+            };
             Rejection::new(
                 reasons::IMAGE_NOT_OFFERED,
                 format!("pool {:?} does not offer image {wanted:?}: {choice}", pool.name_any()),
@@ -278,7 +282,8 @@ mod tests {
 
     #[test]
     fn only_named_objects_are_read() {
-        let asks = |secret: &str| json!({"env": [{"name": "K", "valueFrom": {"secretKeyRef": {"name": secret, "key": "k"}}}]});
+        let asks =
+            |secret: &str| json!({"env": [{"name": "K", "valueFrom": {"secretKeyRef": {"name": secret, "key": "k"}}}]});
         let allows = json!({"references": {"secrets": ["shared", "{unit}-keys"]}});
         assert!(check(asks("shared"), allows.clone()).is_ok());
         assert!(check(asks("ada-keys"), allows.clone()).is_ok());

@@ -81,10 +81,7 @@ fn pod_spec(unit: &Unit, mut spec: PodSpec) -> PodSpec {
         volumes.retain(|volume| volume.name != SHARED_MEMORY);
         volumes.push(Volume {
             name: SHARED_MEMORY.to_owned(),
-            empty_dir: Some(EmptyDirVolumeSource {
-                medium: Some("Memory".to_owned()),
-                size_limit: Some(size.into()),
-            }),
+            empty_dir: Some(EmptyDirVolumeSource { medium: Some("Memory".to_owned()), size_limit: Some(size.into()) }),
             ..Volume::default()
         });
     }

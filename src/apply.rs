@@ -1,0 +1,244 @@
+//! Carries out steps, each by one request, and remembers the answers. The only place that writes units' finalizers and
+//! children.
+//!
+//! It never decides what is to be done, but it stops where the cluster turns out to be other than it was seen: an
+//! object of a child's name that somebody else owns is left alone.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{ObjectMeta, Patch, PatchParams, PostParams},
+    core::NamespaceResourceScope,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::{
+    api::ComputingUnit,
+    caches::written::Written,
+    context::Context,
+    error::{Error, Result},
+    metrics::{Resource as Label, Verb},
+    names::{FIELD_MANAGER, FINALIZER},
+    observed::{Child, Observed, whose},
+    obstacles::{Inputs, Kind, Obstacle},
+    plan::Step,
+    validate::{Rejection, reasons},
+};
+
+/// Carries out the steps of one plan at once; they do not depend on each other.
+///
+/// # Errors
+/// The first failure that is worth another try. What the API server refuses for good becomes an obstacle instead.
+pub async fn apply(context: &Context, observed: &Observed, steps: Vec<Step>) -> Result<()> {
+    let target = Target::new(context, observed);
+    join_all(steps.into_iter().map(|step| target.take(step))).await.into_iter().collect()
+}
+
+struct Target<'a> {
+    context: &'a Context,
+    unit: &'a ComputingUnit,
+    uid: String,
+    namespace: String,
+    name: String,
+    inputs: Inputs,
+}
+
+impl<'a> Target<'a> {
+    fn new(context: &'a Context, observed: &'a Observed) -> Self {
+        let unit = &observed.unit;
+        Self {
+            context,
+            unit,
+            uid: unit.uid().unwrap_or_default(),
+            namespace: unit.namespace().unwrap_or_default(),
+            name: unit.name_any(),
+            inputs: observed.inputs(),
+        }
+    }
+
+    async fn take(&self, step: Step) -> Result<()> {
+        let written = &self.context.written;
+        match step {
+            Step::AddFinalizer => self.finalizers(true).await,
+            Step::DropFinalizer { .. } => self.finalizers(false).await,
+            Step::CreateService(service) => self.create(Kind::Service, *service, &written.services).await,
+            Step::CreatePod(pod) => self.create(Kind::Pod, *pod, &written.pods).await,
+            Step::CreateRoute(route) => self.create(Kind::HTTPRoute, *route, &written.routes).await,
+            Step::RepairService(service) => {
+                let spec = service.spec.as_ref();
+                let fields = [("selector", json!(spec.map(|s| &s.selector))), ("ports", json!(spec.map(|s| &s.ports)))];
+                self.repair(Kind::Service, service.as_ref(), &fields, &written.services).await
+            }
+            Step::RepairPod(pod) => self.repair(Kind::Pod, pod.as_ref(), &[], &written.pods).await,
+            Step::ReplaceRoute(route) => {
+                self.repair(Kind::HTTPRoute, route.as_ref(), &[("", json!(route.spec))], &written.routes).await
+            }
+        }
+    }
+
+    /// Makes a child, or finds out whose the object of its name is.
+    async fn create<K>(&self, kind: Kind, child: K, written: &Written<K>) -> Result<()>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + Serialize
+            + DeserializeOwned,
+    {
+        let api: Api<K> = Api::namespaced(self.context.client.clone(), &self.namespace);
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let answer = self.context.write(Verb::Create, label(kind), api.create(&params, &child)).await;
+        match answer {
+            Ok(made) => {
+                self.context.obstacles.overcome(&self.uid, kind);
+                written.put(Arc::new(made));
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                self.find(
+                    kind,
+                    api.get_opt(&self.name).await.map_err(|error| Error::write(kind.as_str(), error))?,
+                    written,
+                );
+                Ok(())
+            }
+            Err(error) => self.refused(kind, error),
+        }
+    }
+
+    fn find<K: Resource>(&self, kind: Kind, found: Option<K>, written: &Written<K>) {
+        match found.map(|found| whose(self.unit, Arc::new(found))) {
+            // It went between the two requests: the next try makes it.
+            None => {}
+            Some(Some(Child::Owned(own))) => {
+                self.context.obstacles.overcome(&self.uid, kind);
+                written.put(own);
+            }
+            Some(Some(Child::Leaving | Child::Absent)) => self.met(
+                kind,
+                false,
+                "Leaving",
+                format!(
+                    "the {} {:?} of an earlier owner is being deleted: waiting for it to go",
+                    kind.as_str(),
+                    self.name
+                ),
+            ),
+            Some(None) => self.met(
+                kind,
+                true,
+                reasons::CHILD_NOT_OWNED,
+                format!(
+                    "there is a {} {:?} that this unit does not own; it is left alone: delete it, or give the unit \
+                     another name",
+                    kind.as_str(),
+                    self.name
+                ),
+            ),
+        }
+    }
+
+    /// Turns an answer that another try alone would not change into an obstacle.
+    fn refused(&self, kind: Kind, error: kube::Error) -> Result<()> {
+        let kube::Error::Api(status) = &error else { return Err(Error::write(kind.as_str(), error)) };
+        if status.is_invalid() || status.code == 400 {
+            self.met(
+                kind,
+                true,
+                reasons::CHILD_REFUSED,
+                format!("the API server refuses the {}: {}", kind.as_str(), status.message),
+            );
+        } else if status.is_forbidden() {
+            self.met(kind, false, "Forbidden", format!("the {} may not be created: {}", kind.as_str(), status.message));
+        } else if status.is_not_found() && kind == Kind::HTTPRoute {
+            let message = "the cluster has no HTTPRoute: install Gateway API (gateway.networking.k8s.io/v1)";
+            self.met(kind, false, "GatewayApiMissing", message.to_owned());
+        } else if status.is_not_found() {
+            // Its namespace is going.
+        } else {
+            return Err(Error::write(kind.as_str(), error));
+        }
+        Ok(())
+    }
+
+    fn met(&self, kind: Kind, refuses_unit: bool, reason: &'static str, message: String) {
+        let obstacle = Obstacle { kind, rejection: Rejection::new(reason, message), refuses_unit };
+        self.context.obstacles.met(&self.uid, self.inputs, obstacle);
+    }
+
+    /// Replaces fields of the spec, whoever wrote them, and puts labels and owner back. `""` is all of the spec.
+    async fn repair<K>(&self, kind: Kind, child: &K, fields: &[(&str, Value)], written: &Written<K>) -> Result<()>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + Serialize
+            + DeserializeOwned,
+    {
+        let api: Api<K> = Api::namespaced(self.context.client.clone(), &self.namespace);
+        let patch = replacement(child.meta(), fields);
+        let patch = Patch::Json::<()>(serde_json::from_value(patch).map_err(Error::Patch)?);
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        match self.context.write(Verb::Patch, label(kind), api.patch(&self.name, &params, &patch)).await {
+            Ok(object) => {
+                self.context.obstacles.overcome(&self.uid, kind);
+                written.put(Arc::new(object));
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if status.is_not_found() => {
+                written.gone(&self.namespace, &self.name);
+                Ok(())
+            }
+            Err(error) => self.refused(kind, error),
+        }
+    }
+
+    async fn finalizers(&self, present: bool) -> Result<()> {
+        let mut finalizers: Vec<String> =
+            self.unit.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect();
+        if present {
+            finalizers.push(FINALIZER.to_owned());
+        }
+        // The version makes sure that nobody's finalizer is lost, the UID that no later unit is meant.
+        let patch = json!({"metadata": {
+            "finalizers": finalizers, "resourceVersion": self.unit.resource_version(), "uid": self.uid,
+        }});
+        let api: Api<ComputingUnit> = Api::namespaced(self.context.client.clone(), &self.namespace);
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(patch);
+        match self.context.write(Verb::Patch, Label::ComputingUnits, api.patch(&self.name, &params, &patch)).await {
+            Ok(unit) => {
+                self.context.written.units.put(Arc::new(unit));
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            Err(error) => Err(Error::write("ComputingUnit", error)),
+        }
+    }
+}
+
+/// A JSON patch that applies to the object with the UID in `meta` only.
+fn replacement(meta: &ObjectMeta, fields: &[(&str, Value)]) -> Value {
+    // `add` replaces what is there.
+    let mut operations = vec![
+        json!({"op": "test", "path": "/metadata/uid", "value": meta.uid}),
+        json!({"op": "add", "path": "/metadata/ownerReferences", "value": meta.owner_references}),
+        json!({"op": "add", "path": "/metadata/labels", "value": meta.labels}),
+    ];
+    operations.extend(fields.iter().map(|(field, value)| {
+        let path = if field.is_empty() { "/spec".to_owned() } else { format!("/spec/{field}") };
+        json!({"op": "add", "path": path, "value": value})
+    }));
+    Value::Array(operations)
+}
+
+fn label(kind: Kind) -> Label {
+    match kind {
+        Kind::Service => Label::Services,
+        Kind::Pod => Label::Pods,
+        Kind::HTTPRoute => Label::HttpRoutes,
+    }
+}

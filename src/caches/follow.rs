@@ -1,0 +1,150 @@
+//! Keeps one cache up to date by one watch, and wakes the units that its changes concern.
+//!
+//! Every watch has a task and a backoff of its own, so that one that fails holds up no other.
+
+use std::{fmt::Debug, sync::Arc};
+
+use futures::StreamExt;
+use kube::{
+    Api, Resource,
+    core::{DeserializeGuard, error_boundary::InvalidObject},
+    runtime::{
+        WatchStreamExt,
+        reflector::{ObjectRef, Store, store::Writer},
+        watcher::{self, Event},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use super::{affected::Units, waker::Waker};
+
+/// How far a watch has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Progress {
+    /// It has not listed its objects yet.
+    #[default]
+    Waiting,
+    /// It has listed its objects at least once.
+    Synced,
+    /// The API server does not have the resource. It is asked for again until it does.
+    Missing,
+}
+
+/// One watch.
+pub struct Follow<K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    /// What to watch. The guard keeps an object that cannot be read from stopping the rest.
+    pub api: Api<DeserializeGuard<K>>,
+    /// Which of them.
+    pub config: watcher::Config,
+    /// The cache to fill.
+    pub writer: Writer<K>,
+    /// Told of each event before the cache is, while the object is still whole.
+    pub heard: Box<dyn Fn(&Event<K>) + Send>,
+    /// What to leave out of the cache.
+    pub prune: fn(&mut K),
+    /// Which units a change concerns: it is given the cached object, then the event.
+    pub concerns: Box<dyn Fn(Option<&K>, &Event<K>) -> Units + Send>,
+    /// Who wakes them.
+    pub waker: Waker,
+    /// Where progress is told.
+    pub progress: watch::Sender<Progress>,
+    /// Told of each failure.
+    pub failed: Box<dyn Fn(&watcher::Error) + Send>,
+    /// Told of each object that cannot be read. The cache keeps what it had of it.
+    pub unreadable: Box<dyn Fn(&InvalidObject) + Send>,
+}
+
+impl<K> Follow<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    /// Follows until dropped.
+    pub async fn run(self) {
+        let Self { api, config, mut writer, heard, prune, concerns, waker, progress, failed, unreadable } = self;
+        let store = writer.as_reader();
+        let mut listed = Units::new();
+        let mut events = std::pin::pin!(watcher::watcher(api, config).default_backoff());
+        while let Some(event) = events.next().await {
+            let event = match event.map(|event| readable(&store, event)) {
+                Ok(Ok(event)) => event,
+                Ok(Err(invalid)) => {
+                    unreadable(&invalid);
+                    continue;
+                }
+                Err(error) => {
+                    failed(&error);
+                    if missing(&error) {
+                        progress.send_replace(Progress::Missing);
+                    }
+                    continue;
+                }
+            };
+            heard(&event);
+            let event = event.modify(prune);
+            let units = concerns(cached(&store, &event).as_deref(), &event);
+            if matches!(event, Event::Init) {
+                // Whatever was there may be gone from the new list.
+                listed =
+                    store.state().iter().flat_map(|old| concerns(None, &Event::Delete(old.as_ref().clone()))).collect();
+            }
+            writer.apply_watcher_event(&event);
+            match event {
+                Event::Init => {}
+                Event::InitApply(_) => listed.extend(units),
+                Event::InitDone => {
+                    progress.send_replace(Progress::Synced);
+                    std::mem::take(&mut listed).into_iter().for_each(|unit| waker.wake(unit));
+                }
+                Event::Apply(_) | Event::Delete(_) => units.into_iter().for_each(|unit| waker.wake(unit)),
+            }
+        }
+    }
+}
+
+fn readable<K>(store: &Store<K>, event: Event<DeserializeGuard<K>>) -> Result<Event<K>, InvalidObject>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    Ok(match event {
+        Event::Apply(object) => Event::Apply(object.0?),
+        Event::Delete(object) => match object.0 {
+            Ok(object) => Event::Delete(object),
+            Err(invalid) => {
+                let (name, namespace) = (&invalid.metadata.name, &invalid.metadata.namespace);
+                let known = ObjectRef::new(name.as_deref().unwrap_or_default());
+                let known = namespace.iter().fold(known, |known, namespace| known.within(namespace));
+                Event::Delete(store.get(&known).ok_or(invalid)?.as_ref().clone())
+            }
+        },
+        Event::InitApply(object) => Event::InitApply(object.0?),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    })
+}
+
+fn cached<K>(store: &Store<K>, event: &Event<K>) -> Option<Arc<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    match event {
+        Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) => {
+            store.get(&ObjectRef::from_obj(object))
+        }
+        Event::Init | Event::InitDone => None,
+    }
+}
+
+/// Whether the API server says that it does not have the resource at all.
+fn missing(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => matches!(error, kube::Error::Api(status) if status.is_not_found()),
+        watcher::Error::WatchError(status) => status.is_not_found(),
+        watcher::Error::NoResourceVersion => false,
+    }
+}

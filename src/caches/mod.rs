@@ -1,0 +1,101 @@
+//! What the operator knows of the cluster: one cache for each kind of object, fed by watches, read by everything else.
+//!
+//! Nothing here decides what is to be done. A scope is one watched namespace, or all of them.
+
+pub mod affected;
+pub mod endpoints;
+pub mod follow;
+pub mod prune;
+pub mod waker;
+pub mod written;
+
+use std::sync::Arc;
+
+use k8s_openapi::api::{
+    core::v1::{Pod, Service},
+    discovery::v1::EndpointSlice,
+};
+use kube::runtime::reflector::{Lookup, ObjectRef, Store};
+
+use crate::{
+    api::{ComputingUnit, ComputingUnitPool, GatewayRef},
+    gateway::{Gateway, GatewayClass, HTTPRoute},
+    probe::Stores,
+};
+
+use self::endpoints::Endpoints;
+
+/// The units, pools and children of one watched namespace, or of all.
+pub struct Scope {
+    /// The namespace; all where absent.
+    pub namespace: Option<String>,
+    /// Units.
+    pub units: Store<ComputingUnit>,
+    /// Pools.
+    pub pools: Store<ComputingUnitPool>,
+    /// Pods of units.
+    pub pods: Store<Pod>,
+    /// Services of units.
+    pub services: Store<Service>,
+    /// Routes of units.
+    pub routes: Store<HTTPRoute>,
+    /// Which pods are ready endpoints of their unit's Service.
+    pub endpoints: Arc<Endpoints>,
+}
+
+/// All caches.
+pub struct Caches {
+    /// One for each watched namespace, or a single one for all.
+    pub scopes: Vec<Scope>,
+    /// Gateways, of each namespace where they are looked for.
+    pub gateways: Vec<Store<Gateway>>,
+    /// Gateway classes.
+    pub classes: Store<GatewayClass>,
+    /// The endpoints of the gateways' own proxies.
+    pub proxies: Vec<Store<EndpointSlice>>,
+}
+
+impl Caches {
+    /// The scope that a namespace belongs to.
+    #[must_use]
+    pub fn scope(&self, namespace: &str) -> Option<&Scope> {
+        self.scopes.iter().find(|scope| scope.namespace.as_deref().is_none_or(|own| own == namespace))
+    }
+
+    /// Every pool.
+    pub fn pools(&self) -> impl Iterator<Item = Arc<ComputingUnitPool>> {
+        self.scopes.iter().flat_map(|scope| scope.pools.state())
+    }
+
+    /// Every unit.
+    pub fn units(&self) -> impl Iterator<Item = Arc<ComputingUnit>> {
+        self.scopes.iter().flat_map(|scope| scope.units.state())
+    }
+
+    /// The pool that a unit is made from.
+    #[must_use]
+    pub fn pool_of(&self, unit: &ComputingUnit) -> Option<Arc<ComputingUnitPool>> {
+        let namespace = unit.metadata.namespace.as_deref().unwrap_or_default();
+        get(&self.scope(namespace)?.pools, namespace, &unit.spec.pool_name)
+    }
+
+    /// The caches that tell which proxies there are.
+    #[must_use]
+    pub fn proxies(&self) -> Stores {
+        Stores { gateways: self.gateways.clone(), classes: self.classes.clone(), slices: self.proxies.clone() }
+    }
+
+    /// A Gateway.
+    #[must_use]
+    pub fn gateway(&self, gateway: &GatewayRef) -> Option<Arc<Gateway>> {
+        self.gateways.iter().find_map(|store| get(store, &gateway.namespace, &gateway.name))
+    }
+}
+
+/// The object of that name.
+pub fn get<K>(store: &Store<K>, namespace: &str, name: &str) -> Option<Arc<K>>
+where
+    K: Lookup<DynamicType = ()> + Clone + 'static,
+{
+    store.get(&ObjectRef::new(name).within(namespace))
+}

@@ -1,0 +1,144 @@
+//! What the operator wrote and its watches have not told it yet. Without it, a reconcile that comes before the echo of
+//! a write would do the write again.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::{Resource, ResourceExt, runtime::watcher::Event};
+use tokio::time::Instant;
+
+use crate::{api::ComputingUnit, gateway::HTTPRoute};
+
+/// For how long a write is believed although no watch has told of it.
+pub const BELIEVED: Duration = Duration::from_secs(10);
+
+/// The newest answer to a write, by object.
+pub struct Written<K>(Mutex<HashMap<(String, String), Entry<K>>>);
+
+struct Entry<K> {
+    object: Arc<K>,
+    at: Instant,
+}
+
+impl<K> Default for Written<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Resource> Written<K> {
+    /// Remembers what the API server answered to a write.
+    pub fn put(&self, object: Arc<K>) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        entries.retain(|_, entry| now.duration_since(entry.at) < BELIEVED);
+        entries.insert(key(object.as_ref()), Entry { object, at: now });
+    }
+
+    /// Forgets an object that the API server says is not there.
+    pub fn gone(&self, namespace: &str, name: &str) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.remove(&(namespace.to_owned(), name.to_owned()));
+    }
+
+    /// Forgets what a watch has caught up with.
+    pub fn saw(&self, event: &Event<K>) {
+        let (object, deleted) = match event {
+            Event::Apply(object) | Event::InitApply(object) => (object, false),
+            Event::Delete(object) => (object, true),
+            Event::Init | Event::InitDone => return,
+        };
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = key(object);
+        if entries.get(&key).is_some_and(|entry| deleted || version(object) >= version(entry.object.as_ref())) {
+            entries.remove(&key);
+        }
+    }
+
+    /// The newer of what a cache has and what was written. True where it is the latter.
+    pub fn newest(&self, namespace: &str, name: &str, cached: Option<Arc<K>>) -> (Option<Arc<K>>, bool) {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match entries.get(&(namespace.to_owned(), name.to_owned())) {
+            Some(entry)
+                if entry.at.elapsed() < BELIEVED
+                    && cached
+                        .as_ref()
+                        .is_none_or(|cached| version(cached.as_ref()) < version(entry.object.as_ref())) =>
+            {
+                (Some(entry.object.clone()), true)
+            }
+            _ => (cached, false),
+        }
+    }
+}
+
+fn key<K: Resource>(object: &K) -> (String, String) {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// Kubernetes lets resource versions of one resource be compared as numbers.
+fn version<K: Resource>(object: &K) -> Option<u128> {
+    object.meta().resource_version.as_deref()?.parse().ok()
+}
+
+/// One for each kind that reconciles write.
+#[derive(Default)]
+pub struct AllWritten {
+    /// Units: finalizers and status.
+    pub units: Written<ComputingUnit>,
+    /// Pods.
+    pub pods: Written<Pod>,
+    /// Services.
+    pub services: Written<Service>,
+    /// Routes.
+    pub routes: Written<HTTPRoute>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    fn unit(version: &str) -> Arc<ComputingUnit> {
+        let mut unit = testing::unit("ada", None, "2026-01-01T00:00:00Z");
+        unit.metadata.resource_version = Some(version.into());
+        Arc::new(unit)
+    }
+
+    fn seen(written: &Written<ComputingUnit>, cached: Option<&str>) -> Option<String> {
+        written.newest("units", "ada", cached.map(unit)).0.and_then(|unit| unit.resource_version())
+    }
+
+    #[test]
+    fn a_write_counts_until_the_watch_has_caught_up() {
+        let written = Written::default();
+        written.put(unit("10"));
+        assert_eq!(seen(&written, None).as_deref(), Some("10"));
+        assert_eq!(seen(&written, Some("9")).as_deref(), Some("10"), "compared as numbers");
+        assert_eq!(seen(&written, Some("11")).as_deref(), Some("11"));
+        written.saw(&Event::Apply(unit("9").as_ref().clone()));
+        assert_eq!(seen(&written, None).as_deref(), Some("10"), "an older echo");
+        written.saw(&Event::Apply(unit("10").as_ref().clone()));
+        assert_eq!(seen(&written, None), None);
+    }
+
+    #[test]
+    fn a_deletion_ends_belief() {
+        let written = Written::default();
+        written.put(unit("10"));
+        written.saw(&Event::Delete(unit("8").as_ref().clone()));
+        assert_eq!(seen(&written, None), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn belief_does_not_last() {
+        let written = Written::default();
+        written.put(unit("10"));
+        tokio::time::advance(BELIEVED).await;
+        assert_eq!(seen(&written, None), None);
+    }
+}

@@ -1,0 +1,110 @@
+//! What every reconcile shares.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use kube::{
+    Client,
+    runtime::{events::Recorder, reflector::ObjectRef},
+};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
+
+use crate::{
+    api::ComputingUnit,
+    backoff::Backoff,
+    caches::{Caches, waker::Waker, written::AllWritten},
+    metrics::{Metrics, Resource, Verb},
+    obstacles::Obstacles,
+    probe::Prober,
+    routing::claim::ClaimIndex,
+};
+
+/// How long progress of a start may go unwritten, so that a quick start costs two writes of status.
+pub const PACE: Duration = Duration::from_secs(10);
+
+/// Shared by all reconciles. No logic.
+pub struct Context {
+    /// Client for writes.
+    pub client: Client,
+    /// What is known of the cluster.
+    pub caches: Arc<Caches>,
+    /// What was written and not seen yet.
+    pub written: Arc<AllWritten>,
+    /// Who has which key.
+    pub claims: ClaimIndex,
+    /// What keeps children from being made.
+    pub obstacles: Obstacles,
+    /// Asks the proxies.
+    pub prober: Prober,
+    /// Wakes other units.
+    pub waker: Waker,
+    /// Publishes Events.
+    pub recorder: Recorder,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Delays after failures.
+    pub backoff: Backoff<ObjectRef<ComputingUnit>>,
+    /// When each unit's status was last written, by UID.
+    pub paces: Paces,
+    /// How many writes may be under way.
+    pub writes: Semaphore,
+    /// Whether the caches are filled.
+    pub synced: watch::Receiver<bool>,
+    /// How often a unit is looked at although nothing happened.
+    pub resync: Duration,
+}
+
+impl Context {
+    /// Sends one write when its turn comes, and counts it.
+    ///
+    /// # Errors
+    /// Those of the write.
+    pub async fn write<T>(
+        &self,
+        verb: Verb,
+        resource: Resource,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> kube::Result<T> {
+        // The semaphore is never closed.
+        let _turn = self.writes.acquire().await;
+        let answer = request.await;
+        self.metrics.wrote(verb, resource, answer.is_ok());
+        answer
+    }
+
+    /// Waits until the caches are filled.
+    pub async fn synced(&self) {
+        // The sender lives as long as the controllers.
+        let _ = self.synced.clone().wait_for(|synced| *synced).await;
+    }
+}
+
+/// When the status of each unit was last written.
+#[derive(Default)]
+pub struct Paces(Mutex<HashMap<String, Instant>>);
+
+impl Paces {
+    /// Notes a write.
+    pub fn wrote(&self, uid: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned(), Instant::now());
+    }
+
+    /// How long progress that can wait has still to wait.
+    pub fn wait(&self, uid: &str) -> Duration {
+        let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = *paces.entry(uid.to_owned()).or_insert_with(Instant::now);
+        PACE.saturating_sub(last.elapsed())
+    }
+
+    /// Forgets a unit.
+    pub fn forget(&self, uid: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}

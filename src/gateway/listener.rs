@@ -1,0 +1,220 @@
+//! The listeners of a Gateway that units are reached by, and the address that clients use.
+//!
+//! Pure. A route without a section name attaches to every listener that admits it; the operator prints and probes one of
+//! them, by preference one with TLS. Whether a listener admits the route's namespace is the controller's to say: see
+//! [`super::parent`].
+
+use super::{
+    Gateway,
+    gateway_types::{GatewayListeners, GatewayListenersTlsMode},
+};
+use crate::routing::Origin;
+
+/// A listener for HTTP, in the clear or under TLS that ends at the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener<'a> {
+    /// Its name within the Gateway.
+    pub name: &'a str,
+    /// The port that clients connect to.
+    pub port: u16,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    /// The host name that requests must have, possibly with `*.` at its start; any where absent.
+    pub hostname: Option<&'a str>,
+}
+
+impl Listener<'_> {
+    /// Whether a request for `host` is this listener's.
+    #[must_use]
+    pub fn admits(&self, host: &str) -> bool {
+        match self.hostname {
+            None => true,
+            Some(own) => match own.strip_prefix('*') {
+                Some(suffix) => host.len() > suffix.len() && ends_with(host, suffix),
+                None => own.eq_ignore_ascii_case(host),
+            },
+        }
+    }
+
+    /// The host name of the listener where it is a single one.
+    #[must_use]
+    pub fn concrete_hostname(&self) -> Option<&str> {
+        self.hostname.filter(|name| !name.starts_with('*'))
+    }
+}
+
+fn ends_with(host: &str, suffix: &str) -> bool {
+    let tail = host.len().checked_sub(suffix.len()).and_then(|start| host.get(start..));
+    tail.is_some_and(|tail| tail.eq_ignore_ascii_case(suffix))
+}
+
+/// The listeners for HTTP that a route with this section name attaches to, in the Gateway's order.
+pub fn listeners<'a>(gateway: &'a Gateway, section_name: Option<&str>) -> impl Iterator<Item = Listener<'a>> {
+    gateway
+        .spec
+        .listeners
+        .iter()
+        .filter(move |listener| section_name.is_none_or(|name| listener.name == name))
+        .filter_map(for_http)
+}
+
+fn for_http(listener: &GatewayListeners) -> Option<Listener<'_>> {
+    let tls = match listener.protocol.as_str() {
+        "HTTP" => false,
+        "HTTPS" => true,
+        _ => return None,
+    };
+    let passed_through = listener.tls.as_ref().and_then(|tls| tls.mode.as_ref());
+    let kinds = listener.allowed_routes.as_ref().and_then(|allowed| allowed.kinds.as_deref()).unwrap_or_default();
+    if passed_through == Some(&GatewayListenersTlsMode::Passthrough)
+        || !(kinds.is_empty() || kinds.iter().any(|kind| kind.kind == "HTTPRoute"))
+    {
+        return None;
+    }
+    Some(Listener {
+        name: &listener.name,
+        port: u16::try_from(listener.port).ok()?,
+        tls,
+        hostname: listener.hostname.as_deref().filter(|name| !name.is_empty()),
+    })
+}
+
+/// The listener that a unit is opened by: of those that take a request for `host` the first with TLS, else the first.
+#[must_use]
+pub fn preferred<'a>(gateway: &'a Gateway, section_name: Option<&str>, host: Option<&str>) -> Option<Listener<'a>> {
+    let mut fit = listeners(gateway, section_name).filter(|listener| host.is_none_or(|host| listener.admits(host)));
+    let first = fit.next()?;
+    if first.tls { Some(first) } else { Some(fit.find(|listener| listener.tls).unwrap_or(first)) }
+}
+
+/// Why no unit can be reached by this Gateway under this section name, as a sentence; `None` where it can.
+#[must_use]
+pub fn missing(gateway: &Gateway, section_name: Option<&str>) -> Option<String> {
+    if listeners(gateway, section_name).next().is_some() {
+        return None;
+    }
+    let names: Vec<_> = listeners(gateway, None).map(|listener| listener.name).collect();
+    let choice = if names.is_empty() {
+        "it has none for HTTP or HTTPS that admits HTTPRoutes: add one".to_owned()
+    } else {
+        format!("correct spec.gatewayRef.sectionName of the pool to one of: {}", names.join(", "))
+    };
+    let gateway_name = format!(
+        "{}/{}",
+        gateway.metadata.namespace.as_deref().unwrap_or_default(),
+        gateway.metadata.name.as_deref().unwrap_or_default()
+    );
+    Some(match section_name {
+        Some(section) => format!("Gateway {gateway_name} has no listener {section:?} for HTTP or HTTPS: {choice}"),
+        None => format!("Gateway {gateway_name} has no usable listener: {choice}"),
+    })
+}
+
+/// The addresses of a Gateway, as its controller reports them.
+#[must_use]
+pub fn addresses(gateway: &Gateway) -> Vec<String> {
+    let all = gateway.status.iter().flat_map(|status| status.addresses.iter().flatten());
+    all.map(|address| address.value.clone()).filter(|value| !value.is_empty()).collect()
+}
+
+/// Where clients open the units of this Gateway. A listener's own host name stands before the Gateway's address, since
+/// requests under any other name are not that listener's. `None` until there is an address or a name.
+#[must_use]
+pub fn origin(gateway: &Gateway, section_name: Option<&str>) -> Option<Origin> {
+    let listener = preferred(gateway, section_name, None)?;
+    let host = match listener.concrete_hostname() {
+        Some(name) => name.to_owned(),
+        None => addresses(gateway).into_iter().next()?,
+    };
+    Some(Origin { tls: listener.tls, host, port: listener.port })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::gateway::tests::gateway;
+
+    fn several() -> Gateway {
+        gateway(&json!([
+            {"name": "db", "port": 5432, "protocol": "TCP"},
+            {"name": "http", "port": 80, "protocol": "HTTP"},
+            {"name": "through", "port": 8443, "protocol": "HTTPS", "tls": {"mode": "Passthrough"}},
+            {"name": "https", "port": 443, "protocol": "HTTPS", "hostname": "*.units.example.org"},
+            {"name": "grpc", "port": 81, "protocol": "HTTP", "allowedRoutes": {"kinds": [{"kind": "GRPCRoute"}]}},
+        ]))
+    }
+
+    fn names(gateway: &Gateway, section: Option<&str>) -> Vec<String> {
+        listeners(gateway, section).map(|listener| listener.name.to_owned()).collect()
+    }
+
+    #[test]
+    fn only_listeners_for_http_routes_count() {
+        assert_eq!(names(&several(), None), ["http", "https"]);
+        assert_eq!(names(&several(), Some("https")), ["https"]);
+        assert!(names(&several(), Some("db")).is_empty());
+    }
+
+    #[test]
+    fn tls_is_preferred_where_it_takes_the_host() {
+        let gateway = several();
+        let of = |section, host| preferred(&gateway, section, host).map(|listener| listener.name);
+        assert_eq!(of(None, None), Some("https"));
+        assert_eq!(of(None, Some("ada.units.example.org")), Some("https"));
+        assert_eq!(of(None, Some("example.org")), Some("http"));
+        assert_eq!(of(Some("http"), None), Some("http"));
+        assert_eq!(of(Some("https"), Some("example.org")), None);
+    }
+
+    #[test]
+    fn a_wildcard_takes_names_below_it_only() {
+        let gateway = several();
+        let https = listeners(&gateway, Some("https")).next().unwrap();
+        for (host, admitted) in [
+            ("ada.units.example.org", true),
+            ("A.B.Units.Example.Org", true),
+            ("units.example.org", false),
+            (".units.example.org", false),
+            ("adaunits.example.org", false),
+            ("\u{fc}.example.org", false),
+        ] {
+            assert_eq!(https.admits(host), admitted, "{host}");
+        }
+    }
+
+    #[test]
+    fn the_origin_is_the_listeners_name_or_the_gateways_address() {
+        let of = |listener: Value| origin(&gateway(&json!([listener])), None);
+        assert_eq!(
+            of(json!({"name": "http", "port": 80, "protocol": "HTTP"})),
+            Some(Origin { tls: false, host: "10.96.0.7".into(), port: 80 })
+        );
+        assert_eq!(
+            of(json!({"name": "https", "port": 8443, "protocol": "HTTPS", "hostname": "units.example.org"})),
+            Some(Origin { tls: true, host: "units.example.org".into(), port: 8443 })
+        );
+        assert_eq!(of(json!({"name": "db", "port": 5432, "protocol": "TCP"})), None);
+    }
+
+    #[test]
+    fn without_an_address_there_is_an_origin_only_by_a_name() {
+        for (hostname, expected) in [("units.example.org", Some("units.example.org")), ("*.example.org", None)] {
+            let mut gateway = gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP", "hostname": hostname}]));
+            gateway.status = None;
+            assert_eq!(origin(&gateway, None).map(|origin| origin.host).as_deref(), expected);
+            assert!(addresses(&gateway).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_missing_listener_is_told_with_those_that_there_are() {
+        let message = missing(&several(), Some("web")).unwrap();
+        assert!(message.contains("gateways/shared") && message.contains("\"web\""), "{message}");
+        assert!(message.ends_with("one of: http, https"), "{message}");
+        assert_eq!(missing(&several(), Some("http")), None);
+        let none = missing(&gateway(&json!([{"name": "db", "port": 1, "protocol": "TCP"}])), None).unwrap();
+        assert!(none.contains("add one"), "{none}");
+    }
+}

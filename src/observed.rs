@@ -1,0 +1,220 @@
+//! What a reconcile sees: one unit, its pool and its children as they are at one moment, and whose the children are.
+//!
+//! Reads caches only. It decides nothing but ownership.
+
+use std::sync::Arc;
+
+use k8s_openapi::{
+    api::core::v1::{Pod, Service},
+    jiff::Timestamp,
+};
+use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
+
+use crate::{
+    api::{ComputingUnit, ComputingUnitPool, GatewayRef},
+    caches::{
+        self, Caches,
+        written::{AllWritten, Written},
+    },
+    gateway::{
+        HTTPRoute, listener,
+        served::{self, NotServed},
+    },
+    names::labels,
+    obstacles::{Inputs, Remembered},
+    routing::{Origin, overlap},
+};
+
+/// An object that goes by a child's name.
+#[derive(Clone, Debug, Default)]
+pub enum Child<K> {
+    /// There is none, as far as is known.
+    #[default]
+    Absent,
+    /// The unit's own.
+    Owned(Arc<K>),
+    /// The unit's own or an earlier unit's, on its way out.
+    Leaving,
+}
+
+impl<K> Child<K> {
+    /// The unit's own object.
+    pub fn owned(&self) -> Option<&K> {
+        match self {
+            Self::Owned(object) => Some(object),
+            Self::Absent | Self::Leaving => None,
+        }
+    }
+}
+
+/// The way that requests come in by.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// Which Gateway.
+    pub gateway: GatewayRef,
+    /// The name of the controller that serves it, or why none does.
+    pub controller: Result<String, NotServed>,
+    /// How clients reach it, as far as it says.
+    pub origin: Option<Origin>,
+}
+
+/// A snapshot.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The unit.
+    pub unit: Arc<ComputingUnit>,
+    /// Its pool.
+    pub pool: Option<Arc<ComputingUnitPool>>,
+    /// An older pool of the same gateway that the pool overlaps.
+    pub overlapped: Option<Arc<ComputingUnitPool>>,
+    /// Its pod.
+    pub pod: Child<Pod>,
+    /// Its Service.
+    pub service: Child<Service>,
+    /// Its route.
+    pub route: Child<HTTPRoute>,
+    /// Whether the pod is a ready endpoint of the Service.
+    pub endpoint_ready: bool,
+    /// The Gateway of its route, or of its pool where there is no route; `None` where there is neither.
+    pub gateway: Option<Way>,
+    /// What keeps children from being made.
+    pub obstacles: Remembered,
+    /// Whether something here is known by a write alone, and is to be looked at again.
+    pub unconfirmed: bool,
+    /// The moment.
+    pub now: Timestamp,
+}
+
+impl Observed {
+    /// Whether the unit is being deleted.
+    #[must_use]
+    pub fn deleting(&self) -> bool {
+        self.unit.metadata.deletion_timestamp.is_some()
+    }
+
+    /// What the children are made from.
+    #[must_use]
+    pub fn inputs(&self) -> Inputs {
+        (self.unit.metadata.generation, self.pool.as_ref().and_then(|pool| pool.metadata.generation))
+    }
+
+    /// Whether the pod can hold connections: it is there, it has not ended, and nobody has asked it to.
+    #[must_use]
+    pub fn serving(&self) -> bool {
+        self.pod.owned().is_some_and(|pod| !ended(pod))
+    }
+
+    /// Whether requests can be sent to the pod.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.endpoint_ready && self.pod.owned().is_some_and(|pod| !ended(pod) && pod_ready(pod))
+    }
+}
+
+/// Whether a pod has stopped for good.
+#[must_use]
+pub fn ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+fn pod_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// Takes the snapshot of a unit.
+#[must_use]
+pub fn observe(unit: &Arc<ComputingUnit>, caches: &Caches, written: &AllWritten, now: Timestamp) -> Observed {
+    let namespace = unit.namespace().unwrap_or_default();
+    let name = unit.name_any();
+    let (newest, mut unconfirmed) = written.units.newest(&namespace, &name, Some(unit.clone()));
+    // An answer about an earlier unit of that name says nothing about this one.
+    let unit = newest.filter(|newest| newest.uid() == unit.uid()).unwrap_or_else(|| unit.clone());
+    let pool = caches.pool_of(&unit);
+    let overlapped = pool.as_ref().and_then(|pool| {
+        let all: Vec<_> = caches.pools().collect();
+        let older = overlap::overlapped(pool, all.iter().map(Arc::as_ref)).map(ResourceExt::uid)?;
+        all.into_iter().find(|pool| pool.uid() == older)
+    });
+    let mut observed = Observed {
+        gateway: None,
+        pool,
+        overlapped,
+        pod: Child::Absent,
+        service: Child::Absent,
+        route: Child::Absent,
+        endpoint_ready: false,
+        obstacles: Remembered::default(),
+        unconfirmed: false,
+        now,
+        unit,
+    };
+    if let Some(scope) = caches.scope(&namespace) {
+        let mut newest =
+            Newest { unit: &observed.unit, namespace: &namespace, name: &name, unconfirmed: &mut unconfirmed };
+        observed.pod = newest.child(&written.pods, caches::get(&scope.pods, &namespace, &name));
+        observed.service = newest.child(&written.services, caches::get(&scope.services, &namespace, &name));
+        observed.route = newest.child(&written.routes, caches::get(&scope.routes, &namespace, &name));
+        let pod = observed.pod.owned().and_then(ResourceExt::uid).unwrap_or_default();
+        observed.endpoint_ready = scope.endpoints.ready(&namespace, &name, &pod);
+    }
+    let wanted = observed.pool.as_ref().map(|pool| pool.spec.gateway_ref.clone());
+    let wanted = observed.route.owned().and_then(attached).or(wanted);
+    observed.gateway = wanted.map(|wanted| way(caches, wanted));
+    observed.unconfirmed = unconfirmed;
+    observed
+}
+
+/// The Gateway that a route is attached to.
+fn attached(route: &HTTPRoute) -> Option<GatewayRef> {
+    let parent = route.spec.parent_refs.as_ref()?.first()?;
+    Some(GatewayRef {
+        name: parent.name.clone(),
+        namespace: parent.namespace.clone().or_else(|| route.namespace())?,
+        section_name: parent.section_name.clone(),
+    })
+}
+
+fn way(caches: &Caches, wanted: GatewayRef) -> Way {
+    let gateway = caches.gateway(&wanted);
+    let class =
+        gateway.as_ref().and_then(|gateway| caches.classes.get(&ObjectRef::new(&gateway.spec.gateway_class_name)));
+    Way {
+        controller: served::controller(&wanted, gateway.as_deref(), class.as_deref()).map(str::to_owned),
+        origin: gateway.as_ref().and_then(|gateway| listener::origin(gateway, wanted.section_name.as_deref())),
+        gateway: wanted,
+    }
+}
+
+struct Newest<'a> {
+    unit: &'a ComputingUnit,
+    namespace: &'a str,
+    name: &'a str,
+    unconfirmed: &'a mut bool,
+}
+
+impl Newest<'_> {
+    fn child<K: Resource>(&mut self, written: &Written<K>, cached: Option<Arc<K>>) -> Child<K> {
+        let (object, unconfirmed) = written.newest(self.namespace, self.name, cached);
+        *self.unconfirmed |= unconfirmed;
+        object.map_or(Child::Absent, |object| whose(self.unit, object).unwrap_or(Child::Absent))
+    }
+}
+
+/// Whose an object of a child's name is: the unit's, an earlier unit's that is about to be collected, or somebody
+/// else's, which is `None`.
+#[must_use]
+pub fn whose<K: Resource>(unit: &ComputingUnit, object: Arc<K>) -> Option<Child<K>> {
+    let controller = object.owner_references().iter().find(|owner| owner.controller == Some(true));
+    let own = controller.is_some_and(|owner| Some(&owner.uid) == unit.metadata.uid.as_ref());
+    let earlier = controller
+        .is_some_and(|owner| owner.kind == ComputingUnit::kind(&()) && owner.name == unit.name_any() && !own)
+        && object.labels().get(labels::UNIT) == Some(&unit.name_any());
+    match (own, object.meta().deletion_timestamp.is_some()) {
+        (true, false) => Some(Child::Owned(object)),
+        (_, true) => Some(Child::Leaving),
+        (false, false) if earlier => Some(Child::Leaving),
+        (false, false) => None,
+    }
+}

@@ -1,0 +1,196 @@
+//! What is to be done now: from what is seen and what should be, to steps.
+//!
+//! Pure. A step is only planned when everything that it relies on has been seen; when nothing is left to do the plan is
+//! empty, and what happens next wakes the unit again.
+
+use k8s_openapi::{
+    api::core::v1::{Pod, Service},
+    jiff::{SignedDuration, Timestamp},
+};
+use kube::ResourceExt;
+
+use crate::{
+    api::{ComputingUnit, ProbeMode},
+    desired::{Children, route},
+    drift,
+    gateway::{
+        HTTPRoute,
+        parent::{self, Verdict},
+        served,
+    },
+    names::FINALIZER,
+    observed::{Child, Observed},
+    obstacles::Kind,
+    validate::{Rejection, reasons},
+};
+
+/// How long past the pool's `drainTimeout` a deleted unit is let go in any case.
+const LAST_RESORT: SignedDuration = SignedDuration::from_secs(20);
+/// The pool's `drainTimeout` where the pool is gone.
+const DRAIN: SignedDuration = SignedDuration::from_secs(10);
+
+/// One write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Puts the finalizer on the unit.
+    AddFinalizer,
+    /// Makes the Service.
+    CreateService(Box<Service>),
+    /// Puts the Service back into shape.
+    RepairService(Box<Service>),
+    /// Makes the pod.
+    CreatePod(Box<Pod>),
+    /// Puts the pod's labels and owner back. Nothing else of a pod can be changed.
+    RepairPod(Box<Pod>),
+    /// Makes the route, guarded.
+    CreateRoute(Box<HTTPRoute>),
+    /// Opens, closes or repairs the route.
+    ReplaceRoute(Box<HTTPRoute>),
+    /// Lets the unit go. `overdue` where the proxies have not been seen to give up its route.
+    DropFinalizer {
+        /// Whether the deadline decided.
+        overdue: bool,
+    },
+}
+
+/// What the unit's children should be, or why there should be none.
+pub type Wanted = Result<Children, Rejection>;
+
+/// The steps to take now. `reached` says whether the present [goal](crate::goal) was seen at all proxies.
+#[must_use]
+pub fn plan(observed: &Observed, wanted: &Wanted, reached: bool) -> Vec<Step> {
+    if observed.deleting() {
+        return end(observed, reached).into_iter().collect();
+    }
+    let children = match wanted {
+        Ok(children) => children,
+        Err(rejection) => return close(observed, rejection).into_iter().collect(),
+    };
+    if !has_finalizer(&observed.unit) {
+        return vec![Step::AddFinalizer];
+    }
+    let steps = [service(observed, children), pod(observed, children), way(observed, children, reached)];
+    steps.into_iter().flatten().collect()
+}
+
+fn service(observed: &Observed, children: &Children) -> Option<Step> {
+    match &observed.service {
+        _ if observed.obstacles.bars(Kind::Service) => None,
+        Child::Absent => Some(Step::CreateService(Box::new(children.service.clone()))),
+        Child::Owned(seen) if !drift::service_matches(seen, &children.service) => {
+            Some(Step::RepairService(Box::new(drift::repaired(seen.as_ref(), children.service.clone()))))
+        }
+        Child::Owned(_) | Child::Leaving => None,
+    }
+}
+
+fn pod(observed: &Observed, children: &Children) -> Option<Step> {
+    match &observed.pod {
+        _ if observed.obstacles.bars(Kind::Pod) => None,
+        Child::Absent => Some(Step::CreatePod(Box::new(children.pod.clone()))),
+        Child::Owned(seen) if !drift::metadata_matches(seen.as_ref(), &children.pod) => {
+            Some(Step::RepairPod(Box::new(drift::repaired(seen.as_ref(), children.pod.clone()))))
+        }
+        Child::Owned(_) | Child::Leaving => None,
+    }
+}
+
+fn way(observed: &Observed, children: &Children, reached: bool) -> Option<Step> {
+    let uid = observed.unit.uid().unwrap_or_default();
+    let guarded = || route::guarded(children.route.clone(), &uid);
+    match &observed.route {
+        _ if observed.obstacles.bars(Kind::HTTPRoute) => None,
+        Child::Absent => (observed.ready() && attachable(observed)).then(|| Step::CreateRoute(Box::new(guarded()))),
+        Child::Leaving => None,
+        Child::Owned(seen) => {
+            let opened = !route::is_guarded(seen);
+            let may_open = observed.ready() && (reached || (unprobed(observed) && accepted(observed, seen)));
+            let desired = if (opened && observed.serving()) || (!opened && may_open) {
+                children.route.clone()
+            } else {
+                guarded()
+            };
+            (!drift::route_matches(seen, &desired))
+                .then(|| Step::ReplaceRoute(Box::new(drift::repaired(seen.as_ref(), desired))))
+        }
+    }
+}
+
+/// Whether a Gateway is there to attach to.
+fn attachable(observed: &Observed) -> bool {
+    observed.gateway.as_ref().is_some_and(|way| way.controller.is_ok())
+}
+
+/// Whether the pool has probes turned off.
+#[must_use]
+pub fn unprobed(observed: &Observed) -> bool {
+    observed.pool.as_ref().is_some_and(|pool| pool.spec.probe.mode == ProbeMode::Disabled)
+}
+
+fn accepted(observed: &Observed, route: &HTTPRoute) -> bool {
+    observed.gateway.as_ref().is_some_and(|way| {
+        way.controller
+            .as_ref()
+            .is_ok_and(|controller| parent::verdict(route, &way.gateway, controller) == Verdict::Accepted)
+    })
+}
+
+/// A unit that may not run keeps what it has, but not a key that is another's, nor a route to a pod that is gone.
+fn close(observed: &Observed, rejection: &Rejection) -> Option<Step> {
+    let seen = observed.route.owned().filter(|seen| !route::is_guarded(seen))?;
+    let lost = [reasons::KEY_CONFLICT, reasons::KEY_CONFLICT_ELSEWHERE].contains(&rejection.reason);
+    (lost || !observed.serving()).then(|| guard(observed, seen))
+}
+
+fn guard(observed: &Observed, seen: &HTTPRoute) -> Step {
+    Step::ReplaceRoute(Box::new(route::guarded(seen.clone(), &observed.unit.uid().unwrap_or_default())))
+}
+
+/// The end of a unit: its route is closed, seen to be closed, and the unit let go.
+fn end(observed: &Observed, reached: bool) -> Option<Step> {
+    if !has_finalizer(&observed.unit) {
+        return None;
+    }
+    if deadline(observed).is_some_and(|deadline| observed.now >= deadline) {
+        return Some(Step::DropFinalizer { overdue: true });
+    }
+    let done = Some(Step::DropFinalizer { overdue: false });
+    let Some(seen) = observed.route.owned() else { return done };
+    if !observed.serving() || gateway_gone(observed) {
+        return done;
+    }
+    if !route::is_guarded(seen) {
+        return Some(guard(observed, seen));
+    }
+    // Without probes there is nothing to see: the proxies get the time that the pool gives them.
+    let waited = unprobed(observed) && drained(observed).is_some_and(|drained| observed.now >= drained);
+    if reached || waited { done } else { None }
+}
+
+fn gateway_gone(observed: &Observed) -> bool {
+    observed
+        .gateway
+        .as_ref()
+        .is_none_or(|way| way.controller.as_ref().is_err_and(|why| why.reason == served::reasons::GATEWAY_NOT_FOUND))
+}
+
+/// When a deleted unit has had its pool's `drainTimeout`.
+#[must_use]
+pub fn drained(observed: &Observed) -> Option<Timestamp> {
+    let deleted = observed.unit.metadata.deletion_timestamp.as_ref()?.0;
+    let drain = observed
+        .pool
+        .as_ref()
+        .map_or(DRAIN, |pool| SignedDuration::try_from(pool.spec.drain_timeout.0).unwrap_or(DRAIN));
+    deleted.checked_add(drain).ok()
+}
+
+/// When a deleted unit is let go whatever its proxies do.
+#[must_use]
+pub fn deadline(observed: &Observed) -> Option<Timestamp> {
+    drained(observed)?.checked_add(LAST_RESORT).ok()
+}
+
+fn has_finalizer(unit: &ComputingUnit) -> bool {
+    unit.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+}

@@ -1,0 +1,108 @@
+//! What one answer of one proxy proves about a unit's route.
+//!
+//! Pure.
+
+use std::fmt;
+
+use http::{HeaderMap, StatusCode};
+
+use crate::names::headers;
+
+/// What a proxy's answer proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The proxy has the unit's route.
+    Ours,
+    /// The request took another route, or none.
+    Missed,
+    /// Neither.
+    Inconclusive(Doubt),
+}
+
+/// Why an answer proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// No connection could be made.
+    NoConnection(String),
+    /// A connection was made and no answer came.
+    NoAnswer(String),
+    /// This status may be the proxy's own, given before it chose a route.
+    Status(StatusCode),
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoConnection(why) | Self::NoAnswer(why) => write!(f, "does not answer: {why}"),
+            Self::Status(status) => write!(f, "answers with {}", status.as_u16()),
+        }
+    }
+}
+
+impl Answer {
+    /// The answer as a metric label.
+    pub(super) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Missed => "missed",
+            Self::Inconclusive(_) => "inconclusive",
+        }
+    }
+}
+
+/// Judges an answer to a request for unit `uid`.
+///
+/// The UID counts under any status that comes from behind the route, a refusal by its authorization among them. It does
+/// not count under 503, by which a proxy says that it has the route and not what the route leads to, nor under 429.
+/// Without the UID, errors are in doubt: an overloaded proxy gives them before it looks for a route.
+pub(super) fn judge(uid: &str, status: StatusCode, answer: &HeaderMap) -> Answer {
+    let ours = answer.get_all(headers::UNIT).iter().any(|value| value.as_bytes() == uid.as_bytes());
+    let limited = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+    match ours {
+        _ if limited => Answer::Inconclusive(Doubt::Status(status)),
+        true => Answer::Ours,
+        // Another unit's route has answered, whatever it says.
+        false if answer.contains_key(headers::UNIT) => Answer::Missed,
+        false if status.is_server_error() => Answer::Inconclusive(Doubt::Status(status)),
+        false => Answer::Missed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(status: u16, unit: Option<&str>) -> &'static str {
+        let mut answer = HeaderMap::new();
+        if let Some(unit) = unit {
+            answer.insert(headers::UNIT, unit.parse().unwrap());
+        }
+        judge("me", StatusCode::from_u16(status).unwrap(), &answer).as_str()
+    }
+
+    #[test]
+    fn an_answer_under_our_uid_proves_the_route_whatever_the_engine_says() {
+        for status in [200, 101, 204, 301, 400, 401, 403, 404, 405, 500, 502, 504] {
+            assert_eq!(judged(status, Some("me")), "ours", "{status}");
+        }
+    }
+
+    #[test]
+    fn an_answer_of_anybody_else_is_a_miss() {
+        for status in [200, 302, 401, 404] {
+            assert_eq!(judged(status, None), "missed", "{status}");
+            assert_eq!(judged(status, Some("you")), "missed", "{status}");
+        }
+        assert_eq!(judged(500, Some("you")), "missed");
+    }
+
+    #[test]
+    fn overload_and_errors_prove_nothing() {
+        for unit in [None, Some("me"), Some("you")] {
+            assert_eq!(judged(503, unit), "inconclusive");
+            assert_eq!(judged(429, unit), "inconclusive");
+        }
+        assert_eq!(judged(500, None), "inconclusive");
+        assert_eq!(judged(504, None), "inconclusive");
+    }
+}

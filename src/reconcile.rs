@@ -1,0 +1,141 @@
+//! The sentence: observe, validate, say what is desired, plan, apply, and tell the status.
+//!
+//! A reconcile never waits for the cluster. What it waits for wakes the unit again, or a time that it names.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::jiff::Timestamp;
+use kube::{
+    ResourceExt,
+    runtime::{controller::Action, reflector::ObjectRef},
+};
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    api::ComputingUnit,
+    apply::apply,
+    caches::written::BELIEVED,
+    context::Context,
+    desired,
+    error::{Error, Result},
+    goal,
+    metrics::Outcome,
+    observed::{Observed, observe},
+    plan::{self, Step, Wanted, plan},
+    probe::{Goal, Progress},
+    routing::claim::{Claim, Holder},
+    status::{Facts, publish},
+    validate::validate,
+};
+
+/// How long one reconcile may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// How often a plan may lead to another: finalizer, children, and one for each that turns out to be there already.
+const MOST_PLANS: usize = 6;
+
+/// Brings one unit as far as it can be brought now.
+///
+/// # Errors
+/// If something failed that is worth another try.
+pub async fn reconcile(unit: Arc<ComputingUnit>, context: Arc<Context>) -> Result<Action> {
+    context.synced().await;
+    let began = Instant::now();
+    let done = timeout(LIMIT, pass(&unit, &context)).await.unwrap_or(Err(Error::Timeout(LIMIT)));
+    context.metrics.reconciled(done.as_ref().err().map_or(Outcome::Success, Error::outcome), began.elapsed());
+    if done.is_ok() {
+        context.backoff.succeeded(&ObjectRef::from_obj(unit.as_ref()));
+    }
+    done
+}
+
+/// When to try again after a failure.
+#[must_use]
+pub fn retry(unit: Arc<ComputingUnit>, error: &Error, context: Arc<Context>) -> Action {
+    let after = context.backoff.failed(ObjectRef::from_obj(unit.as_ref()));
+    // Somebody else's change is on its way to the cache.
+    Action::requeue(if error.outcome() == Outcome::Conflict { after / 4 } else { after })
+}
+
+async fn pass(unit: &Arc<ComputingUnit>, context: &Context) -> Result<Action> {
+    let mut seen = look(unit, context);
+    if seen.observed.deleting() {
+        publish::publish(context, seen.facts()).await?;
+    }
+    for _ in 0..MOST_PLANS {
+        let steps = plan(&seen.observed, &seen.wanted, seen.reached());
+        if steps.is_empty() {
+            break;
+        }
+        let ends = steps.iter().find_map(|step| match step {
+            Step::DropFinalizer { overdue } => Some(*overdue),
+            _ => None,
+        });
+        apply(context, &seen.observed, steps).await?;
+        if let Some(overdue) = ends {
+            if overdue {
+                publish::overdue(context, unit).await;
+            }
+            return Ok(Action::await_change());
+        }
+        seen = look(unit, context);
+    }
+    let unwritten = publish::publish(context, seen.facts()).await?;
+    Ok(next(&seen, unwritten, context.resync))
+}
+
+/// All that a plan and a status are made from.
+struct Seen {
+    observed: Observed,
+    wanted: Wanted,
+    probe: Option<(Goal, Progress)>,
+}
+
+impl Seen {
+    fn facts(&self) -> Facts<'_> {
+        let probe = self.probe.as_ref().map(|(goal, progress)| (*goal, progress));
+        Facts { observed: &self.observed, wanted: &self.wanted, probe }
+    }
+
+    fn reached(&self) -> bool {
+        matches!(self.probe, Some((_, Progress::Done { .. })))
+    }
+}
+
+fn look(unit: &Arc<ComputingUnit>, context: &Context) -> Seen {
+    let uid = unit.uid().unwrap_or_default();
+    let mut observed = observe(unit, &context.caches, &context.written, Timestamp::now());
+    observed.obstacles = context.obstacles.of(&uid, observed.inputs());
+    let valid = validate(&observed.unit, observed.pool.as_ref(), observed.overlapped.as_deref(), |pool| {
+        holder(context, &observed.unit, &Claim::new(&observed.unit, pool))
+    });
+    let wanted = valid.map(|unit| desired::children(&unit));
+    let goal = goal::goal(&observed, &wanted).zip(goal::target(&observed));
+    let probe = match goal {
+        Some((goal, target)) => Some((goal, context.prober.want(target, goal))),
+        None => {
+            context.prober.forget(&uid);
+            None
+        }
+    };
+    Seen { observed, wanted, probe }
+}
+
+fn holder(context: &Context, unit: &ComputingUnit, claim: &Claim) -> Holder {
+    if let Some(displaced) = context.claims.enter(unit, claim) {
+        context.waker.wake(displaced);
+    }
+    context.claims.holder(unit, claim)
+}
+
+/// When to look again although nothing happens.
+fn next(seen: &Seen, unwritten: Option<Duration>, resync: Duration) -> Action {
+    let observed = &seen.observed;
+    let until = |time: Timestamp| Duration::try_from(time.duration_since(observed.now)).ok();
+    let ends = if observed.deleting() { plan::deadline(observed).and_then(until) } else { None };
+    let drained = if observed.deleting() { plan::drained(observed).and_then(until) } else { None };
+    let late = crate::status::start_deadline(observed).and_then(until);
+    let confirm = observed.unconfirmed.then_some(BELIEVED);
+    let times = [unwritten, observed.obstacles.wait, ends, drained, late, confirm];
+    let soonest = times.into_iter().flatten().min().unwrap_or(resync);
+    Action::requeue(soonest.clamp(Duration::from_millis(10), resync))
+}

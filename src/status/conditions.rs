@@ -1,0 +1,120 @@
+//! The conditions of a unit, each from its own facts, and Ready from all of them.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::{Facts, pod, route, types};
+use crate::{
+    desired::pod::outdated,
+    names::TEMPLATE_HASH,
+    observed::{Observed, ended},
+    obstacles::{Kind, Obstacle},
+};
+
+/// What a condition says, without when it began to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Type of the condition.
+    pub type_: &'static str,
+    /// `True`, `False` or `Unknown`.
+    pub status: &'static str,
+    /// One word.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+}
+
+impl Said {
+    /// It holds.
+    pub fn yes(type_: &'static str, reason: &str, message: impl Into<String>) -> Self {
+        Self { type_, status: "True", reason: reason.to_owned(), message: message.into() }
+    }
+
+    /// It does not hold.
+    pub fn no(type_: &'static str, reason: &str, message: impl Into<String>) -> Self {
+        Self { type_, status: "False", reason: reason.to_owned(), message: message.into() }
+    }
+
+    /// Nobody knows.
+    pub fn unknown(type_: &'static str, reason: &str, message: impl Into<String>) -> Self {
+        Self { type_, status: "Unknown", reason: reason.to_owned(), message: message.into() }
+    }
+
+    /// Whether it holds.
+    pub fn holds(&self) -> bool {
+        self.status == "True"
+    }
+}
+
+/// All conditions of a unit.
+pub fn all(facts: Facts<'_>) -> Vec<Said> {
+    let mut all = vec![accepted(facts), pod::condition(facts), route::accepted(facts), route::reachable(facts)];
+    all.push(ready(facts, &all));
+    all.extend(update_pending(facts));
+    all
+}
+
+/// The obstacle to a child, where it is of that sort.
+pub fn obstacle(observed: &Observed, fits: impl Fn(&Obstacle) -> bool) -> Option<&Obstacle> {
+    observed.obstacles.all.iter().find(|obstacle| fits(obstacle))
+}
+
+fn accepted(facts: Facts<'_>) -> Said {
+    if let Err(rejection) = facts.wanted {
+        return Said::no(types::ACCEPTED, rejection.reason, &rejection.message);
+    }
+    match obstacle(facts.observed, |obstacle| obstacle.refuses_unit) {
+        Some(obstacle) => Said::no(types::ACCEPTED, obstacle.rejection.reason, &obstacle.rejection.message),
+        None => Said::yes(types::ACCEPTED, "Accepted", "the pool allows it and the key is its own"),
+    }
+}
+
+fn ready(facts: Facts<'_>, others: &[Said]) -> Said {
+    if facts.observed.deleting() {
+        return Said::no(types::READY, "Terminating", "the unit is being deleted");
+    }
+    if let Some(obstacle) =
+        obstacle(facts.observed, |obstacle| obstacle.kind == Kind::Service && !obstacle.refuses_unit)
+    {
+        return Said::no(types::READY, obstacle.rejection.reason, &obstacle.rejection.message);
+    }
+    let unprobed = crate::plan::unprobed(facts.observed);
+    let missing = others.iter().find(|said| !said.holds() && !(unprobed && said.reason == route::DISABLED));
+    match missing {
+        Some(said) => Said::no(types::READY, &said.reason, &said.message),
+        None => Said::yes(types::READY, "Ready", "the unit answers at its URL"),
+    }
+}
+
+fn update_pending(facts: Facts<'_>) -> Option<Said> {
+    let children = facts.wanted.as_ref().ok()?;
+    let pod = facts.observed.pod.owned().filter(|pod| !ended(pod))?;
+    let hash = |pod: &k8s_openapi::api::core::v1::Pod| pod.metadata.annotations.as_ref()?.get(TEMPLATE_HASH).cloned();
+    outdated(&hash(pod)?, &hash(&children.pod)?).then(|| {
+        Said::yes(
+            types::UPDATE_PENDING,
+            "TemplateChanged",
+            "the unit or its pool was changed since the pod was made: the change takes effect when the unit is next \
+             started",
+        )
+    })
+}
+
+/// Gives each condition the time since which it says so.
+pub fn dated(said: &[Said], previous: &[Condition], observed: &Observed) -> Vec<Condition> {
+    said.iter()
+        .map(|said| {
+            let since = previous
+                .iter()
+                .find(|condition| condition.type_ == said.type_ && condition.status == said.status)
+                .map_or_else(|| Time(observed.now), |condition| condition.last_transition_time.clone());
+            Condition {
+                type_: said.type_.to_owned(),
+                status: said.status.to_owned(),
+                reason: said.reason.clone(),
+                message: said.message.clone(),
+                observed_generation: observed.unit.metadata.generation,
+                last_transition_time: since,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,189 @@
+//! What the operator says of a unit: its status as a function of what was seen, and when that is worth a write.
+//!
+//! Pure. Written by [`publish`] alone.
+
+mod conditions;
+mod events;
+mod pod;
+pub mod publish;
+mod route;
+mod urgency;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::ResourceExt;
+
+use crate::{
+    api::{ComputingUnitStatus, Phase, ProvenRoute, Stages},
+    desired::route::is_guarded,
+    goal,
+    observed::{Observed, ended},
+    plan::{self, Wanted},
+    probe::{Goal, Progress},
+    routing,
+};
+
+pub use pod::start_deadline;
+pub use urgency::{Urgency, urgency};
+
+use conditions::Said;
+
+/// Condition types.
+pub mod types {
+    /// The spec is valid, the pool allows it, and the key is the unit's alone.
+    pub const ACCEPTED: &str = "Accepted";
+    /// The pod is Ready.
+    pub const POD_READY: &str = "PodReady";
+    /// The gateway's controller has taken the route.
+    pub const ROUTE_ACCEPTED: &str = "RouteAccepted";
+    /// Every proxy answers under the unit's own route.
+    pub const REACHABLE: &str = "Reachable";
+    /// All of the above.
+    pub const READY: &str = "Ready";
+    /// A change waits for the next start.
+    pub const UPDATE_PENDING: &str = "UpdatePending";
+}
+
+/// Everything that a status is made from.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// What was seen.
+    pub observed: &'a Observed,
+    /// What the children should be.
+    pub wanted: &'a Wanted,
+    /// What the proxies are being asked, and how far that has come.
+    pub probe: Option<(Goal, &'a Progress)>,
+}
+
+impl Facts<'_> {
+    fn previous(&self) -> Option<&ComputingUnitStatus> {
+        self.observed.unit.status.as_ref()
+    }
+
+    /// Whether users' requests were seen to arrive under the route as it is now.
+    fn reached(&self) -> bool {
+        plan::unprobed(self.observed)
+            || goal::proven(self.observed)
+            || matches!(self.probe, Some((Goal::Open, Progress::Done { .. })))
+    }
+
+    /// When the pod was made, which begins a start.
+    fn started(&self) -> Option<Time> {
+        self.observed.pod.owned()?.metadata.creation_timestamp.clone()
+    }
+
+    /// The stages that the present start had passed when the status was last written.
+    fn earlier_stages(&self) -> Stages {
+        let Some(previous) = self.previous() else { return Stages::default() };
+        if previous.start_time == self.started() {
+            return previous.stages.clone();
+        }
+        Stages { accepted: previous.stages.accepted.clone(), ..Stages::default() }
+    }
+}
+
+/// The status of a unit.
+#[must_use]
+pub fn status(facts: Facts<'_>) -> ComputingUnitStatus {
+    let Facts { observed, wanted, .. } = facts;
+    let unit = &observed.unit;
+    let said = conditions::all(facts);
+    let stages = stages(facts, &said);
+    let pod = observed.pod.owned();
+    let spec = pod.and_then(|pod| pod.spec.as_ref());
+    let previous = facts.previous();
+    let pool = observed.pool.as_ref();
+    let url = pool.and_then(|pool| {
+        let routing = &pool.spec.routing;
+        let address = routing::address(routing, &unit.name_any(), unit.spec.cuid)?;
+        let origin = observed.gateway.as_ref().and_then(|way| way.origin.as_ref());
+        routing::url(&address, routing.base_url.as_deref(), origin)
+    });
+    let key = pool.map(|pool| routing::key(&pool.spec.routing, &unit.name_any(), unit.spec.cuid));
+    let keep = wanted.is_err() || observed.deleting();
+    ComputingUnitStatus {
+        observed_generation: unit.metadata.generation,
+        phase: Some(phase(facts, &said, &stages)),
+        url: url.or_else(|| previous.filter(|_| keep)?.url.clone()),
+        key: key.or_else(|| previous.filter(|_| keep)?.key.clone()),
+        pod_name: pod.map(ResourceExt::name_any),
+        node_name: spec.and_then(|spec| spec.node_name.clone()),
+        image: spec.and_then(|spec| spec.containers.first()?.image.clone()),
+        start_time: facts.started(),
+        stages,
+        proven_route: proven_route(facts),
+        conditions: conditions::dated(&said, previous.map_or(&[], |previous| &previous.conditions), observed),
+    }
+}
+
+/// The state of the route that was seen at every proxy, so that a restarted operator need not ask again.
+fn proven_route(facts: Facts<'_>) -> Option<ProvenRoute> {
+    let route = facts.observed.route.owned().filter(|route| !is_guarded(route))?;
+    if plan::unprobed(facts.observed) || !facts.reached() {
+        return None;
+    }
+    Some(ProvenRoute { uid: route.uid()?, generation: route.metadata.generation? })
+}
+
+fn stages(facts: Facts<'_>, said: &[Said]) -> Stages {
+    let now = || Some(Time(facts.observed.now));
+    let holds = |type_: &str| said.iter().any(|said| said.type_ == type_ && said.holds());
+    let earlier = facts.earlier_stages();
+    let pod = facts.observed.pod.owned();
+    let since = |type_: &str| pod.and_then(|pod| pod::since(pod, type_));
+    let passed =
+        |was: Option<Time>, holds: bool, at: Option<Time>| was.or_else(|| if holds { at.or_else(now) } else { None });
+    Stages {
+        accepted: passed(earlier.accepted, holds(types::ACCEPTED), None),
+        scheduled: passed(earlier.scheduled, since("PodScheduled").is_some(), since("PodScheduled")),
+        pod_ready: passed(earlier.pod_ready, holds(types::POD_READY), since("Ready")),
+        route_accepted: passed(earlier.route_accepted, pod.is_some() && holds(types::ROUTE_ACCEPTED), None),
+        reachable: passed(
+            earlier.reachable,
+            pod.is_some() && holds(types::READY),
+            match facts.probe {
+                Some((Goal::Open, Progress::Done { at })) => Some(Time(*at)),
+                _ => None,
+            },
+        ),
+    }
+}
+
+fn phase(facts: Facts<'_>, said: &[Said], stages: &Stages) -> Phase {
+    let of = |type_: &str| said.iter().find(|said| said.type_ == type_);
+    let observed = facts.observed;
+    if observed.deleting() {
+        return Phase::Terminating;
+    }
+    let Some(pod) = observed.pod.owned() else { return Phase::Pending };
+    let pod_says = of(types::POD_READY).map_or("", |said| said.reason.as_str());
+    if ended(pod) || pod_says == pod::START_TIMEOUT {
+        Phase::Failed
+    } else if of(types::READY).is_some_and(Said::holds) {
+        Phase::Ready
+    } else if stages.reachable.is_some() {
+        Phase::NotReady
+    } else if pod_says == pod::UNSCHEDULABLE {
+        Phase::Pending
+    } else {
+        Phase::Starting
+    }
+}
+
+/// Whether two statuses say the same at different times.
+fn same(a: &ComputingUnitStatus, b: &ComputingUnitStatus) -> bool {
+    let timeless = |status: &ComputingUnitStatus| {
+        let stages = &status.stages;
+        let passed =
+            [&stages.accepted, &stages.scheduled, &stages.pod_ready, &stages.route_accepted, &stages.reachable];
+        let passed = passed.map(Option::is_some);
+        let conditions: Vec<_> = status.conditions.iter().map(words).collect();
+        let rest = ComputingUnitStatus { stages: Stages::default(), conditions: vec![], ..status.clone() };
+        (rest, passed, conditions)
+    };
+    timeless(a) == timeless(b)
+}
+
+fn words(condition: &Condition) -> (String, String, String, String, Option<i64>) {
+    let Condition { type_, status, reason, message, observed_generation, last_transition_time: _ } = condition.clone();
+    (type_, status, reason, message, observed_generation)
+}

@@ -1,0 +1,147 @@
+//! What a unit's pod says of itself, in words for its user.
+
+use k8s_openapi::{
+    api::core::v1::{ContainerStatus, Pod, PodCondition},
+    apimachinery::pkg::apis::meta::v1::Time,
+    jiff::{SignedDuration, Timestamp},
+};
+
+use super::{
+    Facts,
+    conditions::{Said, obstacle},
+    types,
+};
+use crate::{
+    observed::{Child, Observed, ended},
+    obstacles::Kind,
+};
+
+/// Reason: no node takes the pod.
+pub const UNSCHEDULABLE: &str = "Unschedulable";
+/// Reason: the pod was not Ready within the pool's `startTimeout`.
+pub const START_TIMEOUT: &str = "StartTimeout";
+/// Reason: an image cannot be had.
+pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
+/// Reason: the engine ends again and again.
+pub const CRASH_LOOP: &str = "CrashLoop";
+/// Reason: the node cannot make the container.
+pub const CONTAINER_REFUSED: &str = "ContainerRefused";
+/// Reason: the pod has ended with an error.
+pub const POD_FAILED: &str = "PodFailed";
+/// Reason: the pod has ended without an error.
+pub const POD_SUCCEEDED: &str = "PodSucceeded";
+
+/// The condition `PodReady`.
+pub fn condition(facts: Facts<'_>) -> Said {
+    let observed = facts.observed;
+    let no = |reason: &str, message: String| Said::no(types::POD_READY, reason, message);
+    if let Some(obstacle) = obstacle(observed, |obstacle| obstacle.kind == Kind::Pod && !obstacle.refuses_unit) {
+        return no(obstacle.rejection.reason, obstacle.rejection.message.clone());
+    }
+    let pod = match &observed.pod {
+        Child::Owned(pod) => pod,
+        Child::Leaving => return no("PodLeaving", "waiting for the previous pod to end".to_owned()),
+        Child::Absent => return no("PodMissing", "there is no pod yet".to_owned()),
+    };
+    if ended(pod) {
+        return end(pod);
+    }
+    let ready = named(pod, "Ready");
+    if ready.is_some_and(|ready| ready.status == "True") {
+        return Said::yes(types::POD_READY, "PodReady", "the pod is Ready");
+    }
+    let (reason, message) = trouble(pod).unwrap_or_else(|| calm(ready));
+    if facts.earlier_stages().pod_ready.is_none()
+        && let Some(deadline) = start_deadline(observed)
+        && observed.now >= deadline
+    {
+        return no(START_TIMEOUT, format!("the pod was not Ready within the pool's startTimeout: {message}"));
+    }
+    no(reason, message)
+}
+
+/// When a start has taken too long.
+pub fn start_deadline(observed: &Observed) -> Option<Timestamp> {
+    let timeout = SignedDuration::try_from(observed.pool.as_ref()?.spec.start_timeout.0).ok()?;
+    observed.pod.owned()?.metadata.creation_timestamp.as_ref()?.0.checked_add(timeout).ok()
+}
+
+/// Since when a condition of a pod is True.
+pub fn since(pod: &Pod, type_: &str) -> Option<Time> {
+    named(pod, type_).filter(|condition| condition.status == "True")?.last_transition_time.clone()
+}
+
+fn named<'a>(pod: &'a Pod, type_: &str) -> Option<&'a PodCondition> {
+    pod.status.as_ref()?.conditions.as_ref()?.iter().find(|condition| condition.type_ == type_)
+}
+
+fn containers(pod: &Pod) -> impl DoubleEndedIterator<Item = &ContainerStatus> {
+    let init = pod.status.iter().flat_map(|status| status.init_container_statuses.iter().flatten());
+    let main = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    init.chain(main)
+}
+
+/// Something that does not pass by itself.
+fn trouble(pod: &Pod) -> Option<(&'static str, String)> {
+    if let Some(scheduled) = named(pod, "PodScheduled").filter(|condition| condition.status == "False") {
+        let why = scheduled.message.clone().unwrap_or_default();
+        return Some((UNSCHEDULABLE, format!("no node takes the pod: {why}")));
+    }
+    containers(pod).find_map(|container| {
+        let name = &container.name;
+        let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
+        let why = waiting.and_then(|waiting| waiting.message.clone()).unwrap_or_default();
+        match waiting.and_then(|waiting| waiting.reason.as_deref()) {
+            Some(
+                "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" | "RegistryUnavailable",
+            ) => Some((IMAGE_PULL_FAILED, format!("image {:?} cannot be pulled: {why}", container.image))),
+            Some(reason @ ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError")) => {
+                Some((CONTAINER_REFUSED, format!("container {name:?} cannot be made ({reason}): {why}")))
+            }
+            Some("CrashLoopBackOff") => Some((CRASH_LOOP, format!("container {name:?} {}", last_words(container)))),
+            _ => (container.restart_count > 0 && container.started != Some(true) || ended_badly(container))
+                .then(|| (CRASH_LOOP, format!("container {name:?} {}", last_words(container)))),
+        }
+    })
+}
+
+fn ended_badly(container: &ContainerStatus) -> bool {
+    let terminated = container.state.as_ref().and_then(|state| state.terminated.as_ref());
+    terminated.is_some_and(|terminated| terminated.exit_code != 0)
+}
+
+/// How a container ended last, as far as Kubernetes knows.
+fn last_words(container: &ContainerStatus) -> String {
+    let now = container.state.as_ref().and_then(|state| state.terminated.as_ref());
+    let before = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+    match now.or(before) {
+        Some(terminated) => {
+            let why = terminated.message.as_deref().or(terminated.reason.as_deref()).unwrap_or_default().trim();
+            let restarts = container.restart_count;
+            format!("ended with exit code {} ({why}), restarted {restarts} times", terminated.exit_code)
+        }
+        None => "ends again and again".to_owned(),
+    }
+}
+
+fn calm(ready: Option<&PodCondition>) -> (&'static str, String) {
+    match ready.and_then(|ready| ready.message.clone()) {
+        Some(message) => ("ContainersNotReady", message),
+        None => ("PodStarting", "the pod is starting".to_owned()),
+    }
+}
+
+fn end(pod: &Pod) -> Said {
+    let status = pod.status.as_ref();
+    let failed = status.and_then(|status| status.phase.as_deref()) == Some("Failed");
+    let own = status.and_then(|status| match (&status.reason, &status.message) {
+        (Some(reason), Some(message)) => Some(format!("{reason}: {message}")),
+        (reason, message) => reason.clone().or_else(|| message.clone()),
+    });
+    let words = own.or_else(|| {
+        let container = containers(pod).find(|container| ended_badly(container)).or_else(|| containers(pod).last())?;
+        Some(format!("container {:?} {}", container.name, last_words(container)))
+    });
+    let message = format!("the pod has ended: {}", words.unwrap_or_else(|| "no reason is given".to_owned()));
+    Said::no(types::POD_READY, if failed { POD_FAILED } else { POD_SUCCEEDED }, message)
+}

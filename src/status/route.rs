@@ -1,0 +1,87 @@
+//! What the gateway says of a unit's route, and what its proxies do.
+
+use k8s_openapi::jiff::SignedDuration;
+
+use super::{
+    Facts,
+    conditions::{Said, obstacle},
+    types,
+};
+use crate::{
+    desired::route::is_guarded,
+    gateway::parent::{self, Verdict},
+    observed::Child,
+    obstacles::Kind,
+    plan,
+    probe::{Goal, Progress},
+};
+
+/// Reason: the pool has probes turned off.
+pub const DISABLED: &str = "Disabled";
+/// Reason: a proxy does not have the route.
+pub const PROBE_FAILED: &str = "ProbeFailed";
+/// How long proxies may take before their silence is a failure.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
+
+/// The condition `RouteAccepted`.
+pub fn accepted(facts: Facts<'_>) -> Said {
+    let type_ = types::ROUTE_ACCEPTED;
+    let observed = facts.observed;
+    let Some(way) = &observed.gateway else {
+        return Said::unknown(type_, "PoolNotFound", "without a pool there is no gateway");
+    };
+    if let Some(obstacle) = obstacle(observed, |obstacle| obstacle.kind == Kind::HTTPRoute && !obstacle.refuses_unit) {
+        return Said::no(type_, obstacle.rejection.reason, &obstacle.rejection.message);
+    }
+    let controller = match &way.controller {
+        Ok(controller) => controller,
+        Err(why) => return Said::no(type_, why.reason, &why.message),
+    };
+    match &observed.route {
+        Child::Owned(route) => match parent::verdict(route, &way.gateway, controller) {
+            Verdict::Accepted => Said::yes(type_, "Accepted", "the gateway has taken the route"),
+            Verdict::Refused { reason, message } => Said::no(type_, &reason, message),
+            Verdict::Unseen => Said::unknown(
+                type_,
+                "Pending",
+                format!("controller {controller:?} of the gateway has not looked at the route yet"),
+            ),
+        },
+        Child::Leaving => Said::unknown(type_, "RouteLeaving", "waiting for the previous route to go"),
+        Child::Absent => Said::unknown(type_, "PodNotReady", "the route is made once the pod is ready"),
+    }
+}
+
+/// The condition `Reachable`.
+pub fn reachable(facts: Facts<'_>) -> Said {
+    let type_ = types::REACHABLE;
+    let observed = facts.observed;
+    let Some(route) = observed.route.owned() else {
+        return Said::no(type_, "NoRoute", "there is no route to the unit yet");
+    };
+    if observed.deleting() {
+        return Said::no(type_, "Closing", "the unit's route is being closed");
+    }
+    if is_guarded(route) && (!observed.ready() || facts.wanted.is_err()) {
+        return Said::no(type_, "RouteClosed", "the route is closed until the unit can answer");
+    }
+    if plan::unprobed(observed) {
+        return Said::unknown(type_, DISABLED, "the pool has probes turned off: nobody has looked");
+    }
+    if !is_guarded(route) && facts.reached() {
+        return Said::yes(type_, "Reachable", "every proxy of the gateway answers for the unit");
+    }
+    match facts.probe {
+        Some((goal, Progress::Pending { since, last })) => {
+            let what = match goal {
+                Goal::Guarded => "to have the unit's route",
+                Goal::Open | Goal::Closed => "to answer for the unit",
+            };
+            let late = observed.now.duration_since(*since) >= PATIENCE;
+            let last = last.as_ref().map(|last| format!(": {last}")).unwrap_or_default();
+            let reason = if late { PROBE_FAILED } else { "Probing" };
+            Said::no(type_, reason, format!("waiting for every proxy of the gateway {what}{last}"))
+        }
+        _ => Said::no(type_, "RouteOpening", "the route is being opened"),
+    }
+}

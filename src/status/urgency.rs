@@ -1,0 +1,66 @@
+//! When a status is worth a write. News is written at once; mere progress of a start waits, so that a quick start
+//! costs two writes.
+
+use std::collections::BTreeSet;
+
+use super::{pod, route, same, types};
+use crate::api::ComputingUnitStatus;
+
+/// When to write a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// It says what the last one said.
+    Never,
+    /// It is progress, which may pass quickly.
+    Later,
+    /// It is news.
+    Now,
+}
+
+/// Reasons that do not pass by themselves.
+const TROUBLES: &[&str] = &[
+    pod::UNSCHEDULABLE,
+    pod::START_TIMEOUT,
+    pod::IMAGE_PULL_FAILED,
+    pod::CRASH_LOOP,
+    pod::CONTAINER_REFUSED,
+    pod::POD_FAILED,
+    pod::POD_SUCCEEDED,
+    route::PROBE_FAILED,
+    "Forbidden",
+    "GatewayApiMissing",
+];
+
+/// Whether a reason is one that somebody has to do something about.
+pub fn trouble(type_: &str, status: &str, reason: &str) -> bool {
+    // A route that is refused gives the gateway's own reason.
+    let refused = type_ == types::ROUTE_ACCEPTED && status == "False";
+    refused || TROUBLES.contains(&reason)
+}
+
+/// When to write `new` in the place of `old`.
+#[must_use]
+pub fn urgency(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> Urgency {
+    let Some(old) = old else { return Urgency::Now };
+    if same(old, new) {
+        return Urgency::Never;
+    }
+    let news = old.phase != new.phase
+        || old.observed_generation != new.observed_generation
+        || acceptance(old) != acceptance(new)
+        || !troubles(new).is_subset(&troubles(old));
+    if news { Urgency::Now } else { Urgency::Later }
+}
+
+fn acceptance(status: &ComputingUnitStatus) -> Option<(&str, &str)> {
+    let accepted = status.conditions.iter().find(|condition| condition.type_ == types::ACCEPTED)?;
+    Some((&accepted.status, &accepted.reason))
+}
+
+fn troubles(status: &ComputingUnitStatus) -> BTreeSet<(&str, &str)> {
+    let conditions = status.conditions.iter();
+    conditions
+        .filter(|condition| trouble(&condition.type_, &condition.status, &condition.reason))
+        .map(|condition| (condition.type_.as_str(), condition.reason.as_str()))
+        .collect()
+}
