@@ -27,6 +27,7 @@ pub mod pools;
 pub mod probe;
 pub mod rbac;
 pub mod reference;
+pub mod reconcile;
 pub mod release;
 pub mod routing;
 pub mod run;
