@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::traffic::{Target, first_success};
+use crate::traffic::{Reuse, Target, first_success};
 
 /// How much of a log is repeated when its process has failed, in lines.
 const TAIL: usize = 20;
@@ -89,7 +89,7 @@ impl OperatorProcess {
     pub async fn ready(&mut self, health: SocketAddr, deadline: Duration) -> anyhow::Result<()> {
         let target = Target::new(&health.to_string(), "/readyz")?;
         let outcome = tokio::select! {
-            first = first_success(health, &target, deadline) => first.map(drop),
+            first = first_success(health, &target, Reuse::Fresh, deadline) => first.map(drop),
             ended = self.child.wait() => match ended {
                 Ok(status) => Err(anyhow::anyhow!("the operator has ended with {status}")),
                 Err(error) => Err(error.into()),
