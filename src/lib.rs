@@ -26,6 +26,7 @@ pub mod plan;
 pub mod pools;
 pub mod probe;
 pub mod rbac;
+pub mod reconcile;
 pub mod reference;
 pub mod release;
 pub mod routing;
