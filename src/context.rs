@@ -51,7 +51,7 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Delays after failures.
     pub backoff: Backoff<ObjectRef<ComputingUnit>>,
-    /// When each unit's status was last written, by UID.
+    /// Which statuses wait to be written.
     pub paces: Paces,
     /// How many writes may be under way.
     pub writes: Semaphore,
@@ -86,25 +86,20 @@ impl Context {
     }
 }
 
-/// When the status of each unit was last written.
+/// Since when each unit has had something to say that can wait, by UID.
 #[derive(Default)]
 pub struct Paces(Mutex<HashMap<String, Instant>>);
 
 impl Paces {
-    /// Notes a write.
-    pub fn wrote(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned(), Instant::now());
-    }
-
-    /// How long progress that can wait has still to wait.
+    /// How long it has still to wait. The first call begins the wait.
     pub fn wait(&self, uid: &str) -> Duration {
         let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = *paces.entry(uid.to_owned()).or_insert_with(Instant::now);
-        PACE.saturating_sub(last.elapsed())
+        let since = *paces.entry(uid.to_owned()).or_insert_with(Instant::now);
+        PACE.saturating_sub(since.elapsed())
     }
 
-    /// Forgets a unit.
-    pub fn forget(&self, uid: &str) {
+    /// Ends a wait: it was said, or it is no longer so, or the unit is gone.
+    pub fn end(&self, uid: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 }

@@ -135,11 +135,16 @@ fn accepted(observed: &Observed, route: &HTTPRoute) -> bool {
     })
 }
 
+/// Whether the key is another unit's.
+#[must_use]
+pub fn lost_key(rejection: &Rejection) -> bool {
+    [reasons::KEY_CONFLICT, reasons::KEY_CONFLICT_ELSEWHERE].contains(&rejection.reason)
+}
+
 /// A unit that may not run keeps what it has, but not a key that is another's, nor a route to a pod that is gone.
 fn close(observed: &Observed, rejection: &Rejection) -> Option<Step> {
     let seen = observed.route.owned().filter(|seen| !route::is_guarded(seen))?;
-    let lost = [reasons::KEY_CONFLICT, reasons::KEY_CONFLICT_ELSEWHERE].contains(&rejection.reason);
-    (lost || !observed.serving()).then(|| guard(observed, seen))
+    (lost_key(rejection) || !observed.serving()).then(|| guard(observed, seen))
 }
 
 fn guard(observed: &Observed, seen: &HTTPRoute) -> Step {

@@ -47,7 +47,7 @@ impl Leavers {
 fn forget(context: &Context, uid: &str) {
     context.prober.forget(uid);
     context.obstacles.forget(uid);
-    context.paces.forget(uid);
+    context.paces.end(uid);
     if let Some(next) = context.claims.release(uid) {
         context.waker.wake(next);
     }

@@ -92,19 +92,24 @@ pub fn status(facts: Facts<'_>) -> ComputingUnitStatus {
     let spec = pod.and_then(|pod| pod.spec.as_ref());
     let previous = facts.previous();
     let pool = observed.pool.as_ref();
-    let url = pool.and_then(|pool| {
-        let routing = &pool.spec.routing;
+    let address = || {
+        let routing = &pool?.spec.routing;
         let address = routing::address(routing, &unit.name_any(), unit.spec.cuid)?;
         let origin = observed.gateway.as_ref().and_then(|way| way.origin.as_ref());
         routing::url(&address, routing.base_url.as_deref(), origin)
-    });
-    let key = pool.map(|pool| routing::key(&pool.spec.routing, &unit.name_any(), unit.spec.cuid));
-    let keep = wanted.is_err() || observed.deleting();
+    };
+    let key = || Some(routing::key(&pool?.spec.routing, &unit.name_any(), unit.spec.cuid));
+    // A unit that may not run keeps what it has, but another's key and URL are not its own.
+    let (url, key) = match wanted {
+        Ok(_) => (address(), key()),
+        Err(rejection) if plan::lost_key(rejection) => (None, None),
+        Err(_) => previous.map(|previous| (previous.url.clone(), previous.key.clone())).unwrap_or_default(),
+    };
     ComputingUnitStatus {
         observed_generation: unit.metadata.generation,
         phase: Some(phase(facts, &said, &stages)),
-        url: url.or_else(|| previous.filter(|_| keep)?.url.clone()),
-        key: key.or_else(|| previous.filter(|_| keep)?.key.clone()),
+        url,
+        key,
         pod_name: pod.map(ResourceExt::name_any),
         node_name: spec.and_then(|spec| spec.node_name.clone()),
         image: spec.and_then(|spec| spec.containers.first()?.image.clone()),

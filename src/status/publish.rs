@@ -28,7 +28,10 @@ pub async fn publish(context: &Context, facts: Facts<'_>) -> Result<Option<Durat
     let new = status(facts);
     let old = unit.status.as_ref();
     let wait = match urgency(old, &new) {
-        Urgency::Never => return Ok(None),
+        Urgency::Never => {
+            context.paces.end(&uid);
+            return Ok(None);
+        }
         Urgency::Later => context.paces.wait(&uid),
         Urgency::Now => Duration::ZERO,
     };
@@ -47,7 +50,7 @@ pub async fn publish(context: &Context, facts: Facts<'_>) -> Result<Option<Durat
     let patch = Patch::Apply(patch);
     match context.write(Verb::Apply, Label::ComputingUnitsStatus, api.patch_status(&name, &params, &patch)).await {
         Ok(written) => {
-            context.paces.wrote(&uid);
+            context.paces.end(&uid);
             context.written.units.put(Arc::new(written));
         }
         // It is gone, and so is whoever wanted to know.
@@ -73,8 +76,11 @@ pub async fn overdue(context: &Context, unit: &ComputingUnit) {
 /// An Event that cannot be written is no reason to do anything twice.
 async fn tell(context: &Context, unit: &ComputingUnit, events: Vec<Event>) {
     for event in events {
-        if let Err(error) = context.recorder.publish(&event, &unit.object_ref(&())).await {
-            tracing::warn!(%error, reason = event.reason, "cannot write an Event");
+        match context.recorder.publish(&event, &unit.object_ref(&())).await {
+            Ok(()) => {}
+            // Its namespace is going, and everything in it.
+            Err(kube::Error::Api(status)) if status.is_forbidden() && status.message.contains("being terminated") => {}
+            Err(error) => tracing::warn!(%error, reason = event.reason, "cannot write an Event"),
         }
     }
 }

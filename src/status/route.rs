@@ -20,6 +20,11 @@ use crate::{
 pub const DISABLED: &str = "Disabled";
 /// Reason: a proxy does not have the route.
 pub const PROBE_FAILED: &str = "ProbeFailed";
+/// Reasons that last a moment each time that a route changes.
+pub const PASSING: &[&str] = &[PENDING, PROBING, OPENING];
+const PENDING: &str = "Pending";
+const PROBING: &str = "Probing";
+const OPENING: &str = "RouteOpening";
 /// How long proxies may take before their silence is a failure.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 
@@ -43,7 +48,7 @@ pub fn accepted(facts: Facts<'_>) -> Said {
             Verdict::Refused { reason, message } => Said::no(type_, &reason, message),
             Verdict::Unseen => Said::unknown(
                 type_,
-                "Pending",
+                PENDING,
                 format!("controller {controller:?} of the gateway has not looked at the route yet"),
             ),
         },
@@ -79,9 +84,9 @@ pub fn reachable(facts: Facts<'_>) -> Said {
             };
             let late = observed.now.duration_since(*since) >= PATIENCE;
             let last = last.as_ref().map(|last| format!(": {last}")).unwrap_or_default();
-            let reason = if late { PROBE_FAILED } else { "Probing" };
+            let reason = if late { PROBE_FAILED } else { PROBING };
             Said::no(type_, reason, format!("waiting for every proxy of the gateway {what}{last}"))
         }
-        _ => Said::no(type_, "RouteOpening", "the route is being opened"),
+        _ => Said::no(type_, OPENING, "the route is being opened"),
     }
 }

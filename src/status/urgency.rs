@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{pod, route, same, types};
-use crate::api::ComputingUnitStatus;
+use crate::api::{ComputingUnitStatus, Phase};
 
 /// When to write a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,11 +45,17 @@ pub fn urgency(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> 
     if same(old, new) {
         return Urgency::Never;
     }
-    let news = old.phase != new.phase
+    let news = (old.phase != new.phase && !passing(new))
         || old.observed_generation != new.observed_generation
         || acceptance(old) != acceptance(new)
         || !troubles(new).is_subset(&troubles(old));
     if news { Urgency::Now } else { Urgency::Later }
+}
+
+/// Whether a unit that was Ready waits for nothing but the gateway, which has been told of a repaired route.
+fn passing(new: &ComputingUnitStatus) -> bool {
+    let ready = new.conditions.iter().find(|condition| condition.type_ == types::READY);
+    new.phase == Some(Phase::NotReady) && ready.is_some_and(|ready| route::PASSING.contains(&ready.reason.as_str()))
 }
 
 fn acceptance(status: &ComputingUnitStatus) -> Option<(&str, &str)> {

@@ -8,28 +8,36 @@ use futures::stream;
 use serde::Deserialize;
 use tokio::time::{Interval, interval};
 
-/// How long an export is, from the query of its request.
-#[derive(Debug, Deserialize, Eq, PartialEq)]
-#[serde(default)]
+/// How long an export is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Export {
     /// How many lines to send.
-    chunks: u64,
-    /// Milliseconds between two lines.
-    interval_ms: u64,
+    pub chunks: u64,
+    /// The time between two lines.
+    pub interval: Duration,
 }
 
-impl Default for Export {
-    fn default() -> Self {
-        Self { chunks: 10, interval_ms: 100 }
-    }
+/// What the query of a request says about the export that it asks for.
+#[derive(Debug, Deserialize)]
+pub struct Wanted {
+    chunks: Option<u64>,
+    interval_ms: Option<u64>,
 }
 
 impl Export {
+    /// The export that is asked for; what was left out is as it is here.
+    pub fn or(self, wanted: &Wanted) -> Self {
+        Self {
+            chunks: wanted.chunks.unwrap_or(self.chunks),
+            interval: wanted.interval_ms.map_or(self.interval, Duration::from_millis),
+        }
+    }
+
     /// The body, which sends the first line at once.
-    pub fn body(&self, unit: &str) -> Body {
+    pub fn body(self, unit: &str) -> Body {
         let chunks = self.chunks;
         // An interval of no length is refused by the timer.
-        let pace = interval(Duration::from_millis(self.interval_ms.max(1)));
+        let pace = interval(self.interval.max(Duration::from_nanos(1)));
         let unit = unit.to_owned();
         let lines = stream::unfold((0, pace), move |(sent, mut pace): (u64, Interval)| {
             let unit = unit.clone();
@@ -48,23 +56,13 @@ impl Export {
 
 #[cfg(test)]
 mod tests {
-    use axum::extract::Query;
-    use axum::http::Uri;
-
     use super::*;
 
     #[test]
-    fn the_query_may_leave_out_anything() {
-        let of = |uri: &'static str| Query::<Export>::try_from_uri(&Uri::from_static(uri)).map(|Query(export)| export);
-        assert_eq!(of("/?cuid=42").unwrap(), Export::default());
-        assert_eq!(of("/?chunks=3").unwrap(), Export { chunks: 3, ..Export::default() });
-        assert!(of("/?chunks=many").is_err());
-    }
-
-    #[tokio::test]
-    async fn lines_are_numbered() {
-        let export = Export { chunks: 3, interval_ms: 0 };
-        let body = axum::body::to_bytes(export.body("unit-1"), usize::MAX).await.unwrap();
-        assert_eq!(body, "1 of 3 by unit-1\n2 of 3 by unit-1\n3 of 3 by unit-1\n");
+    fn a_request_may_leave_out_anything() {
+        let usual = Export { chunks: 10, interval: Duration::from_millis(100) };
+        assert_eq!(usual.or(&Wanted { chunks: None, interval_ms: None }), usual);
+        let wanted = Wanted { chunks: Some(3), interval_ms: Some(0) };
+        assert_eq!(usual.or(&wanted), Export { chunks: 3, interval: Duration::ZERO });
     }
 }

@@ -8,12 +8,13 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts, Query, Request, State};
 use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Version};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::{SinkExt, StreamExt};
+use serde::Deserialize;
 
 use crate::answer::{Answer, Part};
-use crate::export::Export;
+use crate::export::{Export, Wanted};
 
 /// The response header that says which unit has answered.
 const ENGINE: HeaderName = HeaderName::from_static("x-engine");
@@ -21,13 +22,15 @@ const ENGINE: HeaderName = HeaderName::from_static("x-engine");
 /// What the answers depend on besides their requests.
 pub struct Engine {
     unit: String,
+    export: Export,
+    healthy: AtomicBool,
     draining: AtomicBool,
 }
 
 impl Engine {
-    /// An engine of that name, which takes work.
-    pub fn new(unit: String) -> Self {
-        Self { unit, draining: AtomicBool::new(false) }
+    /// A healthy engine of that name, with its usual export.
+    pub fn new(unit: String, export: Export) -> Self {
+        Self { unit, export, healthy: AtomicBool::new(true), draining: AtomicBool::new(false) }
     }
 
     /// The name that every answer carries.
@@ -35,13 +38,27 @@ impl Engine {
         &self.unit
     }
 
-    /// From now on health checks fail, and HTTP/1.1 connections end with their next answer.
+    /// Sets what health checks say from now on.
+    pub fn set_healthy(&self, healthy: bool) {
+        println!("{}: health checks {}", self.unit, if healthy { "succeed" } else { "fail" });
+        self.healthy.store(healthy, Ordering::Relaxed);
+    }
+
+    /// From now on health checks fail, and connections end with their next answer.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
     fn draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    fn healthy(&self) -> bool {
+        self.healthy.load(Ordering::Relaxed) && !self.draining()
+    }
+
+    fn json(&self, request: &Parts) -> Response {
+        axum::Json(Answer::new(&self.unit, self.healthy(), request)).into_response()
     }
 }
 
@@ -54,31 +71,48 @@ async fn respond(State(engine): State<Arc<Engine>>, request: Request) -> Respons
     let (mut request, _) = request.into_parts();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut request, &()).await;
     let mut response = match (Part::of(request.uri.path()), upgrade) {
-        (Part::Health, _) if engine.draining() => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        (Part::Workflow, Ok(upgrade)) => {
+        (Part::Health, _) => health(&engine, &request),
+        (Part::Workflow | Part::Pve, Ok(upgrade)) => {
             let unit = engine.unit.clone();
             upgrade.on_upgrade(move |socket| echo(socket, unit))
         }
         (Part::Export, _) => export(&engine, &request),
-        _ => json(&engine, &request),
+        _ => engine.json(&request),
     };
     if let Ok(unit) = HeaderValue::from_str(&engine.unit) {
         response.headers_mut().insert(ENGINE, unit);
     }
-    if engine.draining() && request.version == Version::HTTP_11 && response.status() != StatusCode::SWITCHING_PROTOCOLS
-    {
+    if engine.draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
-fn json(engine: &Engine, request: &Parts) -> Response {
-    axum::Json(Answer::new(&engine.unit, request)).into_response()
+/// What a POST to the health check says in its query.
+#[derive(Deserialize)]
+struct Health {
+    healthy: bool,
+}
+
+fn health(engine: &Engine, request: &Parts) -> Response {
+    if request.method == Method::POST {
+        return match Query::<Health>::try_from_uri(&request.uri) {
+            Ok(Query(health)) => {
+                engine.set_healthy(health.healthy);
+                engine.json(request)
+            }
+            Err(rejection) => rejection.into_response(),
+        };
+    }
+    let status = if engine.healthy() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, engine.json(request)).into_response()
 }
 
 fn export(engine: &Engine, request: &Parts) -> Response {
-    match Query::<Export>::try_from_uri(&request.uri) {
-        Ok(Query(export)) => ([(CONTENT_TYPE, "text/plain")], export.body(&engine.unit)).into_response(),
+    match Query::<Wanted>::try_from_uri(&request.uri) {
+        Ok(Query(wanted)) => {
+            ([(CONTENT_TYPE, "text/plain")], engine.export.or(&wanted).body(&engine.unit)).into_response()
+        }
         Err(rejection) => rejection.into_response(),
     }
 }

@@ -4,58 +4,66 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::export::Export;
+
 /// How an engine behaves, from its environment or its arguments.
 #[derive(Debug, Parser)]
 pub struct Settings {
-    /// The name that every answer carries; the host's name if absent.
-    #[arg(long, env = "UNIT_NAME")]
-    unit_name: Option<String>,
+    /// The unit's name, which every answer carries; the host's name if absent.
+    #[arg(long, env = "COMPUTING_UNIT_NAME")]
+    unit: Option<String>,
 
-    /// The TCP port to listen on, on every address.
+    /// The TCP port to listen on, on every address; 0 for any free one, which the log tells.
     #[arg(long, env = "PORT", default_value_t = 8085)]
     pub port: u16,
 
     /// Seconds before the engine listens at all: until then connections, health checks included, are refused.
-    #[arg(long, env = "START_DELAY", value_parser = seconds)]
-    start_delay: Option<Duration>,
+    #[arg(long, env = "START_DELAY", value_parser = seconds, default_value = "0")]
+    pub start_delay: Duration,
 
     /// Exit with this code instead of listening, once the start delay has passed.
     #[arg(long, env = "FAIL_START")]
     pub fail_start: Option<u8>,
 
-    /// Seconds to go on serving after SIGTERM while connections are open.
-    #[arg(long, env = "DRAIN", value_parser = seconds)]
-    drain: Option<Duration>,
+    /// The last words of an engine that fails its start.
+    #[arg(long, env = "FAIL_MESSAGE", default_value = "the engine was told to fail its start")]
+    pub fail_message: String,
+
+    /// Seconds of serving after which health checks fail, until the engine is told otherwise.
+    #[arg(long, env = "UNREADY_AFTER", value_parser = seconds)]
+    pub unready_after: Option<Duration>,
 
     /// Seconds of serving after which the engine exits with code 1.
     #[arg(long, env = "CRASH_AFTER", value_parser = seconds)]
-    crash_after: Option<Duration>,
+    pub crash_after: Option<Duration>,
+
+    /// Seconds to go on serving after SIGTERM while connections are open.
+    #[arg(long, env = "DRAIN", value_parser = seconds, default_value = "0")]
+    pub drain: Duration,
+
+    /// How many lines an export has whose request does not say.
+    #[arg(long, env = "EXPORT_CHUNKS", default_value_t = 10)]
+    export_chunks: u64,
+
+    /// Milliseconds between two lines of an export whose request does not say.
+    #[arg(long, env = "EXPORT_INTERVAL_MS", default_value_t = 100)]
+    export_interval_ms: u64,
 }
 
 impl Settings {
     /// The name of the unit that this engine runs in.
     pub fn unit(&self) -> String {
         let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-        let name = self.unit_name.clone().or_else(host).unwrap_or_default();
+        let name = self.unit.clone().or_else(host).unwrap_or_default();
         match name.trim() {
             "" => "engine".to_owned(),
             name => name.to_owned(),
         }
     }
 
-    /// How long not to listen.
-    pub fn start_delay(&self) -> Option<Duration> {
-        self.start_delay.filter(|delay| !delay.is_zero())
-    }
-
-    /// How long to serve after SIGTERM at most.
-    pub fn drain(&self) -> Duration {
-        self.drain.unwrap_or_default()
-    }
-
-    /// How long to serve before a crash.
-    pub fn crash_after(&self) -> Option<Duration> {
-        self.crash_after
+    /// The export of a request that does not say how long it is to be.
+    pub fn export(&self) -> Export {
+        Export { chunks: self.export_chunks, interval: Duration::from_millis(self.export_interval_ms) }
     }
 }
 
@@ -74,21 +82,10 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_those_of_an_engine_that_just_serves() {
-        let settings = settings(&["--unit-name", "unit-1"]).unwrap();
-        assert_eq!(settings.unit(), "unit-1");
-        assert_eq!(settings.port, 8085);
-        assert_eq!(settings.start_delay(), None);
-        assert_eq!(settings.drain(), Duration::ZERO);
-        assert_eq!(settings.crash_after(), None);
-    }
-
-    #[test]
     fn seconds_may_be_fractions_but_not_negative() {
-        let settings_of = |value| settings(&["--drain", value]);
-        assert_eq!(settings_of("2.5").unwrap().drain(), Duration::from_millis(2500));
+        assert_eq!(settings(&["--drain", "2.5"]).unwrap().drain, Duration::from_millis(2500));
         assert!(settings(&["--drain=-1"]).is_err());
-        assert!(settings_of("soon").is_err());
+        assert!(settings(&["--drain", "soon"]).is_err());
     }
 
     #[test]
@@ -99,6 +96,7 @@ mod tests {
 
     #[test]
     fn a_name_is_never_empty() {
-        assert_eq!(settings(&["--unit-name", " "]).unwrap().unit(), "engine");
+        assert_eq!(settings(&["--unit", "ada"]).unwrap().unit(), "ada");
+        assert_eq!(settings(&["--unit", " "]).unwrap().unit(), "engine");
     }
 }

@@ -1,37 +1,62 @@
 //! What a request to the API server is about, from its method and URL alone.
 
+use std::fmt;
+
 use http::{Method, Uri};
 
-/// The kinds of objects that are counted apart.
+/// What a request does, in the words of Kubernetes' access rules.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Verb {
+    /// Reads one object, or something that is no object.
+    Get,
+    /// Reads a collection.
+    List,
+    /// Is told of changes, for as long as the connection lasts.
+    Watch,
+    /// Makes a new object.
+    Create,
+    /// Replaces an object.
+    Update,
+    /// Changes an object, or applies one.
+    Patch,
+    /// Deletes one object.
+    Delete,
+    /// Deletes a collection.
+    DeleteCollection,
+}
+
+/// The kinds of calls that are counted apart.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Class {
-    /// Leases: leader election renews them at all times.
+    /// A write of anything but a Lease or an Event.
+    Write,
+    /// A write of a Lease: leader election renews them at all times.
     Lease,
-    /// Events: told to people, needed by nothing.
+    /// A write of an Event: told to people, needed by nothing.
     Event,
-    /// Every other kind.
-    Object,
+    /// A read of an object or a list, discovery, and questions that are asked by a POST (access reviews).
+    Read,
+    /// A watch that was begun.
+    Watch,
 }
 
 /// A request to the API server.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Call {
-    /// The HTTP method.
-    pub method: Method,
-    /// The path.
-    pub path: String,
-    /// The query, undecoded; empty if there is none.
-    pub query: String,
-    /// The API group; empty for the core group, and for what is no resource.
+    /// What is to be done.
+    pub verb: Verb,
+    /// The API group; empty for the core group, and for what is in no group.
     pub group: String,
-    /// The plural name, such as `pods`; empty for what is no resource, such as `/version`.
+    /// The plural name, such as `pods`; empty for what is no resource.
     pub resource: String,
-    /// The namespace; empty for what is in none.
-    pub namespace: String,
-    /// The object's name; empty for a whole collection, and where the request's body has it.
-    pub name: String,
     /// The subresource, such as `status`; empty if there is none.
     pub subresource: String,
+    /// The namespace; empty for what is in none.
+    pub namespace: String,
+    /// The object's name; empty for a collection, and where the request's body has it. The path of what is no resource.
+    pub name: String,
+    /// The query, undecoded; empty if there is none.
+    pub query: String,
 }
 
 impl Call {
@@ -41,7 +66,7 @@ impl Call {
         let segments: Vec<&str> = uri.path().split('/').filter(|segment| !segment.is_empty()).collect();
         let (group, rest) = match segments.as_slice() {
             ["api", _version, rest @ ..] => ("", rest),
-            ["apis", group, _version, rest @ ..] => (*group, rest),
+            ["apis", group, rest @ ..] => (*group, rest.get(1..).unwrap_or_default()),
             _ => ("", &[][..]),
         };
         // A namespace is an object itself, with two subresources (RequestInfoFactory of Kubernetes' apiserver).
@@ -50,58 +75,103 @@ impl Call {
             ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (*namespace, rest),
             _ => ("", rest),
         };
-        let part = |number: usize| rest.get(number).copied().unwrap_or_default().to_owned();
+        let part = |number: usize| rest.get(number).copied().unwrap_or_default();
+        let (resource, subresource) = (part(0), part(2));
+        let name = if resource.is_empty() { uri.path() } else { part(1) };
+        let query = uri.query().unwrap_or_default();
         Self {
-            method: method.clone(),
-            path: uri.path().to_owned(),
-            query: uri.query().unwrap_or_default().to_owned(),
+            verb: verb(method, name.is_empty(), query),
             group: group.to_owned(),
-            resource: part(0),
+            resource: resource.to_owned(),
+            subresource: subresource.to_owned(),
             namespace: namespace.to_owned(),
-            name: part(1),
-            subresource: part(2),
+            name: name.to_owned(),
+            query: query.to_owned(),
         }
     }
 
-    /// The kind of object, as far as it is counted apart.
+    /// The same without what only this one request has said.
+    #[must_use]
+    pub fn without_query(&self) -> Self {
+        Self { query: String::new(), ..self.clone() }
+    }
+
+    /// The kind of call, as far as it is counted apart.
     #[must_use]
     pub fn class(&self) -> Class {
-        match (self.group.as_str(), self.resource.as_str()) {
-            ("coordination.k8s.io", "leases") => Class::Lease,
-            ("events.k8s.io" | "", "events") => Class::Event,
-            _ => Class::Object,
+        match (self.verb, self.group.as_str(), self.resource.as_str()) {
+            (Verb::Watch, ..) => Class::Watch,
+            (Verb::Get | Verb::List, ..) | (Verb::Create, "authorization.k8s.io" | "authentication.k8s.io", _) => {
+                Class::Read
+            }
+            (_, "coordination.k8s.io", "leases") => Class::Lease,
+            (_, "events.k8s.io" | "", "events") => Class::Event,
+            _ => Class::Write,
         }
-    }
-
-    /// Whether the request is to change something.
-    #[must_use]
-    pub fn is_write(&self) -> bool {
-        !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
 
     /// Whether the request is a write of anything but a Lease or an Event.
     #[must_use]
-    pub fn is_object_write(&self) -> bool {
-        self.is_write() && self.class() == Class::Object
+    pub fn is_write(&self) -> bool {
+        self.class() == Class::Write
     }
 
     /// Whether the answer is a stream of changes.
     #[must_use]
     pub fn is_watch(&self) -> bool {
-        matches!(self.parameter("watch"), Some("" | "1" | "true"))
+        self.verb == Verb::Watch
     }
 
     /// Who writes, as told to server-side apply.
     #[must_use]
     pub fn field_manager(&self) -> Option<&str> {
-        self.parameter("fieldManager")
+        parameter(&self.query, "fieldManager")
     }
+}
 
-    /// The value of a query parameter, undecoded.
-    #[must_use]
-    pub fn parameter(&self, name: &str) -> Option<&str> {
-        let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+fn verb(method: &Method, collection: bool, query: &str) -> Verb {
+    match *method {
+        Method::POST => Verb::Create,
+        Method::PUT => Verb::Update,
+        Method::PATCH => Verb::Patch,
+        Method::DELETE if collection => Verb::DeleteCollection,
+        Method::DELETE => Verb::Delete,
+        _ if matches!(parameter(query, "watch"), Some("" | "1" | "true")) => Verb::Watch,
+        _ if collection => Verb::List,
+        _ => Verb::Get,
+    }
+}
+
+/// The value of a query parameter, undecoded.
+fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Watch => "watch",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::DeleteCollection => "deletecollection",
+        })
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = |separator: &str, part: &str| match part {
+            "" => String::new(),
+            part => format!("{separator}{part}"),
+        };
+        let (group, subresource) = (part(".", &self.group), part("/", &self.subresource));
+        write!(f, "{} {}{group}{subresource}", self.verb, self.resource)?;
+        write!(f, "{}{}", part(" -n ", &self.namespace), part(" ", &self.name))
     }
 }
 
@@ -123,8 +193,9 @@ mod tests {
             ("/api/v1/pods?limit=5", ["", "pods", "", "", ""]),
             ("/apis/g.io/v1/namespaces/a/things", ["g.io", "things", "a", "", ""]),
             ("/apis/g.io/v1/things/b/scale", ["g.io", "things", "", "b", "scale"]),
-            ("/apis/g.io/v1", ["g.io", "", "", "", ""]),
-            ("/version", ["", "", "", "", ""]),
+            ("/apis/g.io/v1", ["g.io", "", "", "/apis/g.io/v1", ""]),
+            ("/apis/g.io", ["g.io", "", "", "/apis/g.io", ""]),
+            ("/version", ["", "", "", "/version", ""]),
         ] {
             let call = call(&Method::GET, uri);
             let actual = [&call.group, &call.resource, &call.namespace, &call.name, &call.subresource];
@@ -133,22 +204,42 @@ mod tests {
     }
 
     #[test]
-    fn leases_and_events_are_told_apart() {
+    fn verbs_are_those_of_access_rules() {
+        let (all, one) = ("/api/v1/namespaces/a/pods", "/api/v1/namespaces/a/pods/b");
+        for (method, uri, verb) in [
+            (Method::GET, one, Verb::Get),
+            (Method::GET, "/version", Verb::Get),
+            (Method::GET, all, Verb::List),
+            (Method::GET, "/api/v1/pods?watch=false", Verb::List),
+            (Method::GET, "/api/v1/pods?watch=true&resourceVersion=1", Verb::Watch),
+            (Method::POST, all, Verb::Create),
+            (Method::PUT, one, Verb::Update),
+            (Method::PATCH, one, Verb::Patch),
+            (Method::DELETE, one, Verb::Delete),
+            (Method::DELETE, all, Verb::DeleteCollection),
+        ] {
+            assert_eq!(call(&method, uri).verb, verb, "{method} {uri}");
+        }
+    }
+
+    #[test]
+    fn leases_events_and_questions_are_told_apart() {
         let class = |uri| call(&Method::POST, uri).class();
         assert_eq!(class("/apis/coordination.k8s.io/v1/namespaces/a/leases/b"), Class::Lease);
         assert_eq!(class("/apis/events.k8s.io/v1/namespaces/a/events"), Class::Event);
         assert_eq!(class("/api/v1/namespaces/a/events"), Class::Event);
-        assert_eq!(class("/apis/g.io/v1/namespaces/a/events"), Class::Object);
+        assert_eq!(class("/apis/g.io/v1/namespaces/a/events"), Class::Write);
+        assert_eq!(class("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"), Class::Read);
+        let class = |uri| call(&Method::GET, uri).class();
+        assert_eq!(class("/apis/coordination.k8s.io/v1/namespaces/a/leases/b"), Class::Read);
+        assert_eq!(class("/api/v1/events?watch=1"), Class::Watch);
     }
 
     #[test]
-    fn writes_watches_and_managers() {
-        let apply = call(&Method::PATCH, "/api/v1/namespaces/a/pods/b?force=true&fieldManager=operator");
-        assert!(apply.is_object_write() && !apply.is_watch());
+    fn a_call_reads_like_a_command() {
+        let apply = call(&Method::PATCH, "/apis/g.io/v1/namespaces/a/things/b/status?force=true&fieldManager=operator");
         assert_eq!(apply.field_manager(), Some("operator"));
-        let watch = call(&Method::GET, "/api/v1/pods?watch=true&resourceVersion=1");
-        assert!(watch.is_watch() && !watch.is_write());
-        assert!(!call(&Method::GET, "/api/v1/pods?watch=false").is_watch());
-        assert_eq!(watch.field_manager(), None);
+        assert_eq!(apply.to_string(), "patch things.g.io/status -n a b");
+        assert_eq!(apply.without_query().field_manager(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! A cut: after the n-th write that counts, nothing gets through. It decides who passes, and asks nobody itself.
+//! A cut: with the n-th write that counts, nothing gets through any more. It decides who passes, and asks nobody itself.
 
 use std::time::Duration;
 
@@ -8,13 +8,15 @@ use tokio::time::timeout;
 
 use super::call::Call;
 
-/// What becomes of the answer to the last write before a cut.
+/// What becomes of the last write before a cut.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum LastAnswer {
-    /// It is sent to the operator, which may be killed before it has read it.
-    Delivered,
-    /// The operator never gets it: what it has asked for is done, and it does not know.
-    Lost,
+pub enum LastWrite {
+    /// The API server never sees it.
+    Refused,
+    /// It is done, but the operator never gets the answer.
+    Unanswered,
+    /// It is done, and the answer is sent to the operator, which may be killed before it has read it.
+    Answered,
 }
 
 /// Tells when a cut has come.
@@ -22,7 +24,7 @@ pub enum LastAnswer {
 pub struct Cut(watch::Receiver<Option<Call>>);
 
 impl Cut {
-    /// Waits for the cut; the write it came after.
+    /// Waits for the cut; the write it came with.
     ///
     /// # Errors
     /// If it does not come within `deadline`, or the proxy was mended, or given another cut, before.
@@ -39,11 +41,11 @@ impl Cut {
     }
 }
 
-/// A cut that is set: the writes that are still let through, and then nothing.
+/// A cut that is set: the writes to come until it is there, the last one included.
 #[derive(Debug)]
 struct Set {
     left: u64,
-    last: LastAnswer,
+    last: LastWrite,
     cut: watch::Sender<Option<Call>>,
 }
 
@@ -60,8 +62,8 @@ pub(super) struct Pass<'a> {
 }
 
 impl Gate {
-    /// Sets a cut after `writes` writes; none means at once.
-    pub(super) async fn cut_after(&self, writes: u64, last: LastAnswer) -> Cut {
+    /// Sets a cut with the `writes`-th write from now; none means at once.
+    pub(super) async fn cut_at(&self, writes: u64, last: LastWrite) -> Cut {
         let (cut, coming) = watch::channel(None);
         let mut set = self.set.lock().await;
         *set = Some(Set { left: writes, last, cut });
@@ -75,27 +77,57 @@ impl Gate {
         self.came.send_replace(false);
     }
 
-    /// Asks to pass; none if the cut has come.
-    pub(super) async fn pass(&self, call: &Call) -> Option<Pass<'_>> {
-        let set = if call.is_object_write() {
-            let set = self.set.lock().await;
-            set.is_some().then_some(set)
-        } else {
-            None
-        };
-        (!*self.came.borrow()).then_some(Pass { set })
+    /// Waits until the cut has come.
+    pub(super) fn came(&self) -> impl Future<Output = ()> + use<> {
+        let mut came = self.came.subscribe();
+        // A gate that is gone is cut off for good.
+        async move { drop(came.wait_for(|came| *came).await) }
+    }
+
+    /// Asks to pass. If the cut has come, or comes with this write, there is no pass.
+    pub(super) async fn pass(&self, call: &Call) -> Result<Pass<'_>, Option<Signal>> {
+        let mut pass = Pass { set: None };
+        if call.is_write() {
+            let mut guard = self.set.lock().await;
+            if let Some(set) = guard.as_mut()
+                && set.left == 1
+                && set.last == LastWrite::Refused
+            {
+                return Err(Some(self.come(set, call)));
+            }
+            pass.set = guard.is_some().then_some(guard);
+        }
+        if *self.came.borrow() { Err(None) } else { Ok(pass) }
     }
 
     /// Tells that `call` was answered by the API server; whether its answer is to be lost.
-    pub(super) fn answered(&self, pass: Pass<'_>, call: &Call) -> bool {
-        let Some(mut guard) = pass.set else { return false };
-        let Some(set) = guard.as_mut() else { return false };
-        set.left = set.left.saturating_sub(1);
-        if set.left > 0 {
-            return false;
+    pub(super) fn answered(&self, pass: Pass<'_>, call: &Call) -> (bool, Option<Signal>) {
+        let Some(mut guard) = pass.set else { return (false, None) };
+        let Some(set) = guard.as_mut() else { return (false, None) };
+        if set.left > 1 {
+            set.left -= 1;
+            return (false, None);
         }
+        let signal = self.come(set, call);
+        (set.last == LastWrite::Unanswered, Some(signal))
+    }
+
+    fn come(&self, set: &mut Set, call: &Call) -> Signal {
+        set.left = 0;
         self.came.send_replace(true);
-        set.cut.send_replace(Some(call.clone()));
-        set.last == LastAnswer::Lost
+        Signal { cut: set.cut.clone(), call: call.clone() }
+    }
+}
+
+/// Word of a cut that has come, to be given once its last write is counted: a test looks at the counts then.
+pub(super) struct Signal {
+    cut: watch::Sender<Option<Call>>,
+    call: Call,
+}
+
+impl Signal {
+    /// Gives word.
+    pub(super) fn give(self) {
+        self.cut.send_replace(Some(self.call));
     }
 }

@@ -13,6 +13,8 @@ use super::call::Call;
 pub(super) enum Action {
     /// The operator is answered with this status; the API server is not asked.
     Answer(StatusCode),
+    /// The operator is answered as by an API server that does not know the URL; it is not asked.
+    NotServed,
     /// The connection is closed; the API server is not asked.
     Refuse,
     /// The API server is asked; the connection is closed instead of passing its answer on.
@@ -37,6 +39,14 @@ impl Fault {
     #[must_use]
     pub fn answer(status: StatusCode) -> Self {
         Self::new(Action::Answer(status))
+    }
+
+    /// Answers every call for an API group until the proxy is mended, its discovery too, as if the group's
+    /// `CustomResourceDefinitions` were not installed. It is still named in the list of all groups.
+    #[must_use]
+    pub fn not_served(group: &str) -> Self {
+        let group = group.to_owned();
+        Self::new(Action::NotServed).always().when(move |call| call.group == group)
     }
 
     /// Closes the connection instead of asking the API server.

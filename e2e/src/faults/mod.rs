@@ -3,19 +3,22 @@
 //! Nothing here knows what the operator is for.
 
 mod call;
+mod counts;
 mod cut;
 mod fault;
 mod kubeconfig;
 mod operator;
 mod proxy;
 mod record;
+mod upstream;
 
 #[cfg(test)]
 mod testing;
 
-pub use call::{Call, Class};
-pub use cut::{Cut, LastAnswer};
+pub use call::{Call, Class, Verb};
+pub use counts::Counts;
+pub use cut::{Cut, LastWrite};
 pub use fault::Fault;
-pub use operator::{Operator, OperatorProcess, free_address};
+pub use operator::{Operator, OperatorProcess};
 pub use proxy::ApiProxy;
-pub use record::{Counts, Outcome, Record};
+pub use record::{Outcome, Record};

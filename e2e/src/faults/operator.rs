@@ -6,20 +6,23 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
+use http::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::traffic::{Target, first_success};
+use crate::traffic::{Connection, Reuse, Target, first_success};
 
+/// Names the operator's program, where it is not to be found beside the tests.
+const PROGRAM: &str = "OPERATOR_BIN";
 /// How much of a log is repeated when its process has failed, in lines.
 const TAIL: usize = 20;
 
-/// How to start an operator.
+/// How to start an operator, any number of times.
 #[derive(Clone, Debug)]
 pub struct Operator {
-    program: PathBuf,
+    program: Option<PathBuf>,
     kubeconfig: PathBuf,
     log: PathBuf,
     args: Vec<String>,
@@ -27,15 +30,48 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// `program run`, on the cluster of `kubeconfig`, with all its output appended to the file `log`.
+    /// `computing-unit-operator run`, on the cluster of `kubeconfig`, with all its output appended to the file `log`.
+    /// The program is the one that `OPERATOR_BIN` names, or else the one that was built along with this program.
     #[must_use]
-    pub fn new(program: &Path, kubeconfig: &Path, log: &Path) -> Self {
+    pub fn new(kubeconfig: &Path, log: &Path) -> Self {
         Self {
-            program: program.to_owned(),
+            program: None,
             kubeconfig: kubeconfig.to_owned(),
             log: log.to_owned(),
             args: vec!["run".to_owned()],
             env: Vec::new(),
+        }
+    }
+
+    /// Another program.
+    #[must_use]
+    pub fn program(mut self, program: &Path) -> Self {
+        self.program = Some(program.to_owned());
+        self
+    }
+
+    /// The namespaces of the units that it looks after, instead of all.
+    #[must_use]
+    pub fn watch(self, namespaces: &[&str]) -> Self {
+        self.args([format!("--watch-namespaces={}", namespaces.join(","))])
+    }
+
+    /// The namespaces of the Gateways and their proxies, instead of all.
+    #[must_use]
+    pub fn gateways(self, namespaces: &[&str]) -> Self {
+        self.args([format!("--gateway-namespaces={}", namespaces.join(","))])
+    }
+
+    /// Whether it must hold the Lease in `namespace`, as `identity`; without a word, that is for the program to say.
+    #[must_use]
+    pub fn leader(self, election: Option<(&str, &str)>) -> Self {
+        match election {
+            None => self.args(["--leader-elect=false"]),
+            Some((namespace, identity)) => self.args([
+                "--leader-elect=true".to_owned(),
+                format!("--leader-election-namespace={namespace}"),
+                format!("--identity={identity}"),
+            ]),
         }
     }
 
@@ -53,15 +89,18 @@ impl Operator {
         self
     }
 
-    /// Starts the process, without waiting for it to be ready.
+    /// Starts the process, with a free loopback port for its health checks and metrics, without waiting for it.
     ///
     /// # Errors
-    /// If there is no such program, or no place for the log.
+    /// If there is no such program, no place for the log, or no free port.
     pub fn start(&self) -> anyhow::Result<OperatorProcess> {
+        let program = self.program.clone().map_or_else(program, Ok)?;
+        let http = free_address()?;
         let log = File::options().create(true).append(true).open(&self.log);
         let log = log.with_context(|| format!("open {}", self.log.display()))?;
-        let child = Command::new(&self.program)
+        let child = Command::new(&program)
             .args(&self.args)
+            .arg(format!("--http-address={http}"))
             .env("KUBECONFIG", &self.kubeconfig)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
@@ -69,27 +108,40 @@ impl Operator {
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("start {}", self.program.display()))?;
-        Ok(OperatorProcess { child, log: self.log.clone() })
+            .with_context(|| format!("start {}", program.display()))?;
+        Ok(OperatorProcess { operator: self.clone(), child, http })
     }
 }
 
 /// A running operator; dropping it kills it.
 #[derive(Debug)]
 pub struct OperatorProcess {
+    operator: Operator,
     child: Child,
-    log: PathBuf,
+    http: SocketAddr,
 }
 
 impl OperatorProcess {
-    /// Waits until `/readyz` at `health` is answered with 200.
+    /// Where it answers health checks and tells its metrics.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The process's id; none if it has ended.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Waits until `/readyz` is answered with 200.
     ///
     /// # Errors
     /// If that takes longer than `deadline`, or the process ends: with the end of its log.
-    pub async fn ready(&mut self, health: SocketAddr, deadline: Duration) -> anyhow::Result<()> {
-        let target = Target::new(&health.to_string(), "/readyz")?;
+    pub async fn ready(&mut self, deadline: Duration) -> anyhow::Result<()> {
+        let target = Target::new(&self.http.to_string(), "/readyz")?;
         let outcome = tokio::select! {
-            first = first_success(health, &target, deadline) => first.map(drop),
+            first = first_success(self.http, &target, Reuse::Fresh, deadline) => first.map(drop),
             ended = self.child.wait() => match ended {
                 Ok(status) => Err(anyhow::anyhow!("the operator has ended with {status}")),
                 Err(error) => Err(error.into()),
@@ -98,10 +150,27 @@ impl OperatorProcess {
         outcome.with_context(|| format!("the operator is not ready; the end of its log:\n{}", self.tail()))
     }
 
-    /// The process's id; none if it has ended.
-    #[must_use]
-    pub fn id(&self) -> Option<u32> {
-        self.child.id()
+    /// What `/metrics` says.
+    ///
+    /// # Errors
+    /// If it is not answered with 200.
+    pub async fn metrics(&self) -> anyhow::Result<String> {
+        let target = Target::new(&self.http.to_string(), "/metrics")?;
+        let answer = Connection::open(self.http).await?.send(&target).await?;
+        ensure!(answer.status == StatusCode::OK, "/metrics of the operator: {}", answer.status);
+        String::from_utf8(answer.body.into()).context("the operator's metrics")
+    }
+
+    /// How much memory the process has in RAM, in bytes.
+    ///
+    /// # Errors
+    /// If the process has ended.
+    pub fn resident_memory(&self) -> anyhow::Result<u64> {
+        let id = self.id().context("the operator has ended")?;
+        let status = fs::read_to_string(format!("/proc/{id}/status")).context("the operator's /proc")?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        let kilobytes: u64 = resident.context("VmRSS of the operator")?.parse()?;
+        Ok(kilobytes * 1024)
     }
 
     /// Kills the process, and waits for its end: it gets no time to do anything more.
@@ -137,18 +206,45 @@ impl OperatorProcess {
             .context("wait for the operator")
     }
 
-    fn tail(&self) -> String {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
+    /// Kills the process, starts another one like it, and waits until that is ready.
+    ///
+    /// # Errors
+    /// As [`Self::kill`], [`Operator::start`] and [`Self::ready`].
+    pub async fn restart(self, deadline: Duration) -> anyhow::Result<Self> {
+        let operator = self.operator.clone();
+        self.kill().await?;
+        let mut process = operator.start()?;
+        process.ready(deadline).await?;
+        Ok(process)
+    }
+
+    /// The last lines of its log.
+    #[must_use]
+    pub fn tail(&self) -> String {
+        let log = fs::read(&self.operator.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(TAIL)..].join("\n")
     }
 }
 
+/// The operator's program: the one that is named, or the one beside this program, which may be a test in `deps`.
+fn program() -> anyhow::Result<PathBuf> {
+    if let Some(program) = std::env::var_os(PROGRAM) {
+        return Ok(program.into());
+    }
+    let this = std::env::current_exe().context("the path of this program")?;
+    let beside = this.ancestors().skip(1).take(2).map(|directory| directory.join("computing-unit-operator"));
+    beside.into_iter().find(|program| program.is_file()).with_context(|| {
+        format!(
+            "no computing-unit-operator beside {}: run `cargo build -p computing-unit-operator`, or set {PROGRAM}",
+            this.display()
+        )
+    })
+}
+
 /// A loopback address that nobody listens on now.
-///
-/// # Errors
-/// If there is no free port.
-pub fn free_address() -> anyhow::Result<SocketAddr> {
+fn free_address() -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("a free port")?;
     Ok(listener.local_addr()?)
 }

@@ -1,34 +1,35 @@
-//! Stands between an operator and the API server: writes every call down, and gets in the way where a test says so.
+//! Stands between an operator and the API server: counts every call, and gets in the way where a test says so.
 //!
-//! It changes nothing of what passes, and decides nothing about faults.
+//! What passes is passed on by `upstream`, whether it does is decided by `cut` and `fault`.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, Request, Response};
-use http_body_util::BodyExt;
+use http::header::CONTENT_TYPE;
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use kube::client::Body;
+use kube::config::KubeConfigOptions;
 use kube::{Client, Config};
 use tokio::net::TcpListener;
-use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant as Timer, sleep_until};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant as Timer, sleep_until, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::call::Call;
-use super::cut::{Cut, Gate, LastAnswer};
+use super::call::{Call, Class};
+use super::counts::Counts;
+use super::cut::{Cut, Gate, LastWrite, Signal};
 use super::fault::{self, Action, Fault};
 use super::kubeconfig::Kubeconfig;
-use super::record::{Counts, Outcome, Record};
-
-/// Headers that are between two neighbours, and not passed on (RFC 9110, 7.6.1). The host is the next neighbour's name.
-const HOP_BY_HOP: [HeaderName; 4] = [CONNECTION, HOST, TRANSFER_ENCODING, UPGRADE];
+use super::record::{Outcome, Record, Records};
+use super::upstream::{self, Stream, Upstream, Whole};
 
 /// A proxy in front of an API server, on a loopback address, in plain HTTP/1.1; dropping it closes all connections.
 #[derive(Debug)]
@@ -36,23 +37,33 @@ pub struct ApiProxy {
     address: SocketAddr,
     kubeconfig: Kubeconfig,
     shared: Arc<Shared>,
-    server: AbortHandle,
+    _open: DropGuard,
 }
 
 struct Shared {
-    upstream: Client,
+    upstream: Arc<Upstream>,
     gate: Gate,
-    records: Mutex<Vec<Record>>,
     faults: Mutex<Vec<Fault>>,
+    counts: watch::Sender<Counts>,
+    writes: Mutex<Records>,
 }
 
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("gate", &self.gate).field("faults", &self.faults).finish_non_exhaustive()
     }
 }
 
 impl ApiProxy {
+    /// Starts a proxy to the API server of the file `kubeconfig`, with the identity that is in there.
+    ///
+    /// # Errors
+    /// If the file is of no use, or there is no port or no temporary directory.
+    pub async fn before(kubeconfig: &Path) -> anyhow::Result<Self> {
+        let file = kube::config::Kubeconfig::read_from(kubeconfig)?;
+        Self::start(Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?).await
+    }
+
     /// Starts a proxy to the API server of `config`, with the identity that is in there.
     ///
     /// # Errors
@@ -61,14 +72,20 @@ impl ApiProxy {
         // Whether to try again is the operator's decision, and each of its tries is to be seen.
         config.default_retry = false;
         let namespace = config.default_namespace.clone();
-        let upstream = Client::try_from(config).context("a client of the API server")?;
+        let client = Client::try_from(config).context("a client of the API server")?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("a port for the proxy")?;
         let address = listener.local_addr()?;
-        let shared =
-            Arc::new(Shared { upstream, gate: Gate::default(), records: Mutex::default(), faults: Mutex::default() });
-        let server = tokio::spawn(serve(listener, Arc::clone(&shared))).abort_handle();
+        let closed = CancellationToken::new();
+        let shared = Arc::new(Shared {
+            upstream: Arc::new(Upstream::new(client, closed.clone())),
+            gate: Gate::default(),
+            faults: Mutex::default(),
+            counts: watch::Sender::default(),
+            writes: Mutex::default(),
+        });
+        tokio::spawn(closed.clone().run_until_cancelled_owned(serve(listener, Arc::clone(&shared))));
         let kubeconfig = Kubeconfig::write(address, &namespace)?;
-        Ok(Self { address, kubeconfig, shared, server })
+        Ok(Self { address, kubeconfig, shared, _open: closed.drop_guard() })
     }
 
     /// Where the proxy listens.
@@ -83,36 +100,50 @@ impl ApiProxy {
         self.kubeconfig.path()
     }
 
-    /// Every call since the start or the last reset, in the order of their outcomes.
-    #[must_use]
-    pub fn calls(&self) -> Vec<Record> {
-        lock(&self.shared.records).clone()
-    }
-
-    /// The writes among the calls.
-    #[must_use]
-    pub fn writes(&self) -> Vec<Record> {
-        let mut records = self.calls();
-        records.retain(|record| record.call.is_write());
-        records
-    }
-
-    /// How many calls of each kind there were since the start or the last reset.
+    /// How many calls of each kind there were since the start. Two of these can be compared.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        Counts::of(lock(&self.shared.records).iter())
+        self.shared.counts.borrow().clone()
     }
 
-    /// Forgets the calls so far. Faults and cuts stay.
-    pub fn reset(&self) {
-        lock(&self.shared.records).clear();
+    /// The last 256 writes of anything but Leases and Events, with their bodies and outcomes, oldest first.
+    #[must_use]
+    pub fn writes(&self) -> Vec<Record> {
+        lock(&self.shared.writes).all()
     }
 
-    /// Cuts the operator off right after the API server has answered `writes` more writes of anything but Leases and
-    /// Events: from then on every call is refused, by a closed connection, until [`Self::mend`]. Zero cuts at once, and
-    /// is not told. Streams that are open stay open.
-    pub async fn cut_after(&self, writes: u64, last: LastAnswer) -> Cut {
-        self.shared.gate.cut_after(writes, last).await
+    /// Waits until there was no call other than for Leases during `span`; the calls so far.
+    ///
+    /// # Errors
+    /// If that takes longer than `deadline`: which calls came, and the last writes.
+    pub async fn quiet(&self, span: Duration, deadline: Duration) -> anyhow::Result<Counts> {
+        let mut changed = self.shared.counts.subscribe();
+        let before = self.counts();
+        let calls = |counts: &Counts| counts.total() - counts.of(Class::Lease);
+        let silence = async {
+            loop {
+                let last = calls(&changed.borrow_and_update());
+                if timeout(span, changed.wait_for(|counts| calls(counts) != last)).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let outcome = timeout(deadline, silence).await;
+        outcome.with_context(|| format!("no silence of {span:?} within {deadline:?}; {}", self.describe(&before)))?;
+        Ok(self.counts())
+    }
+
+    /// What has come since `earlier`, and the last writes with their bodies, for the message of a failed test.
+    #[must_use]
+    pub fn describe(&self, earlier: &Counts) -> String {
+        let writes: Vec<_> = self.writes().iter().map(Record::to_string).collect();
+        format!("calls:\n{}\nthe last writes:\n{}", self.counts().since(earlier), writes.join("\n"))
+    }
+
+    /// Cuts the operator off with the `writes`-th write from now, Leases and Events not counted: from then on every
+    /// call is refused by a closed connection, and watches end, until [`Self::mend`]. Zero cuts at once, and is not told.
+    pub async fn cut_at(&self, writes: u64, last: LastWrite) -> Cut {
+        self.shared.gate.cut_at(writes, last).await
     }
 
     /// Puts a fault in the way of the calls to come. Of several that match, the oldest one counts.
@@ -124,12 +155,6 @@ impl ApiProxy {
     pub async fn mend(&self) {
         lock(&self.shared.faults).clear();
         self.shared.gate.mend().await;
-    }
-}
-
-impl Drop for ApiProxy {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 
@@ -147,12 +172,13 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
                 // Without it the proxy is slower, and no less right.
                 let _ = stream.set_nodelay(true);
                 let shared = Arc::clone(&shared);
-                // A call goes on, and is written down, when the operator has given it up or is dead: writes are done then.
+                // A call goes on, and is counted, when the operator has given it up or is dead: writes are done then.
                 let service = service_fn(move |request| {
                     let handled = tokio::spawn(handle(Arc::clone(&shared), request));
-                    async { handled.await.unwrap_or(Err(Closed)) }
+                    async { handled.await.unwrap_or(Err(CLOSED)) }
                 });
-                connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                connections.spawn(connection.with_upgrades());
             }
             Some(_) = connections.join_next() => {}
         }
@@ -160,68 +186,71 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 /// Why a connection is closed without an answer.
-#[derive(Debug)]
-struct Closed;
+const CLOSED: &str = "closed on purpose, or for want of an API server";
 
-impl std::fmt::Display for Closed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("closed on purpose, or for want of an API server")
+async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Stream>, &'static str> {
+    let at = Instant::now();
+    let call = Call::new(request.method(), request.uri());
+    let request = Whole::read(request).await.map_err(|_| CLOSED)?;
+    let body = request.body.clone();
+    let Handled { outcome, response, signal } = answer(&shared, &call, request).await;
+    if outcome != Outcome::Refused {
+        shared.counts.send_modify(|counts| counts.add(&call));
+    }
+    if call.is_write() {
+        lock(&shared.writes).push(Record { call, body, outcome, at, took: at.elapsed() });
+    }
+    signal.into_iter().for_each(Signal::give);
+    response.ok_or(CLOSED)
+}
+
+/// What was done about a call. Without a response, its connection is closed.
+struct Handled {
+    outcome: Outcome,
+    response: Option<Response<Stream>>,
+    signal: Option<Signal>,
+}
+
+impl Handled {
+    fn refused(signal: Option<Signal>) -> Self {
+        Self { outcome: Outcome::Refused, response: None, signal }
+    }
+
+    fn injected(status: StatusCode, content_type: &str, body: Vec<u8>) -> Self {
+        let body = upstream::whole(body);
+        let response = Response::builder().status(status).header(CONTENT_TYPE, content_type).body(body);
+        Self { outcome: Outcome::Injected(status.as_u16()), response: response.ok(), signal: None }
     }
 }
 
-impl std::error::Error for Closed {}
-
-async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Closed> {
-    let at = Instant::now();
-    let call = Call::new(request.method(), request.uri());
-    let (outcome, response) = answer(&shared, &call, request).await;
-    let took = at.elapsed();
-    lock(&shared.records).push(Record { call, outcome, at, took });
-    response.ok_or(Closed)
-}
-
-async fn answer(shared: &Shared, call: &Call, request: Request<Incoming>) -> (Outcome, Option<Response<Body>>) {
+async fn answer(shared: &Shared, call: &Call, request: Whole) -> Handled {
     let action = lock(&shared.faults).iter_mut().find_map(|fault| fault.meet(call));
     match action {
-        Some(Action::Answer(status)) => return (Outcome::Injected(status.as_u16()), injected(status)),
-        Some(Action::Refuse) => return (Outcome::Refused, None),
+        Some(Action::Answer(status)) => return Handled::injected(status, "application/json", fault::body(status)),
+        Some(Action::NotServed) => {
+            // As the API server says it: not in JSON.
+            return Handled::injected(StatusCode::NOT_FOUND, "text/plain", b"404 page not found\n".to_vec());
+        }
+        Some(Action::Refuse) => return Handled::refused(None),
         Some(Action::Delay(delay)) => sleep_until(Timer::now() + delay).await,
         Some(Action::Lose) | None => {}
     }
-    let Some(pass) = shared.gate.pass(call).await else {
-        return (Outcome::Refused, None);
+    let pass = match shared.gate.pass(call).await {
+        Ok(pass) => pass,
+        Err(signal) => return Handled::refused(signal),
     };
-    match forward(&shared.upstream, request).await {
+    // A watch ends with a cut; any other answer is on its way and arrives.
+    let end = call.is_watch().then(|| shared.gate.came());
+    match shared.upstream.ask(request, end).await {
         Ok(response) => {
             let status = response.status().as_u16();
-            let cut_off = shared.gate.answered(pass, call);
-            if cut_off || action == Some(Action::Lose) {
-                (Outcome::Lost(status), None)
+            let (lost, signal) = shared.gate.answered(pass, call);
+            if lost || action == Some(Action::Lose) {
+                Handled { outcome: Outcome::Lost(status), response: None, signal }
             } else {
-                (Outcome::Answered(status), Some(response))
+                Handled { outcome: Outcome::Answered(status), response: Some(response), signal }
             }
         }
-        Err(error) => (Outcome::Failed(format!("{error:#}")), None),
-    }
-}
-
-fn injected(status: http::StatusCode) -> Option<Response<Body>> {
-    let body = Body::from(fault::body(status));
-    Response::builder().status(status).header(CONTENT_TYPE, "application/json").body(body).ok()
-}
-
-/// Asks the API server. The body of a request is read whole; that of an answer is a stream, which a watch needs.
-async fn forward(upstream: &Client, request: Request<Incoming>) -> anyhow::Result<Response<Body>> {
-    let (mut head, body) = request.into_parts();
-    let body = body.collect().await.context("the body of the operator's request")?.to_bytes();
-    strip(&mut head.headers);
-    let mut response = upstream.send(Request::from_parts(head, Body::from(body))).await.context("the API server")?;
-    strip(response.headers_mut());
-    Ok(response)
-}
-
-fn strip(headers: &mut HeaderMap) {
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
+        Err(error) => Handled { outcome: Outcome::Failed(format!("{error:#}")), response: None, signal: None },
     }
 }

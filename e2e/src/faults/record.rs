@@ -1,8 +1,17 @@
-//! What the operator has asked of the API server, and what became of it. Only remembers.
+//! The last writes of an operator, and what became of them. It counts nothing, and only remembers.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::call::{Call, Class};
+use bytes::Bytes;
+
+use super::call::Call;
+
+/// How many writes are remembered.
+const KEPT: usize = 256;
+/// How many characters of a body are printed.
+const SHOWN: usize = 600;
 
 /// What became of a call.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,60 +28,43 @@ pub enum Outcome {
     Failed(String),
 }
 
-impl Outcome {
-    /// The status of the answer by the API server.
-    #[must_use]
-    pub fn answer(&self) -> Option<u16> {
-        match self {
-            Self::Answered(status) | Self::Lost(status) => Some(*status),
-            Self::Injected(_) | Self::Refused | Self::Failed(_) => None,
-        }
-    }
-}
-
-/// One call and its outcome, in the order of the outcomes.
+/// One write and its outcome.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// What was asked.
     pub call: Call,
+    /// What was sent.
+    pub body: Bytes,
     /// What became of it.
     pub outcome: Outcome,
     /// When it was asked.
     pub at: Instant,
-    /// How long the API server took for the head of its answer.
+    /// How long it took to the head of the answer.
     pub took: Duration,
 }
 
-/// How many calls of each kind there were. Those that were refused are not among them.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Counts {
-    /// Writes of Leases.
-    pub lease: u64,
-    /// Writes of Events.
-    pub event: u64,
-    /// All other writes.
-    pub object: u64,
-    /// Reads of objects and lists, and discovery.
-    pub read: u64,
-    /// Watches that were begun.
-    pub watch: u64,
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body: String = String::from_utf8_lossy(&self.body).chars().take(SHOWN).collect();
+        write!(f, "{}: {:?} in {:.1?}: {body}", self.call, self.outcome, self.took)
+    }
 }
 
-impl Counts {
-    /// Counts records.
-    pub(super) fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
-        let mut counts = Self::default();
-        for record in records.into_iter().filter(|record| record.outcome != Outcome::Refused) {
-            let call = &record.call;
-            let count = match call.class() {
-                _ if call.is_watch() => &mut counts.watch,
-                _ if !call.is_write() => &mut counts.read,
-                Class::Lease => &mut counts.lease,
-                Class::Event => &mut counts.event,
-                Class::Object => &mut counts.object,
-            };
-            *count += 1;
+/// The last writes, in the order of their outcomes.
+#[derive(Debug, Default)]
+pub(super) struct Records(VecDeque<Record>);
+
+impl Records {
+    /// Remembers one more, and forgets the oldest if there are too many.
+    pub(super) fn push(&mut self, record: Record) {
+        if self.0.len() == KEPT {
+            self.0.pop_front();
         }
-        counts
+        self.0.push_back(record);
+    }
+
+    /// All that are remembered.
+    pub(super) fn all(&self) -> Vec<Record> {
+        self.0.iter().cloned().collect()
     }
 }

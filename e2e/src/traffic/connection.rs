@@ -40,6 +40,16 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// Whether a connection is used again after an answer.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Reuse {
+    /// As long as the peer lets it, as browsers do.
+    #[default]
+    Kept,
+    /// Never: each request has a connection of its own.
+    Fresh,
+}
+
 /// A keep-alive connection to one proxy; dropping it closes it.
 #[derive(Debug)]
 pub struct Connection {

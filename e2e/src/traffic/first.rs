@@ -9,7 +9,7 @@ use http::StatusCode;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::answer::Answer;
-use super::connection::Connection;
+use super::connection::{Connection, Reuse};
 use super::target::Target;
 
 /// The pause between two requests, which leaves the processor to what is waited for.
@@ -28,13 +28,18 @@ pub struct First {
     pub before: BTreeMap<u16, u64>,
 }
 
-/// Sends requests to `address`, a millisecond apart, until one is answered with 200 by the right engine.
+/// Sends requests to `address`, a millisecond apart, until one is answered with 200 by the right unit.
 ///
 /// # Errors
 /// If there was none within `deadline`: what was answered instead.
-pub async fn first_success(address: SocketAddr, target: &Target, deadline: Duration) -> anyhow::Result<First> {
+pub async fn first_success(
+    address: SocketAddr,
+    target: &Target,
+    reuse: Reuse,
+    deadline: Duration,
+) -> anyhow::Result<First> {
     let started = Instant::now();
-    let mut search = Search { address, target, connection: None, before: BTreeMap::new(), last: String::new() };
+    let mut search = Search { address, target, reuse, connection: None, before: BTreeMap::new(), last: String::new() };
     let Ok(answer) = timeout(deadline, search.run()).await else {
         bail!("no success within {deadline:?}; statuses: {:?}; last: {}", search.before, search.last);
     };
@@ -45,6 +50,7 @@ pub async fn first_success(address: SocketAddr, target: &Target, deadline: Durat
 struct Search<'a> {
     address: SocketAddr,
     target: &'a Target,
+    reuse: Reuse,
     connection: Option<Connection>,
     before: BTreeMap<u16, u64>,
     last: String,
@@ -71,12 +77,15 @@ impl Search<'_> {
             return None;
         }
         let answer = connection.send(self.target).await.map_err(|failure| self.last = failure.to_string()).ok()?;
-        self.connection = Some(connection);
-        if answer.status == StatusCode::OK && !self.target.misrouted(answer.engine()) {
+        if self.reuse == Reuse::Kept {
+            self.connection = Some(connection);
+        }
+        let by = answer.by();
+        if answer.status == StatusCode::OK && !self.target.misrouted(&by) {
             return Some(answer);
         }
         *self.before.entry(answer.status.as_u16()).or_default() += 1;
-        self.last = format!("{} by {:?}: {:?}", answer.status, answer.engine(), answer.start(200));
+        self.last = format!("{} by {by}: {:?}", answer.status, answer.start(200));
         None
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::{self, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::answer::Answer;
-use super::connection::{Connection, Failure};
+use super::connection::{Connection, Failure, Reuse};
 use super::report::Report;
 use super::target::Target;
 
@@ -25,6 +25,7 @@ pub struct Hammer {
     target: Target,
     addresses: Vec<SocketAddr>,
     connections: u32,
+    reuse: Reuse,
     rate: Option<f64>,
     timeout: Duration,
 }
@@ -37,6 +38,7 @@ impl Hammer {
             target,
             addresses: addresses.to_vec(),
             connections: u32::try_from(addresses.len()).unwrap_or(u32::MAX),
+            reuse: Reuse::default(),
             rate: None,
             timeout: TIMEOUT,
         }
@@ -46,6 +48,13 @@ impl Hammer {
     #[must_use]
     pub fn connections(mut self, connections: u32) -> Self {
         self.connections = connections;
+        self
+    }
+
+    /// Whether connections are used again.
+    #[must_use]
+    pub fn reuse(mut self, reuse: Reuse) -> Self {
+        self.reuse = reuse;
         self
     }
 
@@ -79,6 +88,7 @@ impl Hammer {
             let worker = Worker {
                 address,
                 target: self.target.clone(),
+                reuse: self.reuse,
                 timeout: self.timeout,
                 pace: period.map(|period| pace(period, period * number / self.connections)),
                 connection: None,
@@ -150,6 +160,7 @@ impl Hammering {
 struct Worker {
     address: SocketAddr,
     target: Target,
+    reuse: Reuse,
     timeout: Duration,
     pace: Option<Interval>,
     connection: Option<Connection>,
@@ -168,8 +179,8 @@ impl Worker {
             }
             match timeout(self.timeout, self.ask()).await.unwrap_or(Err(Failure::TimedOut)) {
                 Ok(answer) => {
-                    let misrouted = self.target.misrouted(answer.engine());
-                    self.report.answered(answer, misrouted);
+                    let misrouted = self.target.misrouted(&answer.by());
+                    self.report.answered(&answer, misrouted);
                     self.answered.send_modify(|count| *count += 1);
                 }
                 Err(failure) => {
@@ -199,7 +210,7 @@ impl Worker {
     }
 
     fn keep(&mut self, connection: Connection, outcome: Result<Answer, Failure>) -> Result<Answer, Failure> {
-        if outcome.is_ok() {
+        if outcome.is_ok() && self.reuse == Reuse::Kept {
             self.connection = Some(connection);
         }
         outcome

@@ -49,6 +49,18 @@ impl Latency {
         self.longest
     }
 
+    /// What half of the answers took at most.
+    #[must_use]
+    pub fn median(&self) -> Duration {
+        self.permille(500)
+    }
+
+    /// What 99 of 100 answers took at most.
+    #[must_use]
+    pub fn p99(&self) -> Duration {
+        self.permille(990)
+    }
+
     /// What `permille` thousandths of the answers took at most (500: the median). Zero if there were none.
     #[must_use]
     pub fn permille(&self, permille: u64) -> Duration {
@@ -107,10 +119,11 @@ mod tests {
         }
         latency.merge(&slow);
         assert_eq!(latency.count(), 100);
-        assert_eq!(latency.permille(500), Duration::from_micros(10));
+        assert_eq!(latency.median(), Duration::from_micros(10));
         assert_eq!(latency.permille(900), Duration::from_micros(10));
         assert!(latency.permille(910) >= Duration::from_millis(19));
+        assert!(latency.p99() >= Duration::from_millis(19));
         assert_eq!(latency.longest(), Duration::from_millis(20));
-        assert_eq!(Latency::default().permille(990), Duration::ZERO);
+        assert_eq!(Latency::default().p99(), Duration::ZERO);
     }
 }

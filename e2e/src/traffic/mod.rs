@@ -8,17 +8,19 @@ mod first;
 mod hammer;
 mod latency;
 mod report;
+mod tally;
 mod target;
 mod websocket;
 
 #[cfg(test)]
 mod testing;
 
-pub use answer::Answer;
-pub use connection::{Connection, Failure};
+pub use answer::{Answer, By};
+pub use connection::{Connection, Failure, Reuse};
 pub use first::{First, first_success};
 pub use hammer::{Hammer, Hammering};
 pub use latency::Latency;
-pub use report::{Report, Sample, Tally};
+pub use report::Report;
+pub use tally::{Sample, Tally};
 pub use target::Target;
 pub use websocket::{Ending, Socket, refusal};

@@ -6,11 +6,13 @@ use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method, Request};
 use http_body_util::Empty;
 
+use super::answer::By;
+
 /// A request that is sent over and over.
 #[derive(Clone, Debug)]
 pub struct Target {
     request: Request<()>,
-    engine: Option<String>,
+    by: By,
 }
 
 impl Target {
@@ -25,7 +27,7 @@ impl Target {
             .header(HOST, host)
             .body(())
             .with_context(|| format!("a request for {path} of {host}"))?;
-        Ok(Self { request, engine: None })
+        Ok(Self { request, by: By::default() })
     }
 
     /// Uses another method than GET.
@@ -45,14 +47,22 @@ impl Target {
     /// The engine that is to answer: an answer whose `x-engine` names another is misrouted.
     #[must_use]
     pub fn engine(mut self, unit: &str) -> Self {
-        self.engine = Some(unit.to_owned());
+        self.by.engine = Some(unit.to_owned());
         self
     }
 
-    /// Whether an answer by `engine` is another unit's than expected. An answer that names none is nobody's.
+    /// The UID of the unit whose route is to answer: an answer whose `x-computing-unit` has another is misrouted.
     #[must_use]
-    pub fn misrouted(&self, engine: Option<&str>) -> bool {
-        matches!((&self.engine, engine), (Some(expected), Some(actual)) if expected != actual)
+    pub fn route(mut self, uid: &str) -> Self {
+        self.by.route = Some(uid.to_owned());
+        self
+    }
+
+    /// Whether an answer is another unit's than expected. An answer that names none is nobody's.
+    #[must_use]
+    pub fn misrouted(&self, by: &By) -> bool {
+        let other = |expected: &Option<String>, actual: &Option<String>| matches!((expected, actual), (Some(expected), Some(actual)) if expected != actual);
+        other(&self.by.engine, &by.engine) || other(&self.by.route, &by.route)
     }
 
     /// The request as it goes on the wire.
@@ -66,13 +76,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_another_units_name_is_misrouted() {
+    fn only_another_units_name_or_route_is_misrouted() {
+        let by = |route: Option<&str>, engine: Option<&str>| By {
+            route: route.map(str::to_owned),
+            engine: engine.map(str::to_owned),
+        };
         let target = Target::new("texera.local", "/wsapi?cuid=42").unwrap();
-        assert!(!target.misrouted(Some("unit-2")));
-        let target = target.engine("unit-1");
-        assert!(!target.misrouted(None));
-        assert!(!target.misrouted(Some("unit-1")));
-        assert!(target.misrouted(Some("unit-2")));
+        assert!(!target.misrouted(&by(Some("uid-2"), Some("bob"))));
+        let target = target.engine("ada").route("uid-1");
+        for (route, engine, misrouted) in [
+            (None, None, false),
+            (Some("uid-1"), Some("ada"), false),
+            (Some("uid-1"), Some("bob"), true),
+            (Some("uid-2"), None, true),
+        ] {
+            assert_eq!(target.misrouted(&by(route, engine)), misrouted, "{route:?} {engine:?}");
+        }
     }
 
     #[test]

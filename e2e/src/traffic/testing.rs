@@ -1,5 +1,6 @@
 //! A little HTTP/1.1 server whose answers a test decides, and the tests of the whole module against it.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -19,7 +20,7 @@ use super::*;
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// Answers every request with `answer`; no answer closes the connection.
+/// Answers every request with `answer`, which finds the peer's address in the extensions; none closes the connection.
 async fn serve<A>(answer: A) -> SocketAddr
 where
     A: Fn(&Request<Incoming>) -> Option<Response<Full<Bytes>>> + Send + Sync + 'static,
@@ -30,9 +31,12 @@ where
     tokio::spawn(async move {
         let mut connections = JoinSet::new();
         loop {
-            let (stream, _) = listener.accept().await.unwrap();
+            let (stream, peer) = listener.accept().await.unwrap();
             let answer = Arc::clone(&answer);
-            let service = service_fn(move |request| std::future::ready(answer(&request).ok_or("closed")));
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(peer);
+                std::future::ready(answer(&request).ok_or("closed"))
+            });
             connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
     });
@@ -45,7 +49,7 @@ fn by(engine: &str, status: u16) -> Response<Full<Bytes>> {
 }
 
 fn target() -> Target {
-    Target::new("texera.local", "/wsapi?cuid=42").unwrap().engine("unit-1")
+    Target::new("texera.local", "/wsapi?cuid=42").unwrap().engine("ada")
 }
 
 async fn hammered(address: SocketAddr) -> Report {
@@ -59,7 +63,7 @@ async fn a_clean_run_is_counted_and_passes() {
     let address = serve(|request| {
         assert_eq!(request.uri(), "/wsapi?cuid=42");
         assert_eq!(request.headers()["host"], "texera.local");
-        Some(by("unit-1", 200))
+        Some(by("ada", 200))
     })
     .await;
     let report = hammered(address).await;
@@ -76,23 +80,25 @@ async fn an_error_among_many_answers_is_found_and_shown() {
     let address = serve(move |_| {
         requests.send_modify(|count| *count += 1);
         let status = if *requests.borrow() == 100 { 503 } else { 200 };
-        Some(by("unit-1", status))
+        Some(by("ada", status))
     })
     .await;
     let report = hammered(address).await;
-    assert_eq!(report.count(503), 1);
+    assert_eq!((report.count(503), report.server_errors()), (1, 1));
     let error = report.assert_only(&[200]).unwrap_err().to_string();
-    for part in ["503 Service Unavailable", "unit-1 says 503", "x-engine: unit-1"] {
+    for part in ["503 Service Unavailable", "ada says 503", "x-engine: ada"] {
         assert!(error.contains(part), "{part} is not in {error}");
     }
 }
 
 #[tokio::test]
-async fn another_engines_answer_is_found() {
-    let report = hammered(serve(|_| Some(by("unit-2", 200))).await).await;
-    assert_eq!(report.misrouted, report.answers());
+async fn another_units_answer_is_found() {
+    let report = hammered(serve(|_| Some(by("bob", 200))).await).await;
+    assert_eq!(report.misrouted.count, report.answers());
+    let bob = By { route: None, engine: Some("bob".to_owned()) };
+    assert_eq!(report.statuses[&200].by, [(bob, report.answers())].into());
     let error = report.assert_only(&[200]).unwrap_err().to_string();
-    assert!(error.contains("another engine"), "{error}");
+    assert!(error.contains("of another unit: "), "{error}");
 }
 
 #[tokio::test]
@@ -100,7 +106,7 @@ async fn the_end_of_a_reused_connection_is_no_failure_but_that_of_a_new_one_is()
     let (requests, _) = watch::channel(0);
     let polite = serve(move |_| {
         requests.send_modify(|count| *count += 1);
-        (*requests.borrow() % 10 != 0).then(|| by("unit-1", 200))
+        (*requests.borrow() % 10 != 0).then(|| by("ada", 200))
     })
     .await;
     let hammering = Hammer::new(&[polite], target()).start().unwrap();
@@ -110,14 +116,14 @@ async fn the_end_of_a_reused_connection_is_no_failure_but_that_of_a_new_one_is()
     assert!(report.retried >= 10, "{report}");
 
     let rude = serve(|_| None).await;
-    let first = first_success(rude, &target(), Duration::from_millis(50)).await;
+    let first = first_success(rude, &target(), Reuse::Kept, Duration::from_millis(50)).await;
     assert!(first.unwrap_err().to_string().contains("closed without an answer"));
 }
 
 #[tokio::test]
 async fn a_connection_that_is_said_to_close_is_opened_again() {
     let address = serve(|_| {
-        let mut response = by("unit-1", 200);
+        let mut response = by("ada", 200);
         response.headers_mut().insert("connection", http::HeaderValue::from_static("close"));
         Some(response)
     })
@@ -128,10 +134,30 @@ async fn a_connection_that_is_said_to_close_is_opened_again() {
 }
 
 #[tokio::test]
+async fn a_fresh_connection_carries_one_request() {
+    let (peers, seen) = watch::channel(BTreeMap::new());
+    let address = serve(move |request| {
+        let peer = *request.extensions().get::<SocketAddr>().unwrap();
+        peers.send_modify(|peers| *peers.entry(peer).or_insert(0) += 1);
+        Some(by("ada", if peers.borrow().len() < 5 { 404 } else { 200 }))
+    })
+    .await;
+    let first = first_success(address, &target(), Reuse::Fresh, SOON).await.unwrap();
+    assert_eq!(first.before, [(404, 4)].into());
+    let hammering = Hammer::new(&[address], target()).reuse(Reuse::Fresh).start().unwrap();
+    hammering.answer_more(10, SOON).await.unwrap();
+    let report = hammering.stop().await.unwrap();
+    report.assert_all_of(&[200]).unwrap();
+    assert!(seen.borrow().values().all(|requests| *requests == 1), "{:?}", *seen.borrow());
+    assert_eq!(seen.borrow().len() as u64, report.answers() + 5);
+}
+
+#[tokio::test]
 async fn refused_connections_are_failures() {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let nobody = listener.local_addr().unwrap();
-    drop(listener);
+    // Bound, so that nobody else takes the port, but not listening.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let nobody = socket.local_addr().unwrap();
     let hammering = Hammer::new(&[nobody], target()).start().unwrap();
     assert!(hammering.answer_more(1, Duration::from_millis(50)).await.is_err());
     let report = hammering.stop().await.unwrap();
@@ -141,7 +167,7 @@ async fn refused_connections_are_failures() {
 
 #[tokio::test]
 async fn a_rate_is_kept() {
-    let address = serve(|_| Some(by("unit-1", 200))).await;
+    let address = serve(|_| Some(by("ada", 200))).await;
     let hammering = Hammer::new(&[address], target()).connections(2).rate(100.0).start().unwrap();
     hammering.answer_more(20, SOON).await.unwrap();
     let report = hammering.stop().await.unwrap();
@@ -155,13 +181,13 @@ async fn the_first_success_comes_after_what_was_before_it() {
     let address = serve(move |_| {
         requests.send_modify(|count| *count += 1);
         let status = if *requests.borrow() <= 3 { 404 } else { 200 };
-        Some(by("unit-1", status))
+        Some(by("ada", status))
     })
     .await;
-    let first = first_success(address, &target(), SOON).await.unwrap();
+    let first = first_success(address, &target(), Reuse::Kept, SOON).await.unwrap();
     assert_eq!(first.before, [(404, 3)].into());
     assert_eq!(first.answer.status, StatusCode::OK);
-    assert_eq!(first.answer.start(6), "unit-1");
+    assert_eq!(first.answer.start(3), "ada");
     assert!(first.after <= SOON);
 }
 
@@ -172,7 +198,7 @@ async fn a_switch_may_not_be_taken_back() {
         serve(move |_| {
             let number: usize = *requests.borrow();
             requests.send_modify(|count| *count += 1);
-            Some(by("unit-1", order[number.min(order.len() - 1)]))
+            Some(by("ada", order[number.min(order.len() - 1)]))
         })
     };
     let run = async |address| {
@@ -208,7 +234,7 @@ async fn websocket(close: bool) -> SocketAddr {
 async fn a_websocket_echoes_and_ends() {
     for close in [true, false] {
         let mut socket = Socket::open(websocket(close).await, "texera.local", "/wsapi?cuid=42").await.unwrap();
-        assert_eq!(socket.engine(), None);
+        assert_eq!(socket.by(), By::default());
         socket.echo("hello").await.unwrap();
         assert_eq!(socket.ended(SOON).await.unwrap().code, None);
     }
@@ -216,7 +242,7 @@ async fn a_websocket_echoes_and_ends() {
 
 #[tokio::test]
 async fn a_refused_websocket_has_a_status() {
-    let address = serve(|_| Some(by("unit-1", 404))).await;
+    let address = serve(|_| Some(by("ada", 404))).await;
     let error = Socket::open(address, "texera.local", "/wsapi").await.unwrap_err();
     assert_eq!(refusal(&error), Some(404));
 }

@@ -12,6 +12,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
+use super::answer::By;
+
 /// What a connection or an echo may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -47,10 +49,10 @@ impl Socket {
         Ok(Self { stream, headers: response.headers().clone() })
     }
 
-    /// The unit whose engine says that it has taken the upgrade.
+    /// Who has taken the upgrade.
     #[must_use]
-    pub fn engine(&self) -> Option<&str> {
-        self.headers.get("x-engine")?.to_str().ok()
+    pub fn by(&self) -> By {
+        By::of(&self.headers)
     }
 
     /// Sends `text`, and checks that it comes back.

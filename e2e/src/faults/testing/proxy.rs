@@ -1,15 +1,13 @@
-//! The proxy between a real client and a little API server, and processes that stand in for an operator.
+//! The proxy between a real client and a little API server.
 
 use std::convert::Infallible;
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use http::header::{CONNECTION, UPGRADE};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -20,18 +18,20 @@ use hyper_util::rt::TokioIo;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{interval, timeout};
 
-use super::*;
+use super::super::*;
 
 const SOON: Duration = Duration::from_secs(5);
 const POD: &str = "/api/v1/namespaces/a/pods/b?fieldManager=operator";
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/a/leases/b";
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/a/events";
 
-/// An API server that answers 201 to writes, a stream that does not end to watches, and 200 to the rest.
+/// An API server that answers 201 to writes, a stream that does not end to watches, an echo to upgrades, and 200 to the
+/// rest.
 struct Server {
     address: SocketAddr,
     requests: watch::Receiver<u64>,
@@ -51,7 +51,7 @@ impl Server {
                     sender.send_modify(|count| *count += 1);
                     reply(request)
                 });
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades());
             }
         });
         Self { address, requests }
@@ -62,7 +62,16 @@ impl Server {
     }
 }
 
-async fn reply(request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+async fn reply(mut request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+    if let Some(protocol) = request.headers().get(UPGRADE).cloned() {
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(async {
+            let (mut from, mut to) = tokio::io::split(TokioIo::new(upgrade.await.unwrap()));
+            tokio::io::copy(&mut from, &mut to).await
+        });
+        let switch = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS).header(UPGRADE, protocol);
+        return Ok(switch.header(CONNECTION, UPGRADE).body(BodyExt::boxed(Full::default())).unwrap());
+    }
     let watch = request.uri().query() == Some("watch=true");
     let status = if request.method() == Method::GET { StatusCode::OK } else { StatusCode::CREATED };
     let sent = request.into_body().collect().await.unwrap().to_bytes();
@@ -94,6 +103,11 @@ async fn send(client: &Client, method: Method, uri: &str) -> Option<u16> {
     Some(status)
 }
 
+/// Writes, writes of Leases, writes of Events, reads and watches.
+fn by_class(counts: &Counts) -> [u64; 5] {
+    [Class::Write, Class::Lease, Class::Event, Class::Read, Class::Watch].map(|class| counts.of(class))
+}
+
 #[tokio::test]
 async fn calls_pass_unchanged_and_are_counted() {
     let (client, proxy, _server) = chain().await;
@@ -106,15 +120,19 @@ async fn calls_pass_unchanged_and_are_counted() {
     send(&client, Method::PATCH, LEASE).await.unwrap();
     send(&client, Method::POST, EVENTS).await.unwrap();
     send(&client, Method::GET, "/api/v1/pods").await.unwrap();
-    assert_eq!(proxy.counts(), Counts { lease: 1, event: 1, object: 1, read: 1, watch: 0 });
+    let counts = proxy.counts();
+    assert_eq!(by_class(&counts), [1, 1, 1, 1, 0]);
 
     let writes = proxy.writes();
-    assert_eq!(writes.len(), 3);
+    assert_eq!(writes.len(), 1);
     assert_eq!(writes[0].call.field_manager(), Some("operator"));
     assert_eq!(writes[0].call.resource, "pods");
+    assert_eq!(writes[0].body, "sent");
     assert_eq!(writes[0].outcome, Outcome::Answered(201));
-    proxy.reset();
-    assert_eq!(proxy.counts(), Counts::default());
+    send(&client, Method::DELETE, POD).await.unwrap();
+    assert_eq!(proxy.counts().since(&counts).to_string().lines().nth(1), Some("  1: delete pods -n a b"));
+    let description = proxy.describe(&counts);
+    assert!(description.contains("patch pods -n a b: Answered(201)"), "{description}");
 }
 
 #[tokio::test]
@@ -125,28 +143,57 @@ async fn watches_are_streamed() {
     let mut body = response.into_body();
     let frame = timeout(SOON, body.frame()).await.unwrap().unwrap().unwrap();
     assert_eq!(frame.into_data().unwrap(), "first\n");
-    assert_eq!(proxy.counts(), Counts { watch: 1, ..Counts::default() });
+    assert_eq!(by_class(&proxy.counts()), [0, 0, 0, 0, 1]);
+
+    proxy.cut_at(0, LastWrite::Answered).await;
+    assert!(timeout(SOON, body.frame()).await.unwrap().is_none(), "the watch outlives the cut");
 }
 
 #[tokio::test]
-async fn a_cut_comes_after_the_nth_write_and_lasts_until_it_is_mended() {
-    for (last, told, outcome) in
-        [(LastAnswer::Delivered, Some(201), Outcome::Answered(201)), (LastAnswer::Lost, None, Outcome::Lost(201))]
-    {
+async fn upgraded_connections_are_tunnels() {
+    let (_client, proxy, _server) = chain().await;
+    let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+    let request =
+        "GET /api/v1/namespaces/a/pods/b/exec HTTP/1.1\r\nHost: proxy\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut received = Vec::new();
+    while !received.ends_with(b"\r\n\r\n") {
+        received.push(timeout(SOON, stream.read_u8()).await.unwrap().unwrap());
+    }
+    let head = String::from_utf8(received).unwrap();
+    assert!(head.starts_with("HTTP/1.1 101 ") && head.contains("upgrade: echo"), "{head}");
+    stream.write_all(b"there and back").await.unwrap();
+    let mut echo = [0; 14];
+    timeout(SOON, stream.read_exact(&mut echo)).await.unwrap().unwrap();
+    assert_eq!(&echo, b"there and back");
+    drop(proxy);
+    assert_eq!(timeout(SOON, stream.read(&mut echo)).await.unwrap().unwrap_or(0), 0, "the tunnel outlives the proxy");
+}
+
+#[tokio::test]
+async fn a_cut_comes_with_the_nth_write_and_lasts_until_it_is_mended() {
+    for (last, told, outcome, asked) in [
+        (LastWrite::Answered, Some(201), Outcome::Answered(201), 4),
+        (LastWrite::Unanswered, None, Outcome::Lost(201), 4),
+        (LastWrite::Refused, None, Outcome::Refused, 3),
+    ] {
         let (client, proxy, server) = chain().await;
-        let cut = proxy.cut_after(2, last).await;
+        let cut = proxy.cut_at(2, last).await;
         assert_eq!(send(&client, Method::PATCH, POD).await, Some(201));
         assert_eq!(send(&client, Method::PATCH, LEASE).await, Some(201));
         assert_eq!(send(&client, Method::POST, EVENTS).await, Some(201));
         assert!(!cut.has_come());
-        assert_eq!(send(&client, Method::PATCH, POD).await, told);
-        assert_eq!(cut.come(SOON).await.unwrap().name, "b");
-        assert_eq!(proxy.writes().last().unwrap().outcome, outcome);
+        let (answer, call) = tokio::join!(send(&client, Method::PATCH, POD), async {
+            let call = cut.come(SOON).await.unwrap();
+            assert_eq!(proxy.writes().last().unwrap().outcome, outcome, "when word of the cut is given");
+            call
+        });
+        assert_eq!((answer, call.name.as_str()), (told, "b"));
         for (method, uri) in [(Method::PATCH, POD), (Method::PATCH, LEASE), (Method::GET, "/version")] {
             assert_eq!(send(&client, method, uri).await, None);
         }
-        assert_eq!(server.asked(), 4);
-        assert_eq!(proxy.counts(), Counts { lease: 1, event: 1, object: 2, ..Counts::default() });
+        assert_eq!(server.asked(), asked);
+        assert_eq!(proxy.counts().total(), asked);
         proxy.mend().await;
         assert_eq!(send(&client, Method::PATCH, POD).await, Some(201));
     }
@@ -155,7 +202,7 @@ async fn a_cut_comes_after_the_nth_write_and_lasts_until_it_is_mended() {
 #[tokio::test]
 async fn no_write_overtakes_a_cut() {
     let (client, proxy, server) = chain().await;
-    let cut = proxy.cut_after(3, LastAnswer::Lost).await;
+    let cut = proxy.cut_at(3, LastWrite::Unanswered).await;
     let writes = futures::future::join_all((0..20).map(|_| send(&client, Method::PATCH, POD)));
     let answered = writes.await.into_iter().flatten().count();
     assert_eq!((answered, server.asked()), (2, 3));
@@ -165,17 +212,17 @@ async fn no_write_overtakes_a_cut() {
 #[tokio::test]
 async fn a_cut_can_be_called_off() {
     let (client, proxy, _server) = chain().await;
-    let cut = proxy.cut_after(1, LastAnswer::Lost).await;
+    let cut = proxy.cut_at(1, LastWrite::Unanswered).await;
     proxy.mend().await;
     assert!(cut.come(SOON).await.unwrap_err().to_string().contains("called off"));
-    proxy.cut_after(0, LastAnswer::Lost).await;
+    proxy.cut_at(0, LastWrite::Unanswered).await;
     assert_eq!(send(&client, Method::GET, "/version").await, None);
 }
 
 #[tokio::test]
 async fn faults_meet_the_calls_they_match() {
     let (client, proxy, server) = chain().await;
-    proxy.inject(Fault::answer(StatusCode::CONFLICT).times(2).when(Call::is_object_write));
+    proxy.inject(Fault::answer(StatusCode::CONFLICT).times(2).when(Call::is_write));
     assert_eq!(send(&client, Method::PATCH, LEASE).await, Some(201));
     assert_eq!(send(&client, Method::PATCH, POD).await, Some(409));
     assert_eq!(send(&client, Method::PATCH, POD).await, Some(409));
@@ -198,6 +245,44 @@ async fn faults_meet_the_calls_they_match() {
 }
 
 #[tokio::test]
+async fn a_group_that_is_not_served_is_not_found_until_the_proxy_is_mended() {
+    let (client, proxy, server) = chain().await;
+    let routes = "/apis/gateway.networking.k8s.io/v1/httproutes";
+    proxy.inject(Fault::not_served("gateway.networking.k8s.io"));
+    for uri in [routes, &format!("{routes}?watch=true"), "/apis/gateway.networking.k8s.io/v1"] {
+        assert_eq!(send(&client, Method::GET, uri).await, Some(404), "{uri}");
+    }
+    assert_eq!(server.asked(), 0);
+    assert_eq!(send(&client, Method::GET, "/api/v1/pods").await, Some(200));
+    proxy.mend().await;
+    assert_eq!(send(&client, Method::GET, routes).await, Some(200));
+}
+
+#[tokio::test]
+async fn silence_is_waited_for_and_leases_do_not_break_it() {
+    let (client, proxy, _server) = chain().await;
+    let chatter = async |method: Method, uri| {
+        let mut pace = interval(Duration::from_millis(1));
+        loop {
+            pace.tick().await;
+            send(&client, method.clone(), uri).await;
+        }
+    };
+    let quiet = |span, deadline| proxy.quiet(Duration::from_millis(span), deadline);
+    tokio::select! {
+        () = chatter(Method::PATCH, LEASE) => unreachable!(),
+        counts = quiet(100, SOON) => assert_eq!(counts.unwrap().writes(), 0),
+    }
+    tokio::select! {
+        () = chatter(Method::GET, POD) => unreachable!(),
+        counts = quiet(1000, Duration::from_millis(1500)) => {
+            let error = counts.unwrap_err().to_string();
+            assert!(error.contains("get pods -n a b"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_injected_answer_reads_like_the_api_servers() {
     let (client, proxy, _server) = chain().await;
     proxy.inject(Fault::answer(StatusCode::CONFLICT));
@@ -215,77 +300,4 @@ async fn the_kubeconfig_is_gone_with_its_proxy() {
     assert!(path.exists());
     drop(proxy);
     assert!(!path.exists());
-}
-
-/// A directory of this test alone, in which `run` is a shell, so that `env run ...` can stand in for an operator.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        symlink("/bin/sh", path.join("run")).unwrap();
-        Self(path)
-    }
-
-    fn operator(&self, script: &str) -> Operator {
-        Operator::new(Path::new("/usr/bin/env"), Path::new("/the/kubeconfig"), &self.0.join("log"))
-            .args(["-c", script])
-            .env("PATH", self.0.to_str().unwrap())
-    }
-
-    async fn logged(&self, text: &str) {
-        let mut pace = interval(Duration::from_millis(5));
-        let log = self.0.join("log");
-        let logged = async {
-            while !fs::read_to_string(&log).unwrap_or_default().contains(text) {
-                pace.tick().await;
-            }
-        };
-        timeout(SOON, logged).await.unwrap();
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-#[tokio::test]
-async fn an_operator_that_ends_is_not_ready_and_its_log_is_shown() {
-    let directory = Directory::new("operator-ends");
-    let mut process = directory.operator("echo on $KUBECONFIG; exit 7").start().unwrap();
-    let error = process.ready(free_address().unwrap(), SOON).await.unwrap_err();
-    let error = format!("{error:#}");
-    assert!(error.contains("on /the/kubeconfig") && error.contains("exit status: 7"), "{error}");
-}
-
-#[tokio::test]
-async fn an_operator_is_ready_when_it_says_so_and_dies_when_it_is_killed() {
-    let directory = Directory::new("operator-killed");
-    let mut process = directory.operator("trap '' TERM; echo up; while :; do /bin/sleep 0.05; done").start().unwrap();
-    let pid = process.id().unwrap();
-    // The little API server answers any GET with 200.
-    process.ready(Server::start().await.address, SOON).await.unwrap();
-    process.kill().await.unwrap();
-    assert!(!Path::new(&format!("/proc/{pid}")).exists());
-}
-
-#[tokio::test]
-async fn an_operator_may_end_in_its_own_way() {
-    let directory = Directory::new("operator-terminated");
-    let operator = directory.operator("trap 'exit 3' TERM; echo up; while :; do /bin/sleep 0.05; done");
-    let process = operator.start().unwrap();
-    directory.logged("up").await;
-    assert_eq!(process.terminate(SOON).await.unwrap().code(), Some(3));
-
-    let mut process = directory.operator("exit 4").start().unwrap();
-    assert_eq!(process.ended(SOON).await.unwrap().code(), Some(4));
-
-    let stubborn = directory.operator("trap '' TERM; echo deaf; while :; do /bin/sleep 0.05; done");
-    let process = stubborn.start().unwrap();
-    directory.logged("deaf").await;
-    let error = process.terminate(Duration::from_millis(50)).await.unwrap_err();
-    assert!(error.to_string().contains("after SIGTERM"), "{error}");
 }
