@@ -67,7 +67,7 @@ pub struct RunArgs {
     #[arg(long, env = "CU_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
 
-    /// What is logged, such as `info` or `computing_unit_operator=debug,info`
+    /// What is logged, such as `info` or `computing_unit_operator=debug,info`. `kube_client` has to be named to be heard
     #[arg(long, env = "CU_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
 
@@ -96,7 +96,7 @@ pub struct RunArgs {
     #[arg(long, env = "CU_LEASE_DURATION", default_value = "15s", value_name = "DURATION")]
     lease_duration: Duration,
 
-    /// Who holds the Lease; no two processes may share it. Default: the host's name
+    /// Who holds the Lease; no two processes may share it. Default: the host's name and the process's number
     #[arg(long, env = "CU_IDENTITY", value_name = "NAME")]
     identity: Option<String>,
 
@@ -231,6 +231,15 @@ mod tests {
         {
             let flags: Vec<&str> = flags.iter().copied().chain(["--identity=me"]).collect();
             assert_eq!(settings(&flags).unwrap().election.is_some(), expected, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn the_client_is_silent_unless_it_is_named() {
+        for (flag, expected) in [("--log=info", "off"), ("--log=info,kube_client=debug", "debug")] {
+            let filter = settings(&[flag, "--identity=me"]).unwrap().logging.filter().to_string();
+            let client: Vec<&str> = filter.split(',').filter(|part| part.starts_with("kube_client")).collect();
+            assert_eq!(client, [format!("kube_client={expected}")], "{filter}");
         }
     }
 

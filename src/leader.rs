@@ -345,7 +345,7 @@ mod tests {
         let story = async {
             candidate.works().await;
             assert_eq!(candidate.server.holder().as_deref(), Some("me"));
-            assert!(candidate.metrics.encode().unwrap().contains("leader 1"));
+            assert!(candidate.metrics.encode().unwrap().contains("_leader 1\n"));
             // Several renewals.
             let _ = timeout(Duration::from_mins(2), std::future::pending::<()>()).await;
             assert!(*candidate.working.borrow());
@@ -354,7 +354,7 @@ mod tests {
         let (ended, ()) = tokio::join!(candidate.lead(), story);
         assert_eq!(ended.unwrap(), Some("done"));
         assert_eq!(candidate.server.holder(), None);
-        assert!(candidate.metrics.encode().unwrap().contains("leader 0"));
+        assert!(candidate.metrics.encode().unwrap().contains("_leader 0\n"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -17,8 +17,12 @@ async fn main() -> ExitCode {
     match obey(Args::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Not as `Debug`: errors of the client repeat their sources in their own text.
-            eprintln!("error: {error}");
+            // Without their sources, which errors of the client repeat in their own text.
+            if tracing::dispatcher::has_been_set() {
+                tracing::error!(%error, "ended");
+            } else {
+                eprintln!("error: {error}");
+            }
             ExitCode::FAILURE
         }
     }
@@ -29,7 +33,7 @@ async fn obey(command: Command) -> anyhow::Result<()> {
         Command::Run(args) => {
             let settings = Settings::try_from(args)?;
             telemetry::init(&settings.logging)?;
-            run::run(settings).await.inspect_err(|error| tracing::error!(%error, "the operator ends"))?;
+            run::run(settings).await?;
         }
         Command::Crd(args) => match (&args.dir, &args.api_doc) {
             (None, None) => print!("{}", crd::all()?),

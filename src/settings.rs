@@ -2,7 +2,7 @@
 //!
 //! Each refusal names the flag and says what to give instead.
 
-use std::{env, fs, net::SocketAddr, num::NonZeroU16, time};
+use std::{env, fs, net::SocketAddr, num::NonZeroU16, process, time};
 
 use tracing_subscriber::EnvFilter;
 
@@ -60,10 +60,11 @@ impl Logging {
         self.format
     }
 
-    /// What is let through.
+    /// What is let through. The client of the API server says nothing unless it is named: whoever called it reports
+    /// its errors.
     #[must_use]
     pub fn filter(&self) -> EnvFilter {
-        EnvFilter::new(&self.filter)
+        EnvFilter::new(format!("kube_client=off,{}", self.filter))
     }
 }
 
@@ -194,15 +195,17 @@ fn is_label(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-/// This host's name: in a pod, the pod's.
+/// This host's name and this process's number, for two processes of one host are two candidates. In a container the
+/// number is always the same, so that a container that is started again has its Lease back at once.
 ///
 /// # Errors
-/// If it has none that can be read.
+/// If the host has no name that can be read.
 pub fn host_identity() -> Result<String, InvalidSettings> {
     env::var("HOSTNAME")
         .ok()
         .or_else(|| fs::read_to_string("/proc/sys/kernel/hostname").ok())
         .map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
+        .map(|name| format!("{name}_{}", process::id()))
         .ok_or(InvalidSettings::NoHostName)
 }

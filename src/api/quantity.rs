@@ -1,6 +1,6 @@
 //! An amount of a resource as Kubernetes writes it: `2`, `500m`, `4Gi`.
 //!
-//! The core type accepts a bare number too (`cpu: 2`); the generated Rust type does not, so this one stands in for it.
+//! The core type is a text without a value to compare, and its schema lets any text in.
 
 use std::{borrow::Cow, fmt};
 

@@ -79,7 +79,7 @@ impl Metrics {
         to.register_with_unit("probe_duration", "Time that a probe of one proxy took", Unit::Seconds, time);
         to.register("writes", "Writes to the API server, by verb, resource and outcome", self.writes.clone());
         to.register("watch_errors", "Failures of watches, by resource", self.watch_errors.clone());
-        to.register("leader", "1 while this process is the one that works", self.leader.clone());
+        to.register("leader", "Whether this process is the one that works", self.leader.clone());
         let time = self.reachable_time.clone();
         let help = "Time from a unit's pod being ready to every proxy answering for it";
         to.register_with_unit("pod_ready_to_reachable", help, Unit::Seconds, time);
