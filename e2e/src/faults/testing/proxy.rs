@@ -95,12 +95,16 @@ async fn chain() -> (Client, ApiProxy, Server) {
     (Client::try_from(config).unwrap(), proxy, server)
 }
 
+/// The status of the answer; none if the connection was closed instead.
 async fn send(client: &Client, method: Method, uri: &str) -> Option<u16> {
     let request = Request::builder().method(method).uri(uri).body(Body::from(b"sent".to_vec())).unwrap();
-    let response = client.send(request).await.ok()?;
-    let status = response.status().as_u16();
-    response.into_body().collect_bytes().await.ok()?;
-    Some(status)
+    let exchange = async {
+        let response = client.send(request).await.ok()?;
+        let status = response.status().as_u16();
+        response.into_body().collect_bytes().await.ok()?;
+        Some(status)
+    };
+    timeout(SOON, exchange).await.unwrap()
 }
 
 /// Writes, writes of Leases, writes of Events, reads and watches.
