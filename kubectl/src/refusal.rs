@@ -113,14 +113,16 @@ fn plain(message: &str) -> String {
             });
             end.map(|end| &quoted[end + 1..])
         }
-        None => rest.find(": ").map(|end| &rest[end..]),
+        // A bare value is one word; a sentence is already what is looked for.
+        None => rest.find(": ").filter(|end| !rest[..*end].contains(' ')).map(|end| &rest[end..]),
     };
     after.and_then(|after| after.strip_prefix(": ")).unwrap_or(rest).to_owned()
 }
 
 fn flag(field: &str) -> Option<&'static str> {
     Some(match field.strip_prefix("spec.").unwrap_or(field).split(['[', '.']).next()? {
-        "metadata" => "NAME",
+        // A rule on the whole object is about its name.
+        "metadata" | "<nil>" => "NAME",
         "cuid" => "--cuid",
         "poolName" => "--pool",
         "image" => "--image",
@@ -177,6 +179,7 @@ mod tests {
     fn a_quoted_value_may_hold_anything() {
         assert_eq!(plain(r#"Invalid value: "a\": b": the rest"#), "the rest");
         assert_eq!(plain("Invalid value: -3: the rest"), "the rest");
+        assert_eq!(plain("Invalid value: spec.a is b: do c"), "spec.a is b: do c");
         assert_eq!(plain("Required value"), "Required value");
     }
 }
