@@ -1,4 +1,11 @@
-//! x
+//! A real local cluster with Envoy Gateway, and the tests, demo and benchmarks that run on it.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod attach;
 pub mod faults;
+pub mod namespace;
+pub mod stage;
 pub mod traffic;
+pub mod units;
+pub mod wait;

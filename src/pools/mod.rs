@@ -109,7 +109,7 @@ async fn publish(
     let patch = Patch::Apply(patch);
     let request = api.patch_status(&name, &params, &patch);
     match context.write(Verb::Apply, Label::ComputingUnitPoolsStatus, request).await {
-        Ok(_) => {}
+        Ok(_) => drop(pending.remove(&uid)),
         Err(kube::Error::Api(status)) if status.is_not_found() => {}
         Err(error) => tracing::warn!(pool = name, %error, "cannot write the status of a pool"),
     }

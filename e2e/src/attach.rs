@@ -1,0 +1,153 @@
+//! The cluster in use, as tests, demo and benchmarks see it: a client, and the proxies of its gateway. It brings nothing
+//! up; the harness does.
+
+use std::{
+    env, fs,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use computing_unit_operator::{
+    api::GatewayRef,
+    gateway::{Gateway, listener},
+};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::{
+    Api, Client, Config,
+    api::{DynamicObject, ListParams, Patch, PatchParams},
+    config::{KubeConfigOptions, Kubeconfig},
+    core::{ApiResource, GroupVersionKind},
+};
+use serde_json::json;
+
+use crate::wait::eventually;
+
+/// How long proxies may take to come or go.
+const SCALING: Duration = Duration::from_secs(120);
+
+/// A running cluster with a gateway.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    config: Config,
+    kubeconfig: PathBuf,
+    gateway: GatewayRef,
+}
+
+impl Cluster {
+    /// The cluster of `KUBECONFIG`, or else of `.cluster/kubeconfig` in this folder or one above it, with the Gateway
+    /// that `GATEWAY` names as `namespace/name` (`envoy-gateway-system/shared` without).
+    ///
+    /// # Errors
+    /// If there is no cluster, or it has no such Gateway: what to do.
+    pub async fn attach() -> anyhow::Result<Self> {
+        let kubeconfig = kubeconfig()?;
+        let file = Kubeconfig::read_from(&kubeconfig)?;
+        let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+        config.default_retry = false;
+        let client = Client::try_from(config.clone())?;
+        let named = env::var("GATEWAY").unwrap_or_else(|_| "envoy-gateway-system/shared".to_owned());
+        let (namespace, name) =
+            named.split_once('/').with_context(|| format!("GATEWAY={named}: write namespace/name"))?;
+        let gateway = GatewayRef { name: name.to_owned(), namespace: namespace.to_owned(), section_name: None };
+        Api::<Gateway>::namespaced(client.clone(), namespace).get(name).await.with_context(|| {
+            format!(
+                "the cluster of {} has no Gateway {named}: name one in GATEWAY=namespace/name",
+                kubeconfig.display()
+            )
+        })?;
+        Ok(Self { client, config, kubeconfig, gateway })
+    }
+
+    /// A client with the rights of the kubeconfig.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// What the client was made from.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        self.config.clone()
+    }
+
+    /// The kubeconfig file.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The Gateway that units attach to.
+    #[must_use]
+    pub fn gateway(&self) -> &GatewayRef {
+        &self.gateway
+    }
+
+    /// The first address of the Gateway.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub async fn gateway_address(&self) -> anyhow::Result<String> {
+        let api = Api::<Gateway>::namespaced(self.client(), &self.gateway.namespace);
+        let gateway = api.get(&self.gateway.name).await?;
+        listener::addresses(&gateway).into_iter().next().context("the Gateway has no address")
+    }
+
+    /// The ready proxies of the Gateway, at the port of its first HTTP listener.
+    ///
+    /// # Errors
+    /// If the API server does not tell, or there is none.
+    pub async fn proxies(&self) -> anyhow::Result<Vec<SocketAddr>> {
+        let slices = Api::<EndpointSlice>::all(self.client());
+        let labels = format!(
+            "gateway.envoyproxy.io/owning-gateway-name={},gateway.envoyproxy.io/owning-gateway-namespace={}",
+            self.gateway.name, self.gateway.namespace
+        );
+        let slices = slices.list(&ListParams::default().labels(&labels)).await?;
+        let mut proxies = vec![];
+        for slice in slices {
+            let port =
+                slice.ports.iter().flatten().find(|port| port.name.as_deref().is_some_and(|n| n.starts_with("http-")));
+            let Some(port) = port.and_then(|port| u16::try_from(port.port?).ok()) else { continue };
+            for endpoint in slice.endpoints {
+                if endpoint.conditions.and_then(|conditions| conditions.ready) != Some(false) {
+                    let addresses = endpoint.addresses.iter().filter_map(|address| address.parse::<IpAddr>().ok());
+                    proxies.extend(addresses.map(|address| SocketAddr::new(address, port)));
+                }
+            }
+        }
+        ensure!(!proxies.is_empty(), "no proxy of the Gateway is ready");
+        Ok(proxies)
+    }
+
+    /// Sets how many proxies the Gateway has, by its EnvoyProxy of the same name, and waits until it has them.
+    ///
+    /// # Errors
+    /// If that does not come about.
+    pub async fn scale_proxies(&self, count: usize) -> anyhow::Result<Vec<SocketAddr>> {
+        let kind = GroupVersionKind::gvk("gateway.envoyproxy.io", "v1alpha1", "EnvoyProxy");
+        let resource = ApiResource::from_gvk_with_plural(&kind, "envoyproxies");
+        let api = Api::<DynamicObject>::namespaced_with(self.client(), &self.gateway.namespace, &resource);
+        let patch = json!({"spec": {"provider": {"kubernetes": {"envoyDeployment": {"replicas": count}}}}});
+        api.patch(&self.gateway.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        let wanted = || async {
+            let proxies = self.proxies().await.unwrap_or_default();
+            Ok((proxies.len() == count).then_some(proxies))
+        };
+        eventually(&format!("{count} proxies"), SCALING, wanted).await
+    }
+}
+
+fn kubeconfig() -> anyhow::Result<PathBuf> {
+    if let Some(path) = env::var_os("KUBECONFIG").filter(|path| !path.is_empty()) {
+        return Ok(path.into());
+    }
+    let here = env::current_dir()?;
+    let found = here
+        .ancestors()
+        .map(|folder| folder.join(".cluster/kubeconfig"))
+        .find(|path| fs::exists(path).unwrap_or(false));
+    found.context("there is no cluster: run `make cluster`, or set KUBECONFIG")
+}

@@ -1,0 +1,147 @@
+//! A namespace for one test: made, used, and removed whatever happens. On failure it first tells what was in it.
+
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    env,
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, anyhow};
+use computing_unit_operator::{api::ComputingUnit, gateway::HTTPRoute};
+use futures::FutureExt;
+use k8s_openapi::api::{
+    core::v1::{Namespace, Pod},
+    events::v1::Event,
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+
+use crate::{attach::Cluster, wait::until};
+
+/// Label of the namespaces that tests made: the id of the process that did.
+pub const OWNER: &str = "e2e.texera.apache.org/process";
+/// Label by which the gateway's listeners admit routes.
+pub const ADMITTED: &str = "texera.apache.org/units";
+/// Names a variable that keeps the namespaces of failed tests.
+const KEEP: &str = "E2E_KEEP";
+/// How long a namespace may take to go.
+const REMOVAL: Duration = Duration::from_secs(120);
+
+/// Runs `work` with the name of a new namespace that the gateway admits.
+///
+/// # Errors
+/// Those of `work`, or of making or removing the namespace.
+pub async fn within<F, T>(cluster: &Cluster, prefix: &str, work: impl FnOnce(String) -> F) -> anyhow::Result<T>
+where
+    F: Future<Output = anyhow::Result<T>>,
+{
+    let name = create(cluster, prefix, true).await?;
+    let outcome = AssertUnwindSafe(work(name.clone())).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|panic| Err(anyhow!("{}", words(panic.as_ref()))));
+    if let Err(error) = &outcome {
+        eprintln!("{name}: {error:#}");
+        describe(&cluster.client(), &name).await;
+        if env::var_os(KEEP).is_some() {
+            return outcome;
+        }
+    }
+    let removed = remove(cluster, &name).await;
+    let value = outcome?;
+    removed?;
+    Ok(value)
+}
+
+/// What a failed assertion said.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("the test has panicked").to_owned()
+}
+
+/// Makes a namespace, `admitted` by the gateway or not, that the next run removes if this one does not.
+///
+/// # Errors
+/// If the API server does not take it.
+pub async fn create(cluster: &Cluster, prefix: &str, admitted: bool) -> anyhow::Result<String> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() % 10_000_000;
+    let process = std::process::id();
+    let name = format!("e2e-{prefix}-{process}-{started}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let mut labels = BTreeMap::from([(OWNER.to_owned(), process.to_string())]);
+    if admitted {
+        labels.insert(ADMITTED.to_owned(), "true".to_owned());
+    }
+    let metadata = ObjectMeta { name: Some(name.clone()), labels: Some(labels), ..ObjectMeta::default() };
+    let api = Api::<Namespace>::all(cluster.client());
+    api.create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() }).await?;
+    Ok(name)
+}
+
+/// Removes a namespace and all that is in it, and waits until it is gone. Finalizers that nobody is left to drop are
+/// dropped here.
+///
+/// # Errors
+/// If it does not go.
+pub async fn remove(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
+    let client = cluster.client();
+    let units = Api::<ComputingUnit>::namespaced(client.clone(), name);
+    if let Ok(all) = units.list_metadata(&ListParams::default()).await {
+        for unit in all {
+            let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+            let _ = units.patch_metadata(&unit.name_any(), &PatchParams::default(), &free).await;
+        }
+    }
+    let api = Api::<Namespace>::all(client);
+    match api.delete(name, &DeleteParams::default()).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+        deleted => deleted.with_context(|| format!("delete namespace {name}"))?,
+    };
+    until("end", REMOVAL, api, name, |namespace| namespace.is_none()).await?;
+    Ok(())
+}
+
+/// Removes what killed runs have left behind.
+///
+/// # Errors
+/// If something does not go.
+pub async fn sweep(cluster: &Cluster) -> anyhow::Result<()> {
+    let api = Api::<Namespace>::all(cluster.client());
+    for namespace in api.list(&ListParams::default().labels(OWNER)).await? {
+        let process = namespace.labels().get(OWNER).cloned().unwrap_or_default();
+        let alive = std::fs::exists(format!("/proc/{process}")).unwrap_or(false);
+        if !alive {
+            remove(cluster, &namespace.name_any()).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn describe(client: &Client, namespace: &str) {
+    show::<ComputingUnit>(client, namespace, |unit| json!(unit.status)).await;
+    show::<Pod>(client, namespace, |pod| json!(pod.status)).await;
+    show::<HTTPRoute>(client, namespace, |route| json!([route.spec.0.rules, route.status])).await;
+    show::<Event>(client, namespace, |event| json!([event.reason, event.note])).await;
+}
+
+async fn show<K>(client: &Client, namespace: &str, part: impl Fn(&K) -> serde_json::Value)
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + Serialize
+        + DeserializeOwned,
+{
+    match Api::<K>::namespaced(client.clone(), namespace).list(&ListParams::default()).await {
+        Ok(all) => {
+            all.iter().for_each(|object| eprintln!("  {} {}: {}", K::kind(&()), object.name_any(), part(object)))
+        }
+        Err(error) => eprintln!("  {}: {error}", K::plural(&())),
+    }
+}

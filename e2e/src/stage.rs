@@ -1,0 +1,193 @@
+//! Where most tests play: a namespace of their own, a pool in it, and an operator of their own behind a proxy that counts
+//! its calls and can cut it off.
+
+use std::{future::Future, path::PathBuf, time::Duration};
+
+use anyhow::Context;
+use computing_unit_operator::{
+    api::{ComputingUnit, ComputingUnitPool, Phase},
+    gateway::HTTPRoute,
+};
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::{
+    Api,
+    api::{DeleteParams, PostParams},
+};
+
+use crate::{
+    attach::Cluster,
+    faults::{ApiProxy, Operator, OperatorProcess},
+    namespace,
+    units::{self, Mode},
+    wait::until,
+};
+
+/// How long anything may take that takes a second on an idle machine.
+pub const SOON: Duration = Duration::from_secs(60);
+
+/// The stage of one test.
+pub struct Stage {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// The test's namespace.
+    pub namespace: String,
+    /// What stands between the operator and the API server.
+    pub proxy: ApiProxy,
+    /// How the operator is started.
+    pub operator: Operator,
+}
+
+/// Plays a test in a namespace of its own. The operator is left to the test: see [`Stage::start`].
+///
+/// # Errors
+/// Those of the test.
+pub async fn play<F>(name: &str, test: impl FnOnce(Stage) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let cluster = Cluster::attach().await?;
+    namespace::within(&cluster.clone(), name, |namespace| async move {
+        let proxy = ApiProxy::start(cluster.config()).await?;
+        let log = log(&namespace)?;
+        let operator = Operator::new(proxy.kubeconfig(), &log)
+            .watch(&[&namespace])
+            .gateways(&[&cluster.gateway().namespace])
+            .leader(None)
+            .args(["--log=computing_unit_operator=debug,info"]);
+        test(Stage { cluster, namespace, proxy, operator }).await.with_context(|| format!("log: {}", log.display()))
+    })
+    .await
+}
+
+fn log(namespace: &str) -> anyhow::Result<PathBuf> {
+    let folder = std::env::temp_dir().join("computing-unit-operator-e2e");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder.join(format!("{namespace}.log")))
+}
+
+impl Stage {
+    /// Starts the operator and waits until its caches are filled.
+    ///
+    /// # Errors
+    /// If it does not get there: the end of its log.
+    pub async fn start(&self) -> anyhow::Result<OperatorProcess> {
+        let mut process = self.operator.start()?;
+        process.ready(SOON).await?;
+        Ok(process)
+    }
+
+    /// The units of the namespace.
+    #[must_use]
+    pub fn units(&self) -> Api<ComputingUnit> {
+        Api::namespaced(self.cluster.client(), &self.namespace)
+    }
+
+    /// The pools of the namespace.
+    #[must_use]
+    pub fn pools(&self) -> Api<ComputingUnitPool> {
+        Api::namespaced(self.cluster.client(), &self.namespace)
+    }
+
+    /// The pods of the namespace.
+    #[must_use]
+    pub fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.cluster.client(), &self.namespace)
+    }
+
+    /// The Services of the namespace.
+    #[must_use]
+    pub fn services(&self) -> Api<Service> {
+        Api::namespaced(self.cluster.client(), &self.namespace)
+    }
+
+    /// The routes of the namespace.
+    #[must_use]
+    pub fn routes(&self) -> Api<HTTPRoute> {
+        Api::namespaced(self.cluster.client(), &self.namespace)
+    }
+
+    /// The pool named `default`, as it would be made.
+    #[must_use]
+    pub fn pool(&self, mode: Mode) -> ComputingUnitPool {
+        units::pool(&self.namespace, self.cluster.gateway(), mode)
+    }
+
+    /// Makes the pool named `default`.
+    ///
+    /// # Errors
+    /// If the API server refuses it.
+    pub async fn make_pool(&self, mode: Mode) -> anyhow::Result<()> {
+        self.pools().create(&PostParams::default(), &self.pool(mode)).await?;
+        Ok(())
+    }
+
+    /// Makes a unit.
+    ///
+    /// # Errors
+    /// If the API server refuses it.
+    pub async fn make(&self, unit: &ComputingUnit) -> anyhow::Result<ComputingUnit> {
+        Ok(self.units().create(&PostParams::default(), unit).await?)
+    }
+
+    /// A unit of this namespace, as it would be made. Its number is the test's own.
+    #[must_use]
+    pub fn unit(&self, name: &str) -> ComputingUnit {
+        units::unit(&self.namespace, name, number(&self.namespace, name))
+    }
+
+    /// Waits until a unit is in a phase.
+    ///
+    /// # Errors
+    /// If it does not get there.
+    pub async fn until(&self, name: &str, phase: Phase) -> anyhow::Result<ComputingUnit> {
+        let so = |unit: Option<&ComputingUnit>| units::phase(unit) == Some(phase);
+        until(phase.as_str(), SOON, self.units(), name, so).await?.context("the unit")
+    }
+
+    /// Waits until a condition of a unit says `status` for `reason`. Returns its message.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn until_says(&self, name: &str, type_: &str, status: &str, reason: &str) -> anyhow::Result<String> {
+        let so = |unit: Option<&ComputingUnit>| units::says(unit, type_, status).is_some_and(|(why, _)| why == reason);
+        let unit = until(&format!("{type_}={status}/{reason}"), SOON, self.units(), name, so).await?;
+        Ok(units::says(unit.as_ref(), type_, status).unwrap_or_default().1)
+    }
+
+    /// Deletes a unit and waits until it is gone.
+    ///
+    /// # Errors
+    /// If it does not go.
+    pub async fn delete(&self, name: &str) -> anyhow::Result<()> {
+        self.units().delete(name, &DeleteParams::default()).await?;
+        self.until_gone(name).await
+    }
+
+    /// Waits until a unit is gone.
+    ///
+    /// # Errors
+    /// If it does not go.
+    pub async fn until_gone(&self, name: &str) -> anyhow::Result<()> {
+        until("end", SOON, self.units(), name, |unit| unit.is_none()).await.map(drop)
+    }
+
+    /// Waits until a unit and all its children are gone.
+    ///
+    /// # Errors
+    /// If one of them stays.
+    pub async fn until_nothing_is_left(&self, name: &str) -> anyhow::Result<()> {
+        self.until_gone(name).await?;
+        until("end of the route", SOON, self.routes(), name, |route| route.is_none()).await?;
+        until("end of the pod", SOON, self.pods(), name, |pod| pod.is_none()).await?;
+        until("end of the Service", SOON, self.services(), name, |service| service.is_none()).await?;
+        Ok(())
+    }
+}
+
+/// A number that no other test's unit has: keys are unique on a gateway.
+fn number(namespace: &str, name: &str) -> i64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    (namespace, name).hash(&mut hasher);
+    i64::from(u32::try_from(hasher.finish() >> 33).unwrap_or(1)) + 1
+}

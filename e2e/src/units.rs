@@ -1,0 +1,148 @@
+//! Pools and units in the words of tests.
+
+use computing_unit_operator::{
+    api::{ComputingUnit, ComputingUnitPool, GatewayRef, Phase},
+    names::PORT,
+};
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use crate::traffic::Target;
+
+/// The image of the stand-in for an engine.
+pub const ENGINE: &str = "docker.io/local/computing-unit-engine:dev";
+/// The domain of pools in Host mode.
+pub const DOMAIN: &str = "units.example.org";
+
+/// A way to route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// By query parameter, on Texera's paths.
+    Query,
+    /// Under `/<namespace>`, cut off before the unit.
+    Path,
+    /// By host name.
+    Host,
+}
+
+impl Mode {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Query, Self::Path, Self::Host];
+
+    fn routing(self, namespace: &str) -> Value {
+        match self {
+            Self::Query => json!({"type": "Query", "query": {"paths": [
+                {"type": "PathPrefix", "value": "/wsapi"},
+                {"type": "RegularExpression", "value": r"^/api/executions/\d+/stats/\d+$"},
+                {"type": "PathPrefix", "value": "/api/executions/result/export"},
+                {"type": "PathPrefix", "value": "/api/pve"},
+            ]}}),
+            // Each test has a space of its own, so that tests side by side do not overlap.
+            Self::Path => {
+                json!({"type": "Path", "path": {"prefix": format!("/{namespace}"), "replacePrefixMatch": "/"}})
+            }
+            Self::Host => json!({"type": "Host", "host": {"domain": domain(namespace)}}),
+        }
+    }
+}
+
+fn domain(namespace: &str) -> String {
+    format!("{namespace}.{DOMAIN}")
+}
+
+/// A pool named `default` whose units are quick to start.
+///
+/// # Panics
+/// Never: the object is valid.
+#[must_use]
+pub fn pool(namespace: &str, gateway: &GatewayRef, mode: Mode) -> ComputingUnitPool {
+    from(json!({
+        "apiVersion": "texera.apache.org/v1alpha1",
+        "kind": "ComputingUnitPool",
+        "metadata": {"name": "default", "namespace": namespace},
+        "spec": {
+            "gatewayRef": gateway,
+            "routing": mode.routing(namespace),
+            "template": {"spec": {
+                "terminationGracePeriodSeconds": 5,
+                "containers": [{
+                    "name": "engine",
+                    "image": ENGINE,
+                    "readinessProbe": {"httpGet": {"path": "/api/healthcheck", "port": PORT}, "periodSeconds": 1},
+                    "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
+                }],
+            }},
+        },
+    }))
+}
+
+/// A unit of the pool named `default`.
+#[must_use]
+pub fn unit(namespace: &str, name: &str, cuid: i64) -> ComputingUnit {
+    from(json!({
+        "apiVersion": "texera.apache.org/v1alpha1",
+        "kind": "ComputingUnit",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"cuid": cuid},
+    }))
+}
+
+/// Changes an object as a merge patch would.
+#[must_use]
+pub fn with<K: serde::Serialize + serde::de::DeserializeOwned>(object: &K, patch: &Value) -> K {
+    let mut whole = serde_json::to_value(object).unwrap_or_default();
+    merge(&mut whole, patch);
+    from(whole)
+}
+
+fn merge(into: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *into = patch.clone();
+        return;
+    };
+    if !into.is_object() {
+        *into = json!({});
+    }
+    for (key, value) in patch {
+        merge(&mut into[key], value);
+    }
+}
+
+#[expect(clippy::expect_used, reason = "objects of tests are written down here")]
+fn from<K: serde::de::DeserializeOwned>(object: Value) -> K {
+    serde_json::from_value(object).expect("an object that can be read")
+}
+
+/// Host and path of a request for a unit.
+#[must_use]
+pub fn address(mode: Mode, unit: &ComputingUnit) -> (String, String) {
+    let (namespace, name) = (unit.namespace().unwrap_or_default(), unit.name_any());
+    match mode {
+        Mode::Query => ("localhost".to_owned(), format!("/wsapi?cuid={}", unit.spec.cuid.unwrap_or_default())),
+        Mode::Path => ("localhost".to_owned(), format!("/{namespace}/{name}/wsapi")),
+        Mode::Host => (format!("{name}.{}", domain(&namespace)), "/wsapi".to_owned()),
+    }
+}
+
+/// A request for a unit, which no other may answer.
+///
+/// # Errors
+/// If the unit's name makes no request.
+pub fn target(mode: Mode, unit: &ComputingUnit) -> anyhow::Result<Target> {
+    let (host, path) = address(mode, unit);
+    Ok(Target::new(&host, &path)?.engine(&unit.name_any()))
+}
+
+/// The phase of a unit.
+#[must_use]
+pub fn phase(unit: Option<&ComputingUnit>) -> Option<Phase> {
+    unit?.status.as_ref()?.phase
+}
+
+/// Reason and message of a condition of a unit, where its status is `status`.
+#[must_use]
+pub fn says(unit: Option<&ComputingUnit>, type_: &str, status: &str) -> Option<(String, String)> {
+    let conditions = &unit?.status.as_ref()?.conditions;
+    let condition = conditions.iter().find(|condition| condition.type_ == type_ && condition.status == status)?;
+    Some((condition.reason.clone(), condition.message.clone()))
+}

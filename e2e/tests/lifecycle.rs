@@ -1,0 +1,99 @@
+//! A unit from its creation to its end, and what that costs the API server.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::time::Duration;
+
+use computing_unit_operator::{api::Phase, names::headers};
+use e2e::{
+    faults::{ApiProxy, Counts},
+    stage::{SOON, play},
+    traffic::{Reuse, Socket, first_success},
+    units::{self, Mode},
+};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use serde_json::json;
+
+const QUIET: Duration = Duration::from_secs(12);
+
+/// What the operator wrote since `earlier`, the counts of pools aside, which are not the unit's.
+fn writes(proxy: &ApiProxy, earlier: &Counts) -> u64 {
+    proxy.counts().since(earlier).only(|call| call.resource != "computingunitpools").writes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_costs_seven_writes_to_start_and_three_to_end() -> anyhow::Result<()> {
+    play("cost", |stage| async move {
+        stage.make_pool(Mode::Query).await?;
+        let operator = stage.start().await?;
+        let before = stage.proxy.counts();
+        let unit = stage.unit("ada");
+        stage.make(&unit).await?;
+        let ready = stage.until("ada", Phase::Ready).await?;
+        let start = writes(&stage.proxy, &before);
+        assert!(start <= 7, "{start} writes to start\n{}", stage.proxy.describe(&before));
+        let status = ready.status.clone().unwrap();
+        let stages = status.stages;
+        let passed =
+            [&stages.accepted, &stages.scheduled, &stages.pod_ready, &stages.route_accepted, &stages.reachable];
+        assert!(passed.iter().all(|stage| stage.is_some()), "{stages:?}");
+
+        let proxy = stage.cluster.proxies().await?[0];
+        let first = first_success(proxy, &units::target(Mode::Query, &unit)?, Reuse::Kept, SOON).await?;
+        assert!(first.before.is_empty(), "Ready means that the first request is answered: {:?}", first.before);
+        let uid = first.answer.headers.get(headers::UNIT).unwrap().to_str()?.to_owned();
+        assert_eq!(Some(uid), ready.uid());
+        let (host, path) = units::address(Mode::Query, &unit);
+        Socket::open(proxy, &host, &path).await?.echo("hello").await?;
+
+        // Its status catches up with what passed since, and then nothing happens any more.
+        let before = stage.proxy.quiet(QUIET, SOON).await?;
+        let noise = json!({"metadata": {"labels": {"by": "hand"}, "annotations": {"by": "hand"}}});
+        stage.pods().patch("ada", &PatchParams::default(), &Patch::Merge(&noise)).await?;
+        stage.units().patch("ada", &PatchParams::default(), &Patch::Merge(&noise)).await?;
+        let condition = json!({"status": {"conditions": [{"type": "example.org/Other", "status": "True"}]}});
+        stage.pods().patch_status("ada", &PatchParams::default(), &Patch::Strategic(&condition)).await?;
+        stage.proxy.quiet(QUIET, SOON).await?;
+        assert_eq!(stage.proxy.counts().since(&before).writes(), 0, "{}", stage.proxy.describe(&before));
+
+        let operator = operator.restart(SOON).await?;
+        stage.proxy.quiet(QUIET, SOON).await?;
+        assert_eq!(stage.proxy.counts().since(&before).writes(), 0, "{}", stage.proxy.describe(&before));
+
+        let before = stage.proxy.counts();
+        stage.delete("ada").await?;
+        let end = writes(&stage.proxy, &before);
+        assert!(end <= 3, "{end} writes to end\n{}", stage.proxy.describe(&before));
+        stage.until_nothing_is_left("ada").await?;
+        drop(operator);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_route_goes_before_the_pod_is_stopped() -> anyhow::Result<()> {
+    play("order", |stage| async move {
+        stage.make_pool(Mode::Path).await?;
+        let _operator = stage.start().await?;
+        let unit = stage.unit("ada");
+        stage.make(&unit).await?;
+        stage.until("ada", Phase::Ready).await?;
+        stage.units().delete("ada", &DeleteParams::default()).await?;
+        stage.until("ada", Phase::Terminating).await?;
+        stage.until_gone("ada").await?;
+        let proxy = stage.cluster.proxies().await?[0];
+        let mut connection =
+            e2e::traffic::Connection::open(proxy).await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        let answer = connection
+            .send(&units::target(Mode::Path, &unit)?)
+            .await
+            .map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        assert_eq!(answer.status, 404, "the proxies have given up the route when the unit is gone");
+        stage.until_nothing_is_left("ada").await
+    })
+    .await
+}
