@@ -6,6 +6,7 @@ mod call;
 mod counts;
 mod cut;
 mod fault;
+mod handle;
 mod kubeconfig;
 mod operator;
 mod process;
