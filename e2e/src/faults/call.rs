@@ -169,6 +169,9 @@ impl fmt::Display for Call {
             "" => String::new(),
             part => format!("{separator}{part}"),
         };
+        if self.resource.is_empty() {
+            return write!(f, "{} {}", self.verb, self.name);
+        }
         let (group, subresource) = (part(".", &self.group), part("/", &self.subresource));
         write!(f, "{} {}{group}{subresource}", self.verb, self.resource)?;
         write!(f, "{}{}", part(" -n ", &self.namespace), part(" ", &self.name))
@@ -240,6 +243,7 @@ mod tests {
         let apply = call(&Method::PATCH, "/apis/g.io/v1/namespaces/a/things/b/status?force=true&fieldManager=operator");
         assert_eq!(apply.field_manager(), Some("operator"));
         assert_eq!(apply.to_string(), "patch things.g.io/status -n a b");
+        assert_eq!(call(&Method::GET, "/version?timeout=5s").to_string(), "get /version");
         assert_eq!(apply.without_query().field_manager(), None);
     }
 }

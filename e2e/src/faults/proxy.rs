@@ -1,17 +1,13 @@
 //! Stands between an operator and the API server: counts every call, and gets in the way where a test says so.
 //!
-//! What passes is passed on by `upstream`, whether it does is decided by `cut` and `fault`.
+//! What becomes of one call is decided in `handle`.
 
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::Context;
-use http::header::CONTENT_TYPE;
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -20,16 +16,17 @@ use kube::{Client, Config};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant as Timer, sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::call::{Call, Class};
+use super::call::Class;
 use super::counts::Counts;
-use super::cut::{Cut, Gate, LastWrite, Signal};
-use super::fault::{self, Action, Fault};
+use super::cut::{Cut, Gate, LastWrite};
+use super::fault::Fault;
+use super::handle::{CLOSED, Shared, handle, lock};
 use super::kubeconfig::Kubeconfig;
-use super::record::{Outcome, Record, Records};
-use super::upstream::{self, Stream, Upstream, Whole};
+use super::record::Record;
+use super::upstream::Upstream;
 
 /// A proxy in front of an API server, on a loopback address, in plain HTTP/1.1; dropping it closes all connections.
 #[derive(Debug)]
@@ -38,20 +35,6 @@ pub struct ApiProxy {
     kubeconfig: Kubeconfig,
     shared: Arc<Shared>,
     _open: DropGuard,
-}
-
-struct Shared {
-    upstream: Arc<Upstream>,
-    gate: Gate,
-    faults: Mutex<Vec<Fault>>,
-    counts: watch::Sender<Counts>,
-    writes: Mutex<Records>,
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("gate", &self.gate).field("faults", &self.faults).finish_non_exhaustive()
-    }
 }
 
 impl ApiProxy {
@@ -158,11 +141,6 @@ impl ApiProxy {
     }
 }
 
-/// A panic of another test's thread has left nothing half-done in these.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
@@ -182,75 +160,5 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             }
             Some(_) = connections.join_next() => {}
         }
-    }
-}
-
-/// Why a connection is closed without an answer.
-const CLOSED: &str = "closed on purpose, or for want of an API server";
-
-async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Stream>, &'static str> {
-    let at = Instant::now();
-    let call = Call::new(request.method(), request.uri());
-    let request = Whole::read(request).await.map_err(|_| CLOSED)?;
-    let body = request.body.clone();
-    let Handled { outcome, response, signal } = answer(&shared, &call, request).await;
-    if outcome != Outcome::Refused {
-        shared.counts.send_modify(|counts| counts.add(&call));
-    }
-    if call.is_write() {
-        lock(&shared.writes).push(Record { call, body, outcome, at, took: at.elapsed() });
-    }
-    signal.into_iter().for_each(Signal::give);
-    response.ok_or(CLOSED)
-}
-
-/// What was done about a call. Without a response, its connection is closed.
-struct Handled {
-    outcome: Outcome,
-    response: Option<Response<Stream>>,
-    signal: Option<Signal>,
-}
-
-impl Handled {
-    fn refused(signal: Option<Signal>) -> Self {
-        Self { outcome: Outcome::Refused, response: None, signal }
-    }
-
-    fn injected(status: StatusCode, content_type: &str, body: Vec<u8>) -> Self {
-        let body = upstream::whole(body);
-        let response = Response::builder().status(status).header(CONTENT_TYPE, content_type).body(body);
-        Self { outcome: Outcome::Injected(status.as_u16()), response: response.ok(), signal: None }
-    }
-}
-
-async fn answer(shared: &Shared, call: &Call, request: Whole) -> Handled {
-    let action = lock(&shared.faults).iter_mut().find_map(|fault| fault.meet(call));
-    match action {
-        Some(Action::Answer(status)) => return Handled::injected(status, "application/json", fault::body(status)),
-        Some(Action::NotServed) => {
-            // As the API server says it: not in JSON.
-            return Handled::injected(StatusCode::NOT_FOUND, "text/plain", b"404 page not found\n".to_vec());
-        }
-        Some(Action::Refuse) => return Handled::refused(None),
-        Some(Action::Delay(delay)) => sleep_until(Timer::now() + delay).await,
-        Some(Action::Lose) | None => {}
-    }
-    let pass = match shared.gate.pass(call).await {
-        Ok(pass) => pass,
-        Err(signal) => return Handled::refused(signal),
-    };
-    // A watch ends with a cut; any other answer is on its way and arrives.
-    let end = call.is_watch().then(|| shared.gate.came());
-    match shared.upstream.ask(request, end).await {
-        Ok(response) => {
-            let status = response.status().as_u16();
-            let (lost, signal) = shared.gate.answered(pass, call);
-            if lost || action == Some(Action::Lose) {
-                Handled { outcome: Outcome::Lost(status), response: None, signal }
-            } else {
-                Handled { outcome: Outcome::Answered(status), response: Some(response), signal }
-            }
-        }
-        Err(error) => Handled { outcome: Outcome::Failed(format!("{error:#}")), response: None, signal: None },
     }
 }
