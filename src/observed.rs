@@ -123,14 +123,16 @@ fn pod_ready(pod: &Pod) -> bool {
     conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
-/// Takes the snapshot of a unit.
+/// Takes the snapshot of a unit; `None` where the unit is gone.
 #[must_use]
-pub fn observe(unit: &Arc<ComputingUnit>, caches: &Caches, written: &AllWritten, now: Timestamp) -> Observed {
+pub fn observe(unit: &ComputingUnit, caches: &Caches, written: &AllWritten, now: Timestamp) -> Option<Observed> {
     let namespace = unit.namespace().unwrap_or_default();
     let name = unit.name_any();
-    let (newest, mut unconfirmed) = written.units.newest(&namespace, &name, Some(unit.clone()));
-    // An answer about an earlier unit of that name says nothing about this one.
-    let unit = newest.filter(|newest| newest.uid() == unit.uid()).unwrap_or_else(|| unit.clone());
+    // The cache may have moved on since the reconcile was given its unit.
+    let cached = caches.scope(&namespace).and_then(|scope| caches::get(&scope.units, &namespace, &name));
+    let (newest, mut unconfirmed) = written.units.newest(&namespace, &name, cached);
+    // What is known of another unit of that name says nothing about this one.
+    let unit = newest.filter(|newest| newest.uid() == unit.uid())?;
     let pool = caches.pool_of(&unit);
     let overlapped = pool.as_ref().and_then(|pool| {
         let all: Vec<_> = caches.pools().collect();
@@ -163,7 +165,7 @@ pub fn observe(unit: &Arc<ComputingUnit>, caches: &Caches, written: &AllWritten,
     let wanted = observed.route.owned().and_then(attached).or(wanted);
     observed.gateway = wanted.map(|wanted| way(caches, wanted));
     observed.unconfirmed = unconfirmed;
-    observed
+    Some(observed)
 }
 
 /// The Gateway that a route is attached to.

@@ -53,6 +53,23 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// What is done, for logs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::AddFinalizer => "add the finalizer",
+            Self::CreateService(_) => "create the Service",
+            Self::RepairService(_) => "repair the Service",
+            Self::CreatePod(_) => "create the pod",
+            Self::RepairPod(_) => "repair the pod",
+            Self::CreateRoute(_) => "create the route, guarded",
+            Self::ReplaceRoute(_) => "replace the route",
+            Self::DropFinalizer { .. } => "drop the finalizer",
+        }
+    }
+}
+
 /// What the unit's children should be, or why there should be none.
 pub type Wanted = Result<Children, Rejection>;
 

@@ -56,8 +56,9 @@ pub fn retry(unit: Arc<ComputingUnit>, error: &Error, context: Arc<Context>) -> 
     Action::requeue(if error.outcome() == Outcome::Conflict { after / 4 } else { after })
 }
 
-async fn pass(unit: &Arc<ComputingUnit>, context: &Context) -> Result<Action> {
-    let mut seen = look(unit, context);
+async fn pass(unit: &ComputingUnit, context: &Context) -> Result<Action> {
+    let gone = Ok(Action::await_change());
+    let Some(mut seen) = look(unit, context) else { return gone };
     if seen.observed.deleting() {
         publish::publish(context, seen.facts()).await?;
     }
@@ -70,14 +71,18 @@ async fn pass(unit: &Arc<ComputingUnit>, context: &Context) -> Result<Action> {
             Step::DropFinalizer { overdue } => Some(*overdue),
             _ => None,
         });
+        tracing::debug!(steps = ?steps.iter().map(Step::name).collect::<Vec<_>>(), "planned");
         apply(context, &seen.observed, steps).await?;
         if let Some(overdue) = ends {
             if overdue {
                 publish::overdue(context, unit).await;
             }
-            return Ok(Action::await_change());
+            return gone;
         }
-        seen = look(unit, context);
+        match look(unit, context) {
+            Some(now) => seen = now,
+            None => return gone,
+        }
     }
     let unwritten = publish::publish(context, seen.facts()).await?;
     Ok(next(&seen, unwritten, context.resync))
@@ -101,9 +106,9 @@ impl Seen {
     }
 }
 
-fn look(unit: &Arc<ComputingUnit>, context: &Context) -> Seen {
+fn look(unit: &ComputingUnit, context: &Context) -> Option<Seen> {
     let uid = unit.uid().unwrap_or_default();
-    let mut observed = observe(unit, &context.caches, &context.written, Timestamp::now());
+    let mut observed = observe(unit, &context.caches, &context.written, Timestamp::now())?;
     observed.obstacles = context.obstacles.of(&uid, observed.inputs());
     let valid = validate(&observed.unit, observed.pool.as_ref(), observed.overlapped.as_deref(), |pool| {
         holder(context, &observed.unit, &Claim::new(&observed.unit, pool))
@@ -117,7 +122,7 @@ fn look(unit: &Arc<ComputingUnit>, context: &Context) -> Seen {
             None
         }
     };
-    Seen { observed, wanted, probe }
+    Some(Seen { observed, wanted, probe })
 }
 
 fn holder(context: &Context, unit: &ComputingUnit, claim: &Claim) -> Holder {

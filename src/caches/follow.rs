@@ -44,6 +44,8 @@ where
     pub writer: Writer<K>,
     /// Told of each event before the cache is, while the object is still whole.
     pub heard: Box<dyn Fn(&Event<K>) + Send>,
+    /// Told of each event once the cache has it.
+    pub kept: Box<dyn Fn(&Event<K>) + Send>,
     /// What to leave out of the cache.
     pub prune: fn(&mut K),
     /// Which units a change concerns: it is given the cached object, then the event.
@@ -64,7 +66,7 @@ where
 {
     /// Follows until dropped.
     pub async fn run(self) {
-        let Self { api, config, mut writer, heard, prune, concerns, waker, progress, failed, unreadable } = self;
+        let Self { api, config, mut writer, heard, kept, prune, concerns, waker, progress, failed, unreadable } = self;
         let store = writer.as_reader();
         let mut listed = Units::new();
         let mut events = std::pin::pin!(watcher::watcher(api, config).default_backoff());
@@ -92,6 +94,7 @@ where
                     store.state().iter().flat_map(|old| concerns(None, &Event::Delete(old.as_ref().clone()))).collect();
             }
             writer.apply_watcher_event(&event);
+            kept(&event);
             match event {
                 Event::Init => {}
                 Event::InitApply(_) => listed.extend(units),

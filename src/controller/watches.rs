@@ -126,14 +126,14 @@ impl Start<'_> {
         self.units(namespace, scope.units);
         self.pools(namespace, scope.pools);
         let written = self.context.written.clone();
-        let heard = Box::new(move |event: &Event<Pod>| written.pods.saw(event));
-        self.children(Label::Pods, in_scope(&client, namespace), scope.pods, prune::pod, heard);
+        let kept = Box::new(move |event: &Event<Pod>| written.pods.saw(event));
+        self.children(Label::Pods, in_scope(&client, namespace), scope.pods, prune::pod, kept);
         let written = self.context.written.clone();
-        let heard = Box::new(move |event: &Event<Service>| written.services.saw(event));
-        self.children(Label::Services, in_scope(&client, namespace), scope.services, prune::service, heard);
+        let kept = Box::new(move |event: &Event<Service>| written.services.saw(event));
+        self.children(Label::Services, in_scope(&client, namespace), scope.services, prune::service, kept);
         let written = self.context.written.clone();
-        let heard = Box::new(move |event: &Event<HTTPRoute>| written.routes.saw(event));
-        self.children(Label::HttpRoutes, in_scope(&client, namespace), scope.routes, prune::managed_fields, heard);
+        let kept = Box::new(move |event: &Event<HTTPRoute>| written.routes.saw(event));
+        self.children(Label::HttpRoutes, in_scope(&client, namespace), scope.routes, prune::managed_fields, kept);
 
         let endpoints = scope.endpoints;
         let heard = Box::new(move |event: &Event<EndpointSlice>| endpoints.saw(event));
@@ -146,7 +146,7 @@ impl Start<'_> {
             api,
             Some(&names::children_selector()),
             writer,
-            heard,
+            (heard, deaf()),
             prune::slice,
             concerns,
         );
@@ -157,8 +157,9 @@ impl Start<'_> {
         let (leavers, store) = (Leavers::default(), writer.as_reader());
         let heard = Box::new(move |event: &Event<ComputingUnit>| {
             leavers.saw(&context, &store, event);
-            context.written.units.saw(event);
         });
+        let written = self.context.written.clone();
+        let kept = Box::new(move |event: &Event<ComputingUnit>| written.units.saw(event));
         // Status and labels of a unit are no news to a reconcile.
         let told = |unit: &ComputingUnit| (unit.uid(), unit.metadata.generation, unit.metadata.finalizers.clone());
         let concerns = Box::new(move |before: Option<&ComputingUnit>, event: &Event<ComputingUnit>| {
@@ -166,14 +167,14 @@ impl Start<'_> {
             of_object(event, |unit| if changed(unit) { vec![unit.into()] } else { vec![] })
         });
         let api = in_scope(&self.context.client, namespace);
-        self.start(Label::ComputingUnits, api, None, writer, heard, prune::managed_fields, concerns);
+        self.start(Label::ComputingUnits, api, None, writer, (heard, kept), prune::managed_fields, concerns);
     }
 
     fn pools(&mut self, namespace: Option<&str>, writer: Writer<ComputingUnitPool>) {
         let caches = self.context.caches.clone();
         let concerns = changes(move |before, after| affected::pool(&caches, before, after));
         let api = in_scope(&self.context.client, namespace);
-        self.start(Label::ComputingUnitPools, api, None, writer, deaf(), prune::managed_fields, concerns);
+        self.start(Label::ComputingUnitPools, api, None, writer, (deaf(), deaf()), prune::managed_fields, concerns);
     }
 
     fn children<K>(
@@ -182,31 +183,31 @@ impl Start<'_> {
         api: Api<DeserializeGuard<K>>,
         writer: Writer<K>,
         prune: fn(&mut K),
-        heard: Heard<K>,
+        kept: Heard<K>,
     ) where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
         let concerns = Box::new(|_: Option<&K>, event: &Event<K>| of_object(event, affected::namesake));
-        self.start(label, api, Some(&names::children_selector()), writer, heard, prune, concerns);
+        self.start(label, api, Some(&names::children_selector()), writer, (deaf(), kept), prune, concerns);
     }
 
     fn gateways(&mut self, namespace: Option<&str>, gateways: Writer<Gateway>, proxies: Writer<EndpointSlice>) {
         let caches = self.context.caches.clone();
         let concerns = changes(move |before, after| affected::gateway(&caches, before, after));
         let api = in_scope(&self.context.client, namespace);
-        self.start(Label::Gateways, api, None, gateways, deaf(), prune::managed_fields, concerns);
+        self.start(Label::Gateways, api, None, gateways, (deaf(), deaf()), prune::managed_fields, concerns);
         // Whoever asks the proxies looks them up each time.
         let concerns = Box::new(|_: Option<&_>, _: &_| Units::new());
         let api = in_scope(&self.context.client, namespace);
         let selector = Some(Stores::selector());
-        self.start(Label::EndpointSlices, api, selector, proxies, deaf(), prune::managed_fields, concerns);
+        self.start(Label::EndpointSlices, api, selector, proxies, (deaf(), deaf()), prune::managed_fields, concerns);
     }
 
     fn classes(&mut self, writer: Writer<GatewayClass>) {
         let caches = self.context.caches.clone();
         let concerns = changes(move |before, after| affected::class(&caches, before, after));
         let api = Api::all(self.context.client.clone());
-        self.start(Label::GatewayClasses, api, None, writer, deaf(), prune::managed_fields, concerns);
+        self.start(Label::GatewayClasses, api, None, writer, (deaf(), deaf()), prune::managed_fields, concerns);
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is one property of a watch")]
@@ -216,7 +217,7 @@ impl Start<'_> {
         api: Api<DeserializeGuard<K>>,
         selector: Option<&str>,
         writer: Writer<K>,
-        heard: Heard<K>,
+        (heard, kept): (Heard<K>, Heard<K>),
         prune: fn(&mut K),
         concerns: Concerns<K>,
     ) where
@@ -230,6 +231,7 @@ impl Start<'_> {
             config,
             writer,
             heard,
+            kept,
             prune,
             concerns,
             waker: self.context.waker.clone(),

@@ -45,6 +45,10 @@ pub fn urgency(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> 
     if same(old, new) {
         return Urgency::Never;
     }
+    // Whoever deleted the unit has been told.
+    if old.phase == Some(Phase::Terminating) && new.phase == old.phase {
+        return Urgency::Later;
+    }
     let news = (old.phase != new.phase && !passing(new))
         || old.observed_generation != new.observed_generation
         || acceptance(old) != acceptance(new)
