@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod attach;
+pub mod cluster;
 pub mod faults;
 pub mod namespace;
 pub mod stage;

@@ -1,0 +1,109 @@
+//! etcd and the control plane.
+
+use std::{path::Path, time::Duration};
+
+use super::{
+    layout::Layout,
+    process::Processes,
+    programs::Programs,
+    shell::{self, output},
+};
+
+/// How long each of them may take to serve.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// In the order in which they start.
+pub const NAMES: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+
+/// Starts them and waits until each serves.
+///
+/// # Errors
+/// If one does not.
+pub fn up(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow::Result<()> {
+    let state = layout.state()?;
+    let file = |name: &str| state.join(name).display().to_string();
+    let start = |name: &str, flags: Vec<String>| {
+        let args: Vec<String> = std::iter::once(name.to_owned()).chain(flags).collect();
+        // The program is several in one, and goes by its own name then.
+        processes.start(name, &multicall(programs, &state)?, &args)
+    };
+    start(
+        "etcd",
+        vec![
+            format!("--data-dir={}", file("etcd")),
+            // A cluster that was killed starts anew.
+            "--unsafe-no-fsync".to_owned(),
+            "--listen-client-urls=http://127.0.0.1:2379".to_owned(),
+            "--advertise-client-urls=http://127.0.0.1:2379".to_owned(),
+            "--listen-peer-urls=http://127.0.0.1:2380".to_owned(),
+        ],
+    )?;
+    start(
+        "kube-apiserver",
+        vec![
+            "--etcd-servers=http://127.0.0.1:2379".to_owned(),
+            "--secure-port=6443".to_owned(),
+            format!("--advertise-address={}", layout.address()),
+            format!("--tls-cert-file={}", file("pki/apiserver.crt")),
+            format!("--tls-private-key-file={}", file("pki/apiserver.key")),
+            format!("--client-ca-file={}", file("pki/ca.crt")),
+            format!("--service-account-key-file={}", file("pki/sa.pub")),
+            format!("--service-account-signing-key-file={}", file("pki/sa.key")),
+            "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+            format!("--service-cluster-ip-range={}", layout.services()),
+            "--authorization-mode=Node,RBAC".to_owned(),
+            // As hardened clusters have it: an owner reference that blocks deletion takes a right of its own.
+            "--enable-admission-plugins=OwnerReferencesPermissionEnforcement".to_owned(),
+            "--allow-privileged=true".to_owned(),
+            format!("--kubelet-client-certificate={}", file("pki/admin.crt")),
+            format!("--kubelet-client-key={}", file("pki/admin.key")),
+            // The node's name resolves nowhere.
+            "--kubelet-preferred-address-types=InternalIP".to_owned(),
+        ],
+    )?;
+    processes.until("kube-apiserver", DEADLINE, || ready(layout, programs))?;
+    let kubeconfig = format!("--kubeconfig={}", layout.kubeconfig()?.display());
+    // Their own limits are not to become the result of a benchmark.
+    let limits = ["--leader-elect=false", "--kube-api-qps=200", "--kube-api-burst=400"].map(str::to_owned);
+    let manager = vec![
+        kubeconfig.clone(),
+        format!("--service-account-private-key-file={}", file("pki/sa.key")),
+        format!("--root-ca-file={}", file("pki/ca.crt")),
+        "--use-service-account-credentials".to_owned(),
+        "--enable-hostpath-provisioner".to_owned(),
+        format!("--cluster-cidr={}", layout.pods()),
+        "--allocate-node-cidrs".to_owned(),
+        format!("--service-cluster-ip-range={}", layout.services()),
+    ];
+    start("kube-controller-manager", manager.into_iter().chain(limits.clone()).collect())?;
+    start("kube-scheduler", std::iter::once(kubeconfig).chain(limits).collect())
+}
+
+/// Whether the API server says that it is ready.
+///
+/// # Errors
+/// Why it is not.
+pub fn ready(layout: &Layout, programs: &Programs) -> anyhow::Result<bool> {
+    kubectl(layout, programs, &["get", "--raw", "/readyz"]).map(|answer| answer.trim() == "ok")
+}
+
+/// Runs kubectl with all rights.
+///
+/// # Errors
+/// If it fails.
+pub fn kubectl(layout: &Layout, programs: &Programs, args: &[&str]) -> anyhow::Result<String> {
+    let mut command = std::process::Command::new(multicall(programs, &layout.state()?)?);
+    output(command.arg("kubectl").arg("--kubeconfig").arg(layout.kubeconfig()?).args(args))
+}
+
+/// The program of Kubernetes under the name by which it knows that it is several.
+///
+/// # Errors
+/// If it cannot be linked.
+pub fn multicall(programs: &Programs, state: &Path) -> anyhow::Result<std::path::PathBuf> {
+    let link = state.join("kc");
+    if !link.exists() {
+        shell::run("ln", ["-sfn".as_ref(), programs.kubernetes.as_os_str(), link.as_os_str()])?;
+    }
+    Ok(link)
+}

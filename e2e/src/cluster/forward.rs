@@ -1,0 +1,72 @@
+//! Leads a port of this machine's loopback to the shared Gateway, so that a unit's URL can be opened as it is printed.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener as Probe};
+
+use anyhow::Context;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
+
+/// The port that is tried first.
+const FIRST: u16 = 8080;
+
+/// A port that nobody listens on, from 8080 on.
+///
+/// # Errors
+/// If there is none among the next hundred.
+pub fn free_port() -> anyhow::Result<u16> {
+    (FIRST..FIRST + 100)
+        .find(|port| Probe::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .with_context(|| format!("no port from {FIRST} on is free"))
+}
+
+/// Leads connections on `port` to `to`, until it is ended.
+///
+/// # Errors
+/// If the port cannot be listened on.
+pub async fn forward(port: u16, to: SocketAddr) -> anyhow::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.with_context(|| format!("listen on {port}"))?;
+    loop {
+        let Ok((mut client, _)) = listener.accept().await else { continue };
+        tokio::spawn(async move {
+            if let Ok(mut server) = TcpStream::connect(to).await {
+                // Either side may go at any time.
+                let _ = (client.set_nodelay(true), server.set_nodelay(true));
+                let _ = copy_bidirectional(&mut client, &mut server).await;
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_go_both_ways() {
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let to = server.local_addr().unwrap();
+        let port = Probe::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let forwarding = tokio::spawn(forward(port, to));
+        let client = async {
+            loop {
+                if let Ok(stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
+                    return stream;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let (mut client, accepted) = tokio::join!(client, server.accept());
+        let (mut server, _) = accepted.unwrap();
+        client.write_all(b"there").await.unwrap();
+        server.write_all(b"back!").await.unwrap();
+        let (mut there, mut back) = ([0; 5], [0; 5]);
+        server.read_exact(&mut there).await.unwrap();
+        client.read_exact(&mut back).await.unwrap();
+        assert_eq!((&there, &back), (b"there", b"back!"));
+        forwarding.abort();
+    }
+}

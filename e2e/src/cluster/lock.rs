@@ -1,0 +1,58 @@
+//! Locks between processes, given back when their holder ends, however it ends.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+};
+
+use anyhow::Context;
+use rustix::fs::{FlockOperation, flock};
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "open as long as the lock is held")] File);
+
+/// Waits for the lock of that file, saying so where it has to wait.
+///
+/// # Errors
+/// If the file cannot be made.
+pub fn hold(path: &Path) -> anyhow::Result<Lock> {
+    if let Some(lock) = try_hold(path)? {
+        return Ok(lock);
+    }
+    eprintln!("waiting for another run to give back {}", path.display());
+    let file = open(path)?;
+    flock(&file, FlockOperation::LockExclusive).with_context(|| format!("lock {}", path.display()))?;
+    Ok(Lock(file))
+}
+
+/// Takes the lock of that file unless somebody has it.
+///
+/// # Errors
+/// If the file cannot be made.
+pub fn try_hold(path: &Path) -> anyhow::Result<Option<Lock>> {
+    let file = open(path)?;
+    Ok(flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok().then_some(Lock(file)))
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    }
+    File::options().create(true).append(true).open(path).with_context(|| format!("open {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holder_at_a_time() {
+        let path = std::env::temp_dir().join(format!("cu-lock-{}", std::process::id()));
+        let lock = try_hold(&path).unwrap().unwrap();
+        assert!(try_hold(&path).unwrap().is_none());
+        drop(lock);
+        assert!(try_hold(&path).unwrap().is_some());
+        fs::remove_file(path).unwrap();
+    }
+}

