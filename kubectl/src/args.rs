@@ -18,7 +18,6 @@ use k8s_openapi::jiff::SignedDuration;
     long_about = LONG_ABOUT,
     after_long_help = EXAMPLES,
     after_help = "Examples and the whole text: --help",
-    max_term_width = 120,
 )]
 pub struct Args {
     /// Name of the unit: at most 63 lower-case letters, digits and '-', starting with a letter
@@ -159,17 +158,19 @@ pub enum Output {
 const LONG_ABOUT: &str = "\
 Create a computing unit: a running engine of your own, at a URL of its own.
 
-The unit is made from a ComputingUnitPool of the same namespace, which decides the image, the gateway and the bounds. \
-With --wait the command ends once requests through the gateway reach the unit, and prints its URL.
+The unit is made from a ComputingUnitPool of the same namespace, which decides the image, the
+gateway and the bounds. With --wait the command ends once requests through the gateway reach the
+unit, and prints its URL.
 
-Waiting goes on for whatever can heal by itself: a pool or a gateway that is not there yet, a node that has no room, an \
-image that cannot be pulled at the moment. It ends at once, with exit code 1, when only you can help: an image that the \
-pool does not offer, a Secret or ConfigMap that it does not let units read, a limit exceeded, a key that another unit \
-has, a name that another object has, a pod that the API server refuses; and when the unit has failed or is deleted. At the \
-deadline and after Ctrl-C the unit stays and keeps starting.
+Waiting goes on for whatever can heal by itself: a pool or a gateway that is not there yet, a node
+that has no room, an image that cannot be pulled at the moment. It ends at once, with exit code 1,
+when only you can help: an image that the pool does not offer, a Secret or ConfigMap that it does
+not let units read, a limit exceeded, a key that another unit has, a name that another object has,
+a pod that the API server refuses; and when the unit has failed or is deleted. At the deadline and
+after Ctrl-C the unit stays and keeps starting.
 
-kubectl finds this command as kubectl-create-computingunit on the PATH. Options come after the word computingunit, \
-before or after NAME.";
+kubectl finds this command as kubectl-create-computingunit on the PATH. Options come after the word
+computingunit, before or after NAME.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -18,7 +18,7 @@ pub struct Connection {
     pub client: Client,
     /// The namespace of the option, else of the context.
     pub namespace: String,
-    /// URL of the API server.
+    /// URL of the API server, and the way there where it is not straight; for messages.
     pub server: String,
 }
 
@@ -34,9 +34,17 @@ pub enum Error {
     /// The kubeconfig.
     #[error("{}", refusal::kubeconfig(.0))]
     Kubeconfig(#[from] KubeconfigError),
+    /// The command that logs in does not.
+    #[error("cannot log in with {command:?}, as the kubeconfig says: {}", refusal::innermost(.error))]
+    Login {
+        /// The command.
+        command: String,
+        /// What became of it.
+        error: Box<kube::Error>,
+    },
     /// What the kubeconfig says makes no client: certificates, keys, a proxy.
-    #[error("the kubeconfig cannot be used: {0}")]
-    Client(#[source] Box<kube::Error>),
+    #[error("the kubeconfig cannot be used: {}", refusal::innermost(.0))]
+    Client(Box<kube::Error>),
 }
 
 /// Reads the kubeconfig and makes a client; the API server is not asked yet.
@@ -51,8 +59,16 @@ pub async fn connect(args: &ConnectionArgs) -> Result<Connection, Error> {
             (!args.impersonate_groups.is_empty()).then(|| args.impersonate_groups.clone());
     }
     let namespace = args.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-    let client = Client::try_from(config).map_err(|error| Error::Client(Box::new(error)))?;
+    let mut server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+    if let Some(proxy) = &config.proxy_url {
+        server = format!("{server} (by way of the proxy {proxy})");
+    }
+    let login = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
+    let client = Client::try_from(config).map_err(|error| match (error, login) {
+        (kube::Error::InferKubeconfig(error), _) => Error::Kubeconfig(error),
+        (error @ kube::Error::Auth(_), Some(command)) => Error::Login { command, error: Box::new(error) },
+        (error, _) => Error::Client(Box::new(error)),
+    })?;
     Ok(Connection { client, namespace, server })
 }
 
@@ -90,4 +106,58 @@ fn usual_files() -> Vec<PathBuf> {
 /// The first file that sets a value wins.
 fn read(files: &[&Path]) -> Result<Kubeconfig, KubeconfigError> {
     files.iter().try_fold(Kubeconfig::default(), |all, file| all.merge(Kubeconfig::read_from(file)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kubeconfig with one context, `c`, and what follows about its user.
+    async fn connected(name: &str, user: &str, args: ConnectionArgs) -> Result<Connection, String> {
+        let file = env::temp_dir().join(format!("kubeconfig-{}-{name}", std::process::id()));
+        let text = format!(
+            "{{apiVersion: v1, kind: Config, current-context: c, clusters: [{{name: c, cluster: {{server: \
+             'http://k:1/', proxy-url: 'http://p:2'}}}}], users: [{{name: u, user: {user}}}], contexts: [{{name: c, \
+             context: {{cluster: c, user: u, namespace: team}}}}]}}"
+        );
+        std::fs::write(&file, text).unwrap();
+        let connection = connect(&ConnectionArgs { kubeconfig: Some(file.clone()), ..args }).await;
+        std::fs::remove_file(&file).unwrap();
+        connection.map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn the_namespace_is_the_options_else_the_contexts() {
+        let connection = connected("context", "{}", ConnectionArgs::default()).await.unwrap();
+        assert_eq!(connection.namespace, "team");
+        assert_eq!(connection.server, "http://k:1 (by way of the proxy http://p:2/)");
+        let args = ConnectionArgs { namespace: Some("lab".into()), ..ConnectionArgs::default() };
+        assert_eq!(connected("option", "{}", args).await.unwrap().namespace, "lab");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_in_the_kubeconfig_is_named() {
+        let named = |name: &str| Some(name.to_owned());
+        for (args, says) in [
+            (ConnectionArgs { context: named("x"), ..ConnectionArgs::default() }, "no context \"x\""),
+            (ConnectionArgs { cluster: named("y"), ..ConnectionArgs::default() }, "no cluster \"y\""),
+            (ConnectionArgs { user: named("z"), ..ConnectionArgs::default() }, "no user \"z\""),
+        ] {
+            let error = connected(says.split('"').nth(1).unwrap(), "{}", args).await.err().unwrap();
+            assert!(error.contains(says), "{error}");
+        }
+        let none = connect(&ConnectionArgs { kubeconfig: Some("/none".into()), ..ConnectionArgs::default() }).await;
+        assert!(none.err().unwrap().to_string().starts_with("cannot read kubeconfig /none: "));
+    }
+
+    #[tokio::test]
+    async fn a_login_that_cannot_be_run_is_named() {
+        let exec =
+            "{exec: {apiVersion: client.authentication.k8s.io/v1, command: /none/login, interactiveMode: Never}}";
+        let error = connected("login", exec, ConnectionArgs::default()).await.err().unwrap();
+        assert!(
+            error.starts_with("cannot log in with \"/none/login\", as the kubeconfig says: No such file"),
+            "{error}"
+        );
+    }
 }

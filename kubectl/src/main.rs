@@ -84,14 +84,14 @@ async fn obey(args: Args) -> Result<ExitCode, Error> {
         show(&created, &args)?;
     }
     let Waited { outcome, last } = wait::wait(api, created, patience, ctrl_c(), &mut Screen::stderr()).await?;
+    for sentence in outcome.sentences(asked, patience) {
+        tell(&format!("error: {sentence}"));
+    }
     match (args.output, &outcome) {
         (Some(Output::Yaml | Output::Json), _) => show(&last, &args)?,
         (None, Outcome::Ready(Some(url))) => say(url)?,
         (None, Outcome::Ready(None)) => tell("the unit is ready; the operator knows no URL for it"),
         _ => {}
-    }
-    for sentence in outcome.sentences(asked, patience) {
-        tell(&format!("error: {sentence}"));
     }
     Ok(match outcome {
         Outcome::Ready(_) => ExitCode::SUCCESS,

@@ -104,7 +104,8 @@ pub fn blocker(unit: &ComputingUnit) -> Blocker {
         None => Blocker {
             what: "the operator",
             reason: String::new(),
-            message: "it has not looked at the unit yet; does it run, and does it watch this namespace?".to_owned(),
+            message: "it has not looked at the unit yet; check that it runs, and that it watches this namespace"
+                .to_owned(),
         },
     }
 }
@@ -174,10 +175,10 @@ impl Report {
     }
 
     /// Takes in that the API server cannot be watched.
-    pub fn lost(&mut self, error: String, elapsed: Duration) {
+    pub fn lost(&mut self, error: &str, elapsed: Duration) {
         let earlier = self.away.take().filter(|away| elapsed.saturating_sub(away.last) < FORGOTTEN);
         let (first, told) = earlier.map_or((elapsed, false), |away| (away.first, away.told));
-        self.away = Some(Away { error: one_line(&error), first, last: elapsed, told });
+        self.away = Some(Away { error: one_line(error), first, last: elapsed, told });
     }
 
     /// What the unit waits for, or that nobody knows.
@@ -270,7 +271,7 @@ mod tests {
         assert_eq!(
             report.line("ada", ms(12_400)),
             "ada 12.4s: accepted 0.1s, scheduled 0.1s, pod ready 12.3s, waiting for the operator: it has not looked at \
-             the unit yet; does it run, and does it watch this namespace?"
+             the unit yet; check that it runs, and that it watches this namespace"
         );
     }
 
@@ -299,16 +300,16 @@ mod tests {
     fn an_api_server_that_stays_away_is_told_and_forgotten() {
         let mut report = Report::new(&unit(Value::Null));
         report.see(&unit(Value::Null), ms(100));
-        report.lost("refused".into(), ms(500));
+        report.lost("refused", ms(500));
         assert_eq!(report.lasting(ms(1_000)), None, "a watch that breaks once is nothing");
-        report.lost("refused\nagain".into(), ms(2_600));
+        report.lost("refused\nagain", ms(2_600));
         assert_eq!(report.lasting(ms(2_700)).unwrap(), "   2.7s  waiting for the API server: refused again");
         assert_eq!(report.lasting(ms(2_800)), None);
         assert!(report.line("ada", ms(2_900)).contains("waiting for the API server"));
         report.see(&unit(Value::Null), ms(3_000));
         assert!(report.waits_for(ms(3_000)).starts_with("waiting for the operator"));
-        report.lost("refused".into(), ms(4_000));
-        report.lost("refused".into(), ms(6_000));
+        report.lost("refused", ms(4_000));
+        report.lost("refused", ms(6_000));
         assert!(report.waits_for(ms(7_000)).starts_with("waiting for the API server"));
         assert!(report.waits_for(ms(60_000)).starts_with("waiting for the operator"), "a quiet watch is back");
     }

@@ -81,5 +81,5 @@ impl Server {
 /// Runs both to their ends; neither may hang.
 pub async fn together<T>(client: impl Future<Output = T>, server: impl Future<Output = ()>) -> T {
     let both = async { tokio::join!(client, server).0 };
-    tokio::time::timeout(Duration::from_secs(3600), both).await.expect("both end")
+    tokio::time::timeout(Duration::from_hours(1), both).await.expect("both end")
 }

@@ -86,7 +86,7 @@ pub async fn wait<W: Write>(
                 Ok(_) => end = Some(Outcome::Deleted),
                 Err(error) => match fatal(error, seen) {
                     Ok(error) => end = Some(Outcome::Blind(Box::new(error))),
-                    Err(error) => report.lost(error, started.elapsed()),
+                    Err(error) => report.lost(&error, started.elapsed()),
                 },
             },
             _ = &mut deadline => end = Some(Outcome::Late(report.waits_for(started.elapsed()))),
@@ -141,7 +141,7 @@ impl Outcome {
             )],
             Self::Deleted => vec![format!("the unit {name} was deleted before it was ready")],
             Self::Late(waiting) => vec![format!(
-                "the unit {name} is not ready after {}, {waiting}; it stays and keeps starting: kubectl get \
+                "the unit {name} is not ready after {}, still {waiting}; it stays and keeps starting: kubectl get \
                  computingunit {name} -n {namespace} --watch",
                 api::Duration(patience)
             )],
@@ -173,7 +173,7 @@ mod tests {
         let created = serde_json::from_value(testing::unit(Value::Null)).unwrap();
         let mut shown = Vec::new();
         let mut screen = Screen::new(&mut shown, false);
-        let waiting = wait(api, created, Duration::from_secs(600), interrupt, &mut screen);
+        let waiting = Box::pin(wait(api, created, Duration::from_mins(10), interrupt, &mut screen));
         let outcome = together(waiting, script(&mut server)).await.unwrap().outcome;
         (outcome, String::from_utf8(shown).unwrap())
     }
@@ -257,7 +257,7 @@ mod tests {
         let created = serde_json::from_value(testing::unit(Value::Null)).unwrap();
         let mut shown = Vec::new();
         let mut screen = Screen::new(&mut shown, false);
-        let patience = Duration::from_secs(600);
+        let patience = Duration::from_mins(10);
         let script = async {
             server.list(&[unschedulable()]).await;
             let (_, _unanswered) = server.asked().await;
@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(
             outcome.sentences(ASKED, patience),
             [
-                "the unit ada is not ready after 10m, waiting for the pod: Unschedulable: about Unschedulable; it stays and \
+                "the unit ada is not ready after 10m, still waiting for the pod: Unschedulable: about Unschedulable; it stays and \
               keeps starting: kubectl get computingunit ada -n team --watch"
             ]
         );
@@ -302,7 +302,7 @@ mod tests {
         let created = serde_json::from_value(testing::unit(Value::Null)).unwrap();
         let mut shown = Vec::new();
         let mut screen = Screen::new(&mut shown, true);
-        let waiting = wait(api, created, Duration::from_secs(600), pending(), &mut screen);
+        let waiting = Box::pin(wait(api, created, Duration::from_mins(10), pending(), &mut screen));
         together(waiting, server.list(&[ready()])).await.unwrap();
         let shown = String::from_utf8(shown).unwrap();
         assert_eq!(shown.matches('\n').count(), 1, "{shown:?}");
