@@ -136,14 +136,16 @@ impl Outcome {
         match self {
             Self::Ready(_) => Vec::new(),
             Self::Failed(why) => vec![format!(
-                "the unit {name} does not start: {why}; it stays: kubectl edit computingunit {name} -n {namespace} \
-                 changes it, kubectl delete computingunit {name} -n {namespace} removes it"
+                "the unit {name} does not start: {}; it stays: kubectl edit computingunit {name} -n {namespace} \
+                 changes it, kubectl delete computingunit {name} -n {namespace} removes it",
+                why.trim_end_matches('.')
             )],
             Self::Deleted => vec![format!("the unit {name} was deleted before it was ready")],
             Self::Late(waiting) => vec![format!(
-                "the unit {name} is not ready after {}, still {waiting}; it stays and keeps starting: kubectl get \
+                "the unit {name} is not ready after {}, still {}; it stays and keeps starting: kubectl get \
                  computingunit {name} -n {namespace} --watch",
-                api::Duration(patience)
+                api::Duration(patience),
+                waiting.trim_end_matches('.')
             )],
             Self::Interrupted => vec![format!(
                 "interrupted; the unit {name} stays and keeps starting: kubectl delete computingunit {name} -n \
