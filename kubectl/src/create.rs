@@ -97,6 +97,7 @@ mod tests {
     async fn an_answer_that_does_not_come_in_time() {
         let (api, mut server) = testing::server();
         let unit = asked_for();
+        let begun = tokio::time::Instant::now();
         let request = async {
             let (asked, _unanswered) = server.asked().await;
             assert!(asked.starts_with(PATH), "{asked}");
@@ -105,6 +106,7 @@ mod tests {
         tokio::select! {
             late = create(&api, &unit, false, Duration::from_secs(5), ASKED) => {
                 assert!(late.unwrap_err()[0].contains("within 5s"));
+                assert_eq!(begun.elapsed().as_secs(), 5, "on the test's own clock");
             }
             () = request => {}
         }
