@@ -1,208 +1,298 @@
-//! The command line, in kubectl's own manner.
+//! The command line: which options there are, and what each text must look like.
+//!
+//! Nothing here knows the API server. What an object may contain is decided there, see [`crate::refusal`].
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use clap::{Parser, ValueEnum};
+use clap::{ArgAction, Parser, ValueEnum};
+use computing_unit_operator::api::Quantity;
+use k8s_openapi::jiff::SignedDuration;
 
-/// Create a computing unit: a pod of your own that answers at a URL.
-#[derive(Parser, Debug)]
+/// Creates a computing unit, and waits for it if asked to.
+#[derive(Debug, Parser)]
 #[command(
-    name = "kubectl create computingunit",
+    name = "kubectl-create-computingunit",
     bin_name = "kubectl create computingunit",
     version,
-    after_help = EXAMPLES,
-    max_term_width = 100
+    about = "Create a computing unit: a running engine of your own, at a URL of its own.",
+    long_about = LONG_ABOUT,
+    after_long_help = EXAMPLES,
+    after_help = "Examples and the whole text: --help",
 )]
 pub struct Args {
-    /// Name of the unit: lower-case letters, digits and '-', starting with a letter
+    /// Name of the unit: at most 63 lower-case letters, digits and '-', starting with a letter
     pub name: String,
 
-    /// Number that requests carry to reach the unit, where its pool routes by query parameter
+    /// What the unit is to be.
+    #[command(flatten, next_help_heading = "The unit")]
+    pub unit: UnitArgs,
+
+    /// Wait until the unit answers at its URL, at most so long [default: 10m]
+    ///
+    /// Written like 90s, 5m or 1h30m; a bare number is seconds. The stages go to stderr as they pass. The URL is the
+    /// last line of stdout, except with --output: yaml and json then print the unit as it was at the end.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "10m",
+        value_parser = positive_duration,
+        conflicts_with = "dry_run",
+    )]
+    pub wait: Option<Duration>,
+
+    /// Create nothing: "client" only prints the object, "server" has the API server check it too
+    #[arg(long, value_name = "client|server", require_equals = true, value_enum, hide_possible_values = true)]
+    pub dry_run: Option<DryRun>,
+
+    /// Print the object in this format instead of a sentence
+    #[arg(short, long, value_name = "yaml|json|name", value_enum, hide_possible_values = true)]
+    pub output: Option<Output>,
+
+    /// Which cluster, and as whom.
+    #[command(flatten, next_help_heading = "As for kubectl")]
+    pub connection: ConnectionArgs,
+}
+
+/// What the unit is to be.
+#[derive(Clone, Debug, clap::Args)]
+pub struct UnitArgs {
+    /// Texera's number for the unit, at least 1 and unique on the gateway. Absent: the unit goes by its name
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub cuid: Option<i64>,
 
-    /// Pool that the unit is made from [default: default]
-    #[arg(long, value_name = "NAME")]
-    pub pool: Option<String>,
+    /// The ComputingUnitPool that the unit is made from
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub pool: String,
 
-    /// One of the images that the pool offers, by name or reference
+    /// One of the images that the pool offers, by name or reference. Absent: the pool's default
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
 
-    /// Most CPU that the unit may use, such as 2 or 500m
-    #[arg(long, value_name = "AMOUNT")]
-    pub cpu: Option<String>,
+    /// The most CPU that the unit may use, such as 2 or 500m
+    #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
+    pub cpu: Option<Quantity>,
 
-    /// Most memory that the unit may use, such as 4Gi
-    #[arg(long, value_name = "AMOUNT")]
-    pub memory: Option<String>,
+    /// The most memory that the unit may use, such as 4Gi
+    #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
+    pub memory: Option<Quantity>,
 
     /// How many GPUs the unit gets
     #[arg(long, value_name = "N")]
     pub gpu: Option<u32>,
 
-    /// The resource that --gpu asks for
-    #[arg(long, value_name = "RESOURCE", default_value = "nvidia.com/gpu")]
+    /// The resource that --gpu counts
+    #[arg(long, value_name = "KEY", default_value = "nvidia.com/gpu", requires = "gpu")]
     pub gpu_resource: String,
 
-    /// Size of /dev/shm, taken from the unit's memory, such as 1Gi
-    #[arg(long, value_name = "AMOUNT")]
-    pub shared_memory: Option<String>,
+    /// Size of /dev/shm, taken from the memory
+    #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
+    pub shared_memory: Option<Quantity>,
 
-    /// Environment variable of the unit; can be given several times
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub env: Vec<Variable>,
+    /// An environment variable of the unit; can be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, action = ArgAction::Append)]
+    pub env: Vec<(String, String)>,
 
-    /// Who the unit is for
+    /// Who the unit is for: shown, selectable and counted, never a permission
     #[arg(long, value_name = "USER")]
     pub owner: Option<String>,
-
-    /// Wait until the unit can be opened, showing its stages, for at most so long [10m where no time is given]
-    ///
-    /// Ends with the URL, or with the reason and exit code 1. What an edit alone can cure ends the wait at once; a pool
-    /// or gateway that does not exist yet is waited for.
-    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "10m")]
-    pub wait: Option<Limit>,
-
-    /// Only show what would be created: `client` asks nobody, `server` has the API server check it
-    #[arg(long, value_enum, value_name = "WHERE", num_args = 0..=1, require_equals = true,
-          default_value = "none", default_missing_value = "client", hide_default_value = true)]
-    pub dry_run: DryRun,
-
-    /// How to print what was created
-    #[arg(short, long, value_enum, value_name = "FORMAT")]
-    pub output: Option<Output>,
-
-    /// Where to create it.
-    #[command(flatten)]
-    pub cluster: Cluster,
 }
 
-/// kubectl's own flags.
-#[derive(clap::Args, Debug, Default)]
-#[command(next_help_heading = "Cluster")]
-pub struct Cluster {
-    /// Namespace of the unit [default: that of the context]
+/// Which cluster, and as whom.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ConnectionArgs {
+    /// Namespace of the unit. Absent: the context's
     #[arg(short, long, value_name = "NAME")]
     pub namespace: Option<String>,
 
-    /// Context of the kubeconfig
+    /// The kubeconfig file. Absent: those that KUBECONFIG names, else ~/.kube/config
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// The context of the kubeconfig. Absent: its current one
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
 
-    /// Cluster of the kubeconfig
+    /// The cluster of the kubeconfig. Absent: the context's
     #[arg(long, value_name = "NAME")]
     pub cluster: Option<String>,
 
-    /// User of the kubeconfig
+    /// The user of the kubeconfig. Absent: the context's
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
 
-    /// The kubeconfig [default: $KUBECONFIG, then ~/.kube/config]
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
+    /// The user to act as
+    #[arg(long = "as", value_name = "USER")]
+    pub impersonate: Option<String>,
+
+    /// A group to act as a member of; can be given several times
+    #[arg(long = "as-group", value_name = "GROUP", requires = "impersonate")]
+    pub impersonate_groups: Vec<String>,
+
+    /// How long the API server may take to answer a request; 0 for no limit
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
+    pub request_timeout: Duration,
 }
 
-/// Where nothing is created.
+/// How far a dry run goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DryRun {
-    /// It is created.
-    None,
-    /// Nobody is asked.
+    /// The object is printed; nobody is asked.
     Client,
-    /// The API server checks it and forgets it.
+    /// The API server checks and completes the object, and forgets it.
     Server,
 }
 
-/// How an object is printed.
+/// How the object is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// As YAML.
+    /// YAML.
     Yaml,
-    /// As JSON.
+    /// JSON.
     Json,
-    /// `resource/name`.
+    /// Kind and name, as other commands of kubectl take them.
     Name,
 }
 
-/// `NAME=VALUE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Variable {
-    /// What stands before the first `=`.
-    pub name: String,
-    /// The rest.
-    pub value: String,
-}
+const LONG_ABOUT: &str = "\
+Create a computing unit: a running engine of your own, at a URL of its own.
 
-impl FromStr for Variable {
-    type Err = String;
+The unit is made from a ComputingUnitPool of the same namespace, which decides the image, the
+gateway and the bounds. With --wait the command ends once requests through the gateway reach the
+unit, and prints its URL.
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some(("", _)) | None => Err(format!("{text:?} has no name: write NAME=VALUE")),
-            Some((name, value)) => Ok(Self { name: name.to_owned(), value: value.to_owned() }),
-        }
-    }
-}
+Waiting goes on for whatever can heal by itself: a pool or a gateway that is not there yet, a node
+that has no room, an image that cannot be pulled at the moment. It ends at once, with exit code 1,
+when only you can help: an image that the pool does not offer, a Secret or ConfigMap that it does
+not let units read, a limit exceeded, a key that another unit has, a name that another object has,
+a pod that the API server refuses; and when the unit has failed or is deleted. At the deadline and
+after Ctrl-C the unit stays and keeps starting.
 
-/// A length of time as Go writes it, or in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit(pub Duration);
-
-impl FromStr for Limit {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(seconds) = text.parse() {
-            return Ok(Self(Duration::from_secs(seconds)));
-        }
-        let parsed = text.parse::<computing_unit_operator::api::Duration>();
-        parsed.map(|duration| Self(duration.0)).map_err(|error| error.to_string())
-    }
-}
+kubectl finds this command as kubectl-create-computingunit on the PATH. Options come after the word
+computingunit, before or after NAME.";
 
 const EXAMPLES: &str = "\
 Examples:
-  # A unit of the pool named default, and its URL once it answers
-  kubectl create computingunit mine --wait
+  # A unit from the pool \"default\" of the current namespace; wait for it and open its URL
+  kubectl create computingunit ada --wait
 
-  # Unit 42 for ada with two cores and 4 GiB, of which 1 GiB as shared memory
-  kubectl create computingunit computing-unit-42 --cuid 42 --owner ada --cpu 2 --memory 4Gi --shared-memory 1Gi
+  # Texera's unit 42, with two cores, 4Gi of memory and a GPU
+  kubectl create computingunit computing-unit-42 --cuid 42 --cpu 2 --memory 4Gi --gpu 1 --owner ada
 
-  # What would be created
-  kubectl create computingunit mine --env LANG=C.UTF-8 --dry-run=client -o yaml";
+  # Another pool, image and environment; give up waiting after five minutes
+  kubectl create computingunit lab --pool teaching --image r --env MODE=batch --env OPTS=-Xmx2g --wait=5m
+
+  # The object as YAML, to be kept or changed, without a cluster
+  kubectl create computingunit ada --memory 4Gi --dry-run=client -o yaml
+
+  # Would the API server take it?
+  kubectl create computingunit ada --cuid 42 --dry-run=server -n team-a
+
+  # In a script
+  url=$(kubectl create computingunit ada --wait | tail -n 1)";
+
+fn quantity(text: &str) -> Result<Quantity, String> {
+    let quantity = Quantity(text.to_owned());
+    if quantity.value().is_some() { Ok(quantity) } else { Err("write a number such as 2, 500m or 4Gi".to_owned()) }
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let Some((name, value)) = text.split_once('=') else { return Err("write NAME=VALUE".to_owned()) };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(allowed) {
+        return Err(format!("the name {name:?} may only have letters, digits, '_', '-' and '.', and no digit first"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let invalid = || "write it like 90s, 5m or 1h30m; a bare number is seconds".to_owned();
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let duration: SignedDuration = text.parse().map_err(|_| invalid())?;
+    duration.try_into().map_err(|_| invalid())
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("leave --wait out to not wait".to_owned()),
+        duration => Ok(duration),
+    }
+}
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
-    fn parse(line: &str) -> Result<Args, clap::Error> {
-        Args::try_parse_from(std::iter::once("x").chain(line.split_whitespace()))
+    fn parse(line: &str) -> Result<Args, String> {
+        let words = ["kubectl-create-computingunit"].into_iter().chain(line.split_whitespace());
+        Args::try_parse_from(words).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn waits_as_kubectl_does() {
-        assert_eq!(parse("a").unwrap().wait, None);
-        assert_eq!(parse("a --wait").unwrap().wait, Some(Limit(Duration::from_secs(600))));
-        assert_eq!(parse("--wait a").unwrap().name, "a", "the name is no duration");
-        assert_eq!(parse("a --wait=1m30s").unwrap().wait, Some(Limit(Duration::from_secs(90))));
-        assert_eq!(parse("a --wait=45").unwrap().wait, Some(Limit(Duration::from_secs(45))));
-        assert!(parse("a --wait=soon").unwrap_err().to_string().contains("10m"));
+    fn the_options_do_not_contradict_each_other() {
+        Args::command().debug_assert();
     }
 
     #[test]
-    fn takes_kubectls_flags_before_and_after_the_name() {
-        let args = parse("-n units a --context dev --dry-run -o yaml").unwrap();
-        assert_eq!((args.cluster.namespace.as_deref(), args.cluster.context.as_deref()), (Some("units"), Some("dev")));
-        assert_eq!((args.dry_run, args.output), (DryRun::Client, Some(Output::Yaml)));
-        assert_eq!(parse("a --dry-run=server").unwrap().dry_run, DryRun::Server);
+    fn options_come_before_and_after_the_name() {
+        let args = parse("-n team --cpu 2 ada --context=c --env A=b=c --env B= -o yaml").unwrap();
+        assert_eq!(args.name, "ada");
+        assert_eq!(args.connection.namespace.as_deref(), Some("team"));
+        assert_eq!(args.connection.context.as_deref(), Some("c"));
+        assert_eq!(args.unit.env, [("A".into(), "b=c".into()), ("B".into(), String::new())]);
+        assert_eq!(args.output, Some(Output::Yaml));
+        assert_eq!((args.wait, args.dry_run), (None, None));
     }
 
     #[test]
-    fn a_variable_keeps_what_follows_the_first_equals_sign() {
-        let args = parse("a --env A=b=c --env B=").unwrap();
-        let pairs: Vec<_> = args.env.iter().map(|v| (v.name.as_str(), v.value.as_str())).collect();
-        assert_eq!(pairs, [("A", "b=c"), ("B", "")]);
-        assert!(parse("a --env nothing").unwrap_err().to_string().contains("NAME=VALUE"));
+    fn a_wait_takes_its_length_only_after_an_equals_sign() {
+        for (line, seconds) in [
+            ("--wait ada", 600),
+            ("ada --wait", 600),
+            ("ada --wait=90", 90),
+            ("ada --wait=90s", 90),
+            ("ada --wait=1h30m", 5400),
+            ("ada --wait=1.5h", 5400),
+        ] {
+            assert_eq!(parse(line).unwrap().wait, Some(Duration::from_secs(seconds)), "{line}");
+        }
+        for line in ["ada --wait=", "ada --wait=soon", "ada --wait=-5s", "ada --wait=0", "ada --wait --dry-run=server"]
+        {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_dry_run_says_how_far_it_goes() {
+        assert_eq!(parse("ada --dry-run=server").unwrap().dry_run, Some(DryRun::Server));
+        for line in ["ada --dry-run", "ada --dry-run=maybe"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_bad_value_is_answered_with_what_is_allowed() {
+        for (line, says) in [
+            ("a --memory 4gb", "such as 2, 500m or 4Gi"),
+            ("a --env 1A=b", "no digit first"),
+            ("a --env Ä=b", "letters, digits"),
+            ("a --env =b", "letters, digits"),
+            ("a --env A", "NAME=VALUE"),
+            ("a --wait=1fortnight", "90s, 5m or 1h30m"),
+            ("a --gpu-resource amd.com/gpu", "--gpu"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert!(error.contains(says), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_only_the_api_server_judges_passes() {
+        assert_eq!(parse("Not_A_Label --cuid -1").unwrap().unit.cuid, Some(-1));
     }
 }

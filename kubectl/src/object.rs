@@ -1,87 +1,98 @@
-//! The unit that the flags describe.
-//!
-//! Pure. What the API server checks is left to it; only what could not be sent is refused here.
+//! The object that the options describe. Pure; nothing is checked and nothing is filled in but what was asked for.
 
 use std::collections::BTreeMap;
 
 use computing_unit_operator::api::{ComputingUnit, ComputingUnitSpec, Quantity, Resources};
 use k8s_openapi::api::core::v1::EnvVar;
 
-use crate::{args::Args, refusal::Failure};
+use crate::args::UnitArgs;
 
-/// Builds the unit.
-pub fn unit(args: &Args) -> Result<ComputingUnit, Failure> {
-    let amount = |flag: &'static str, text: &Option<String>| match text {
-        None => Ok(None),
-        Some(text) => {
-            let quantity = Quantity(text.clone());
-            match quantity.value() {
-                Some(value) if value > 0.0 => Ok(Some(quantity)),
-                _ => Err(Failure::Amount { flag, text: text.clone() }),
-            }
+/// The unit `name` as it is sent to the API server. Of several variables of one name, the last is taken.
+pub fn unit(name: &str, namespace: Option<&str>, args: &UnitArgs) -> ComputingUnit {
+    let mut unit = ComputingUnit::new(
+        name,
+        ComputingUnitSpec {
+            cuid: args.cuid,
+            pool_name: args.pool.clone(),
+            owner: args.owner.clone(),
+            image: args.image.clone(),
+            resources: resources(args),
+            shared_memory: args.shared_memory.clone(),
+            env: env(&args.env),
+            env_from: Vec::new(),
+        },
+    );
+    unit.metadata.namespace = namespace.map(str::to_owned);
+    unit
+}
+
+fn resources(args: &UnitArgs) -> Option<Resources> {
+    let limits: BTreeMap<_, _> = [
+        ("cpu", args.cpu.clone()),
+        ("memory", args.memory.clone()),
+        (args.gpu_resource.as_str(), args.gpu.map(|count| Quantity(count.to_string()))),
+    ]
+    .into_iter()
+    .filter_map(|(key, amount)| Some((key.to_owned(), amount?)))
+    .collect();
+    (!limits.is_empty()).then(|| Resources { limits, requests: BTreeMap::new() })
+}
+
+fn env(given: &[(String, String)]) -> Vec<EnvVar> {
+    let mut all: Vec<EnvVar> = Vec::new();
+    for (name, value) in given {
+        match all.iter_mut().find(|earlier| earlier.name == *name) {
+            Some(earlier) => earlier.value = Some(value.clone()),
+            None => all.push(EnvVar { name: name.clone(), value: Some(value.clone()), value_from: None }),
         }
-    };
-    let mut limits = BTreeMap::new();
-    limits.extend(amount("--cpu", &args.cpu)?.map(|cpu| ("cpu".to_owned(), cpu)));
-    limits.extend(amount("--memory", &args.memory)?.map(|memory| ("memory".to_owned(), memory)));
-    limits.extend(args.gpu.map(|count| (args.gpu_resource.clone(), Quantity(count.to_string()))));
-    let spec = ComputingUnitSpec {
-        cuid: args.cuid,
-        pool_name: args.pool.clone().unwrap_or_else(|| "default".to_owned()),
-        owner: args.owner.clone(),
-        image: args.image.clone(),
-        resources: (!limits.is_empty()).then(|| Resources { limits, requests: BTreeMap::new() }),
-        shared_memory: amount("--shared-memory", &args.shared_memory)?,
-        env: args
-            .env
-            .iter()
-            .map(|variable| EnvVar {
-                name: variable.name.clone(),
-                value: Some(variable.value.clone()),
-                ..EnvVar::default()
-            })
-            .collect(),
-        env_from: vec![],
-    };
-    Ok(ComputingUnit::new(&args.name, spec))
+    }
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::args::Args;
 
-    fn spec(line: &str) -> Result<serde_json::Value, Failure> {
-        let args = Args::parse_from(std::iter::once("x").chain(line.split_whitespace()));
-        unit(&args).map(|unit| serde_json::to_value(unit.spec).unwrap())
+    fn made(line: &str) -> Value {
+        let args = Args::parse_from(["x"].into_iter().chain(line.split_whitespace()));
+        serde_json::to_value(unit(&args.name, args.connection.namespace.as_deref(), &args.unit)).unwrap()
     }
 
     #[test]
-    fn every_flag_has_its_field() {
-        let line =
-            "a --cuid 42 --pool p --image i --cpu 2 --memory 4Gi --gpu 1 --shared-memory 1Gi --env K=V --owner ada";
+    fn a_name_alone_asks_for_nothing_else() {
         assert_eq!(
-            spec(line).unwrap(),
+            made("ada"),
             json!({
-                "cuid": 42, "poolName": "p", "owner": "ada", "image": "i", "sharedMemory": "1Gi",
-                "resources": {"limits": {"cpu": "2", "memory": "4Gi", "nvidia.com/gpu": "1"}},
-                "env": [{"name": "K", "value": "V"}],
+                "apiVersion": "texera.apache.org/v1alpha1", "kind": "ComputingUnit",
+                "metadata": {"name": "ada"}, "spec": {"poolName": "default"},
             })
         );
-        assert_eq!(spec("a").unwrap(), json!({"poolName": "default"}));
+    }
+
+    #[test]
+    fn every_option_has_its_field() {
+        let unit = made(
+            "ada -n team --cuid 42 --pool big --image r --cpu 2 --memory 4Gi --gpu 1 --shared-memory 1Gi --owner u \
+             --env A=1 --env B=x=y --env A=2",
+        );
+        assert_eq!(unit["metadata"], json!({"name": "ada", "namespace": "team"}));
         assert_eq!(
-            spec("a --gpu 2 --gpu-resource amd.com/gpu").unwrap()["resources"]["limits"],
-            json!({"amd.com/gpu": "2"})
+            unit["spec"],
+            json!({
+                "cuid": 42, "poolName": "big", "image": "r", "owner": "u", "sharedMemory": "1Gi",
+                "resources": {"limits": {"cpu": "2", "memory": "4Gi", "nvidia.com/gpu": "1"}},
+                "env": [{"name": "A", "value": "2"}, {"name": "B", "value": "x=y"}],
+            })
         );
     }
 
     #[test]
-    fn an_amount_that_is_none_is_named_by_its_flag() {
-        for line in ["a --cpu many", "a --memory 4GB", "a --shared-memory 0", "a --cpu=-1"] {
-            let flag = line.split([' ', '=']).nth(1).unwrap();
-            assert!(spec(line).unwrap_err().to_string().starts_with(flag), "{line}");
-        }
+    fn the_key_of_gpus_can_be_changed() {
+        let unit = made("ada --gpu 2 --gpu-resource amd.com/gpu");
+        assert_eq!(unit["spec"]["resources"], json!({"limits": {"amd.com/gpu": "2"}}));
     }
 }

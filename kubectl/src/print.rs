@@ -1,86 +1,104 @@
-//! What goes to standard output: what was created, in the form that was asked for.
+//! What goes to stdout: the sentence of `kubectl create`, or the object. Pure; [`crate::main`] writes it.
 
-use std::io::{self, Write};
-
-use computing_unit_operator::api::ComputingUnit;
+use computing_unit_operator::api::{ComputingUnit, GROUP};
 use kube::ResourceExt;
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::ser::{PrettyFormatter, Serializer};
 
-use crate::{
-    args::{Args, DryRun, Output},
-    refusal::Failure,
-};
+use crate::args::{DryRun, Output};
 
-const RESOURCE: &str = "computingunit.texera.apache.org";
-
-/// Prints what was, or would be, created.
-pub fn created(unit: &ComputingUnit, args: &Args) -> Result<(), Failure> {
-    line(text(unit, args)?.trim_end())
+/// An object that cannot be written as text.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// As JSON.
+    #[error("cannot write the object as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// As YAML.
+    #[error("cannot write the object as YAML: {0}")]
+    Yaml(#[from] serde_saphyr::ser::Error),
 }
 
-/// Prints one line. A reader that has gone away is no failure.
-pub fn line(text: &str) -> Result<(), Failure> {
-    match writeln!(io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Print(error.to_string())),
-        _ => Ok(()),
-    }
+/// Kind and name, as other commands of kubectl take them.
+pub fn name(unit: &ComputingUnit) -> String {
+    format!("computingunit.{GROUP}/{}", unit.name_any())
 }
 
-fn text(unit: &ComputingUnit, args: &Args) -> Result<String, Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::Print(error.to_string());
-    let name = unit.name_any();
-    Ok(match args.output {
-        Some(Output::Name) => format!("{RESOURCE}/{name}"),
-        Some(Output::Json) => serde_json::to_string_pretty(&object(unit)?).map_err(|error| failed(&error))?,
-        Some(Output::Yaml) => serde_saphyr::to_string(&object(unit)?).map_err(|error| failed(&error))?,
-        None => {
-            let how = match args.dry_run {
-                DryRun::None => "",
-                DryRun::Client => " (dry run)",
-                DryRun::Server => " (server dry run)",
-            };
-            format!("{RESOURCE}/{name} created{how}")
-        }
-    })
+/// That the unit was created, or would have been.
+pub fn created(unit: &ComputingUnit, dry_run: Option<DryRun>) -> String {
+    let suffix = match dry_run {
+        None => "",
+        Some(DryRun::Client) => " (dry run)",
+        Some(DryRun::Server) => " (server dry run)",
+    };
+    format!("{} created{suffix}", name(unit))
 }
 
-/// The object in the order in which kubectl prints it, without who wrote which field.
-fn object(unit: &ComputingUnit) -> Result<Value, Failure> {
+/// The object, without a newline at its end. Keys are in the order of kubectl, and managed fields are left out.
+pub fn object(unit: &ComputingUnit, output: Output) -> Result<String, Error> {
     let mut unit = unit.clone();
     unit.metadata.managed_fields = None;
-    let value = serde_json::to_value(&unit).map_err(|error| Failure::Print(error.to_string()))?;
-    let Value::Object(mut whole) = value else { return Ok(value) };
-    let mut ordered = Map::new();
-    for key in ["apiVersion", "kind", "metadata", "spec", "status"] {
-        ordered.extend(whole.remove(key).filter(|value| !value.is_null()).map(|value| (key.to_owned(), value)));
-    }
-    Ok(Value::Object(ordered))
+    // By way of a map, whose keys are in order.
+    let value = serde_json::to_value(&unit)?;
+    Ok(match output {
+        Output::Name => name(&unit),
+        Output::Json => {
+            let mut text = Vec::new();
+            value.serialize(&mut Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"    ")))?;
+            String::from_utf8_lossy(&text).into_owned()
+        }
+        Output::Yaml => serde_saphyr::to_string(&value)?.trim_end().to_owned(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use serde_json::json;
 
     use super::*;
 
-    fn printed(line: &str) -> String {
-        let args = Args::parse_from(std::iter::once("x").chain(line.split_whitespace()));
-        text(&crate::object::unit(&args).unwrap(), &args).unwrap()
+    fn unit() -> ComputingUnit {
+        serde_json::from_value(json!({
+            "apiVersion": "texera.apache.org/v1alpha1", "kind": "ComputingUnit",
+            "metadata": {"name": "ada", "uid": "u", "managedFields": [{"manager": "m"}]},
+            "spec": {
+                "poolName": "default", "cuid": 42, "resources": {"limits": {"cpu": "2"}},
+                "env": [{"name": "A", "value": "yes"}, {"name": "B", "value": "a: b\n# c"}],
+            },
+            "status": {"phase": "Pending"},
+        }))
+        .unwrap()
     }
 
     #[test]
-    fn prints_as_kubectl_does() {
-        assert_eq!(printed("a"), "computingunit.texera.apache.org/a created");
-        assert_eq!(printed("a --dry-run=client"), "computingunit.texera.apache.org/a created (dry run)");
-        assert_eq!(printed("a --dry-run=server"), "computingunit.texera.apache.org/a created (server dry run)");
-        assert_eq!(printed("a -o name"), "computingunit.texera.apache.org/a");
-        let yaml = printed("a --cuid 1 -o yaml");
-        assert!(
-            yaml.starts_with(
-                "apiVersion: texera.apache.org/v1alpha1\nkind: ComputingUnit\nmetadata:\n  name: a\nspec:\n"
-            ),
+    fn sentences_are_those_of_kubectl() {
+        assert_eq!(created(&unit(), None), "computingunit.texera.apache.org/ada created");
+        assert_eq!(created(&unit(), Some(DryRun::Client)), "computingunit.texera.apache.org/ada created (dry run)");
+        assert_eq!(
+            created(&unit(), Some(DryRun::Server)),
+            "computingunit.texera.apache.org/ada created (server dry run)"
+        );
+        assert_eq!(object(&unit(), Output::Name).unwrap(), "computingunit.texera.apache.org/ada");
+    }
+
+    #[test]
+    fn yaml_has_the_usual_order_and_reads_back_as_it_was() {
+        let yaml = object(&unit(), Output::Yaml).unwrap();
+        let keys: Vec<_> = yaml.lines().filter(|line| !line.starts_with([' ', '-', '#'])).collect();
+        assert_eq!(
+            keys,
+            ["apiVersion: texera.apache.org/v1alpha1", "kind: ComputingUnit", "metadata:", "spec:", "status:"],
             "{yaml}"
         );
-        assert!(printed("a -o json").contains("\"kind\": \"ComputingUnit\""));
+        assert!(yaml.contains("cpu: \"2\""), "a number would be another type:\n{yaml}");
+        let mut expected = unit();
+        expected.metadata.managed_fields = None;
+        assert_eq!(serde_saphyr::from_str::<ComputingUnit>(&yaml).unwrap(), expected, "{yaml}");
+    }
+
+    #[test]
+    fn json_reads_back_as_it_was() {
+        let json = object(&unit(), Output::Json).unwrap();
+        assert!(json.starts_with("{\n    \"apiVersion\""), "{json}");
+        assert!(!json.contains("managedFields"), "{json}");
     }
 }

@@ -1,185 +1,239 @@
-//! Whatever goes wrong, as a sentence that says what, where, and what to do.
+//! Why a request came to nothing, as sentences for the person who typed the command. Pure; nothing is tried again here.
 
-use std::path::PathBuf;
+use std::{error::Error, io, time::Duration};
 
-use kube::config::{InferConfigError, KubeconfigError};
+use computing_unit_operator::api;
+use kube::{config::KubeconfigError, core::Status, core::response::StatusCause};
 
-/// Why no unit was made, or why it does not answer.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// A flag that is no amount.
-    #[error("{flag}: {text:?} is not an amount above 0: write it like 2, 500m or 4Gi")]
-    Amount {
-        /// The flag.
-        flag: &'static str,
-        /// What it was given.
-        text: String,
-    },
-    /// No cluster at all.
-    #[error("no cluster to talk to: give --kubeconfig, or set KUBECONFIG ({0})")]
-    NoCluster(#[source] Box<InferConfigError>),
-    /// A kubeconfig that cannot be used.
-    #[error("the kubeconfig{} cannot be used: {error}", path.as_ref().map(|path| format!(" {}", path.display())).unwrap_or_default())]
-    Kubeconfig {
-        /// Which, where it was named.
-        path: Option<PathBuf>,
-        /// Why.
-        #[source]
-        error: Box<KubeconfigError>,
-    },
-    /// Credentials that cannot be used.
-    #[error("no connection to {server} can be prepared: {error}")]
-    Client {
-        /// The API server.
-        server: String,
-        /// Why.
-        #[source]
-        error: Box<kube::Error>,
-    },
-    /// The API server said no, in words of its own or ours.
-    #[error("{0}")]
-    Refused(String),
-    /// The API server cannot be reached.
-    #[error("the API server cannot be reached: {0}")]
-    Unreachable(#[source] Box<kube::Error>),
-    /// The unit cannot be opened.
-    #[error("{0}")]
-    NotReady(String),
-    /// The answer cannot be printed.
-    #[error("cannot print: {0}")]
-    Print(String),
+use crate::flags;
+
+/// What was asked for, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Name of the unit.
+    pub name: &'a str,
+    /// Namespace of the unit.
+    pub namespace: &'a str,
+    /// URL of the API server.
+    pub server: &'a str,
 }
 
-/// A refused creation.
-pub fn create(error: kube::Error, name: &str, namespace: &str) -> Failure {
-    let kube::Error::Api(status) = error else { return Failure::Unreachable(Box::new(error)) };
-    let sentence = if status.is_already_exists() {
-        format!(
-            "there is a computing unit {name:?} in namespace {namespace:?} already: choose another name, or delete it \
-             with: kubectl delete computingunit {name} -n {namespace}"
-        )
-    } else if status.is_forbidden() && status.message.contains("being terminated") {
-        format!("namespace {namespace:?} is being deleted: create the unit in another one")
-    } else if status.is_forbidden() {
-        format!("you may not create it: {}", status.message)
-    } else if status.code == 401 {
-        "the API server does not know you: log in again, or choose another context with --context".to_owned()
-    } else if status.is_not_found() && status.message.contains("namespaces") {
-        format!("there is no namespace {namespace:?}: create it with: kubectl create namespace {namespace}")
-    } else if status.is_not_found() {
-        "the cluster does not know computing units: install the operator and its CRDs first (its Helm chart has both)"
-            .to_owned()
-    } else if status.is_invalid() {
-        invalid(&status)
-    } else {
-        status.message.clone()
-    };
-    Failure::Refused(sentence)
-}
-
-/// One line for each thing that is wrong, under the flag that it came from.
-fn invalid(status: &kube::core::Status) -> String {
-    let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
-    let mut lines: Vec<String> = causes
-        .iter()
-        .map(|cause| {
-            let message = plain(&cause.message);
-            match flag(&cause.field) {
-                Some(flag) => format!("{flag}: {message}"),
-                None if cause.field.is_empty() || message.starts_with("spec.") => message,
-                None => format!("{}: {message}", cause.field),
-            }
-        })
-        .collect();
-    lines.dedup();
-    match lines.as_slice() {
-        [] => status.message.clone(),
-        [line] => line.clone(),
-        _ => format!("the unit is not valid:\n  {}", lines.join("\n  ")),
+/// Says why a request failed; one sentence for each cause.
+pub fn request(error: &kube::Error, asked: Asked<'_>) -> Vec<String> {
+    match error {
+        kube::Error::Api(status) => answered(status, asked),
+        kube::Error::Auth(error) => vec![format!("cannot log in to {}: {error}", asked.server)],
+        kube::Error::SerdeError(error) => {
+            vec![format!("{} answers with something that is no computing unit: {error}", asked.server)]
+        }
+        other => vec![unreachable(other, asked.server)],
     }
 }
 
-/// `Invalid value: "object": message` without its head.
-fn plain(message: &str) -> String {
-    let Some(rest) = message.strip_prefix("Invalid value: ") else { return message.to_owned() };
-    let after = match rest.strip_prefix('"') {
-        // The value is quoted, with quotes inside escaped.
-        Some(quoted) => {
-            let mut escaped = false;
-            let end = quoted.find(|c: char| {
-                let ends = c == '"' && !escaped;
-                escaped = c == '\\' && !escaped;
-                ends
-            });
-            end.map(|end| &quoted[end + 1..])
-        }
-        // A bare value is one word; a sentence is already what is looked for.
-        None => rest.find(": ").filter(|end| !rest[..*end].contains(' ')).map(|end| &rest[end..]),
-    };
-    after.and_then(|after| after.strip_prefix(": ")).unwrap_or(rest).to_owned()
+/// Says what is wrong with the kubeconfig.
+pub fn kubeconfig(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::CurrentContextNotSet => "the kubeconfig has no current context: choose one with --context or \
+                                                  with kubectl config use-context"
+            .to_owned(),
+        KubeconfigError::LoadContext(name) if name.is_empty() => kubeconfig(&KubeconfigError::CurrentContextNotSet),
+        KubeconfigError::LoadContext(name) => format!(
+            "there is no context {name:?} in the kubeconfig: kubectl config get-contexts shows those that there are"
+        ),
+        KubeconfigError::LoadClusterOfContext(name) => format!(
+            "there is no cluster {name:?} in the kubeconfig: kubectl config get-clusters shows those that there are"
+        ),
+        KubeconfigError::ReadConfig(error, path) => format!("cannot read kubeconfig {}: {error}", path.display()),
+        other => format!("the kubeconfig cannot be used: {other}"),
+    }
 }
 
-fn flag(field: &str) -> Option<&'static str> {
-    Some(match field.strip_prefix("spec.").unwrap_or(field).split(['[', '.']).next()? {
-        // A rule on the whole object is about its name.
-        "metadata" | "<nil>" => "NAME",
-        "cuid" => "--cuid",
-        "poolName" => "--pool",
-        "image" => "--image",
-        "owner" => "--owner",
-        "sharedMemory" => "--shared-memory",
-        "env" => "--env",
-        "resources" if field.contains("memory") => "--memory",
-        "resources" if field.contains("cpu") => "--cpu",
-        _ => return None,
+fn answered(status: &Status, asked: Asked<'_>) -> Vec<String> {
+    let Asked { name, namespace, server } = asked;
+    let causes = status.details.as_ref().map_or(&[][..], |details| &details.causes);
+    let one = |sentence: String| vec![sentence];
+    if status.is_already_exists() && status.message.starts_with("object is being deleted") {
+        return one(format!(
+            "a computing unit named {name} is still being deleted in namespace {namespace}: choose another name, or \
+             wait with kubectl wait --for=delete computingunit {name} -n {namespace}"
+        ));
+    }
+    if status.is_already_exists() {
+        return one(format!(
+            "a computing unit named {name} already exists in namespace {namespace}: choose another name or delete it \
+             with kubectl delete computingunit {name} -n {namespace}"
+        ));
+    }
+    if status.is_invalid() && !causes.is_empty() {
+        return causes.iter().filter(|cause| !follows_from_others(cause)).map(flags::cause).collect();
+    }
+    match status.code {
+        401 => one(format!("{server} does not know who you are: check the user of the context, or log in again")),
+        403 => one(forbidden(status, namespace)),
+        404 if status.details.as_ref().is_some_and(|details| details.kind == "namespaces") => one(format!(
+            "there is no namespace {namespace}: choose another with -n, or create it with kubectl create namespace \
+             {namespace}"
+        )),
+        404 if status.details.as_ref().is_none_or(|details| details.name.is_empty()) => one(format!(
+            "{server} knows no computing units: install the operator's chart, or its CustomResourceDefinitions with \
+             kubectl apply --server-side -f crds/"
+        )),
+        _ => one(format!("the API server refuses: {}", flags::in_place_of_fields(&status.message))),
+    }
+}
+
+/// The API server's remark that it did not look further, which is no cause.
+fn follows_from_others(cause: &StatusCause) -> bool {
+    cause.message.contains("some validation rules were not checked")
+}
+
+fn forbidden(status: &Status, namespace: &str) -> String {
+    let message = &status.message;
+    let denied = || {
+        let (_, rest) = message.split_once("User \"")?;
+        let (user, rest) = rest.split_once("\" cannot ")?;
+        let (verb, rest) = rest.split_once(" resource \"computingunits\"")?;
+        // What an authorizer adds, such as a role that it cannot find.
+        let more = rest.split_once("in the namespace ").and_then(|(_, rest)| rest.split_once(": "));
+        let more = more.map(|(_, more)| format!(" ({more})")).unwrap_or_default();
+        Some(format!(
+            "user {user:?} may not {verb} computing units in namespace {namespace}{more}: ask for the verb {verb:?} on \
+             computingunits.texera.apache.org"
+        ))
+    };
+    denied().unwrap_or_else(|| {
+        let why = message.split_once(" is forbidden: ").map_or(message.as_str(), |(_, why)| why);
+        format!("forbidden: {}", flags::in_place_of_fields(why))
     })
+}
+
+/// Says that there was no answer in time.
+pub fn late(asked: Asked<'_>, limit: Duration) -> String {
+    format!(
+        "{} did not answer within {} (--request-timeout); the unit may have been created all the same: kubectl get \
+         computingunit {} -n {}",
+        asked.server,
+        api::Duration(limit),
+        asked.name,
+        asked.namespace
+    )
+}
+
+/// The error at the bottom, which says what happened; those above say who met it.
+pub fn innermost(error: &kube::Error) -> &(dyn Error + 'static) {
+    chain(error).last().unwrap_or(error)
+}
+
+fn chain(error: &kube::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let outermost: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(outermost), |&error| error.source())
+}
+
+fn unreachable(error: &kube::Error, server: &str) -> String {
+    let kind = chain(error).filter_map(|error| error.downcast_ref::<io::Error>()).last().map(io::Error::kind);
+    match kind {
+        Some(io::ErrorKind::ConnectionRefused) => {
+            format!("nothing answers at {server}: is the cluster running, and is it the context that you mean?")
+        }
+        Some(io::ErrorKind::TimedOut) => {
+            format!("{server} does not answer in time: is the cluster running, and can it be reached from here?")
+        }
+        _ => format!("cannot reach {server}: {}", innermost(error)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use kube::core::Status;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::testing::ASKED;
 
-    fn told(status: serde_json::Value) -> String {
-        let status: Status = serde_json::from_value(status).unwrap();
-        create(kube::Error::Api(Box::new(status)), "mine", "units").to_string()
+    fn says(status: Value) -> Vec<String> {
+        request(&kube::Error::Api(serde_json::from_value(status).unwrap()), ASKED)
     }
 
     #[test]
-    fn a_refusal_is_a_sentence_with_its_flag() {
-        let invalid = json!({
-            "status": "Failure", "reason": "Invalid", "code": 422, "message": "ComputingUnit.texera.apache.org \"mine\" is invalid: []",
-            "details": {"causes": [
-                {"reason": "FieldValueInvalid", "field": "spec.cuid",
-                 "message": "Invalid value: 0: spec.cuid in body should be greater than or equal to 1"},
-                {"reason": "FieldValueInvalid", "field": "spec",
-                 "message": "Invalid value: \"object\": spec.sharedMemory is taken from the unit's memory"},
-            ]},
-        });
-        let text = told(invalid);
-        assert!(text.contains("--cuid: spec.cuid in body should be greater"), "{text}");
-        assert!(text.contains("\n  spec.sharedMemory is taken"), "{text}");
+    fn each_cause_is_a_line_with_its_option() {
+        let lines = says(json!({"reason": "Invalid", "code": 422, "message": "all of them", "details": {"causes": [
+            {"reason": "FieldValueInvalid", "field": "spec.cuid",
+             "message": "Invalid value: 0: spec.cuid in body should be greater than or equal to 1"},
+            {"reason": "FieldValueInvalid", "field": "<nil>",
+             "message": "Invalid value: null: some validation rules were not checked because the object was invalid; \
+                         correct the existing errors to complete validation"},
+            {"reason": "FieldValueInvalid", "field": "spec",
+             "message": "Invalid value: spec.sharedMemory must be more than 0: leave it out for none"},
+        ]}}));
+        assert_eq!(lines, ["--cuid: must be at least 1", "--shared-memory must be more than 0: leave it out for none"]);
     }
 
     #[test]
-    fn what_to_do_is_said() {
-        let status = |code: u16, reason: &str, message: &str| {
-            told(json!({"status": "Failure", "code": code, "reason": reason, "message": message}))
+    fn a_name_that_is_taken() {
+        let exists =
+            json!({"reason": "AlreadyExists", "code": 409, "message": "computingunits \"ada\" already exists"});
+        assert_eq!(
+            says(exists),
+            ["a computing unit named ada already exists in namespace team: choose another name or delete it with \
+              kubectl delete computingunit ada -n team"]
+        );
+        let leaving = json!({"reason": "AlreadyExists", "code": 409, "message":
+            "object is being deleted: computingunits.texera.apache.org \"ada\" already exists"});
+        assert!(says(leaving)[0].contains("still being deleted"));
+    }
+
+    #[test]
+    fn who_may_not_do_what() {
+        let denied = |more: &str| {
+            says(json!({"reason": "Forbidden", "code": 403, "message": format!(
+                "computingunits.texera.apache.org is forbidden: User \"eve\" cannot create resource \"computingunits\" \
+                 in API group \"texera.apache.org\" in the namespace \"team\"{more}")}))
         };
-        assert!(status(409, "AlreadyExists", "").contains("kubectl delete computingunit mine -n units"));
-        assert!(status(404, "NotFound", "namespaces \"units\" not found").contains("kubectl create namespace units"));
-        assert!(status(404, "NotFound", "the server could not find the requested resource").contains("CRDs"));
-        assert!(status(403, "Forbidden", "User \"eve\" cannot create").contains("eve"));
-        assert!(status(401, "Unauthorized", "Unauthorized").contains("--context"));
+        assert_eq!(
+            denied(""),
+            ["user \"eve\" may not create computing units in namespace team: ask for the verb \"create\" on \
+              computingunits.texera.apache.org"]
+        );
+        assert!(denied(": role not found")[0].contains("team (role not found): ask"));
+        let quota = json!({"reason": "Forbidden", "code": 403, "message":
+            "computingunits.texera.apache.org \"ada\" is forbidden: exceeded quota: units"});
+        assert_eq!(says(quota), ["forbidden: exceeded quota: units"]);
     }
 
     #[test]
-    fn a_quoted_value_may_hold_anything() {
-        assert_eq!(plain(r#"Invalid value: "a\": b": the rest"#), "the rest");
-        assert_eq!(plain("Invalid value: -3: the rest"), "the rest");
-        assert_eq!(plain("Invalid value: spec.a is b: do c"), "spec.a is b: do c");
-        assert_eq!(plain("Required value"), "Required value");
+    fn what_is_missing() {
+        let no_namespace = json!({"reason": "NotFound", "code": 404, "message": "namespaces \"team\" not found",
+            "details": {"kind": "namespaces", "name": "team"}});
+        assert!(says(no_namespace)[0].starts_with("there is no namespace team"));
+        for no_resource in [
+            json!({"reason": "NotFound", "code": 404, "message": "the server could not find the requested resource",
+                   "details": {}}),
+            json!({"reason": "Failed to parse error data", "code": 404, "message": "404 page not found\n"}),
+        ] {
+            assert!(says(no_resource)[0].contains("CustomResourceDefinitions"));
+        }
+        assert!(says(json!({"reason": "Unauthorized", "code": 401, "message": "Unauthorized"}))[0].contains("who you"));
+    }
+
+    #[test]
+    fn nobody_there() {
+        let at =
+            |kind: io::ErrorKind| request(&kube::Error::Service(Box::new(io::Error::from(kind))), ASKED)[0].clone();
+        assert!(at(io::ErrorKind::ConnectionRefused).starts_with("nothing answers at https://k:6443"));
+        assert!(at(io::ErrorKind::TimedOut).starts_with("https://k:6443 does not answer in time"));
+        assert!(at(io::ErrorKind::UnexpectedEof).starts_with("cannot reach https://k:6443: "));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_kubeconfig() {
+        for (error, says) in [
+            (KubeconfigError::CurrentContextNotSet, "no current context"),
+            (KubeconfigError::LoadContext(String::new()), "no current context"),
+            (KubeconfigError::LoadContext("c".into()), "no context \"c\""),
+            (KubeconfigError::LoadClusterOfContext("c".into()), "no cluster \"c\""),
+            (KubeconfigError::MissingClusterUrl, "cannot be used: cluster url is missing"),
+        ] {
+            let sentence = kubeconfig(&error);
+            assert!(sentence.contains(says), "{sentence}");
+        }
     }
 }

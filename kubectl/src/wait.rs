@@ -1,206 +1,313 @@
-//! Waits for a unit, telling its stages as they pass: one line that is rewritten on a terminal, a line each elsewhere.
+//! Watching one unit until it is Ready, or until waiting is pointless. Reads only; what a status means is decided in
+//! [`crate::progress`].
 
 use std::{
-    io::{IsTerminal, Write, stderr},
+    future::{Future, pending},
+    io::{self, Write},
+    pin::pin,
     time::Duration,
 };
 
-use computing_unit_operator::api::ComputingUnit;
+use computing_unit_operator::api::{self, ComputingUnit};
 use futures::StreamExt;
 use kube::{
     Api, ResourceExt,
     runtime::{WatchStreamExt, watcher},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, interval, timeout};
 
 use crate::{
-    progress::{Standing, stages, standing},
-    refusal::Failure,
+    progress::{Report, Verdict, verdict},
+    refusal::{self, Asked},
+    screen::Screen,
 };
 
-/// Waits until the unit can be opened and returns its URL.
-pub async fn until_ready(
-    units: Api<ComputingUnit>,
-    name: &str,
-    uid: Option<String>,
-    limit: Duration,
-) -> Result<String, Failure> {
-    let mut teller = Teller::new(stderr().is_terminal());
-    let outcome = tokio::select! {
-        outcome = timeout_at(Instant::now() + limit, watch(units, name, uid, &mut teller)) => outcome,
-        _ = tokio::signal::ctrl_c() => Ok(Err(Failure::NotReady(format!(
-            "no longer waiting; computing unit {name:?} goes on starting: kubectl get computingunit {name}"
-        )))),
+/// How often the time on the screen moves.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How waiting ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The unit answers, at this URL where the operator knows one.
+    Ready(Option<String>),
+    /// It failed, or may not run as it is: why.
+    Failed(String),
+    /// It was deleted, or replaced by another of its name.
+    Deleted,
+    /// The deadline passed: what it was waiting for then.
+    Late(String),
+    /// The user had enough.
+    Interrupted,
+    /// It cannot be watched.
+    Blind(Box<kube::Error>),
+}
+
+/// How waiting ended, and the unit as it was seen last.
+pub struct Waited {
+    /// How waiting ended.
+    pub outcome: Outcome,
+    /// The unit as it was seen last.
+    pub last: ComputingUnit,
+}
+
+/// Waits for `created`, at most for `patience` and until `interrupt` resolves, and shows how far it is.
+///
+/// # Errors
+/// Where nobody reads the progress any more.
+pub async fn wait<W: Write>(
+    api: Api<ComputingUnit>,
+    created: ComputingUnit,
+    patience: Duration,
+    interrupt: impl Future<Output = ()>,
+    screen: &mut Screen<W>,
+) -> io::Result<Waited> {
+    let started = Instant::now();
+    let name = created.name_any();
+    let mut report = Report::new(&created);
+    let mut last = created;
+    let mut seen = false;
+    let mut events = pin!(watcher::watch_object(api, &name).default_backoff());
+    let mut interrupt = pin!(interrupt);
+    let mut deadline = pin!(timeout(patience, pending::<()>()));
+    let mut tick = interval(TICK);
+    let outcome = loop {
+        let mut stages = Vec::new();
+        let mut end = None;
+        tokio::select! {
+            biased;
+            () = &mut interrupt => end = Some(Outcome::Interrupted),
+            Some(event) = events.next() => match event {
+                Ok(Some(unit)) if unit.uid() == last.uid() => {
+                    seen = true;
+                    stages = report.see(&unit, started.elapsed());
+                    end = verdict(&unit).map(Outcome::from);
+                    last = unit;
+                }
+                Ok(_) => end = Some(Outcome::Deleted),
+                Err(error) => match fatal(error, seen) {
+                    Ok(error) => end = Some(Outcome::Blind(Box::new(error))),
+                    Err(error) => report.lost(&error, started.elapsed()),
+                },
+            },
+            _ = &mut deadline => end = Some(Outcome::Late(report.waits_for(started.elapsed()))),
+            _ = tick.tick() => {}
+        }
+        screen.show(&mut report, &stages, &name, started.elapsed())?;
+        if let Some(outcome) = end {
+            break outcome;
+        }
     };
-    let waited = teller.blocker.clone();
-    teller.finish();
-    outcome.unwrap_or_else(|_| {
-        let what = waited.map(|what| format!(" ({what})")).unwrap_or_default();
-        Err(Failure::NotReady(format!(
-            "computing unit {name:?} was not Ready within {limit:?}{what}; it goes on starting: kubectl describe \
-             computingunit {name}"
-        )))
-    })
+    screen.finish()?;
+    Ok(Waited { outcome, last })
 }
 
-async fn watch(
-    units: Api<ComputingUnit>,
-    name: &str,
-    uid: Option<String>,
-    teller: &mut Teller,
-) -> Result<String, Failure> {
-    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let mut events = std::pin::pin!(watcher(units, config).default_backoff());
-    let gone = || Failure::NotReady(format!("computing unit {name:?} was deleted"));
-    let mut listed = false;
-    while let Some(event) = events.next().await {
-        let unit = match event {
-            Ok(watcher::Event::Apply(unit) | watcher::Event::InitApply(unit)) if unit.uid() == uid => unit,
-            Ok(watcher::Event::Init) => {
-                listed = false;
-                continue;
-            }
-            Ok(watcher::Event::InitDone) if listed => continue,
-            Ok(_) => return Err(gone()),
-            Err(error) => {
-                teller.block(format!("the API server cannot be watched: {error}"));
-                continue;
-            }
-        };
-        listed = true;
-        teller.pass(&stages(&unit));
-        match standing(&unit) {
-            Standing::Ready(url) => return Ok(url),
-            Standing::Failed(why) => {
-                return Err(Failure::NotReady(format!("computing unit {name:?} cannot be opened: {why}")));
-            }
-            Standing::Waiting(Some(what)) => teller.block(what),
-            Standing::Waiting(None) => {}
+/// An error that another try would not change, or the words for one that it may.
+///
+/// An API server that has just started refuses what it allows a moment later, so only the first answer counts.
+fn fatal(error: watcher::Error, seen: bool) -> Result<kube::Error, String> {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+            if !seen && matches!(status.code, 401 | 403 | 404) =>
+        {
+            Ok(kube::Error::Api(status))
         }
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => Err(refusal::innermost(&error).to_string()),
+        other => Err(other.to_string()),
     }
-    Err(gone())
 }
 
-/// Tells what has not been told.
-struct Teller {
-    terminal: bool,
-    passed: Vec<String>,
-    blocker: Option<String>,
-}
-
-impl Teller {
-    const fn new(terminal: bool) -> Self {
-        Self { terminal, passed: vec![], blocker: None }
-    }
-
-    fn pass(&mut self, stages: &[(&'static str, Duration)]) {
-        for (stage, after) in stages {
-            let words = format!("{stage} {}s", after.as_secs());
-            if !self.passed.iter().any(|passed| passed.starts_with(stage)) {
-                self.blocker = None;
-                self.passed.push(words.clone());
-                self.tell(&words);
-            }
-        }
-    }
-
-    fn block(&mut self, what: String) {
-        if self.blocker.as_ref() != Some(&what) {
-            self.blocker = Some(what.clone());
-            self.tell(&format!("waiting: {what}"));
-        }
-    }
-
-    fn tell(&self, line: &str) {
-        // Progress that nobody can see is no reason to stop waiting.
-        let _ = if self.terminal {
-            let blocker = self.blocker.iter().map(|blocker| format!("waiting: {blocker}"));
-            let words: Vec<String> = self.passed.iter().cloned().chain(blocker).collect();
-            write!(stderr().lock(), "\r\x1b[2K{}", fit(&words.join(", ")))
-        } else {
-            writeln!(stderr().lock(), "{line}")
-        };
-    }
-
-    fn finish(&self) {
-        if self.terminal && !(self.passed.is_empty() && self.blocker.is_none()) {
-            let _ = writeln!(stderr().lock());
+impl From<Verdict> for Outcome {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Ready(url) => Self::Ready(url),
+            Verdict::Failed(why) => Self::Failed(why),
+            Verdict::Deleted => Self::Deleted,
         }
     }
 }
 
-/// What fits into one line, so that it can be rewritten.
-fn fit(text: &str) -> String {
-    let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(80_usize);
-    if text.chars().count() < width {
-        return text.to_owned();
+impl Outcome {
+    /// Why the unit is not Ready; nothing where it is.
+    pub fn sentences(&self, asked: Asked<'_>, patience: Duration) -> Vec<String> {
+        let Asked { name, namespace, .. } = asked;
+        match self {
+            Self::Ready(_) => Vec::new(),
+            Self::Failed(why) => vec![format!(
+                "the unit {name} does not start: {}; it stays: kubectl edit computingunit {name} -n {namespace} \
+                 changes it, kubectl delete computingunit {name} -n {namespace} removes it",
+                why.trim_end_matches('.')
+            )],
+            Self::Deleted => vec![format!("the unit {name} was deleted before it was ready")],
+            Self::Late(waiting) => vec![format!(
+                "the unit {name} is not ready after {}, still {}; it stays and keeps starting: kubectl get \
+                 computingunit {name} -n {namespace} --watch",
+                api::Duration(patience),
+                waiting.trim_end_matches('.')
+            )],
+            Self::Interrupted => vec![format!(
+                "interrupted; the unit {name} stays and keeps starting: kubectl delete computingunit {name} -n \
+                 {namespace} removes it"
+            )],
+            Self::Blind(error) => {
+                let mut all = refusal::request(error, asked);
+                all.push(format!("the unit {name} was created, and it cannot be waited for"));
+                all
+            }
+        }
     }
-    let kept: String = text.chars().take(width.saturating_sub(4)).collect();
-    format!("{kept}...")
 }
 
 #[cfg(test)]
 mod tests {
-    use http::{Request, Response};
-    use kube::{Client, client::Body};
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::testing::{self, ASKED, Server, condition, together};
 
-    fn unit(version: u32, status: &Value) -> Value {
-        json!({
-            "apiVersion": "texera.apache.org/v1alpha1", "kind": "ComputingUnit",
-            "metadata": {"name": "a", "namespace": "n", "uid": "u", "generation": 1, "resourceVersion": version.to_string(),
-                         "creationTimestamp": "2026-01-01T00:00:00Z"},
-            "spec": {}, "status": status,
-        })
+    const T: &str = "2026-01-01T00:00:00Z";
+
+    /// Waits ten minutes at most while `script` answers; returns how it ended and what was shown.
+    async fn watch(script: impl AsyncFnOnce(&mut Server), interrupt: impl Future<Output = ()>) -> (Outcome, String) {
+        let (api, mut server) = testing::server();
+        let created = serde_json::from_value(testing::unit(Value::Null)).unwrap();
+        let mut shown = Vec::new();
+        let mut screen = Screen::new(&mut shown, false);
+        let waiting = Box::pin(wait(api, created, Duration::from_mins(10), interrupt, &mut screen));
+        let outcome = together(waiting, script(&mut server)).await.unwrap().outcome;
+        (outcome, String::from_utf8(shown).unwrap())
     }
 
-    /// Waits while an API server lists `first` and then tells of `later`.
-    async fn wait(first: &[Value], later: &[Value]) -> Result<String, Failure> {
-        let (service, mut server) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
-        let client = Client::new(service, "n");
-        let list = json!({
-            "apiVersion": "texera.apache.org/v1alpha1", "kind": "ComputingUnitList",
-            "metadata": {"resourceVersion": "1"}, "items": first,
-        });
-        let events: String = later.iter().map(|event| format!("{event}\n")).collect();
-        let answers = async {
-            for body in [list.to_string(), events] {
-                let (_, send) = server.next_request().await.unwrap();
-                send.send_response(Response::new(Body::from(body.into_bytes())));
-            }
-            std::future::pending::<()>().await;
-        };
-        let limit = Duration::from_secs(5);
-        tokio::select! {
-            outcome = until_ready(Api::namespaced(client, "n"), "a", Some("u".into()), limit) => outcome,
-            () = answers => unreachable!(),
-        }
+    fn ready() -> Value {
+        testing::unit(json!({"phase": "Ready", "url": "http://u/?cuid=1", "stages": {
+            "accepted": T, "scheduled": T, "podReady": T, "routeAccepted": T, "reachable": T,
+        }}))
     }
 
-    #[tokio::test]
-    async fn ends_with_the_url() {
-        let ready = unit(2, &json!({"observedGeneration": 1, "phase": "Ready", "url": "http://u"}));
-        let events = [json!({"type": "MODIFIED", "object": ready})];
-        assert_eq!(wait(&[unit(1, &Value::Null)], &events).await.unwrap(), "http://u");
-    }
-
-    #[tokio::test]
-    async fn ends_when_the_unit_goes() {
-        let events = [json!({"type": "DELETED", "object": unit(2, &Value::Null)})];
-        let failure = wait(&[unit(1, &Value::Null)], &events).await.unwrap_err();
-        assert!(failure.to_string().contains("deleted"), "{failure}");
-        assert!(wait(&[], &[]).await.unwrap_err().to_string().contains("deleted"), "before it was seen");
+    fn unschedulable() -> Value {
+        testing::unit(json!({"phase": "Pending", "stages": {"accepted": T}, "conditions": [
+            condition("Accepted", "True", "Accepted"), condition("PodReady", "False", "Unschedulable"),
+        ]}))
     }
 
     #[tokio::test(start_paused = true)]
-    async fn ends_in_time_with_what_it_waited_for() {
-        let waiting = json!({"observedGeneration": 1, "phase": "Pending", "conditions": [{
-            "type": "Ready", "status": "False", "reason": "Unschedulable", "message": "no node",
-            "lastTransitionTime": "2026-01-01T00:00:00Z",
-        }]});
-        let failure = wait(&[unit(1, &waiting)], &[]).await.unwrap_err();
-        assert!(failure.to_string().contains("Unschedulable: no node"), "{failure}");
+    async fn a_unit_that_becomes_ready() {
+        let (outcome, shown) = watch(
+            async |server| {
+                server.list(&[testing::unit(Value::Null)]).await;
+                server.watch(&[("MODIFIED", unschedulable()), ("MODIFIED", ready())]).await;
+            },
+            pending(),
+        )
+        .await;
+        assert!(matches!(outcome, Outcome::Ready(Some(url)) if url == "http://u/?cuid=1"));
+        let stages: Vec<_> = shown.lines().map(|line| &line[9..]).collect();
+        assert_eq!(stages, ["accepted", "scheduled", "pod ready", "route accepted", "reachable"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_breaks_is_begun_again() {
+        let away = r#"{"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "later"}"#;
+        let (outcome, shown) = watch(
+            async |server| {
+                server.list(&[testing::unit(Value::Null)]).await;
+                server.watch(&[]).await;
+                for _ in 0..4 {
+                    server.answer("GET", 403, away).await;
+                }
+                server.watch(&[("MODIFIED", ready())]).await;
+            },
+            pending(),
+        )
+        .await;
+        assert!(matches!(outcome, Outcome::Ready(_)));
+        assert!(shown.contains("waiting for the API server: later"), "{shown}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_only_the_user_can_cure_ends_it() {
+        let refused = testing::unit(json!({"phase": "Pending", "conditions": [
+            condition("Accepted", "False", "ImageNotOffered"),
+        ]}));
+        let (outcome, _) = watch(async |server| server.list(&[refused]).await, pending()).await;
+        let said = outcome.sentences(ASKED, Duration::ZERO);
+        assert!(
+            said[0].starts_with("the unit ada does not start: ImageNotOffered: about ImageNotOffered;"),
+            "{said:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_unit_that_goes() {
+        let script = async |server: &mut Server| {
+            server.list(&[testing::unit(Value::Null)]).await;
+            server.watch(&[("DELETED", testing::unit(Value::Null))]).await;
+        };
+        assert!(matches!(watch(script, pending()).await.0, Outcome::Deleted));
+        assert!(matches!(watch(async |server| server.list(&[]).await, pending()).await.0, Outcome::Deleted));
+        let mut other = ready();
+        other["metadata"]["uid"] = json!("u2");
+        let replaced = watch(async |server| server.list(&[other]).await, pending()).await.0;
+        assert!(matches!(replaced, Outcome::Deleted), "another unit's URL is not this one's");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_deadline_it_says_what_it_waited_for() {
+        let (api, mut server) = testing::server();
+        let created = serde_json::from_value(testing::unit(Value::Null)).unwrap();
+        let mut shown = Vec::new();
+        let mut screen = Screen::new(&mut shown, false);
+        let patience = Duration::from_mins(10);
+        let script = async {
+            server.list(&[unschedulable()]).await;
+            let (_, _unanswered) = server.asked().await;
+            pending::<()>().await;
+        };
+        let outcome = tokio::select! {
+            waited = wait(api, created, patience, pending(), &mut screen) => waited.unwrap().outcome,
+            () = script => unreachable!(),
+        };
+        assert_eq!(
+            outcome.sentences(ASKED, patience),
+            [
+                "the unit ada is not ready after 10m, still waiting for the pod: Unschedulable: about Unschedulable; it stays and \
+              keeps starting: kubectl get computingunit ada -n team --watch"
+            ]
+        );
+        let shown = String::from_utf8(shown).unwrap();
+        assert_eq!(shown.matches("waiting for the pod").count(), 1, "{shown}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interrupt_leaves_the_unit() {
+        let (outcome, _) = watch(async |_| {}, std::future::ready(())).await;
+        assert!(matches!(outcome, Outcome::Interrupted));
+        assert!(outcome.sentences(ASKED, Duration::ZERO)[0].contains("stays and keeps starting"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_may_create_but_not_watch_is_told_so() {
+        let denied = json!({"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message":
+            "computingunits.texera.apache.org is forbidden: User \"eve\" cannot list resource \"computingunits\" in API \
+             group \"texera.apache.org\" in the namespace \"team\""});
+        let (outcome, _) = watch(async |server| server.answer("GET", 403, &denied.to_string()).await, pending()).await;
+        let said = outcome.sentences(ASKED, Duration::ZERO);
+        assert!(said[0].starts_with("user \"eve\" may not list computing units in namespace team"), "{said:?}");
+        assert!(said[1].contains("was created"), "{said:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_terminal_gets_one_line() {
+        let (api, mut server) = testing::server();
+        let created = serde_json::from_value(testing::unit(Value::Null)).unwrap();
+        let mut shown = Vec::new();
+        let mut screen = Screen::new(&mut shown, true);
+        let waiting = Box::pin(wait(api, created, Duration::from_mins(10), pending(), &mut screen));
+        together(waiting, server.list(&[ready()])).await.unwrap();
+        let shown = String::from_utf8(shown).unwrap();
+        assert_eq!(shown.matches('\n').count(), 1, "{shown:?}");
+        assert!(shown.ends_with("reachable 0.0s\x1b[?7h\n"), "{shown:?}");
     }
 }
