@@ -9,9 +9,9 @@ use e2e::cluster::{
     forward,
     images::Own,
     layout::{self, Layout},
-    lock,
+    lock, packages,
     process::Processes,
-    up::{load, port, up},
+    up::{helm, load, port, up},
 };
 
 /// A local Kubernetes with Envoy Gateway.
@@ -40,6 +40,8 @@ enum Command {
     Images,
     /// Print what puts kubectl, the plugin and the kubeconfig into a shell
     Env,
+    /// Put Helm into .cluster/bin, without a cluster
+    Helm,
     /// Tell which clusters there are
     List,
     /// Print the log of one of the cluster's processes
@@ -77,6 +79,7 @@ fn main() -> anyhow::Result<()> {
             Kind::Local => load(&layout::name()?, &Own::ALL),
             Kind::Current => Ok(()),
         },
+        Command::Helm => packages::install().and_then(|()| helm()),
         Command::Env => environment(),
         Command::List => {
             for layout in Layout::all()? {

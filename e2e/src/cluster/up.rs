@@ -117,6 +117,16 @@ fn link(layout: &Layout, programs: &Programs) -> anyhow::Result<()> {
     symlink(&programs.kubernetes, &bin.join("kubectl"))
 }
 
+/// Puts Helm into the checkout, for which no cluster is needed.
+///
+/// # Errors
+/// If it cannot be fetched.
+pub fn helm() -> anyhow::Result<()> {
+    let bin = layout::checkout().join(".cluster/bin");
+    fs::create_dir_all(&bin)?;
+    symlink(&programs::helm()?, &bin.join("helm"))
+}
+
 fn symlink(to: &Path, link: &Path) -> anyhow::Result<()> {
     shell::run("ln", ["-sfn".as_ref(), to.as_os_str(), link.as_os_str()]).map(drop)
 }

@@ -1,0 +1,82 @@
+# Every target does the set-up that it needs. The first run compiles Kubernetes and Envoy Gateway, once.
+# CLUSTER=local|kind|current chooses where; CLUSTER_NAME names a local one.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CU_CLUSTER := cargo run --quiet --locked --package e2e --bin cu-cluster --
+CHART := charts/computing-unit-operator
+# The programs and the kubeconfig of the cluster that is up.
+WITH_CLUSTER := set -a; eval "$$($(CU_CLUSTER) env)";
+# Tests that need a cluster run side by side in this number.
+E2E_THREADS ?= 4
+
+.PHONY: help
+help: ## Show this
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: demo
+demo: cluster images plugin ## A unit from its creation to its end, through the real gateway
+	@$(WITH_CLUSTER) cargo run --quiet --locked --package e2e --bin demo
+
+.PHONY: test
+test: lint unit helm-lint e2e ## Everything that has to pass: format, lints, unit tests, chart, tests on the cluster
+
+.PHONY: lint
+lint: ## Format and lints
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+
+.PHONY: unit
+unit: helm ## Tests that need no cluster
+	@$(WITH_HELM) cargo test --locked --quiet --workspace --lib --bins
+	@$(WITH_HELM) cargo test --locked --quiet --package computing-unit-operator --test '*'
+	@cargo test --locked --quiet --package engine
+
+.PHONY: helm-lint
+helm-lint: helm ## Check the chart
+	@$(WITH_HELM) helm lint --strict --quiet $(CHART)
+
+.PHONY: e2e
+e2e: cluster images plugin ## Tests on the cluster; one alone: make e2e TEST="--test drift what_was"
+	cargo build --locked --quiet
+	@$(WITH_CLUSTER) cargo test --locked --package e2e $(if $(TEST),$(TEST),--test '*') -- --test-threads=$(E2E_THREADS)
+
+.PHONY: bench
+bench: cluster images plugin ## Measure; the table is that of docs/performance.md
+	cargo build --locked --quiet --release
+	@$(WITH_CLUSTER) cargo run --quiet --locked --release --package e2e --bin bench
+
+.PHONY: cluster
+cluster: ## Bring the cluster up; writes .cluster/kubeconfig
+	@$(CU_CLUSTER) up
+
+.PHONY: images
+images: cluster ## Bring the images of this project into the cluster
+	@$(CU_CLUSTER) images
+
+.PHONY: plugin
+plugin: ## Build the kubectl plugin into .cluster/bin
+	@cargo build --locked --quiet --package kubectl-computing-unit
+	@mkdir -p .cluster/bin
+	@ln -sfn "$$(cargo metadata --locked --no-deps --format-version 1 | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')/debug/kubectl-create-computingunit" .cluster/bin/kubectl-create-computingunit
+
+.PHONY: env
+env: ## Print what puts kubectl, the plugin and the kubeconfig into a shell: eval "$(make env)"
+	@$(CU_CLUSTER) env
+
+.PHONY: down
+down: ## Take the cluster down, with all that is left of it
+	@$(CU_CLUSTER) down
+
+.PHONY: generate
+generate: helm ## Write what is generated: crds/, docs/api.md, the chart's copies, config/install.yaml
+	cargo run --quiet --locked --package computing-unit-operator -- crd --dir crds --api-doc docs/api.md
+	cp crds/*.yaml $(CHART)/files/crds/
+	@$(WITH_HELM) helm template computing-unit-operator $(CHART) --namespace computing-unit-system > config/install.yaml
+
+# Helm, from the cache of the cluster's programs.
+.PHONY: helm
+helm:
+	@$(CU_CLUSTER) helm > /dev/null
+WITH_HELM := set -a; PATH="$$PWD/.cluster/bin:$$PATH";
