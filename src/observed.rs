@@ -39,6 +39,7 @@ pub enum Child<K> {
 
 impl<K> Child<K> {
     /// The unit's own object.
+    #[must_use]
     pub fn owned(&self) -> Option<&K> {
         match self {
             Self::Owned(object) => Some(object),

@@ -61,7 +61,7 @@ pub struct Obstacles {
 
 impl Default for Obstacles {
     fn default() -> Self {
-        Self { entries: Mutex::default(), backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)) }
+        Self { entries: Mutex::default(), backoff: Backoff::new(Duration::from_secs(1), Duration::from_mins(1)) }
     }
 }
 

@@ -115,13 +115,10 @@ fn look(unit: &ComputingUnit, context: &Context) -> Option<Seen> {
     });
     let wanted = valid.map(|unit| desired::children(&unit));
     let goal = goal::goal(&observed, &wanted).zip(goal::target(&observed));
-    let probe = match goal {
-        Some((goal, target)) => Some((goal, context.prober.want(target, goal))),
-        None => {
-            context.prober.forget(&uid);
-            None
-        }
-    };
+    let probe = goal.map(|(goal, target)| (goal, context.prober.want(target, goal)));
+    if probe.is_none() {
+        context.prober.forget(&uid);
+    }
     Some(Seen { observed, wanted, probe })
 }
 

@@ -70,6 +70,9 @@ pub mod reasons {
 ///
 /// `overlapped` is the older pool that makes `pool` unusable. `holder` says who has the unit's key; it is asked only
 /// once everything else is in order.
+///
+/// # Errors
+/// Why it may not run, in words for the unit's owner.
 pub fn validate(
     object: &Arc<ComputingUnit>,
     pool: Option<&Arc<ComputingUnitPool>>,

@@ -25,7 +25,7 @@ use serde_json::json;
 use crate::wait::eventually;
 
 /// How long proxies may take to come or go.
-const SCALING: Duration = Duration::from_secs(120);
+const SCALING: Duration = Duration::from_mins(2);
 
 /// A running cluster with a gateway.
 #[derive(Clone)]

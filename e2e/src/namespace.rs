@@ -33,7 +33,7 @@ pub const ADMITTED: &str = "texera.apache.org/units";
 /// Names a variable that keeps the namespaces of failed tests.
 const KEEP: &str = "E2E_KEEP";
 /// How long a namespace may take to go.
-const REMOVAL: Duration = Duration::from_secs(120);
+const REMOVAL: Duration = Duration::from_mins(2);
 
 /// Runs `work` with the name of a new namespace that the gateway admits.
 ///
@@ -140,7 +140,7 @@ where
 {
     match Api::<K>::namespaced(client.clone(), namespace).list(&ListParams::default()).await {
         Ok(all) => {
-            all.iter().for_each(|object| eprintln!("  {} {}: {}", K::kind(&()), object.name_any(), part(object)))
+            all.iter().for_each(|object| eprintln!("  {} {}: {}", K::kind(&()), object.name_any(), part(object)));
         }
         Err(error) => eprintln!("  {}: {error}", K::plural(&())),
     }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How long anything may take that takes a second on an idle machine.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 
 /// The stage of one test.
 pub struct Stage {

@@ -39,11 +39,13 @@ pub fn namesake<K: Resource>(child: &K) -> Units {
 }
 
 /// The unit whose Service a slice belongs to.
+#[must_use]
 pub fn slice(slice: &EndpointSlice) -> Units {
     endpoints::unit(slice).map(|(namespace, name)| ObjectRef::new(&name).within(&namespace)).into_iter().collect()
 }
 
 /// The units of a pool; where it came or went, those of all pools of its gateway, which it may overlap.
+#[must_use]
 pub fn pool(caches: &Caches, before: Option<&ComputingUnitPool>, after: Option<&ComputingUnitPool>) -> Units {
     match (before, after) {
         (Some(before), Some(after)) if before.uid() == after.uid() => {
@@ -71,6 +73,7 @@ pub fn pool(caches: &Caches, before: Option<&ComputingUnitPool>, after: Option<&
 
 /// The units behind a Gateway, where anything changed that their routes or URLs depend on. Its status changes with
 /// every route that comes or goes, which concerns nobody.
+#[must_use]
 pub fn gateway(caches: &Caches, before: Option<&Gateway>, after: Option<&Gateway>) -> Units {
     if let (Some(before), Some(after)) = (before, after)
         && before.uid() == after.uid()
@@ -85,6 +88,7 @@ pub fn gateway(caches: &Caches, before: Option<&Gateway>, after: Option<&Gateway
 }
 
 /// All units, where a class came, went or was edited.
+#[must_use]
 pub fn class(caches: &Caches, before: Option<&GatewayClass>, after: Option<&GatewayClass>) -> Units {
     if let (Some(before), Some(after)) = (before, after)
         && before.uid() == after.uid()

@@ -31,6 +31,12 @@ pub enum Progress {
     Missing,
 }
 
+/// Somebody who is told of each `T`.
+pub type Told<T> = Box<dyn Fn(&T) + Send>;
+
+/// Which units a change concerns: it is given the cached object, then the event.
+pub type Concerns<K> = Box<dyn Fn(Option<&K>, &Event<K>) -> Units + Send>;
+
 /// One watch.
 pub struct Follow<K>
 where
@@ -43,21 +49,21 @@ where
     /// The cache to fill.
     pub writer: Writer<K>,
     /// Told of each event before the cache is, while the object is still whole.
-    pub heard: Box<dyn Fn(&Event<K>) + Send>,
+    pub heard: Told<Event<K>>,
     /// Told of each event once the cache has it.
-    pub kept: Box<dyn Fn(&Event<K>) + Send>,
+    pub kept: Told<Event<K>>,
     /// What to leave out of the cache.
     pub prune: fn(&mut K),
-    /// Which units a change concerns: it is given the cached object, then the event.
-    pub concerns: Box<dyn Fn(Option<&K>, &Event<K>) -> Units + Send>,
+    /// Which units a change concerns.
+    pub concerns: Concerns<K>,
     /// Who wakes them.
     pub waker: Waker,
     /// Where progress is told.
     pub progress: watch::Sender<Progress>,
     /// Told of each failure.
-    pub failed: Box<dyn Fn(&watcher::Error) + Send>,
+    pub failed: Told<watcher::Error>,
     /// Told of each object that cannot be read. The cache keeps what it had of it.
-    pub unreadable: Box<dyn Fn(&InvalidObject) + Send>,
+    pub unreadable: Told<InvalidObject>,
 }
 
 impl<K> Follow<K>
@@ -100,7 +106,9 @@ where
                 Event::InitApply(_) => listed.extend(units),
                 Event::InitDone => {
                     progress.send_replace(Progress::Synced);
-                    std::mem::take(&mut listed).into_iter().for_each(|unit| waker.wake(unit));
+                    for unit in std::mem::take(&mut listed) {
+                        waker.wake(unit);
+                    }
                 }
                 Event::Apply(_) | Event::Delete(_) => units.into_iter().for_each(|unit| waker.wake(unit)),
             }
@@ -108,22 +116,22 @@ where
     }
 }
 
-fn readable<K>(store: &Store<K>, event: Event<DeserializeGuard<K>>) -> Result<Event<K>, InvalidObject>
+fn readable<K>(store: &Store<K>, event: Event<DeserializeGuard<K>>) -> Result<Event<K>, Box<InvalidObject>>
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
     Ok(match event {
-        Event::Apply(object) => Event::Apply(object.0?),
+        Event::Apply(object) => Event::Apply(object.0.map_err(Box::new)?),
         Event::Delete(object) => match object.0 {
             Ok(object) => Event::Delete(object),
             Err(invalid) => {
                 let (name, namespace) = (&invalid.metadata.name, &invalid.metadata.namespace);
                 let known = ObjectRef::new(name.as_deref().unwrap_or_default());
                 let known = namespace.iter().fold(known, |known, namespace| known.within(namespace));
-                Event::Delete(store.get(&known).ok_or(invalid)?.as_ref().clone())
+                Event::Delete(store.get(&known).ok_or_else(|| Box::new(invalid))?.as_ref().clone())
             }
         },
-        Event::InitApply(object) => Event::InitApply(object.0?),
+        Event::InitApply(object) => Event::InitApply(object.0.map_err(Box::new)?),
         Event::Init => Event::Init,
         Event::InitDone => Event::InitDone,
     })

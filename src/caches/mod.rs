@@ -93,6 +93,7 @@ impl Caches {
 }
 
 /// The object of that name.
+#[must_use]
 pub fn get<K>(store: &Store<K>, namespace: &str, name: &str) -> Option<Arc<K>>
 where
     K: Lookup<DynamicType = ()> + Clone + 'static,

@@ -41,7 +41,7 @@ use crate::{
 /// Delay after the first failure of a unit.
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// Longest delay after failures of a unit.
-const LAST_RETRY: Duration = Duration::from_secs(60);
+const LAST_RETRY: Duration = Duration::from_mins(1);
 
 /// Why the controllers ended before they were told to.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +99,7 @@ pub async fn run(
             .reconcile_on(wakes)
             .graceful_shutdown_on(shutdown.clone().cancelled_owned())
             .run(reconcile::reconcile, reconcile::retry, context.clone())
-            .for_each(|outcome| std::future::ready(report(outcome)))
+            .for_each(async |outcome| report(outcome))
     });
     join_all(controllers).await;
     if shutdown.is_cancelled() { Ok(()) } else { Err(Error) }

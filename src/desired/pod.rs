@@ -62,9 +62,8 @@ pub fn hash(unit: &Unit) -> String {
         "env": spec.env,
         "envFrom": spec.env_from,
     });
-    let digest = Sha256::digest(inputs.to_string());
-    let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{HASH_VERSION}-{short}")
+    let digest = format!("{:x}", Sha256::digest(inputs.to_string()));
+    format!("{HASH_VERSION}-{}", &digest[..16])
 }
 
 /// Whether `made` is the hash of other inputs than `wanted`, as far as the two can be compared.

@@ -33,7 +33,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long counts have to stand before they are written.
 const STAND: Duration = Duration::from_secs(10);
 /// How long counts that never stand go unwritten.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// How long a pool whose status could not be written is left alone.
 const RETRY: Duration = Duration::from_secs(30);
 

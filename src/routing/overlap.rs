@@ -16,7 +16,7 @@ pub fn overlapped<'a>(
         other.uid() != pool.uid()
             && other.metadata.deletion_timestamp.is_none()
             && same_gateway(pool, other)
-            && age(*other) < age(pool)
+            && age(other) < age(pool)
             && overlap(&pool.spec.routing, &other.spec.routing)
     })
 }

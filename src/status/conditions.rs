@@ -78,7 +78,7 @@ fn ready(facts: Facts<'_>, others: &[Said]) -> Said {
         return Said::no(types::READY, obstacle.rejection.reason, &obstacle.rejection.message);
     }
     let unprobed = crate::plan::unprobed(facts.observed);
-    let missing = others.iter().find(|said| !said.holds() && !(unprobed && said.reason == route::DISABLED));
+    let missing = others.iter().find(|said| !(said.holds() || unprobed && said.reason == route::DISABLED));
     match missing {
         Some(said) => Said::no(types::READY, &said.reason, &said.message),
         None => Said::yes(types::READY, "Ready", "the unit answers at its URL"),

@@ -61,6 +61,7 @@ pub fn condition(facts: Facts<'_>) -> Said {
 }
 
 /// When a start has taken too long.
+#[must_use]
 pub fn start_deadline(observed: &Observed) -> Option<Timestamp> {
     let timeout = SignedDuration::try_from(observed.pool.as_ref()?.spec.start_timeout.0).ok()?;
     observed.pod.owned()?.metadata.creation_timestamp.as_ref()?.0.checked_add(timeout).ok()

@@ -1,4 +1,4 @@
-//! What runs in the cluster before any test: CoreDNS, Envoy Gateway from its own chart, and the shared Gateway.
+//! What runs in the cluster before any test: `CoreDNS`, Envoy Gateway from its own chart, and the shared Gateway.
 
 use std::{
     fs,
@@ -39,7 +39,7 @@ pub fn up(layout: &Layout, programs: &Programs) -> anyhow::Result<()> {
     kubectl(layout, programs, &["wait", "-n", NAMESPACE, &gateway, programmed[0], programmed[1]])?;
     // Programmed is said as soon as one proxy is there; now its address answers too.
     let address = address(layout, programs)?;
-    shell::wait("the gateway's first answer", Duration::from_secs(60), || {
+    shell::wait("the gateway's first answer", Duration::from_mins(1), || {
         let stream = std::net::TcpStream::connect_timeout(&address.parse()?, Duration::from_millis(500));
         Ok(stream.is_ok())
     })

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// How long each of them may take to serve.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// In the order in which they start.
 pub const NAMES: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];

@@ -125,7 +125,8 @@ pub fn import(layout: &Layout, archives: &[PathBuf]) -> anyhow::Result<()> {
 
 /// A Dockerfile, which any builder takes.
 fn dockerfile(image: &Image<'_>) -> String {
-    let labels: String = image.labels.iter().map(|(key, value)| format!("LABEL {key}=\"{value}\"\n")).collect();
+    let label = |(key, value): &(_, _)| format!("LABEL {key}=\"{value}\"\n");
+    let labels = image.labels.iter().map(label).collect::<Vec<_>>().concat();
     format!("FROM scratch\nCOPY root /\n{labels}USER 65532:65532\nENTRYPOINT [\"{}\"]\n", image.entrypoint)
 }
 
@@ -138,7 +139,8 @@ fn build(image: &Image<'_>) -> anyhow::Result<PathBuf> {
         hash.update(path);
         hash.update(fs::read(file).with_context(|| format!("read {}", file.display()))?);
     }
-    let short: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hash = format!("{:x}", hash.finalize());
+    let short = &hash[..16];
     let title = image.name.replace(':', "-");
     let archive = cache.join(format!("{title}-{short}.tar"));
     let _lock = lock::hold(&cache.join("images.lock"))?;

