@@ -10,22 +10,29 @@ use std::{
 
 use anyhow::{Context, ensure};
 use computing_unit_operator::{
-    api::GatewayRef,
+    api::{self, GatewayRef},
     gateway::{Gateway, listener},
 };
-use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::{
+    api::discovery::v1::EndpointSlice,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
 use kube::{
-    Api, Client, Config,
+    Api, Client, Config, ResourceExt,
     api::{DynamicObject, ListParams, Patch, PatchParams},
     config::{KubeConfigOptions, Kubeconfig},
     core::{ApiResource, GroupVersionKind},
+    runtime::wait::{await_condition, conditions},
 };
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::wait::eventually;
 
 /// How long proxies may take to come or go.
 const SCALING: Duration = Duration::from_mins(2);
+/// How long a definition may take to be served.
+const SERVED: Duration = Duration::from_secs(30);
 
 /// A running cluster with a gateway.
 #[derive(Clone)]
@@ -59,6 +66,22 @@ impl Cluster {
             )
         })?;
         Ok(Self { client, config, kubeconfig, gateway })
+    }
+
+    /// Installs the definitions of this source tree, as they are, and waits until the API server serves them.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn install_definitions(&self) -> anyhow::Result<()> {
+        let api = Api::<CustomResourceDefinition>::all(self.client());
+        for definition in api::crds() {
+            let name = definition.name_any();
+            api.patch(&name, &PatchParams::apply("e2e").force(), &Patch::Apply(&definition)).await?;
+            timeout(SERVED, await_condition(api.clone(), &name, conditions::is_crd_established()))
+                .await
+                .with_context(|| format!("{name} is not served"))??;
+        }
+        Ok(())
     }
 
     /// A client with the rights of the kubeconfig.

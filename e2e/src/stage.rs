@@ -13,6 +13,7 @@ use kube::{
     Api,
     api::{DeleteParams, PostParams},
 };
+use tokio::sync::OnceCell;
 
 use crate::{
     attach::Cluster,
@@ -24,6 +25,9 @@ use crate::{
 
 /// How long anything may take that takes a second on an idle machine.
 pub const SOON: Duration = Duration::from_mins(1);
+
+/// Whether this process has made the cluster ready for its tests.
+static PREPARED: OnceCell<()> = OnceCell::const_new();
 
 /// The stage of one test.
 pub struct Stage {
@@ -46,6 +50,7 @@ where
     F: Future<Output = anyhow::Result<()>>,
 {
     let cluster = Cluster::attach().await?;
+    PREPARED.get_or_try_init(|| prepare(&cluster)).await?;
     namespace::within(&cluster.clone(), name, |namespace| async move {
         let proxy = ApiProxy::start(cluster.config()).await?;
         let log = log(&namespace)?;
@@ -57,6 +62,11 @@ where
         test(Stage { cluster, namespace, proxy, operator }).await.with_context(|| format!("log: {}", log.display()))
     })
     .await
+}
+
+async fn prepare(cluster: &Cluster) -> anyhow::Result<()> {
+    cluster.install_definitions().await?;
+    namespace::sweep(cluster).await
 }
 
 fn log(namespace: &str) -> anyhow::Result<PathBuf> {

@@ -30,6 +30,11 @@ where
     Ok(())
 }
 
+fn backend(route: &HTTPRoute) -> Option<&str> {
+    let rule = route.spec.rules.as_ref()?.first()?;
+    Some(rule.backend_refs.as_ref()?.first()?.name.as_str())
+}
+
 async fn one_ready(stage: &Stage) -> anyhow::Result<()> {
     stage.make_pool(Mode::Query).await?;
     stage.make(&stage.unit("ada")).await?;
@@ -48,11 +53,8 @@ async fn what_was_edited_is_put_back() -> anyhow::Result<()> {
 
         let hosts = json!({"spec": {"hostnames": ["elsewhere.example.org"]}});
         edited(stage.routes(), "no host name", &hosts, |route: &HTTPRoute| route.spec.hostnames.is_none()).await?;
-        let rules = json!({"spec": {"rules": []}});
-        edited(stage.routes(), "a rule", &rules, |route: &HTTPRoute| {
-            route.spec.rules.as_ref().is_some_and(|r| r.len() == 1)
-        })
-        .await?;
+        let rules = json!({"spec": {"rules": [{"backendRefs": [{"name": "bob", "port": 8085}]}]}});
+        edited(stage.routes(), "its own backend", &rules, |route: &HTTPRoute| backend(route) == Some("ada")).await?;
         let stripped = json!({"metadata": {"labels": {unit: null}}});
         edited(stage.routes(), "a label", &stripped, |route: &HTTPRoute| labelled(route.labels().get(unit))).await?;
         let selector = json!({"spec": {"selector": {unit: "bob"}}});
