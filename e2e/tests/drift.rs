@@ -60,7 +60,7 @@ async fn what_was_edited_is_put_back() -> anyhow::Result<()> {
         let selector = json!({"spec": {"selector": {unit: "bob"}}});
         let selects = |service: &Service| labelled(service.spec.as_ref().unwrap().selector.as_ref().unwrap().get(unit));
         edited(stage.services(), "a selector", &selector, selects).await?;
-        let more = json!({"spec": {"selector": {"more": "than asked for"}}});
+        let more = json!({"spec": {"selector": {"more": "than-asked-for"}}});
         let alone = |service: &Service| service.spec.as_ref().unwrap().selector.as_ref().unwrap().len() == 1;
         edited(stage.services(), "no other selector", &more, alone).await?;
         edited(stage.pods(), "a pod's label", &stripped, |pod: &Pod| labelled(pod.labels().get(unit))).await?;
