@@ -73,7 +73,8 @@ down: ## Take the cluster down, with all that is left of it
 generate: helm ## Write what is generated: crds/, docs/api.md, the chart's copies, config/install.yaml
 	cargo run --quiet --locked --package computing-unit-operator -- crd --dir crds --api-doc docs/api.md
 	cp crds/*.yaml $(CHART)/files/crds/
-	@$(WITH_HELM) helm template computing-unit-operator $(CHART) --namespace computing-unit-system > config/install.yaml
+	@$(WITH_HELM) { cat config/namespace.yaml; \
+	  helm template computing-unit-operator $(CHART) --namespace computing-unit-system --no-hooks; } > config/install.yaml
 
 # Helm, from the cache of the cluster's programs.
 .PHONY: helm

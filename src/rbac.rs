@@ -32,8 +32,8 @@ const TEXERA: &str = crate::api::GROUP;
 const GATEWAY: &str = "gateway.networking.k8s.io";
 const READ: &[&str] = &["list", "watch"];
 const PATCH: &[&str] = &["patch"];
-/// Server-side apply is a patch, and a create where the object does not exist.
-const OWN: &[&str] = &["list", "watch", "create", "patch", "delete"];
+/// `get` tells whose an object is that was there already. Nothing is deleted: children go with their owner.
+const OWN: &[&str] = &["get", "list", "watch", "create", "patch"];
 
 /// What the running operator needs.
 pub const USED: &[Access] = &[
@@ -52,7 +52,6 @@ pub const USED: &[Access] = &[
     unit("events.k8s.io", "events", &["create", "patch"]),
     // The listeners, and the proxies behind them.
     gateway(GATEWAY, "gateways"),
-    gateway("", "services"),
     gateway("discovery.k8s.io", "endpointslices"),
     // Which controller serves a Gateway.
     Access { group: GATEWAY, resource: "gatewayclasses", verbs: READ, scope: Scope::Cluster },

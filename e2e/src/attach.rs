@@ -14,8 +14,7 @@ use computing_unit_operator::{
     gateway::{Gateway, listener},
 };
 use k8s_openapi::{
-    api::discovery::v1::EndpointSlice,
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    api::discovery::v1::EndpointSlice, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Client, Config, ResourceExt,
