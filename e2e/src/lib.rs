@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod faults;
 pub mod namespace;
 pub mod stage;
+pub mod tool;
 pub mod traffic;
 pub mod units;
 pub mod wait;

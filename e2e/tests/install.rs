@@ -1,0 +1,119 @@
+//! The chart, as a deployer uses it: installed beside nothing but the gateway, led by one of two, and uninstalled.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::time::Duration;
+
+use anyhow::Context;
+use computing_unit_operator::{api::Phase, names::FINALIZER};
+use e2e::{
+    namespace,
+    stage::{SOON, Stage, play},
+    tool,
+    units::Mode,
+    wait::{eventually, until},
+};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    coordination::v1::Lease,
+    core::v1::{Namespace, Pod},
+};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use serde_json::json;
+
+/// The release, and with it the Deployment and the Lease.
+const NAME: &str = "computing-unit-operator";
+/// A Lease has to run out, and a pod to start.
+const TAKEOVER: Duration = Duration::from_mins(2);
+
+async fn install(stage: &Stage, system: &str) -> anyhow::Result<String> {
+    let chart = tool::file("charts/computing-unit-operator");
+    let line = format!(
+        "helm install {NAME} {chart} --namespace {system} --take-ownership --wait --timeout 3m --set image.tag=dev \
+         --set operator.watchNamespaces={{{}}} --set operator.gatewayNamespaces={{{}}}",
+        stage.namespace,
+        stage.cluster.gateway().namespace
+    );
+    tool::line(&stage.cluster, &line).await
+}
+
+async fn leader(leases: &Api<Lease>, other_than: Option<&str>) -> anyhow::Result<String> {
+    let holder = |lease: Lease| lease.spec?.holder_identity.filter(|name| !name.is_empty());
+    eventually("leader", TAKEOVER, || async {
+        let holder = leases.get_opt(NAME).await?.and_then(holder);
+        Ok(holder.filter(|name| Some(name.as_str()) != other_than))
+    })
+    .await
+}
+
+async fn played(stage: &Stage, system: &str) -> anyhow::Result<()> {
+    let client = stage.cluster.client();
+    // The operator's pods have to satisfy the strictest of Kubernetes' own standards.
+    let strict = Patch::Merge(json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}));
+    Api::<Namespace>::all(client.clone()).patch(system, &PatchParams::default(), &strict).await?;
+    let notes = install(stage, system).await?;
+    assert!(notes.contains(&format!("watches {}", stage.namespace)), "{notes}");
+    let deployments = Api::<Deployment>::namespaced(client.clone(), system);
+    assert_eq!(deployments.get(NAME).await?.status.unwrap().ready_replicas, Some(2));
+
+    stage.make_pool(Mode::Query).await?;
+    stage.make(&stage.unit("ada")).await?;
+    stage.until("ada", Phase::Ready).await?;
+
+    let (leases, pods) = (Api::<Lease>::namespaced(client.clone(), system), Api::<Pod>::namespaced(client, system));
+    let first = leader(&leases, None).await?;
+    pods.delete(&first, &DeleteParams::default().grace_period(0)).await?;
+    let second = leader(&leases, Some(&first)).await?;
+    assert_ne!(first, second);
+    stage.make(&stage.unit("bob")).await?;
+    stage.until("bob", Phase::Ready).await?;
+    stage.delete("bob").await?;
+
+    let uninstalled = tool::line(&stage.cluster, &format!("helm uninstall {NAME} --namespace {system} --wait")).await?;
+    assert!(uninstalled.contains("kept due to the resource policy"), "{uninstalled}");
+    let unit = stage.units().get("ada").await?;
+    assert!(!unit.finalizers().iter().any(|finalizer| finalizer == FINALIZER), "{:?}", unit.finalizers());
+    assert!(stage.pods().get_opt("ada").await?.is_some(), "the unit runs on");
+    for pod in pods.list(&kube::api::ListParams::default()).await? {
+        until("end of the operator", SOON, pods.clone(), &pod.name_any(), |pod| pod.is_none()).await?;
+    }
+    stage.delete("ada").await?;
+    stage.until_nothing_is_left("ada").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_installed_led_by_one_of_two_and_uninstalled() -> anyhow::Result<()> {
+    play("units", |stage| async move {
+        namespace::within(&stage.cluster.clone(), "system", async |system| played(&stage, &system).await).await
+    })
+    .await
+}
+
+/// Has the API server check each document of a file, as if it was meant for the test's namespace.
+async fn tried(stage: &Stage, file: &str, namespace: &str) -> anyhow::Result<()> {
+    let path = std::env::temp_dir().join(format!("{}.yaml", stage.namespace));
+    let here = format!("namespace: {}", stage.namespace);
+    for document in std::fs::read_to_string(file)?.split("\n---\n").filter(|text| text.contains("kind:")) {
+        std::fs::write(&path, document.replace(&format!("namespace: {namespace}"), &here))?;
+        let line = format!("kubectl apply --dry-run=server --output name --filename {}", path.display());
+        let applied = tool::line(&stage.cluster, &line).await;
+        std::fs::remove_file(&path)?;
+        applied.with_context(|| format!("{file}: {document}"))?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_server_takes_the_plain_manifests_and_the_samples() -> anyhow::Result<()> {
+    play("files", |stage| async move {
+        tried(&stage, &tool::file("config/install.yaml"), "computing-unit-system").await?;
+        for sample in std::fs::read_dir(tool::file("config/samples"))? {
+            tried(&stage, &sample?.path().display().to_string(), "computing-units").await?;
+        }
+        Ok(())
+    })
+    .await
+}
