@@ -4,6 +4,7 @@
 
 pub mod attach;
 pub mod cluster;
+pub mod demo;
 pub mod faults;
 pub mod namespace;
 pub mod stage;

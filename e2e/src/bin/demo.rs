@@ -1,0 +1,119 @@
+//! `make demo`: one unit from its creation to its end, on a real Kubernetes behind a real Envoy Gateway.
+
+use std::{env, fs, path::Path};
+
+use anyhow::Context;
+use computing_unit_operator::api::ComputingUnit;
+use e2e::{
+    attach::Cluster,
+    cluster::images::{self, Own},
+    demo::{
+        ending,
+        show::{Way, apply, heading, run},
+    },
+    tool,
+};
+use kube::Api;
+
+/// Where the operator is installed.
+const SYSTEM: &str = "computing-unit-system";
+/// Where units live, as the samples have it.
+const UNITS: &str = "computing-units";
+/// The unit that is shown.
+const NAME: &str = "demo";
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cluster = Cluster::attach().await?;
+    heading("A namespace whose routes the gateway admits, and the operator, by its chart");
+    run(&cluster, "kubectl apply -f config/samples/namespace.yaml").await?;
+    install(&cluster).await?;
+
+    heading("A pool, which says what units are made from and how they are reached");
+    apply(&cluster, "config/samples/pool-query.yaml", &pool(&cluster)?).await?;
+
+    heading("A unit, and its stages as they pass");
+    // A run that was killed may have left one.
+    tool::line(&cluster, &format!("kubectl delete computingunit {NAME} -n {UNITS} --ignore-not-found")).await?;
+    run(&cluster, &format!("kubectl create computingunit {NAME} -n {UNITS} --cuid 42 --owner ada --wait=2m")).await?;
+    let unit = Api::<ComputingUnit>::namespaced(cluster.client(), UNITS).get(NAME).await?;
+    let url = unit.status.as_ref().and_then(|status| status.url.clone()).context("the unit has no URL")?;
+
+    heading("It answers over HTTP and over a WebSocket, through the gateway");
+    let way = Way::to(&url).await?;
+    way.get().await?;
+    way.echo(&["hello", "from the demo"]).await?;
+
+    heading("What kubectl says of it");
+    run(&cluster, &format!("kubectl get cu -n {UNITS} -o wide")).await?;
+    run(&cluster, &format!("kubectl get pod,service,httproute -n {UNITS} -l texera.apache.org/unit={NAME}")).await?;
+
+    heading("It is deleted: the route goes before the pod is told to stop");
+    println!("$ kubectl delete cu {NAME} -n {UNITS}");
+    for step in ending::watch(&cluster, &unit, &way).await? {
+        println!("{:6.3} s  {}", step.after.as_secs_f64(), step.what);
+    }
+
+    heading("Go on by hand");
+    println!("{}", next(&cluster, &url));
+    Ok(())
+}
+
+async fn install(cluster: &Cluster) -> anyhow::Result<()> {
+    let image = image()?;
+    let gateways = &cluster.gateway().namespace;
+    let line = format!(
+        "helm upgrade --install computing-unit-operator charts/computing-unit-operator --namespace {SYSTEM} \
+         --create-namespace --take-ownership --force-conflicts --wait --timeout 3m --hide-notes {image} \
+         --set operator.watchNamespaces={{{UNITS}}} --set operator.gatewayNamespaces={{{gateways}}}"
+    );
+    run(cluster, &line).await
+}
+
+/// Which image, in the words of the chart.
+fn image() -> anyhow::Result<String> {
+    if let Ok(image) = env::var("OPERATOR_IMAGE") {
+        let (repository, tag) = image.rsplit_once(':').context("OPERATOR_IMAGE: write repository:tag")?;
+        return Ok(format!("--set image.repository={repository} --set image.tag={tag}"));
+    }
+    // The tag stays the same from build to build; the annotation makes a new build roll out.
+    let archives = images::own(&[Own::Operator])?;
+    let build = archives.first().and_then(|archive| archive.file_stem()?.to_str()).unwrap_or_default();
+    Ok(format!("--set image.tag=dev --set podAnnotations.build={build}"))
+}
+
+/// The sample, with the address at which the local cluster's gateway can be reached from here.
+fn pool(cluster: &Cluster) -> anyhow::Result<String> {
+    let sample = fs::read_to_string(tool::file("config/samples/pool-query.yaml"))?;
+    let mut pool: serde_json::Value = serde_saphyr::from_str(&sample)?;
+    if let Some(port) = port(cluster) {
+        pool["spec"]["routing"]["baseURL"] = format!("http://localhost:{port}").into();
+    }
+    if let Ok(image) = env::var("ENGINE_IMAGE") {
+        pool["spec"]["template"]["spec"]["containers"][0]["image"] = image.into();
+    }
+    Ok(serde_saphyr::to_string(&pool)?)
+}
+
+/// The port of this machine that leads to the gateway of the local cluster.
+fn port(cluster: &Cluster) -> Option<u16> {
+    let file = cluster.kubeconfig().parent().unwrap_or(Path::new("")).join("port");
+    fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+fn next(cluster: &Cluster, url: &str) -> String {
+    let bin = cluster.kubeconfig().parent().unwrap_or(Path::new("")).join("bin");
+    format!(
+        "export KUBECONFIG={} PATH={}:$PATH\n\
+         kubectl create computingunit mine -n {UNITS} --cuid 42 --wait\n\
+         curl -i '{url}'\n\
+         kubectl get cu -n {UNITS} -o wide --watch\n\
+         kubectl describe cu mine -n {UNITS}\n\
+         kubectl explain cu.spec\n\
+         kubectl delete cu mine -n {UNITS}\n\
+         kubectl -n {SYSTEM} logs -l app.kubernetes.io/name=computing-unit-operator\n\
+         make down        # takes the cluster down",
+        cluster.kubeconfig().display(),
+        bin.display(),
+    )
+}

@@ -1,0 +1,96 @@
+//! The order of a unit's end, as a client and two watches see it: the gateway stops answering for the unit before its
+//! pod is told to stop.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use computing_unit_operator::{api::ComputingUnit, gateway::HTTPRoute};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, ResourceExt, api::DeleteParams};
+use tokio::{task::JoinSet, time::Instant};
+
+use super::show::Way;
+use crate::{
+    attach::Cluster,
+    traffic::Connection,
+    wait::{eventually, until},
+};
+
+/// How long each step may take.
+const SOON: Duration = Duration::from_mins(1);
+
+/// What happened, and how long after the deletion was asked for.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// In words.
+    pub what: &'static str,
+    /// How long after.
+    pub after: Duration,
+}
+
+const MISSED: &str = "the gateway answers 404: the route is out of every proxy";
+const STOPPED: &str = "the pod is told to stop";
+
+/// Deletes a unit and returns what happened, in order.
+///
+/// # Errors
+/// If it does not end, or its pod is told to stop while the gateway still answers for it.
+pub async fn watch(cluster: &Cluster, unit: &ComputingUnit, way: &Way) -> anyhow::Result<Vec<Step>> {
+    let (namespace, name) = (unit.namespace().unwrap_or_default(), unit.name_any());
+    let units = Api::<ComputingUnit>::namespaced(cluster.client(), &namespace);
+    let pods = Api::<Pod>::namespaced(cluster.client(), &namespace);
+    let routes = Api::<HTTPRoute>::namespaced(cluster.client(), &namespace);
+    let mut steps = JoinSet::new();
+    let at = |what, instant: Instant| anyhow::Ok((what, instant));
+    {
+        let (pods, name) = (pods.clone(), name.clone());
+        steps.spawn(async move {
+            let leaving = |pod: Option<&Pod>| pod.is_none_or(|pod| pod.metadata.deletion_timestamp.is_some());
+            until("deletion", SOON, pods, &name, leaving).await?;
+            at(STOPPED, Instant::now())
+        });
+    }
+    {
+        let (units, name) = (units.clone(), name.clone());
+        steps.spawn(async move {
+            until("end", SOON, units, &name, |unit| unit.is_none()).await?;
+            at("the unit is gone", Instant::now())
+        });
+    }
+    {
+        let (routes, name) = (routes, name.clone());
+        steps.spawn(async move {
+            until("end", SOON, routes, &name, |route| route.is_none()).await?;
+            at("the HTTPRoute is gone", Instant::now())
+        });
+    }
+    {
+        let name = name.clone();
+        steps.spawn(async move {
+            until("end", SOON, pods, &name, |pod| pod.is_none()).await?;
+            at("the pod is gone", Instant::now())
+        });
+    }
+    let way = way.clone();
+    steps.spawn(async move {
+        let target = way.target()?;
+        eventually("404", SOON, || async {
+            let answer = Connection::open(way.address).await?.send(&target).await?;
+            ensure!(!answer.status.is_server_error(), "the gateway answered {}", answer.status);
+            Ok((answer.status == 404).then_some(()))
+        })
+        .await?;
+        at(MISSED, Instant::now())
+    });
+    let asked = Instant::now();
+    units.delete(&name, &DeleteParams::default()).await?;
+    let mut seen = vec![];
+    while let Some(step) = steps.join_next().await {
+        let (what, instant) = step.context("a watch of the unit's end")??;
+        seen.push(Step { what, after: instant.saturating_duration_since(asked) });
+    }
+    seen.sort_by_key(|step| step.after);
+    let when = |what| seen.iter().position(|step| step.what == what);
+    ensure!(when(MISSED) < when(STOPPED), "the pod was told to stop while the gateway still answered: {seen:?}");
+    Ok(seen)
+}
