@@ -19,7 +19,8 @@ use crate::{
     api::ComputingUnit,
     caches::written::Written,
     context::Context,
-    error::{Error, Result},
+    error::{Error, Result, not_found},
+    gateway::served,
     metrics::{Resource as Label, Verb},
     names::{FIELD_MANAGER, FINALIZER},
     observed::{Child, Observed, whose},
@@ -153,10 +154,10 @@ impl<'a> Target<'a> {
             );
         } else if status.is_forbidden() {
             self.met(kind, false, "Forbidden", format!("the {} may not be created: {}", kind.as_str(), status.message));
-        } else if status.is_not_found() && kind == Kind::HTTPRoute {
-            let message = "the cluster has no HTTPRoute: install Gateway API (gateway.networking.k8s.io/v1)";
-            self.met(kind, false, "GatewayApiMissing", message.to_owned());
-        } else if status.is_not_found() {
+        } else if not_found(status) && kind == Kind::HTTPRoute {
+            let served::NotServed { reason, message } = served::api_missing();
+            self.met(kind, false, reason, message);
+        } else if not_found(status) {
             // Its namespace is going.
         } else {
             return Err(Error::write(kind.as_str(), error));
@@ -188,7 +189,7 @@ impl<'a> Target<'a> {
                 written.put(Arc::new(object));
                 Ok(())
             }
-            Err(kube::Error::Api(status)) if status.is_not_found() => {
+            Err(kube::Error::Api(status)) if not_found(&status) => {
                 written.gone(&self.namespace, &self.name);
                 Ok(())
             }
@@ -214,7 +215,7 @@ impl<'a> Target<'a> {
                 self.context.written.units.put(Arc::new(unit));
                 Ok(())
             }
-            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            Err(kube::Error::Api(status)) if not_found(&status) => Ok(()),
             Err(error) => Err(Error::write("ComputingUnit", error)),
         }
     }

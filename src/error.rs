@@ -1,6 +1,15 @@
 //! What makes a reconcile worth another try.
 
+use kube::core::Status;
+
 use crate::metrics::Outcome;
+
+/// Whether the API server does not have what was asked for, be it the object or its whole resource.
+#[must_use]
+pub fn not_found(status: &Status) -> bool {
+    // For a resource that is not served there is no Status but text, which the library's own question does not see.
+    status.code == 404
+}
 
 /// A failure of one reconcile. Waiting is not a failure, nor is a unit that may not run.
 #[derive(Debug, thiserror::Error)]

@@ -183,8 +183,13 @@ fn way(caches: &Caches, wanted: GatewayRef) -> Way {
     let gateway = caches.gateway(&wanted);
     let class =
         gateway.as_ref().and_then(|gateway| caches.classes.get(&ObjectRef::new(&gateway.spec.gateway_class_name)));
+    let controller = if gateway.is_none() && caches.gateway_api_missing() {
+        Err(served::api_missing())
+    } else {
+        served::controller(&wanted, gateway.as_deref(), class.as_deref()).map(str::to_owned)
+    };
     Way {
-        controller: served::controller(&wanted, gateway.as_deref(), class.as_deref()).map(str::to_owned),
+        controller,
         origin: gateway.as_ref().and_then(|gateway| listener::origin(gateway, wanted.section_name.as_deref())),
         gateway: wanted,
     }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{
     api::ComputingUnit,
+    error::not_found,
     names::{FIELD_MANAGER, FINALIZER},
 };
 
@@ -86,7 +87,7 @@ async fn release_all(client: &Client, scope: &Api<ComputingUnit>) -> kube::Resul
         params.continue_token = token.take();
         let page = match scope.list_metadata(&params).await {
             Ok(page) => page,
-            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(pass),
+            Err(kube::Error::Api(status)) if not_found(&status) => return Ok(pass),
             // The continue token is too old: the next pass starts from the beginning.
             Err(kube::Error::Api(status)) if status.code == 410 => {
                 pass.left += 1;
@@ -116,7 +117,7 @@ async fn release_one(client: &Client, unit: PartialObjectMeta<ComputingUnit>) ->
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     match api.patch_metadata(&unit.name_any(), &params, &Patch::Merge(patch)).await {
         Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(false),
+        Err(kube::Error::Api(status)) if status.is_conflict() || not_found(&status) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -18,18 +18,12 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Config, ResourceExt,
-    api::{DynamicObject, ListParams, Patch, PatchParams},
+    api::{ListParams, Patch, PatchParams},
     config::{KubeConfigOptions, Kubeconfig},
-    core::{ApiResource, GroupVersionKind},
     runtime::wait::{await_condition, conditions},
 };
-use serde_json::json;
 use tokio::time::timeout;
 
-use crate::wait::eventually;
-
-/// How long proxies may take to come or go.
-const SCALING: Duration = Duration::from_mins(2);
 /// How long a definition may take to be served.
 const SERVED: Duration = Duration::from_secs(30);
 
@@ -142,23 +136,6 @@ impl Cluster {
         }
         ensure!(!proxies.is_empty(), "no proxy of the Gateway is ready");
         Ok(proxies)
-    }
-
-    /// Sets how many proxies the Gateway has, by its EnvoyProxy of the same name, and waits until it has them.
-    ///
-    /// # Errors
-    /// If that does not come about.
-    pub async fn scale_proxies(&self, count: usize) -> anyhow::Result<Vec<SocketAddr>> {
-        let kind = GroupVersionKind::gvk("gateway.envoyproxy.io", "v1alpha1", "EnvoyProxy");
-        let resource = ApiResource::from_gvk_with_plural(&kind, "envoyproxies");
-        let api = Api::<DynamicObject>::namespaced_with(self.client(), &self.gateway.namespace, &resource);
-        let patch = json!({"spec": {"provider": {"kubernetes": {"envoyDeployment": {"replicas": count}}}}});
-        api.patch(&self.gateway.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
-        let wanted = || async {
-            let proxies = self.proxies().await.unwrap_or_default();
-            Ok((proxies.len() == count).then_some(proxies))
-        };
-        eventually(&format!("{count} proxies"), SCALING, wanted).await
     }
 }
 

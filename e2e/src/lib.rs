@@ -6,6 +6,7 @@ pub mod attach;
 pub mod cluster;
 pub mod demo;
 pub mod faults;
+pub mod gateway;
 pub mod namespace;
 pub mod stage;
 pub mod tool;

@@ -44,7 +44,7 @@ where
     F: Future<Output = anyhow::Result<T>>,
 {
     let name = create(cluster, prefix, true).await?;
-    let outcome = AssertUnwindSafe(work(name.clone())).catch_unwind().await;
+    let outcome = AssertUnwindSafe(Box::pin(work(name.clone()))).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|panic| Err(anyhow!("{}", words(panic.as_ref()))));
     if let Err(error) = &outcome {
         eprintln!("{name}: {error:#}");
@@ -98,9 +98,17 @@ pub async fn remove(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
             let _ = units.patch_metadata(&unit.name_any(), &PatchParams::default(), &free).await;
         }
     }
-    let api = Api::<Namespace>::all(client);
+    until_removed(cluster, name).await
+}
+
+/// Deletes a namespace as a person does, and waits until it is gone.
+///
+/// # Errors
+/// If it does not go.
+pub async fn until_removed(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
+    let api = Api::<Namespace>::all(cluster.client());
     match api.delete(name, &DeleteParams::default()).await {
-        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
         deleted => deleted.with_context(|| format!("delete namespace {name}"))?,
     };
     until("end", REMOVAL, api, name, |namespace| namespace.is_none()).await?;

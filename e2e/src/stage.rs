@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use crate::{
     attach::Cluster,
     faults::{ApiProxy, Operator, OperatorProcess},
-    namespace,
+    gateway, namespace,
     units::{self, Mode},
     wait::until,
 };
@@ -50,7 +50,7 @@ where
     F: Future<Output = anyhow::Result<()>>,
 {
     let cluster = Cluster::attach().await?;
-    PREPARED.get_or_try_init(|| prepare(&cluster)).await?;
+    PREPARED.get_or_try_init(|| Box::pin(prepare(&cluster))).await?;
     namespace::within(&cluster.clone(), name, |namespace| async move {
         let proxy = ApiProxy::start(cluster.config()).await?;
         let log = log(&namespace)?;
@@ -59,13 +59,16 @@ where
             .gateways(&[&cluster.gateway().namespace])
             .leader(None)
             .args(["--log=computing_unit_operator=debug,info"]);
-        test(Stage { cluster, namespace, proxy, operator }).await.with_context(|| format!("log: {}", log.display()))
+        let stage = Stage { cluster, namespace, proxy, operator };
+        // Tests are long futures, and a test's thread has a small stack.
+        Box::pin(test(stage)).await.with_context(|| format!("log: {}", log.display()))
     })
     .await
 }
 
 async fn prepare(cluster: &Cluster) -> anyhow::Result<()> {
     cluster.install_definitions().await?;
+    gateway::restore(cluster).await?;
     namespace::sweep(cluster).await
 }
 

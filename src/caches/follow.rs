@@ -2,22 +2,30 @@
 //!
 //! Every watch has a task and a backoff of its own, so that one that fails holds up no other.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use kube::{
     Api, Resource,
     core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
-        WatchStreamExt,
         reflector::{ObjectRef, Store, store::Writer},
         watcher::{self, Event},
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use super::{affected::Units, waker::Waker};
+use crate::{backoff::Backoff, error::not_found};
+
+/// Delay after the first failure of a watch.
+const FIRST_RETRY: Duration = Duration::from_millis(800);
+/// Longest delay after failures of a watch.
+const LAST_RETRY: Duration = Duration::from_secs(30);
 
 /// How far a watch has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +37,15 @@ pub enum Progress {
     Synced,
     /// The API server does not have the resource. It is asked for again until it does.
     Missing,
+}
+
+/// Why a watch is started again.
+#[derive(Debug)]
+pub enum Failure {
+    /// The API server has turned out not to have the resource. Told once, until it has it.
+    Missing,
+    /// Anything else.
+    Failed(watcher::Error),
 }
 
 /// Somebody who is told of each `T`.
@@ -61,7 +78,7 @@ where
     /// Where progress is told.
     pub progress: watch::Sender<Progress>,
     /// Told of each failure.
-    pub failed: Told<watcher::Error>,
+    pub failed: Told<Failure>,
     /// Told of each object that cannot be read. The cache keeps what it had of it.
     pub unreadable: Told<InvalidObject>,
 }
@@ -72,10 +89,11 @@ where
 {
     /// Follows until dropped.
     pub async fn run(self) {
+        let backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
         let Self { api, config, mut writer, heard, kept, prune, concerns, waker, progress, failed, unreadable } = self;
         let store = writer.as_reader();
         let mut listed = Units::new();
-        let mut events = std::pin::pin!(watcher::watcher(api, config).default_backoff());
+        let mut events = std::pin::pin!(watcher::watcher(api, config));
         while let Some(event) = events.next().await {
             let event = match event.map(|event| readable(&store, event)) {
                 Ok(Ok(event)) => event,
@@ -84,20 +102,28 @@ where
                     continue;
                 }
                 Err(error) => {
-                    failed(&error);
-                    if missing(&error) {
-                        progress.send_replace(Progress::Missing);
+                    if !missing(&error) {
+                        failed(&Failure::Failed(error));
+                    } else if progress.send_replace(Progress::Missing) != Progress::Missing {
+                        failed(&Failure::Missing);
+                        for unit in everybody(&store, &concerns) {
+                            waker.wake(unit);
+                        }
                     }
+                    sleep_until(Instant::now() + backoff.failed(())).await;
                     continue;
                 }
             };
+            // The library's own backoff starts anew with each try to list, however often that fails.
+            if !matches!(event, Event::Init | Event::InitApply(_)) {
+                backoff.succeeded(&());
+            }
             heard(&event);
             let event = event.modify(prune);
             let units = concerns(cached(&store, &event).as_deref(), &event);
             if matches!(event, Event::Init) {
                 // Whatever was there may be gone from the new list.
-                listed =
-                    store.state().iter().flat_map(|old| concerns(None, &Event::Delete(old.as_ref().clone()))).collect();
+                listed = everybody(&store, &concerns);
             }
             writer.apply_watcher_event(&event);
             kept(&event);
@@ -114,6 +140,14 @@ where
             }
         }
     }
+}
+
+/// The units that are concerned by anything in the cache.
+fn everybody<K>(store: &Store<K>, concerns: &Concerns<K>) -> Units
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    store.state().iter().flat_map(|old| concerns(None, &Event::Delete(old.as_ref().clone()))).collect()
 }
 
 fn readable<K>(store: &Store<K>, event: Event<DeserializeGuard<K>>) -> Result<Event<K>, Box<InvalidObject>>
@@ -154,8 +188,8 @@ fn missing(error: &watcher::Error) -> bool {
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => matches!(error, kube::Error::Api(status) if status.is_not_found()),
-        watcher::Error::WatchError(status) => status.is_not_found(),
+        | watcher::Error::WatchFailed(error) => matches!(error, kube::Error::Api(status) if not_found(status)),
+        watcher::Error::WatchError(status) => not_found(status),
         watcher::Error::NoResourceVersion => false,
     }
 }

@@ -7,6 +7,7 @@ pub mod endpoints;
 pub mod follow;
 pub mod prune;
 pub mod waker;
+pub mod writers;
 pub mod written;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use k8s_openapi::api::{
     discovery::v1::EndpointSlice,
 };
 use kube::runtime::reflector::{Lookup, ObjectRef, Store};
+use tokio::sync::watch;
 
 use crate::{
     api::{ComputingUnit, ComputingUnitPool, GatewayRef},
@@ -23,7 +25,7 @@ use crate::{
     probe::Stores,
 };
 
-use self::endpoints::Endpoints;
+use self::{endpoints::Endpoints, follow::Progress};
 
 /// The units, pools and children of one watched namespace, or of all.
 pub struct Scope {
@@ -49,6 +51,8 @@ pub struct Caches {
     pub scopes: Vec<Scope>,
     /// Gateways, of each namespace where they are looked for.
     pub gateways: Vec<Store<Gateway>>,
+    /// How far each of their watches has come.
+    pub gateway_watches: Vec<watch::Receiver<Progress>>,
     /// Gateway classes.
     pub classes: Store<GatewayClass>,
     /// The endpoints of the gateways' own proxies.
@@ -83,6 +87,12 @@ impl Caches {
     #[must_use]
     pub fn proxies(&self) -> Stores {
         Stores { gateways: self.gateways.clone(), classes: self.classes.clone(), slices: self.proxies.clone() }
+    }
+
+    /// Whether the API server has no Gateways at all.
+    #[must_use]
+    pub fn gateway_api_missing(&self) -> bool {
+        self.gateway_watches.iter().any(|progress| *progress.borrow() == Progress::Missing)
     }
 
     /// A Gateway.

@@ -2,6 +2,7 @@
 //! them.
 
 mod forget;
+mod subscribe;
 mod sync;
 mod watches;
 
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::ComputingUnit,
     backoff::Backoff,
-    caches::waker::Waker,
+    caches::{waker::Waker, writers},
     context::{Context, Paces},
     metrics::Metrics,
     names::FIELD_MANAGER,
@@ -61,11 +62,11 @@ pub async fn run(
 ) -> Result<(), Error> {
     let scopes: Vec<Option<String>> = all_or(&settings.watch_namespaces);
     let gateways: Vec<Option<String>> = all_or(&settings.gateway_namespaces);
-    let (caches, writers) = watches::caches(&scopes, &gateways);
+    let (caches, writers) = writers::empty(&scopes, &gateways);
     let caches = Arc::new(caches);
     let (waker, wakes) = Waker::new(&scopes);
     let limit = usize::from(settings.probe_concurrency.get());
-    let (prober, news) = Prober::new(caches.proxies(), limit, watches::Measured(metrics.clone()));
+    let (prober, news) = Prober::new(caches.proxies(), limit, metrics.clone());
     let (synced, is_synced) = watch::channel(false);
     let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), Reporter { controller: FIELD_MANAGER.to_owned(), instance: None }),

@@ -11,21 +11,14 @@ use crate::{caches::follow::Progress, context::Context, routing::claim::Claim, s
 const GATE: &str = "caches";
 
 /// Watches whose resource may be missing without stopping anything else.
-pub type Watched = Vec<(&'static str, watch::Receiver<Progress>)>;
+pub type Watched = Vec<watch::Receiver<Progress>>;
 
 /// Waits for every watch to have listed its objects, or to have been told that there is no such resource.
 pub async fn sync(context: Arc<Context>, watched: Watched, gates: Gates, synced: watch::Sender<bool>) {
     gates.close(GATE);
-    for (name, mut progress) in watched {
+    for mut progress in watched {
         // Its sender lives as long as this task.
-        let seen = progress.wait_for(|progress| *progress != Progress::Waiting).await;
-        if seen.is_ok_and(|progress| *progress == Progress::Missing) {
-            tracing::error!(
-                resource = name,
-                "the API server does not have this resource; units wait until its CRD is installed (Gateway API \
-                 for routes and gateways, the operator's own for units and pools)"
-            );
-        }
+        drop(progress.wait_for(|progress| *progress != Progress::Waiting).await);
     }
     for unit in context.caches.units() {
         if let Some(pool) = context.caches.pool_of(&unit) {

@@ -20,10 +20,24 @@ pub struct NotServed {
 pub mod reasons {
     /// The Gateway does not exist.
     pub const GATEWAY_NOT_FOUND: &str = "GatewayNotFound";
+    /// The API server does not have Gateways at all.
+    pub const GATEWAY_API_MISSING: &str = "GatewayApiMissing";
     /// The `GatewayClass` does not exist, or no controller has taken it up.
     pub const NO_CONTROLLER: &str = "NoController";
     /// The Gateway has no listener of the name that the pool gives, or none for HTTP.
     pub const LISTENER_NOT_FOUND: &str = "ListenerNotFound";
+}
+
+/// What a cluster without Gateway API says.
+#[must_use]
+pub fn api_missing() -> NotServed {
+    NotServed {
+        reason: reasons::GATEWAY_API_MISSING,
+        message:
+            "the API server does not have Gateway API: install it (gateway.networking.k8s.io/v1), and a controller \
+                  such as Envoy Gateway; units go on by themselves then"
+                .to_owned(),
+    }
 }
 
 /// The name of the controller that serves `gateway`, which `wanted` names. `class` is the one that the Gateway asks

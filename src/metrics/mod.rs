@@ -4,6 +4,7 @@
 //! of series does not depend on what users do.
 
 pub mod labels;
+mod probes;
 
 use std::{fmt, time::Duration};
 

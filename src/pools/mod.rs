@@ -22,6 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::{
     api::{ComputingUnitPool, ComputingUnitPoolStatus, Phase},
     context::Context,
+    error::not_found,
     metrics::{Resource as Label, Verb},
     names::FIELD_MANAGER,
 };
@@ -110,7 +111,7 @@ async fn publish(
     let request = api.patch_status(&name, &params, &patch);
     match context.write(Verb::Apply, Label::ComputingUnitPoolsStatus, request).await {
         Ok(_) => drop(pending.remove(&uid)),
-        Err(kube::Error::Api(status)) if status.is_not_found() => {}
+        Err(kube::Error::Api(status)) if not_found(&status) => {}
         Err(error) => tracing::warn!(pool = name, %error, "cannot write the status of a pool"),
     }
 }

@@ -13,7 +13,7 @@ use super::{Facts, Urgency, events, status, urgency};
 use crate::{
     api::{ComputingUnit, Phase},
     context::Context,
-    error::{Error, Result},
+    error::{Error, Result, not_found},
     metrics::{Resource as Label, Verb},
     names::FIELD_MANAGER,
 };
@@ -54,7 +54,7 @@ pub async fn publish(context: &Context, facts: Facts<'_>) -> Result<Option<Durat
             context.written.units.put(Arc::new(written));
         }
         // It is gone, and so is whoever wanted to know.
-        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(None),
+        Err(kube::Error::Api(status)) if not_found(&status) => return Ok(None),
         Err(error) => return Err(Error::write("status of the ComputingUnit", error)),
     }
     if new.phase == Some(Phase::Ready)

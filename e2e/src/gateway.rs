@@ -1,0 +1,118 @@
+//! Changes to the shared gateway as a whole: how many proxies it has, and whether its controller runs. They are for the
+//! local cluster alone: a gateway that others use is not touched.
+
+use std::{fmt::Debug, net::SocketAddr, panic::AssertUnwindSafe, time::Duration};
+
+use anyhow::{Context, ensure};
+use futures::FutureExt;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use kube::{
+    Api, ResourceExt,
+    api::{DynamicObject, ListParams, Patch, PatchParams},
+    core::{ApiResource, GroupVersionKind},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::{
+    attach::Cluster,
+    wait::{eventually, until},
+};
+
+/// How long proxies or controllers may take to come or go.
+const SCALING: Duration = Duration::from_mins(2);
+/// Label of an EnvoyProxy that tests may change.
+const OURS: &str = "e2e.texera.apache.org/may=change";
+/// Namespace, deployment and label of the gateway's controller.
+const CONTROLLER: (&str, &str, &str) = ("envoy-gateway-system", "envoy-gateway", "control-plane=envoy-gateway");
+
+/// Whether the gateway is the tests' own, which its EnvoyProxy says.
+///
+/// # Errors
+/// If the API server does not tell.
+pub async fn is_ours(cluster: &Cluster) -> anyhow::Result<bool> {
+    let labelled = envoy_proxies(cluster).list_metadata(&ListParams::default().labels(OURS)).await;
+    match labelled {
+        // Another gateway than Envoy Gateway.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        labelled => Ok(labelled?.items.iter().any(|one| one.name_any() == cluster.gateway().name)),
+    }
+}
+
+/// Runs a test that changes the gateway, and has it changed back whatever comes of the test. On a cluster that is not the
+/// tests' own it says that it does not run.
+///
+/// # Errors
+/// Those of the test.
+pub async fn changed_by<F>(cluster: &Cluster, test: F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    if !is_ours(cluster).await? {
+        println!("NOT RUN: it changes the gateway, which belongs to the cluster in use");
+        return Ok(());
+    }
+    let outcome = AssertUnwindSafe(Box::pin(test)).catch_unwind().await;
+    Box::pin(restore(cluster)).await.context("change the gateway back")?;
+    outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// One proxy and a running controller, as the cluster was brought up.
+///
+/// # Errors
+/// If that does not come about.
+pub async fn restore(cluster: &Cluster) -> anyhow::Result<()> {
+    if is_ours(cluster).await? {
+        scale_controller(cluster, 1).await?;
+        scale_proxies(cluster, 1).await?;
+    }
+    Ok(())
+}
+
+/// Sets how many proxies the Gateway has, by its EnvoyProxy of the same name, and waits until it has them.
+///
+/// # Errors
+/// If that does not come about.
+pub async fn scale_proxies(cluster: &Cluster, count: usize) -> anyhow::Result<Vec<SocketAddr>> {
+    let replicas = json!({"spec": {"provider": {"kubernetes": {"envoyDeployment": {"replicas": count}}}}});
+    merge(cluster, &envoy_proxies(cluster), &cluster.gateway().name, &replicas).await?;
+    let wanted = || async {
+        let proxies = cluster.proxies().await.unwrap_or_default();
+        Ok((proxies.len() == count).then_some(proxies))
+    };
+    eventually(&format!("{count} proxies"), SCALING, wanted).await
+}
+
+/// Stops the gateway's controller or starts it again, and waits until its pods are gone or ready.
+///
+/// # Errors
+/// If that does not come about.
+pub async fn scale_controller(cluster: &Cluster, replicas: i32) -> anyhow::Result<()> {
+    let (namespace, name, labels) = CONTROLLER;
+    let api = Api::<Deployment>::namespaced(cluster.client(), namespace);
+    merge(cluster, &api, name, &json!({"spec": {"replicas": replicas}})).await?;
+    let running = |deployment: &Deployment| deployment.status.as_ref().and_then(|status| status.ready_replicas);
+    let so = |found: Option<&Deployment>| found.is_some_and(|found| running(found).unwrap_or(0) == replicas);
+    until(&format!("{replicas} controllers"), SCALING, api, name, so).await?;
+    let pods = Api::<Pod>::namespaced(cluster.client(), namespace);
+    let settled = || async {
+        let count = pods.list_metadata(&ListParams::default().labels(labels)).await?.items.len();
+        Ok((i32::try_from(count)? == replicas).then_some(()))
+    };
+    eventually("end of the controller", SCALING, settled).await
+}
+
+fn envoy_proxies(cluster: &Cluster) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("gateway.envoyproxy.io", "v1alpha1", "EnvoyProxy");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "envoyproxies");
+    Api::namespaced_with(cluster.client(), &cluster.gateway().namespace, &resource)
+}
+
+async fn merge<K>(cluster: &Cluster, api: &Api<K>, name: &str, patch: &Value) -> anyhow::Result<()>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    ensure!(is_ours(cluster).await?, "the gateway belongs to the cluster in use: it is not changed");
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+    Ok(())
+}
