@@ -8,7 +8,7 @@ use futures::FutureExt;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
     Api, ResourceExt,
-    api::{DynamicObject, ListParams, Patch, PatchParams},
+    api::{DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
     core::{ApiResource, GroupVersionKind},
 };
 use serde::de::DeserializeOwned;
@@ -102,10 +102,26 @@ pub async fn scale_controller(cluster: &Cluster, replicas: i32) -> anyhow::Resul
     eventually("end of the controller", SCALING, settled).await
 }
 
+/// Makes what another Gateway's proxies are made from, like those of the shared one.
+///
+/// # Errors
+/// If the API server does not take it.
+pub async fn copy_proxy(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<()> {
+    let shared = envoy_proxies(cluster).get(&cluster.gateway().name).await?;
+    let copy =
+        DynamicObject { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..shared };
+    let api = Api::<DynamicObject>::namespaced_with(cluster.client(), namespace, &envoy_proxy());
+    api.create(&PostParams::default(), &copy).await?;
+    Ok(())
+}
+
 fn envoy_proxies(cluster: &Cluster) -> Api<DynamicObject> {
+    Api::namespaced_with(cluster.client(), &cluster.gateway().namespace, &envoy_proxy())
+}
+
+fn envoy_proxy() -> ApiResource {
     let kind = GroupVersionKind::gvk("gateway.envoyproxy.io", "v1alpha1", "EnvoyProxy");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "envoyproxies");
-    Api::namespaced_with(cluster.client(), &cluster.gateway().namespace, &resource)
+    ApiResource::from_gvk_with_plural(&kind, "envoyproxies")
 }
 
 async fn merge<K>(cluster: &Cluster, api: &Api<K>, name: &str, patch: &Value) -> anyhow::Result<()>

@@ -104,7 +104,11 @@ fn merge(into: &mut Value, patch: &Value) {
         *into = json!({});
     }
     for (key, value) in patch {
-        merge(&mut into[key], value);
+        if value.is_null() {
+            into.as_object_mut().map(|fields| fields.remove(key));
+        } else {
+            merge(&mut into[key], value);
+        }
     }
 }
 

@@ -72,7 +72,8 @@ async fn killed(name: &str, last: LastWrite) -> anyhow::Result<()> {
             ends += u64::from(ending);
             if !starting && !ending {
                 println!("{last:?}: killed at {starts} writes of a start and {ends} of an end");
-                assert!(starts >= 6 && ends >= 3, "{starts} and {ends}");
+                // Seven and three; the last of each may be noticed by its effect first.
+                assert!(starts >= 6 && ends >= 2, "{starts} and {ends}");
                 return Ok(());
             }
         }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use kube::ResourceExt;
 use tokio::sync::watch;
 
 use crate::{caches::follow::Progress, context::Context, routing::claim::Claim, server::Gates};
@@ -20,12 +21,15 @@ pub async fn sync(context: Arc<Context>, watched: Watched, gates: Gates, synced:
         // Its sender lives as long as this task.
         drop(progress.wait_for(|progress| *progress != Progress::Waiting).await);
     }
-    for unit in context.caches.units() {
-        if let Some(pool) = context.caches.pool_of(&unit) {
-            context.claims.enter(&unit, &Claim::new(&unit, &pool));
+    let mut units: Vec<_> = context.caches.units().collect();
+    // Of two units of one second, one that an earlier operator has given the key keeps it.
+    units.sort_by_key(|unit| (unit.status.as_ref().and_then(|status| status.key.as_ref()).is_none(), unit.uid()));
+    for unit in &units {
+        if let Some(pool) = context.caches.pool_of(unit) {
+            context.claims.enter(unit, &Claim::new(unit, &pool));
         }
     }
-    tracing::info!(units = context.caches.units().count(), "caches are filled");
+    tracing::info!(units = units.len(), "caches are filled");
     gates.open(GATE);
     synced.send_replace(true);
     // Both stay open for as long as this task lives.

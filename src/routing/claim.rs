@@ -32,19 +32,21 @@ impl Claim {
     }
 }
 
-/// Who claims, in the order in which keys are given: by age, then by UID.
+/// Who claims, in the order in which keys are given: by age, which the API server tells in seconds, then by turn.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Claimant {
     created: String,
+    turn: u64,
     uid: String,
     namespace: String,
     name: String,
 }
 
 impl Claimant {
-    fn new(unit: &ComputingUnit) -> Self {
+    fn new(unit: &ComputingUnit, turn: u64) -> Self {
         Self {
             created: unit.creation_timestamp().map(|time| time.0.to_string()).unwrap_or_default(),
+            turn,
             uid: unit.uid().unwrap_or_default(),
             namespace: unit.namespace().unwrap_or_default(),
             name: unit.name_any(),
@@ -67,6 +69,7 @@ pub enum Holder {
 struct Claims {
     by_claim: HashMap<Claim, BTreeSet<Claimant>>,
     by_uid: BTreeMap<String, Claim>,
+    turns: u64,
 }
 
 /// All claims of the units that the operator watches.
@@ -77,18 +80,20 @@ impl ClaimIndex {
     /// Enters the claim of a unit, replacing an earlier one, and names the unit that loses the key by it, if any.
     pub fn enter(&self, unit: &ComputingUnit, claim: &Claim) -> Option<ObjectRef<ComputingUnit>> {
         let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let me = Claimant::new(unit);
-        if claims.by_uid.get(&me.uid).is_some_and(|earlier| earlier != claim) {
-            claims.remove(&me.uid);
+        let uid = unit.uid().unwrap_or_default();
+        match claims.by_uid.get(&uid) {
+            Some(entered) if entered == claim => return None,
+            Some(_) => drop(claims.remove(&uid)),
+            None => {}
         }
-        claims.by_uid.insert(me.uid.clone(), claim.clone());
+        claims.turns += 1;
+        let me = Claimant::new(unit, claims.turns);
+        claims.by_uid.insert(uid, claim.clone());
         let all = claims.by_claim.entry(claim.clone()).or_default();
-        let entered = all.insert(me.clone());
+        all.insert(me.clone());
         let mut order = all.iter();
         match (order.next(), order.next()) {
-            (Some(first), Some(second)) if entered && *first == me => {
-                Some(ObjectRef::new(&second.name).within(&second.namespace))
-            }
+            (Some(first), Some(second)) if *first == me => Some(ObjectRef::new(&second.name).within(&second.namespace)),
             _ => None,
         }
     }
@@ -161,6 +166,21 @@ mod tests {
         let next = index.release(&old.uid().unwrap()).unwrap();
         assert_eq!(next.name, "young");
         assert_eq!(index.holder(&young, &claim), Holder::Asker);
+    }
+
+    #[test]
+    fn among_units_of_the_same_second_the_first_to_claim_keeps_the_key() {
+        let pool = testing::pool(testing::query_routing());
+        let units = ["a", "b"].map(|name| testing::unit(name, Some(42), "2026-01-01T00:00:00Z"));
+        for [first, second] in [[0, 1], [1, 0]].map(|order| order.map(|at| &units[at])) {
+            let index = ClaimIndex::default();
+            let claim = Claim::new(first, &pool);
+            assert_eq!(index.enter(first, &claim), None);
+            assert_eq!(index.enter(second, &claim), None, "displaces nobody");
+            assert_eq!(index.enter(first, &claim), None);
+            assert_eq!(index.holder(first, &claim), Holder::Asker);
+            assert_eq!(index.holder(second, &claim), Holder::Neighbour(first.name_any()));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the gateway says of a unit's route, and what its proxies do.
 
 use k8s_openapi::jiff::SignedDuration;
+use kube::ResourceExt;
 
 use super::{
     Facts,
@@ -45,7 +46,10 @@ pub fn accepted(facts: Facts<'_>) -> Said {
     match &observed.route {
         Child::Owned(route) => match parent::verdict(route, &way.gateway, controller) {
             Verdict::Accepted => Said::yes(type_, "Accepted", "the gateway has taken the route"),
-            Verdict::Refused { reason, message } => Said::no(type_, &reason, message),
+            Verdict::Refused { reason, message } => {
+                let message = advised(&reason, &message, &route.namespace().unwrap_or_default());
+                Said::no(type_, &reason, message)
+            }
             Verdict::Unseen => Said::unknown(
                 type_,
                 PENDING,
@@ -55,6 +59,24 @@ pub fn accepted(facts: Facts<'_>) -> Said {
         Child::Leaving => Said::unknown(type_, "RouteLeaving", "waiting for the previous route to go"),
         Child::Absent => Said::unknown(type_, "PodNotReady", "the route is made once the pod is ready"),
     }
+}
+
+/// What the controller says, and what to do about it.
+fn advised(reason: &str, message: &str, namespace: &str) -> String {
+    let advice = match reason {
+        "NotAllowedByListeners" => {
+            format!(
+                "let a listener of the Gateway admit namespace {namespace:?}: see its allowedRoutes, and the labels of \
+                 the namespace"
+            )
+        }
+        "NoMatchingListenerHostname" => {
+            "give the pool a domain within a listener's hostname, or the Gateway such a listener".to_owned()
+        }
+        "NoMatchingParent" => "see spec.gatewayRef of the pool, and the listeners of the Gateway".to_owned(),
+        _ => return message.to_owned(),
+    };
+    format!("{}: {advice}", message.trim_end_matches('.'))
 }
 
 /// The condition `Reachable`.
