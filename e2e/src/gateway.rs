@@ -40,21 +40,21 @@ pub async fn is_ours(cluster: &Cluster) -> anyhow::Result<bool> {
 }
 
 /// Runs a test that changes the gateway, and has it changed back whatever comes of the test. On a cluster that is not the
-/// tests' own it says that it does not run.
+/// tests' own it says that it does not run, and nothing comes of it.
 ///
 /// # Errors
 /// Those of the test.
-pub async fn changed_by<F>(cluster: &Cluster, test: F) -> anyhow::Result<()>
+pub async fn changed_by<F, T>(cluster: &Cluster, test: F) -> anyhow::Result<Option<T>>
 where
-    F: Future<Output = anyhow::Result<()>>,
+    F: Future<Output = anyhow::Result<T>>,
 {
     if !is_ours(cluster).await? {
         println!("NOT RUN: it changes the gateway, which belongs to the cluster in use");
-        return Ok(());
+        return Ok(None);
     }
     let outcome = AssertUnwindSafe(Box::pin(test)).catch_unwind().await;
     Box::pin(restore(cluster)).await.context("change the gateway back")?;
-    outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(Some)
 }
 
 /// One proxy and a running controller, as the cluster was brought up.

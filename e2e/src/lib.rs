@@ -3,11 +3,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod attach;
+pub mod bench;
 pub mod cluster;
 pub mod demo;
 pub mod faults;
 pub mod gateway;
 pub mod namespace;
+pub mod plain;
 pub mod stage;
 pub mod tool;
 pub mod traffic;

@@ -45,9 +45,9 @@ pub struct Stage {
 ///
 /// # Errors
 /// Those of the test.
-pub async fn play<F>(name: &str, test: impl FnOnce(Stage) -> F) -> anyhow::Result<()>
+pub async fn play<F, T>(name: &str, test: impl FnOnce(Stage) -> F) -> anyhow::Result<T>
 where
-    F: Future<Output = anyhow::Result<()>>,
+    F: Future<Output = anyhow::Result<T>>,
 {
     let cluster = Cluster::attach().await?;
     PREPARED.get_or_try_init(|| Box::pin(prepare(&cluster))).await?;

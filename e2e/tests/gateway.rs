@@ -3,21 +3,18 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use computing_unit_operator::{api::Phase, gateway::HTTPRoute};
+use computing_unit_operator::api::Phase;
 use e2e::{
     gateway,
+    plain::Plain,
     stage::{SOON, Stage, play},
-    traffic::{Hammer, Report},
+    traffic::{Hammer, Report, Reuse, first_success},
     units::{self, Mode, with},
-    wait::until,
 };
-use k8s_openapi::api::{
-    core::v1::{Pod, Service},
-    events::v1::Event,
-};
+use k8s_openapi::api::events::v1::Event;
 use kube::{
     Api,
-    api::{DeleteParams, ListParams, PostParams},
+    api::{ListParams, PostParams},
 };
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -59,7 +56,7 @@ async fn no_request_fails_with_two_proxies() -> anyhow::Result<()> {
             }
             stage.delete("stays").await
         };
-        gateway::changed_by(&cluster, test).await
+        gateway::changed_by(&cluster, test).await.map(drop)
     })
     .await
 }
@@ -88,59 +85,20 @@ async fn a_unit_goes_while_the_gateways_controller_is_stopped() -> anyhow::Resul
             assert!(overdue.is_some(), "an event says that the proxies were not seen to give the route up");
             stage.until_nothing_is_left("ada").await
         };
-        gateway::changed_by(&cluster, test).await
+        gateway::changed_by(&cluster, test).await.map(drop)
     })
     .await
 }
 
-/// A pod, a Service and a route as anyone would write them.
 async fn plain(stage: &Stage, name: &str) -> anyhow::Result<Report> {
-    let labels = json!({"plain": name});
-    let pod = json!({
-        "metadata": {"name": name, "labels": labels},
-        "spec": {
-            "terminationGracePeriodSeconds": 5,
-            "containers": [{
-                "name": "engine", "image": units::ENGINE, "env": [{"name": "COMPUTING_UNIT_NAME", "value": name}],
-                "readinessProbe": {"httpGet": {"path": "/api/healthcheck", "port": 8085}, "periodSeconds": 1},
-            }],
-        },
-    });
-    let service = json!({
-        "metadata": {"name": name},
-        "spec": {"clusterIP": "None", "selector": labels, "ports": [{"port": 8085}]},
-    });
-    let gateway = stage.cluster.gateway();
-    let route = json!({
-        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
-        "metadata": {"name": name},
-        "spec": {
-            "parentRefs": [{"name": gateway.name, "namespace": gateway.namespace}],
-            "rules": [{
-                "matches": [{"path": {"type": "PathPrefix", "value": format!("/{}/{name}", stage.namespace)}}],
-                "backendRefs": [{"name": name, "port": 8085}],
-            }],
-        },
-    });
-    let path = format!("/{}/{name}", stage.namespace);
-    let load = Hammer::new(&stage.cluster.proxies().await?, e2e::traffic::Target::new("localhost", &path)?);
-    let load = load.connections(8).start()?;
-    let params = PostParams::default();
-    stage.pods().create(&params, &serde_json::from_value::<Pod>(pod)?).await?;
-    stage.services().create(&params, &serde_json::from_value::<Service>(service)?).await?;
-    let is_ready = |pod: Option<&Pod>| {
-        let conditions = pod.and_then(|pod| pod.status.as_ref()?.conditions.as_ref());
-        conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"))
-    };
-    until("readiness", SOON, stage.pods(), name, is_ready).await?;
-    stage.routes().create(&params, &serde_json::from_value::<HTTPRoute>(route)?).await?;
-    let target = e2e::traffic::Target::new("localhost", &path)?;
-    e2e::traffic::first_success(stage.cluster.proxies().await?[0], &target, e2e::traffic::Reuse::Fresh, SOON).await?;
+    let plain = Plain::new(stage, name);
+    let load = Hammer::new(&stage.cluster.proxies().await?, plain.target()?).connections(8).start()?;
+    plain.make_pod().await?;
+    plain.until_ready().await?;
+    plain.make_route().await?;
+    first_success(stage.cluster.proxies().await?[0], &plain.target()?, Reuse::Fresh, SOON).await?;
     load.answer_more(100, SOON).await?;
-    stage.routes().delete(name, &DeleteParams::default()).await?;
-    stage.services().delete(name, &DeleteParams::default()).await?;
-    stage.pods().delete(name, &DeleteParams::default()).await?;
-    until("end", SOON, stage.pods(), name, |pod| pod.is_none()).await?;
+    plain.delete().await?;
     load.answer_more(100, SOON).await?;
     load.stop().await
 }

@@ -1,0 +1,9 @@
+//! What is measured, each part by itself: how fast, how much is written, what requests meet, how much memory. A part
+//! prints a table; nothing here fails because something is slow.
+
+pub mod cost;
+pub mod pods;
+pub mod server;
+pub mod speed;
+pub mod table;
+pub mod traffic;

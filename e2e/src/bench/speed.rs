@@ -1,0 +1,97 @@
+//! From a pod's readiness to the first answer through the gateway, and from a unit's creation to its pod's: units beside
+//! plain pods with plain routes, in turns.
+
+use std::time::Instant;
+
+use super::{
+    pods::Pods,
+    table::{self, Times, milliseconds},
+};
+use crate::{
+    plain::Plain,
+    stage::{SOON, Stage, play},
+    traffic::{First, Reuse, Target, first_success},
+    units::{self, Mode},
+};
+
+/// What one kind took.
+#[derive(Default)]
+struct Sample {
+    made: Times,
+    answered: Times,
+    errors: u64,
+}
+
+impl Sample {
+    async fn add(&mut self, name: &str, pods: &Pods, sent: Instant, first: First) -> anyhow::Result<()> {
+        let (seen, ready) = pods.ready(name).await?;
+        self.made.add(milliseconds(seen.made - sent));
+        let later = milliseconds(first.at.saturating_duration_since(ready));
+        let sooner = milliseconds(ready.saturating_duration_since(first.at));
+        self.answered.add(later - sooner);
+        self.errors += first.before.iter().filter(|(status, _)| **status >= 500).map(|(_, count)| count).sum::<u64>();
+        Ok(())
+    }
+}
+
+/// Measures `count` of each.
+///
+/// # Errors
+/// If one of them does not get to its first answer.
+pub async fn measure(count: usize) -> anyhow::Result<()> {
+    play("speed", |stage| async move {
+        stage.make_pool(Mode::Query).await?;
+        let _operator = stage.start().await?;
+        let pods = Pods::watch(stage.pods()).await?;
+        let (mut units, mut plain) = (Sample::default(), Sample::default());
+        for number in 0..count {
+            unit(&stage, &pods, &format!("unit-{number}"), &mut units).await?;
+            bare(&stage, &pods, &format!("plain-{number}"), &mut plain).await?;
+        }
+        table::heading(&format!("How fast: {count} of each, one after another, in turns"));
+        let row = |what: &str, times: &Times, goal: &str| {
+            let mut row = vec![what.to_owned()];
+            row.extend(times.cells());
+            row.push(goal.to_owned());
+            row
+        };
+        table::print(
+            &["milliseconds", "median", "99 %", "longest", "goal"],
+            &[
+                row("unit: create sent, to its pod seen", &units.made, "median 20"),
+                row("plain pod: create sent, to the pod seen", &plain.made, ""),
+                row("unit: pod seen ready, to the first 200", &units.answered, "median 150, 99 % 300"),
+                row("plain route: pod seen ready, to the first 200", &plain.answered, ""),
+            ],
+        );
+        println!("\n5xx before the first 200: {} of units, {} of plain routes", units.errors, plain.errors);
+        Ok(())
+    })
+    .await
+}
+
+async fn search(stage: &Stage, target: Target) -> anyhow::Result<tokio::task::JoinHandle<anyhow::Result<First>>> {
+    let proxy = stage.cluster.proxies().await?[0];
+    Ok(tokio::spawn(async move { first_success(proxy, &target, Reuse::Kept, SOON).await }))
+}
+
+async fn unit(stage: &Stage, pods: &Pods, name: &str, sample: &mut Sample) -> anyhow::Result<()> {
+    let unit = stage.unit(name);
+    let searching = search(stage, units::target(Mode::Query, &unit)?).await?;
+    let sent = Instant::now();
+    stage.make(&unit).await?;
+    sample.add(name, pods, sent, searching.await??).await?;
+    stage.delete(name).await?;
+    stage.until_nothing_is_left(name).await
+}
+
+/// By hand, route and all at once: the route is long there when the pod is ready.
+async fn bare(stage: &Stage, pods: &Pods, name: &str, sample: &mut Sample) -> anyhow::Result<()> {
+    let plain = Plain::new(stage, name);
+    let searching = search(stage, plain.target()?).await?;
+    let sent = Instant::now();
+    plain.make_pod().await?;
+    plain.make_route().await?;
+    sample.add(name, pods, sent, searching.await??).await?;
+    plain.delete().await
+}

@@ -1,0 +1,145 @@
+//! What requests meet while units come and go, in each mode, with one proxy and with two; and under a plain route.
+
+use computing_unit_operator::api::Phase;
+
+use super::table;
+use crate::{
+    gateway,
+    plain::Plain,
+    stage::{SOON, Stage, play},
+    traffic::{Hammer, Report, Reuse, Target, first_success},
+    units::{self, Mode},
+};
+
+/// Connections that ask as fast as they can.
+const CONNECTIONS: u32 = 8;
+
+/// What a number of cycles saw.
+#[derive(Default)]
+struct Total {
+    cycles: usize,
+    failed_cycles: usize,
+    answers: u64,
+    errors: u64,
+    misrouted: u64,
+    unanswered: u64,
+    other: u64,
+}
+
+impl Total {
+    fn add(&mut self, report: &Report) {
+        self.cycles += 1;
+        self.answers += report.answers();
+        self.errors += report.server_errors();
+        self.misrouted += report.misrouted.count;
+        self.unanswered += report.failed;
+        self.other += report.answers() - report.server_errors() - report.count(200) - report.count(404);
+        self.failed_cycles += usize::from(report.assert_only(&[200, 404]).is_err());
+    }
+
+    fn row(&self, what: &str, proxies: usize) -> Vec<String> {
+        let Self { cycles, failed_cycles, answers, errors, misrouted, unanswered, other } = self;
+        let mut row = vec![what.to_owned(), proxies.to_string(), format!("{failed_cycles} of {cycles}")];
+        row.extend([answers, errors, misrouted, unanswered, other].map(ToString::to_string));
+        row
+    }
+}
+
+/// Measures `cycles` of each mode with one proxy and with two, and as many under a plain route.
+///
+/// # Errors
+/// If a unit does not come or go.
+pub async fn measure(cycles: usize) -> anyhow::Result<()> {
+    let mut rows = vec![];
+    for proxies in [1, 2] {
+        for mode in Mode::ALL {
+            rows.push(of_mode(mode, proxies, cycles).await?);
+        }
+    }
+    rows.push(of_plain(cycles).await?);
+    table::heading(&format!("What {CONNECTIONS} connections meet from before a unit's creation to after its end"));
+    table::print(
+        &[
+            "",
+            "proxies",
+            "cycles with an error",
+            "answers",
+            "5xx",
+            "of another unit",
+            "no answer",
+            "neither 200 nor 404",
+        ],
+        &rows,
+    );
+    Ok(())
+}
+
+async fn of_mode(mode: Mode, proxies: usize, cycles: usize) -> anyhow::Result<Vec<String>> {
+    let what = format!("unit, {mode:?} mode");
+    let total = play("traffic", |stage| async move {
+        let test = async {
+            gateway::scale_proxies(&stage.cluster, proxies).await?;
+            of_units(&stage, mode, cycles).await
+        };
+        if proxies > 1 {
+            gateway::changed_by(&stage.cluster, test).await
+        } else {
+            of_units(&stage, mode, cycles).await.map(Some)
+        }
+    })
+    .await?;
+    Ok(total.unwrap_or_default().row(&what, proxies))
+}
+
+async fn of_units(stage: &Stage, mode: Mode, cycles: usize) -> anyhow::Result<Total> {
+    stage.make_pool(mode).await?;
+    let _operator = stage.start().await?;
+    // One that must never answer for the others.
+    stage.make(&stage.unit("stays")).await?;
+    stage.until("stays", Phase::Ready).await?;
+    let mut total = Total::default();
+    for number in 0..cycles {
+        total.add(&cycle(stage, mode, &format!("unit-{number}")).await?);
+    }
+    stage.delete("stays").await?;
+    Ok(total)
+}
+
+async fn cycle(stage: &Stage, mode: Mode, name: &str) -> anyhow::Result<Report> {
+    let unit = stage.unit(name);
+    let load = hammer(stage, units::target(mode, &unit)?).await?.start()?;
+    load.answer_more(100, SOON).await?;
+    stage.make(&unit).await?;
+    stage.until(name, Phase::Ready).await?;
+    load.answer_more(1000, SOON).await?;
+    stage.delete(name).await?;
+    stage.until_nothing_is_left(name).await?;
+    load.answer_more(100, SOON).await?;
+    load.stop().await
+}
+
+async fn of_plain(cycles: usize) -> anyhow::Result<Vec<String>> {
+    let total = play("plain", |stage| async move {
+        let mut total = Total::default();
+        for number in 0..cycles {
+            let plain = Plain::new(&stage, &format!("plain-{number}"));
+            let load = hammer(&stage, plain.target()?).await?.start()?;
+            plain.make_pod().await?;
+            // By hand one waits with the route until the pod can answer.
+            plain.until_ready().await?;
+            plain.make_route().await?;
+            first_success(stage.cluster.proxies().await?[0], &plain.target()?, Reuse::Fresh, SOON).await?;
+            load.answer_more(1000, SOON).await?;
+            plain.delete().await?;
+            load.answer_more(100, SOON).await?;
+            total.add(&load.stop().await?);
+        }
+        Ok(total)
+    })
+    .await?;
+    Ok(total.row("plain route", 1))
+}
+
+async fn hammer(stage: &Stage, target: Target) -> anyhow::Result<Hammer> {
+    Ok(Hammer::new(&stage.cluster.proxies().await?, target).connections(CONNECTIONS))
+}

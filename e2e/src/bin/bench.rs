@@ -1,0 +1,54 @@
+//! `make bench`: the figures of `docs/performance.md`, on the cluster in use.
+
+use clap::Parser;
+use e2e::bench::{cost, speed, traffic};
+
+/// Measures the operator on the cluster in use and prints tables.
+#[derive(Parser)]
+struct Args {
+    /// Units, and plain pods, to start one after another
+    #[arg(long, default_value_t = 200)]
+    starts: usize,
+
+    /// Units to count the writes of
+    #[arg(long, default_value_t = 20)]
+    counts: usize,
+
+    /// Units to have at once
+    #[arg(long, default_value_t = 100)]
+    many: usize,
+
+    /// Comings and goings under load, in each mode and with each number of proxies
+    #[arg(long, default_value_t = 20)]
+    cycles: usize,
+
+    /// Which parts; all without
+    #[arg(value_enum)]
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// How fast a unit can be reached
+    Speed,
+    /// How much is written, and how much memory it takes
+    Cost,
+    /// What requests meet
+    Traffic,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let Args { starts, counts, many, cycles, parts } = Args::parse();
+    let wanted = |part| parts.is_empty() || parts.contains(&part);
+    if wanted(Part::Cost) {
+        Box::pin(cost::measure(counts, many)).await?;
+    }
+    if wanted(Part::Speed) {
+        Box::pin(speed::measure(starts)).await?;
+    }
+    if wanted(Part::Traffic) {
+        Box::pin(traffic::measure(cycles)).await?;
+    }
+    Ok(())
+}

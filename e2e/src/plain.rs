@@ -1,0 +1,116 @@
+//! A pod, a Service and an HTTPRoute as anyone would write them, without the operator: what it is compared with, and what
+//! shows that a test of traffic can fail.
+
+use computing_unit_operator::gateway::HTTPRoute;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::api::{DeleteParams, PostParams};
+use serde_json::json;
+
+use crate::{
+    stage::{SOON, Stage},
+    traffic::Target,
+    units::ENGINE,
+    wait::until,
+};
+
+/// One of them, by name.
+pub struct Plain<'a> {
+    stage: &'a Stage,
+    name: String,
+}
+
+impl<'a> Plain<'a> {
+    /// None of its objects exists yet.
+    #[must_use]
+    pub fn new(stage: &'a Stage, name: &str) -> Self {
+        Self { stage, name: name.to_owned() }
+    }
+
+    fn path(&self) -> String {
+        format!("/{}/{}", self.stage.namespace, self.name)
+    }
+
+    /// A request for it.
+    ///
+    /// # Errors
+    /// If its name makes no request.
+    pub fn target(&self) -> anyhow::Result<Target> {
+        Target::new("localhost", &self.path())
+    }
+
+    /// Makes pod and Service.
+    ///
+    /// # Errors
+    /// If the API server refuses one.
+    pub async fn make_pod(&self) -> anyhow::Result<()> {
+        let labels = json!({"plain": self.name});
+        let pod = json!({
+            "metadata": {"name": self.name, "labels": labels},
+            "spec": {
+                "terminationGracePeriodSeconds": 5,
+                "containers": [{
+                    "name": "engine", "image": ENGINE,
+                    "env": [{"name": "COMPUTING_UNIT_NAME", "value": self.name}],
+                    "readinessProbe": {"httpGet": {"path": "/api/healthcheck", "port": 8085}, "periodSeconds": 1},
+                    "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
+                }],
+            },
+        });
+        let service = json!({
+            "metadata": {"name": self.name},
+            "spec": {"clusterIP": "None", "selector": labels, "ports": [{"port": 8085}]},
+        });
+        let params = PostParams::default();
+        self.stage.services().create(&params, &serde_json::from_value::<Service>(service)?).await?;
+        self.stage.pods().create(&params, &serde_json::from_value::<Pod>(pod)?).await?;
+        Ok(())
+    }
+
+    /// Makes the route.
+    ///
+    /// # Errors
+    /// If the API server refuses it.
+    pub async fn make_route(&self) -> anyhow::Result<()> {
+        let gateway = self.stage.cluster.gateway();
+        let route = json!({
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+            "metadata": {"name": self.name},
+            "spec": {
+                "parentRefs": [{"name": gateway.name, "namespace": gateway.namespace}],
+                "rules": [{
+                    "matches": [{"path": {"type": "PathPrefix", "value": self.path()}}],
+                    "backendRefs": [{"name": self.name, "port": 8085}],
+                }],
+            },
+        });
+        self.stage.routes().create(&PostParams::default(), &serde_json::from_value::<HTTPRoute>(route)?).await?;
+        Ok(())
+    }
+
+    /// Waits until the pod is ready.
+    ///
+    /// # Errors
+    /// If it does not get there.
+    pub async fn until_ready(&self) -> anyhow::Result<()> {
+        until("readiness", SOON, self.stage.pods(), &self.name, |pod| pod.is_some_and(is_ready)).await.map(drop)
+    }
+
+    /// Deletes all three, the route first, and waits until the pod is gone.
+    ///
+    /// # Errors
+    /// If it does not go.
+    pub async fn delete(&self) -> anyhow::Result<()> {
+        let params = DeleteParams::default();
+        self.stage.routes().delete(&self.name, &params).await?;
+        self.stage.services().delete(&self.name, &params).await?;
+        self.stage.pods().delete(&self.name, &params).await?;
+        until("end", SOON, self.stage.pods(), &self.name, |pod| pod.is_none()).await.map(drop)
+    }
+}
+
+/// Whether a pod says that it is ready.
+#[must_use]
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
