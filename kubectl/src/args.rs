@@ -42,9 +42,17 @@ pub struct Args {
     )]
     pub wait: Option<Duration>,
 
-    /// Create nothing: "client" only prints the object, "server" has the API server check it too
-    #[arg(long, value_name = "client|server", require_equals = true, value_enum, hide_possible_values = true)]
-    pub dry_run: Option<DryRun>,
+    /// Create nothing: "client" only prints the object, "server" has the API server check it too; without a value, "client"
+    #[arg(
+        long,
+        value_name = "none|client|server",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        value_enum,
+        hide_possible_values = true,
+    )]
+    dry_run: Option<DryRun>,
 
     /// Print the object in this format instead of a sentence
     #[arg(short, long, value_name = "yaml|json|name", value_enum, hide_possible_values = true)]
@@ -53,6 +61,13 @@ pub struct Args {
     /// Which cluster, and as whom.
     #[command(flatten, next_help_heading = "As for kubectl")]
     pub connection: ConnectionArgs,
+}
+
+impl Args {
+    /// How far a dry run goes, where there is one.
+    pub fn dry_run(&self) -> Option<DryRun> {
+        self.dry_run.filter(|how_far| *how_far != DryRun::None)
+    }
 }
 
 /// What the unit is to be.
@@ -138,6 +153,8 @@ pub struct ConnectionArgs {
 /// How far a dry run goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DryRun {
+    /// There is none: the object is made.
+    None,
     /// The object is printed; nobody is asked.
     Client,
     /// The API server checks and completes the object, and forgets it.
@@ -246,7 +263,7 @@ mod tests {
         assert_eq!(args.connection.context.as_deref(), Some("c"));
         assert_eq!(args.unit.env, [("A".into(), "b=c".into()), ("B".into(), String::new())]);
         assert_eq!(args.output, Some(Output::Yaml));
-        assert_eq!((args.wait, args.dry_run), (None, None));
+        assert_eq!((args.wait, args.dry_run()), (None, None));
     }
 
     #[test]
@@ -269,10 +286,17 @@ mod tests {
 
     #[test]
     fn a_dry_run_says_how_far_it_goes() {
-        assert_eq!(parse("ada --dry-run=server").unwrap().dry_run, Some(DryRun::Server));
-        for line in ["ada --dry-run", "ada --dry-run=maybe"] {
-            assert!(parse(line).is_err(), "{line}");
+        for (line, far) in [
+            ("ada", None),
+            ("ada --dry-run=none", None),
+            ("ada --dry-run", Some(DryRun::Client)),
+            ("ada --dry-run=client", Some(DryRun::Client)),
+            ("--dry-run ada", Some(DryRun::Client)),
+            ("ada --dry-run=server", Some(DryRun::Server)),
+        ] {
+            assert_eq!(parse(line).unwrap().dry_run(), far, "{line}");
         }
+        assert!(parse("ada --dry-run=maybe").is_err());
     }
 
     #[test]

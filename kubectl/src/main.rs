@@ -64,7 +64,7 @@ async fn main() -> ExitCode {
 }
 
 async fn obey(args: Args) -> Result<ExitCode, Error> {
-    if args.dry_run == Some(DryRun::Client) {
+    if args.dry_run() == Some(DryRun::Client) {
         let unit = object::unit(&args.name, args.connection.namespace.as_deref(), &args.unit);
         show(&unit, &args)?;
         return Ok(ExitCode::SUCCESS);
@@ -73,7 +73,7 @@ async fn obey(args: Args) -> Result<ExitCode, Error> {
     let asked = Asked { name: &args.name, namespace: &connection.namespace, server: &connection.server };
     let api = Api::namespaced(connection.client.clone(), &connection.namespace);
     let unit = object::unit(&args.name, Some(&connection.namespace), &args.unit);
-    let created = create::create(&api, &unit, args.dry_run.is_some(), args.connection.request_timeout, asked)
+    let created = create::create(&api, &unit, args.dry_run().is_some(), args.connection.request_timeout, asked)
         .await
         .map_err(Error::Sentences)?;
     let Some(patience) = args.wait else {
@@ -103,7 +103,7 @@ async fn obey(args: Args) -> Result<ExitCode, Error> {
 fn show(unit: &ComputingUnit, args: &Args) -> Result<(), Error> {
     let text = match args.output {
         Some(output) => print::object(unit, output)?,
-        None => print::created(unit, args.dry_run),
+        None => print::created(unit, args.dry_run()),
     };
     Ok(say(&text)?)
 }

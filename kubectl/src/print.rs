@@ -26,7 +26,7 @@ pub fn name(unit: &ComputingUnit) -> String {
 /// That the unit was created, or would have been.
 pub fn created(unit: &ComputingUnit, dry_run: Option<DryRun>) -> String {
     let suffix = match dry_run {
-        None => "",
+        None | Some(DryRun::None) => "",
         Some(DryRun::Client) => " (dry run)",
         Some(DryRun::Server) => " (server dry run)",
     };

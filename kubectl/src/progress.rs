@@ -18,6 +18,7 @@ const FORGOTTEN: Duration = Duration::from_secs(45);
 
 /// Reasons of `Accepted` that pass only when someone changes the unit, or what stands in its way.
 const HOPELESS: &[&str] = &[
+    reasons::POOL_NOT_ACCEPTED,
     reasons::IMAGE_NOT_OFFERED,
     reasons::REFERENCE_NOT_ALLOWED,
     reasons::LIMIT_EXCEEDED,
@@ -359,7 +360,6 @@ mod tests {
             Some(Verdict::Failed("StartTimeout: about StartTimeout".into()))
         );
         assert_eq!(refused("PoolNotFound"), None);
-        assert_eq!(refused("PoolNotAccepted"), None);
         for reason in HOPELESS {
             assert_eq!(refused(reason), Some(Verdict::Failed(format!("{reason}: about {reason}"))));
         }

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{pods::Pods, server, table};
 use crate::{
-    faults::{Class, Counts},
+    faults::{Class, Counts, Operator, OperatorProcess},
     stage::{SOON, Stage, play},
     units::{self, Mode},
     wait::eventually,
@@ -39,6 +39,18 @@ pub async fn measure(singles: usize, many: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// An operator that holds a Lease, as an installed one does.
+async fn leader(stage: &Stage) -> anyhow::Result<OperatorProcess> {
+    let log = std::env::temp_dir().join(format!("{}.log", stage.namespace));
+    let mut operator = Operator::new(stage.proxy.kubeconfig(), &log)
+        .watch(&[&stage.namespace])
+        .gateways(&[&stage.cluster.gateway().namespace])
+        .leader(Some((&stage.namespace, "bench")))
+        .start()?;
+    operator.ready(SOON).await?;
+    Ok(operator)
+}
+
 /// The most of several counts.
 #[derive(Default)]
 struct Most([u64; 4]);
@@ -62,7 +74,7 @@ impl Most {
 
 async fn one_by_one(stage: &Stage, count: usize) -> anyhow::Result<Vec<Vec<String>>> {
     stage.make_pool(Mode::Query).await?;
-    let _operator = stage.start().await?;
+    let _operator = leader(stage).await?;
     let (mut starts, mut noises, mut ends) = (Most::default(), Most::default(), Most::default());
     for number in 0..count {
         let name = format!("unit-{number}");
@@ -96,7 +108,7 @@ type Rows = Vec<Vec<String>>;
 async fn at_once(stage: &Stage, count: usize) -> anyhow::Result<(Rows, Rows)> {
     let mib = |bytes: u64| format!("{:.1}", f64::from(u32::try_from(bytes / 1024).unwrap_or(u32::MAX)) / 1024.0);
     stage.make_pool(Mode::Query).await?;
-    let operator = stage.start().await?;
+    let operator = leader(stage).await?;
     stage.proxy.quiet(QUIET, SOON).await?;
     let mut memory = vec![vec!["no unit".to_owned(), mib(operator.resident_memory()?)]];
     let pods = Pods::watch(stage.pods()).await?;

@@ -12,6 +12,7 @@ use anyhow::Context;
 use sha2::{Digest, Sha256};
 
 use super::{
+    compile::compile,
     layout::{self, Layout},
     lock,
     programs::Programs,
@@ -83,12 +84,15 @@ impl Own {
 pub fn own(which: &[Own]) -> anyhow::Result<Vec<PathBuf>> {
     let folder = layout::checkout();
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--quiet", "--locked", "--release", "--target", TARGET]).current_dir(&folder);
+    cargo.args(["build", "--locked", "--release", "--target", TARGET]).current_dir(&folder);
     cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
     for own in which {
         cargo.args(["--package", own.package()]);
     }
-    shell::output(&mut cargo).context("compile for the images")?;
+    let cache = layout::cache()?.join("images");
+    fs::create_dir_all(&cache)?;
+    let what = which.iter().map(|own| own.package()).collect::<Vec<_>>().join(" and ");
+    compile(&format!("{what} for the images"), "2 to 5 minutes", &mut cargo, &cache.join("cargo.log"))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| folder.join("target"), PathBuf::from);
     let release = target.join(TARGET).join("release");
     which

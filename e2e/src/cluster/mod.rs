@@ -2,6 +2,7 @@
 //! taken down again, whatever state an earlier run left it in.
 
 pub mod addons;
+pub mod compile;
 pub mod control;
 pub mod down;
 pub mod forward;

@@ -2,22 +2,19 @@
 //! a cache outside of the checkout, by a hash of what they are made from; what is done stays done.
 
 use std::{
-    fs::{self, File},
+    fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::{Duration, Instant},
+    process::Command,
 };
 
 use anyhow::{Context, bail, ensure};
 use sha2::{Digest, Sha256};
 
-use super::{layout, lock, shell};
+use super::{compile::compile, layout, lock, shell};
 
 /// The version that the API server says it is; charts refuse an unknown one.
 const KUBERNETES: &str = "v1.36.3";
-/// How often a long build says that it goes on.
-const NEWS: Duration = Duration::from_secs(10);
 
 /// A Go module in `e2e/programs`, and the package of it that is built.
 struct Module {
@@ -129,7 +126,6 @@ fn go(cache: &Path, module: &Module) -> anyhow::Result<PathBuf> {
         "-s -w -X k8s.io/component-base/version.gitVersion={KUBERNETES} \
          -X k8s.io/client-go/pkg/version.gitVersion={KUBERNETES}"
     );
-    let output = File::create(&log)?;
     let mut build = Command::new("go");
     build
         .args(["build", "-trimpath", "-ldflags", &version, "-o"])
@@ -137,30 +133,9 @@ fn go(cache: &Path, module: &Module) -> anyhow::Result<PathBuf> {
         .arg(module.package)
         .current_dir(&sources)
         .env("CGO_ENABLED", "0")
-        .env("GOFLAGS", "-buildvcs=false")
-        .stdin(Stdio::null())
-        .stdout(output.try_clone()?)
-        .stderr(output);
-    let began = Instant::now();
-    eprintln!("compiling {} (once; {} on two cores)", module.name, module.takes);
-    let mut child = build.spawn().context("run go")?;
-    let mut told = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if told.elapsed() >= NEWS {
-            told = Instant::now();
-            eprintln!("compiling {}: {} s", module.name, began.elapsed().as_secs());
-        }
-        shell::pause();
-    };
-    if !status.success() {
-        let said = fs::read_to_string(&log).unwrap_or_default();
-        bail!("{} cannot be compiled; run it again to go on where it ended:\n{}", module.name, said.trim());
-    }
+        .env("GOFLAGS", "-buildvcs=false");
+    compile(module.name, module.takes, &mut build, &log)?;
     fs::rename(&part, &done)?;
-    eprintln!("compiled {} in {} s", module.name, began.elapsed().as_secs());
     Ok(done)
 }
 
