@@ -95,11 +95,12 @@ where
         let mut listed = Units::new();
         let mut events = std::pin::pin!(watcher::watcher(api, config));
         while let Some(event) = events.next().await {
-            let event = match event.map(|event| readable(&store, event)) {
-                Ok(Ok(event)) => event,
-                Ok(Err(invalid)) => {
-                    unreadable(&invalid);
-                    continue;
+            let event = match event {
+                Ok(event) => {
+                    let (event, invalid) = readable(&store, event);
+                    invalid.iter().for_each(&unreadable);
+                    let Some(event) = event else { continue };
+                    event
                 }
                 Err(error) => {
                     if !missing(&error) {
@@ -150,25 +151,31 @@ where
     store.state().iter().flat_map(|old| concerns(None, &Event::Delete(old.as_ref().clone()))).collect()
 }
 
-fn readable<K>(store: &Store<K>, event: Event<DeserializeGuard<K>>) -> Result<Event<K>, Box<InvalidObject>>
+/// The event as far as it can be read, and the object that cannot be. What is in the cache stands for that one in a new
+/// list and at its end; a mere change of it is left out.
+fn readable<K>(store: &Store<K>, event: Event<DeserializeGuard<K>>) -> (Option<Event<K>>, Option<InvalidObject>)
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
-    Ok(match event {
-        Event::Apply(object) => Event::Apply(object.0.map_err(Box::new)?),
-        Event::Delete(object) => match object.0 {
-            Ok(object) => Event::Delete(object),
-            Err(invalid) => {
-                let (name, namespace) = (&invalid.metadata.name, &invalid.metadata.namespace);
-                let known = ObjectRef::new(name.as_deref().unwrap_or_default());
-                let known = namespace.iter().fold(known, |known, namespace| known.within(namespace));
-                Event::Delete(store.get(&known).ok_or_else(|| Box::new(invalid))?.as_ref().clone())
-            }
+    let known = |invalid: &InvalidObject| {
+        let (name, namespace) = (invalid.metadata.name.as_deref(), invalid.metadata.namespace.as_deref());
+        let known = ObjectRef::new(name.unwrap_or_default());
+        let known = namespace.into_iter().fold(known, |known, namespace| known.within(namespace));
+        store.get(&known).map(|object| object.as_ref().clone())
+    };
+    match event {
+        Event::Init => (Some(Event::Init), None),
+        Event::InitDone => (Some(Event::InitDone), None),
+        Event::Apply(DeserializeGuard(Ok(object))) => (Some(Event::Apply(object)), None),
+        Event::InitApply(DeserializeGuard(Ok(object))) => (Some(Event::InitApply(object)), None),
+        Event::Delete(DeserializeGuard(Ok(object))) => (Some(Event::Delete(object)), None),
+        Event::Apply(DeserializeGuard(Err(invalid))) => (None, Some(invalid)),
+        Event::InitApply(DeserializeGuard(Err(invalid))) => (known(&invalid).map(Event::InitApply), Some(invalid)),
+        Event::Delete(DeserializeGuard(Err(invalid))) => match known(&invalid) {
+            Some(object) => (Some(Event::Delete(object)), None),
+            None => (None, Some(invalid)),
         },
-        Event::InitApply(object) => Event::InitApply(object.0.map_err(Box::new)?),
-        Event::Init => Event::Init,
-        Event::InitDone => Event::InitDone,
-    })
+    }
 }
 
 fn cached<K>(store: &Store<K>, event: &Event<K>) -> Option<Arc<K>>
@@ -193,3 +200,6 @@ fn missing(error: &watcher::Error) -> bool {
         watcher::Error::NoResourceVersion => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

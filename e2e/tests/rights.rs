@@ -1,0 +1,122 @@
+//! What the operator is granted is what it uses, no less and no more: every right in its table is seen in use.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::BTreeSet;
+
+use computing_unit_operator::{api::Phase, rbac};
+use e2e::{
+    faults::{Operator, Verb},
+    stage::{SOON, Stage, play},
+    units::{self, Mode},
+    wait::eventually,
+};
+use k8s_openapi::api::core::v1::Service;
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+
+/// Group, resource and verb.
+type Right = (String, String, String);
+
+fn granted() -> BTreeSet<Right> {
+    rbac::USED
+        .iter()
+        // Admission asks for this one when an owner reference is written; it is no call.
+        .filter(|access| access.resource != "computingunits/finalizers")
+        .flat_map(|access| {
+            access.verbs.iter().map(|verb| (access.group.to_owned(), access.resource.to_owned(), (*verb).to_owned()))
+        })
+        .collect()
+}
+
+fn used(stage: &Stage) -> BTreeSet<Right> {
+    let right = |call: &e2e::faults::Call| {
+        let verb = match call.verb {
+            Verb::Get => "get",
+            Verb::List => "list",
+            Verb::Watch => "watch",
+            Verb::Create => "create",
+            Verb::Update => "update",
+            Verb::Patch => "patch",
+            Verb::Delete => "delete",
+            Verb::DeleteCollection => "deletecollection",
+        };
+        let slash = if call.subresource.is_empty() { "" } else { "/" };
+        (call.group.clone(), format!("{}{slash}{}", call.resource, call.subresource), verb.to_owned())
+    };
+    stage.proxy.counts().iter().filter(|(call, _)| !call.resource.is_empty()).map(|(call, _)| right(call)).collect()
+}
+
+/// Makes an object of a child's name, which the operator has to look at, and takes it out of the way again.
+async fn in_the_way(stage: &Stage) -> anyhow::Result<()> {
+    let metadata = json!({"name": "ada"});
+    let pod = json!({"metadata": metadata, "spec": {"containers": [{"name": "x", "image": units::ENGINE}]}});
+    let service = json!({"metadata": metadata, "spec": {"ports": [{"port": 80}]}});
+    let route = json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+        "metadata": metadata, "spec": {"hostnames": ["mine.example.org"]},
+    });
+    let params = PostParams::default();
+    stage.pods().create(&params, &serde_json::from_value(pod)?).await?;
+    stage.services().create(&params, &serde_json::from_value::<Service>(service)?).await?;
+    stage.routes().create(&params, &serde_json::from_value(route)?).await?;
+    stage.make(&stage.unit("ada")).await?;
+    stage.until_says("ada", "Accepted", "False", "ChildNotOwned").await?;
+    let now = DeleteParams::default().grace_period(0);
+    stage.pods().delete("ada", &now).await?;
+    stage.services().delete("ada", &now).await?;
+    stage.until_says("ada", "Accepted", "False", "ChildNotOwned").await?;
+    let asked = || async {
+        let gets = stage.proxy.counts().only(|call| call.resource == "httproutes" && call.verb == Verb::Get);
+        Ok((gets.total() > 0).then_some(()))
+    };
+    eventually("look at the route", SOON, asked).await?;
+    stage.routes().delete("ada", &now).await?;
+    stage.until("ada", Phase::Ready).await.map(drop)
+}
+
+/// Has each child put back once, and one event happen twice.
+async fn repaired(stage: &Stage) -> anyhow::Result<()> {
+    let unlabel = Patch::Merge(json!({"metadata": {"labels": {"texera.apache.org/unit": null}}}));
+    let params = PatchParams::default();
+    stage.pods().patch("ada", &params, &unlabel).await?;
+    let unselect = Patch::Merge(json!({"spec": {"selector": {"other": "yes"}}}));
+    stage.services().patch("ada", &params, &unselect).await?;
+    for _ in 0..2 {
+        let pod = stage.pods().get("ada").await?;
+        stage.pods().delete("ada", &DeleteParams::default().grace_period(0)).await?;
+        let new = |found: Option<&k8s_openapi::api::core::v1::Pod>| found.is_some_and(|found| found.uid() != pod.uid());
+        e2e::wait::until("new pod", SOON, stage.pods(), "ada", new).await?;
+        stage.until("ada", Phase::Ready).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_right_is_used_and_no_other() -> anyhow::Result<()> {
+    play("rights", |stage| async move {
+        let log = std::env::temp_dir().join(format!("{}.log", stage.namespace));
+        let mut operator = Operator::new(stage.proxy.kubeconfig(), &log)
+            .watch(&[&stage.namespace])
+            .gateways(&[&stage.cluster.gateway().namespace])
+            .leader(Some((&stage.namespace, "rights")))
+            .start()?;
+        stage.make_pool(Mode::Query).await?;
+        operator.ready(SOON).await?;
+        in_the_way(&stage).await?;
+        repaired(&stage).await?;
+        stage.delete("ada").await?;
+        let (granted, used) = (granted(), used(&stage));
+        let (unused, missing) = (granted.difference(&used), used.difference(&granted));
+        assert_eq!(
+            (unused.collect::<Vec<_>>(), missing.collect::<Vec<_>>()),
+            (vec![], vec![]),
+            "(unused, not granted)"
+        );
+        Ok(())
+    })
+    .await
+}
