@@ -160,7 +160,7 @@ where
     let known = |invalid: &InvalidObject| {
         let (name, namespace) = (invalid.metadata.name.as_deref(), invalid.metadata.namespace.as_deref());
         let known = ObjectRef::new(name.unwrap_or_default());
-        let known = namespace.into_iter().fold(known, |known, namespace| known.within(namespace));
+        let known = namespace.into_iter().fold(known, ObjectRef::within);
         store.get(&known).map(|object| object.as_ref().clone())
     };
     match event {
