@@ -11,7 +11,7 @@ use e2e::cluster::{
     layout::{self, Layout},
     lock, packages,
     process::Processes,
-    up::{helm, load, port, up},
+    up::{helm, link, load, port, up},
 };
 
 /// A local Kubernetes with Envoy Gateway.
@@ -25,7 +25,11 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Bring the cluster up, if it is not
-    Up,
+    Up {
+        /// Leave the checkout with the cluster that it has
+        #[arg(long, hide = true)]
+        apart: bool,
+    },
     /// Take the cluster down, with all that is left of it
     Down {
         /// Another than that of this checkout
@@ -61,8 +65,11 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Args::parse().command {
-        Command::Up => match kind()? {
-            Kind::Local => up(&layout::name()?).map(drop),
+        Command::Up { apart } => match kind()? {
+            Kind::Local => {
+                let layout = up(&layout::name()?)?;
+                if apart { Ok(()) } else { link(&layout) }
+            }
             Kind::Current => Ok(()),
         },
         Command::Down { name } => {

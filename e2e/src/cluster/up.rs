@@ -21,7 +21,7 @@ use super::{
     shell,
 };
 
-/// Brings the cluster of that name up, if it is not. Its kubeconfig is `.cluster/kubeconfig` then.
+/// Brings the cluster of that name up, if it is not.
 ///
 /// # Errors
 /// If it does not come up: what does not serve, and its last words.
@@ -39,10 +39,8 @@ pub fn up(name: &str) -> anyhow::Result<Layout> {
         fs::create_dir_all(layout.run())?;
         start(&layout, &programs, &processes).with_context(|| format!("cluster {name}"))?;
         eprintln!("cluster {name} is up after {:.1} s", began.elapsed().as_secs_f32());
-        link(&layout, &programs)?;
         return Ok(layout);
     }
-    link(&layout, &programs)?;
     Ok(layout)
 }
 
@@ -105,8 +103,12 @@ pub fn healthy(layout: &Layout, programs: &Programs, processes: &Processes) -> b
     runs && control::ready(layout, programs).unwrap_or(false) && programmed()
 }
 
-/// Puts the kubeconfig and the programs for it into the checkout.
-fn link(layout: &Layout, programs: &Programs) -> anyhow::Result<()> {
+/// Makes a cluster that of the checkout: puts its kubeconfig, and the programs for it, into `.cluster`.
+///
+/// # Errors
+/// If it is not up.
+pub fn link(layout: &Layout) -> anyhow::Result<()> {
+    let programs = programs::programs()?;
     let folder = layout::checkout().join(".cluster");
     let bin = folder.join("bin");
     fs::create_dir_all(&bin)?;
