@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{
     Api, Resource, ResourceExt,
-    api::{ObjectMeta, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -74,6 +75,8 @@ impl<'a> Target<'a> {
                 self.repair(Kind::Service, service.as_ref(), &fields, &written.services).await
             }
             Step::RepairPod(pod) => self.repair(Kind::Pod, pod.as_ref(), &[], &written.pods).await,
+            Step::DeleteRoute { route, .. } => self.delete(Kind::HTTPRoute, *route, &written.routes).await,
+            Step::DeletePod(pod) => self.delete(Kind::Pod, *pod, &written.pods).await,
             Step::ReplaceRoute(route) => {
                 self.repair(Kind::HTTPRoute, route.as_ref(), &[("", json!(route.spec))], &written.routes).await
             }
@@ -197,6 +200,33 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Deletes the very object that was seen.
+    async fn delete<K>(&self, kind: Kind, child: K, written: &Written<K>) -> Result<()>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + Serialize
+            + DeserializeOwned,
+    {
+        let api: Api<K> = Api::namespaced(self.context.client.clone(), &self.namespace);
+        let preconditions = Preconditions { uid: child.uid(), resource_version: None };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        match self.context.write(Verb::Delete, label(kind), api.delete(&self.name, &params)).await {
+            Ok(answer) => {
+                written.put(Arc::new(answer.left().unwrap_or_else(|| leaving(child))));
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if not_found(&status) => {
+                written.put(Arc::new(leaving(child)));
+                Ok(())
+            }
+            // There is another of that name by now.
+            Err(kube::Error::Api(status)) if status.is_conflict() => Ok(()),
+            Err(error) => Err(Error::write(kind.as_str(), error)),
+        }
+    }
+
     async fn finalizers(&self, present: bool) -> Result<()> {
         let mut finalizers: Vec<String> =
             self.unit.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect();
@@ -219,6 +249,15 @@ impl<'a> Target<'a> {
             Err(error) => Err(Error::write("ComputingUnit", error)),
         }
     }
+}
+
+/// An object as it is known to be once it was deleted: later than it was seen, and going.
+fn leaving<K: Resource>(mut object: K) -> K {
+    let meta = object.meta_mut();
+    let version = meta.resource_version.as_deref().and_then(|version| version.parse::<u128>().ok());
+    meta.resource_version = version.map(|version| (version + 1).to_string());
+    meta.deletion_timestamp.get_or_insert_with(|| Time(Timestamp::now()));
+    object
 }
 
 /// A JSON patch that applies to the object with the UID in `meta` only.

@@ -20,8 +20,8 @@ pub fn goal(observed: &Observed, wanted: &Wanted) -> Option<Goal> {
     if unprobed(observed) {
         return None;
     }
-    match (observed.deleting(), route::is_guarded(current)) {
-        (true, true) => Some(Goal::Closed),
+    match (observed.deleting() || observed.suspended(), route::is_guarded(current)) {
+        (true, true) => observed.serving().then_some(Goal::Closed),
         (true, false) => None,
         (false, true) => (wanted.is_ok() && observed.ready()).then_some(Goal::Guarded),
         (false, false) => (observed.serving() && !proven(observed)).then_some(Goal::Open),

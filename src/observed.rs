@@ -11,7 +11,7 @@ use k8s_openapi::{
 use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
-    api::{ComputingUnit, ComputingUnitPool, GatewayRef},
+    api::{ComputingUnit, ComputingUnitPool, GatewayRef, OperatingMode},
     caches::{
         self, Caches,
         written::{AllWritten, Written},
@@ -23,6 +23,7 @@ use crate::{
     names::labels,
     obstacles::{Inputs, Remembered},
     routing::{Origin, overlap},
+    status::types,
 };
 
 /// An object that goes by a child's name.
@@ -91,6 +92,23 @@ impl Observed {
     #[must_use]
     pub fn deleting(&self) -> bool {
         self.unit.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Whether the unit is to have no pod.
+    #[must_use]
+    pub fn suspended(&self) -> bool {
+        !self.deleting() && self.unit.spec.operating_mode == OperatingMode::Suspended
+    }
+
+    /// Since when the unit is being closed, to end or to be suspended.
+    #[must_use]
+    pub fn closing_since(&self) -> Option<Timestamp> {
+        if let Some(deleted) = &self.unit.metadata.deletion_timestamp {
+            return Some(deleted.0);
+        }
+        let conditions = self.unit.status.as_ref().map_or(&[][..], |status| &status.conditions);
+        let closing = conditions.iter().find(|said| said.type_ == types::SUSPENDED && said.status == "False")?;
+        self.suspended().then_some(closing.last_transition_time.0)
     }
 
     /// What the children are made from.

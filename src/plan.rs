@@ -3,10 +3,11 @@
 //! Pure. A step is only planned when everything that it relies on has been seen; when nothing is left to do the plan is
 //! empty, and what happens next wakes the unit again.
 
-use k8s_openapi::{
-    api::core::v1::{Pod, Service},
-    jiff::{SignedDuration, Timestamp},
-};
+use k8s_openapi::api::core::v1::{Pod, Service};
+mod close;
+
+pub use close::{deadline, drained};
+
 use kube::ResourceExt;
 
 use crate::{
@@ -16,18 +17,12 @@ use crate::{
     gateway::{
         HTTPRoute,
         parent::{self, Verdict},
-        served,
     },
     names::FINALIZER,
     observed::{Child, Observed},
     obstacles::Kind,
     validate::{Rejection, reasons},
 };
-
-/// How long past the pool's `drainTimeout` a deleted unit is let go in any case.
-const LAST_RESORT: SignedDuration = SignedDuration::from_secs(20);
-/// The pool's `drainTimeout` where the pool is gone.
-const DRAIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// One write.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +41,15 @@ pub enum Step {
     CreateRoute(Box<HTTPRoute>),
     /// Opens, closes or repairs the route.
     ReplaceRoute(Box<HTTPRoute>),
+    /// Deletes the route of a unit that is suspended. `overdue` as below.
+    DeleteRoute {
+        /// The route as it was seen.
+        route: Box<HTTPRoute>,
+        /// Whether the deadline decided.
+        overdue: bool,
+    },
+    /// Stops the pod of a unit that is suspended.
+    DeletePod(Box<Pod>),
     /// Lets the unit go. `overdue` where the proxies have not been seen to give up its route.
     DropFinalizer {
         /// Whether the deadline decided.
@@ -65,6 +69,8 @@ impl Step {
             Self::RepairPod(_) => "repair the pod",
             Self::CreateRoute(_) => "create the route, guarded",
             Self::ReplaceRoute(_) => "replace the route",
+            Self::DeleteRoute { .. } => "delete the route",
+            Self::DeletePod(_) => "delete the pod",
             Self::DropFinalizer { .. } => "drop the finalizer",
         }
     }
@@ -77,11 +83,15 @@ pub type Wanted = Result<Children, Rejection>;
 #[must_use]
 pub fn plan(observed: &Observed, wanted: &Wanted, reached: bool) -> Vec<Step> {
     if observed.deleting() {
-        return end(observed, reached).into_iter().collect();
+        return close::end(observed, reached).into_iter().collect();
+    }
+    if observed.suspended() {
+        let service = wanted.as_ref().ok().and_then(|children| service(observed, children));
+        return close::suspend(observed, reached).into_iter().chain(service).collect();
     }
     let children = match wanted {
         Ok(children) => children,
-        Err(rejection) => return close(observed, rejection).into_iter().collect(),
+        Err(rejection) => return close::refuse(observed, rejection).into_iter().collect(),
     };
     if !has_finalizer(&observed.unit) {
         return vec![Step::AddFinalizer];
@@ -156,61 +166,6 @@ fn accepted(observed: &Observed, route: &HTTPRoute) -> bool {
 #[must_use]
 pub fn lost_key(rejection: &Rejection) -> bool {
     [reasons::KEY_CONFLICT, reasons::KEY_CONFLICT_ELSEWHERE].contains(&rejection.reason)
-}
-
-/// A unit that may not run keeps what it has, but not a key that is another's, nor a route to a pod that is gone.
-fn close(observed: &Observed, rejection: &Rejection) -> Option<Step> {
-    let seen = observed.route.owned().filter(|seen| !route::is_guarded(seen))?;
-    (lost_key(rejection) || !observed.serving()).then(|| guard(observed, seen))
-}
-
-fn guard(observed: &Observed, seen: &HTTPRoute) -> Step {
-    Step::ReplaceRoute(Box::new(route::guarded(seen.clone(), &observed.unit.uid().unwrap_or_default())))
-}
-
-/// The end of a unit: its route is closed, seen to be closed, and the unit let go.
-fn end(observed: &Observed, reached: bool) -> Option<Step> {
-    if !has_finalizer(&observed.unit) {
-        return None;
-    }
-    if deadline(observed).is_some_and(|deadline| observed.now >= deadline) {
-        return Some(Step::DropFinalizer { overdue: true });
-    }
-    let done = Some(Step::DropFinalizer { overdue: false });
-    let Some(seen) = observed.route.owned() else { return done };
-    if !observed.serving() || gateway_gone(observed) {
-        return done;
-    }
-    if !route::is_guarded(seen) {
-        return Some(guard(observed, seen));
-    }
-    // Without probes there is nothing to see: the proxies get the time that the pool gives them.
-    let waited = unprobed(observed) && drained(observed).is_some_and(|drained| observed.now >= drained);
-    if reached || waited { done } else { None }
-}
-
-fn gateway_gone(observed: &Observed) -> bool {
-    observed
-        .gateway
-        .as_ref()
-        .is_none_or(|way| way.controller.as_ref().is_err_and(|why| why.reason == served::reasons::GATEWAY_NOT_FOUND))
-}
-
-/// When a deleted unit has had its pool's `drainTimeout`.
-#[must_use]
-pub fn drained(observed: &Observed) -> Option<Timestamp> {
-    let deleted = observed.unit.metadata.deletion_timestamp.as_ref()?.0;
-    let drain = observed
-        .pool
-        .as_ref()
-        .map_or(DRAIN, |pool| SignedDuration::try_from(pool.spec.drain_timeout.0).unwrap_or(DRAIN));
-    deleted.checked_add(drain).ok()
-}
-
-/// When a deleted unit is let go whatever its proxies do.
-#[must_use]
-pub fn deadline(observed: &Observed) -> Option<Timestamp> {
-    drained(observed)?.checked_add(LAST_RESORT).ok()
 }
 
 fn has_finalizer(unit: &ComputingUnit) -> bool {

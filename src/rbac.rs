@@ -32,8 +32,10 @@ const TEXERA: &str = crate::api::GROUP;
 const GATEWAY: &str = "gateway.networking.k8s.io";
 const READ: &[&str] = &["list", "watch"];
 const PATCH: &[&str] = &["patch"];
-/// `get` tells whose an object is that was there already. Nothing is deleted: children go with their owner.
+/// `get` tells whose an object is that was there already.
 const OWN: &[&str] = &["get", "list", "watch", "create", "patch"];
+/// A unit that is suspended keeps its Service; when it ends, its children go with their owner.
+const OWN_AND_STOP: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
 /// What the running operator needs.
 pub const USED: &[Access] = &[
@@ -44,9 +46,9 @@ pub const USED: &[Access] = &[
     unit(TEXERA, "computingunits/finalizers", &["update"]),
     unit(TEXERA, "computingunitpools", READ),
     unit(TEXERA, "computingunitpools/status", PATCH),
-    unit("", "pods", OWN),
+    unit("", "pods", OWN_AND_STOP),
     unit("", "services", OWN),
-    unit(GATEWAY, "httproutes", OWN),
+    unit(GATEWAY, "httproutes", OWN_AND_STOP),
     // Whether a unit's pod has reached its Service.
     unit("discovery.k8s.io", "endpointslices", READ),
     unit("events.k8s.io", "events", &["create", "patch"]),

@@ -59,7 +59,7 @@ pub fn retry(unit: Arc<ComputingUnit>, error: &Error, context: Arc<Context>) -> 
 async fn pass(unit: &ComputingUnit, context: &Context) -> Result<Action> {
     let gone = Ok(Action::await_change());
     let Some(mut seen) = look(unit, context) else { return gone };
-    if seen.observed.deleting() {
+    if seen.observed.deleting() || seen.observed.suspended() {
         publish::publish(context, seen.facts()).await?;
     }
     for _ in 0..MOST_PLANS {
@@ -71,6 +71,9 @@ async fn pass(unit: &ComputingUnit, context: &Context) -> Result<Action> {
             Step::DropFinalizer { overdue } => Some(*overdue),
             _ => None,
         });
+        if steps.iter().any(|step| matches!(step, Step::DeleteRoute { overdue: true, .. })) {
+            publish::overdue(context, unit).await;
+        }
         tracing::debug!(steps = ?steps.iter().map(Step::name).collect::<Vec<_>>(), "planned");
         apply(context, &seen.observed, steps).await?;
         if let Some(overdue) = ends {
@@ -133,8 +136,8 @@ fn holder(context: &Context, unit: &ComputingUnit, claim: &Claim) -> Holder {
 fn next(seen: &Seen, unwritten: Option<Duration>, resync: Duration) -> Action {
     let observed = &seen.observed;
     let until = |time: Timestamp| Duration::try_from(time.duration_since(observed.now)).ok();
-    let ends = if observed.deleting() { plan::deadline(observed).and_then(until) } else { None };
-    let drained = if observed.deleting() { plan::drained(observed).and_then(until) } else { None };
+    let ends = plan::deadline(observed).and_then(until);
+    let drained = plan::drained(observed).and_then(until);
     let late = crate::status::start_deadline(observed).and_then(until);
     let confirm = observed.unconfirmed.then_some(BELIEVED);
     let times = [unwritten, observed.obstacles.wait, ends, drained, late, confirm];

@@ -19,7 +19,7 @@ pub use pool::{
 pub use quantity::Quantity;
 pub use schema::crds;
 pub use status::{ComputingUnitStatus, Phase, ProvenRoute, Stages};
-pub use unit::{ComputingUnit, ComputingUnitSpec, Resources};
+pub use unit::{ComputingUnit, ComputingUnitSpec, OperatingMode, Resources};
 
 /// API group of both resources.
 pub const GROUP: &str = "texera.apache.org";

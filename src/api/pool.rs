@@ -351,6 +351,12 @@ pub struct PhaseCounts {
     /// Did not start, or ended.
     #[serde(default)]
     pub failed: i32,
+    /// On their way to be suspended.
+    #[serde(default)]
+    pub suspending: i32,
+    /// Without a pod.
+    #[serde(default)]
+    pub suspended: i32,
     /// Being deleted.
     #[serde(default)]
     pub terminating: i32,

@@ -49,7 +49,8 @@ pub struct ComputingUnitStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven_route: Option<ProvenRoute>,
 
-    /// Accepted, PodReady, RouteAccepted, Reachable, Ready, and UpdatePending where a change waits for the next start.
+    /// Accepted, PodReady, RouteAccepted, Reachable, Ready; Suspended where the unit is to be, and UpdatePending where
+    /// a change waits for the next start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -68,11 +69,27 @@ pub enum Phase {
     NotReady,
     /// It did not start within the pool's `startTimeout`, or its pod has ended.
     Failed,
+    /// On its way to be suspended: its route is closed, then its pod is stopped.
+    Suspending,
+    /// It has no pod. Its Service, key and URL are kept.
+    Suspended,
     /// Being deleted.
     Terminating,
 }
 
 impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Starting,
+        Self::Ready,
+        Self::NotReady,
+        Self::Failed,
+        Self::Suspending,
+        Self::Suspended,
+        Self::Terminating,
+    ];
+
     /// The word as it is printed.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -82,6 +99,8 @@ impl Phase {
             Self::Ready => "Ready",
             Self::NotReady => "NotReady",
             Self::Failed => "Failed",
+            Self::Suspending => "Suspending",
+            Self::Suspended => "Suspended",
             Self::Terminating => "Terminating",
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar};
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ComputingUnitStatus, Quantity};
@@ -55,6 +56,11 @@ use super::{ComputingUnitStatus, Quantity};
     validation = ("!has(self.envFrom) || self.envFrom.all(e, !has(e.prefix) || !e.prefix.startsWith('COMPUTING_UNIT_'))", "spec.envFrom: names starting with COMPUTING_UNIT_ are set by the operator: choose another prefix")
 )]
 pub struct ComputingUnitSpec {
+    /// Whether the unit runs. `Suspended` closes its route, then stops its pod, and keeps its Service, key and URL;
+    /// `Running` starts it again.
+    #[serde(default)]
+    pub operating_mode: OperatingMode,
+
     /// Texera's number for the unit. Where the pool routes by query parameter, requests that carry this number reach
     /// the unit; without it they carry the unit's name. Unique on a gateway. Cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,6 +107,16 @@ pub struct ComputingUnitSpec {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub env_from: Vec<EnvFromSource>,
+}
+
+/// Whether a unit runs.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum OperatingMode {
+    /// It has a pod, and answers at its URL.
+    #[default]
+    Running,
+    /// It has no pod, costs nothing, and can be started again.
+    Suspended,
 }
 
 /// CPU, memory and devices, as a container has them.

@@ -47,7 +47,7 @@ pub async fn run(context: Arc<Context>) {
     loop {
         ticks.tick().await;
         let members = Members::count(context.caches.units());
-        for phase in ALL {
+        for phase in Phase::ALL {
             context.metrics.units(phase, members.in_phase(phase));
         }
         let pools: Vec<_> = context.caches.pools().collect();
@@ -59,9 +59,6 @@ pub async fn run(context: Arc<Context>) {
         }
     }
 }
-
-const ALL: [Phase; 6] =
-    [Phase::Pending, Phase::Starting, Phase::Ready, Phase::NotReady, Phase::Failed, Phase::Terminating];
 
 /// A status that is not written yet.
 struct Pending {

@@ -39,6 +39,8 @@ impl Members {
                 Phase::Ready => &mut counts.ready,
                 Phase::NotReady => &mut counts.not_ready,
                 Phase::Failed => &mut counts.failed,
+                Phase::Suspending => &mut counts.suspending,
+                Phase::Suspended => &mut counts.suspended,
                 Phase::Terminating => &mut counts.terminating,
             } += 1;
         }

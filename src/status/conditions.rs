@@ -6,9 +6,12 @@ use super::{Facts, pod, route, types};
 use crate::{
     desired::pod::outdated,
     names::TEMPLATE_HASH,
-    observed::{Observed, ended},
+    observed::{Child, Observed, ended},
     obstacles::{Kind, Obstacle},
 };
+
+/// Reason: the unit has no pod, as it was asked for.
+pub const SUSPENDED: &str = "Suspended";
 
 /// What a condition says, without when it began to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +52,7 @@ impl Said {
 pub fn all(facts: Facts<'_>) -> Vec<Said> {
     let mut all = vec![accepted(facts), pod::condition(facts), route::accepted(facts), route::reachable(facts)];
     all.push(ready(facts, &all));
+    all.extend(suspended(facts));
     all.extend(update_pending(facts));
     all
 }
@@ -72,6 +76,9 @@ fn ready(facts: Facts<'_>, others: &[Said]) -> Said {
     if facts.observed.deleting() {
         return Said::no(types::READY, "Terminating", "the unit is being deleted");
     }
+    if let Some(said) = suspended(facts) {
+        return Said::no(types::READY, if said.holds() { SUSPENDED } else { "Suspending" }, said.message);
+    }
     if let Some(obstacle) =
         obstacle(facts.observed, |obstacle| obstacle.kind == Kind::Service && !obstacle.refuses_unit)
     {
@@ -83,6 +90,22 @@ fn ready(facts: Facts<'_>, others: &[Said]) -> Said {
         Some(said) => Said::no(types::READY, &said.reason, &said.message),
         None => Said::yes(types::READY, "Ready", "the unit answers at its URL"),
     }
+}
+
+/// Whether a unit that is to be suspended is.
+pub fn at_rest(observed: &Observed) -> bool {
+    matches!((&observed.route, &observed.pod), (Child::Absent, Child::Absent))
+}
+
+fn suspended(facts: Facts<'_>) -> Option<Said> {
+    let observed = facts.observed;
+    observed.suspended().then(|| match (&observed.route, &observed.pod) {
+        (Child::Absent, Child::Absent) => {
+            Said::yes(types::SUSPENDED, SUSPENDED, "the unit has no pod; set spec.operatingMode to Running to start it")
+        }
+        (Child::Absent, _) => Said::no(types::SUSPENDED, "PodStopping", "the route is gone, and the pod is stopping"),
+        _ => Said::no(types::SUSPENDED, "RouteClosing", "the route is closed before the pod is stopped"),
+    })
 }
 
 fn update_pending(facts: Facts<'_>) -> Option<Said> {

@@ -26,6 +26,14 @@ pub fn events(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> V
                 let message = find(Some(new), types::READY).map(|ready| ready.message.clone()).unwrap_or_default();
                 events.push(event(EventType::Warning, "NotReady", message, "Watch"));
             }
+            Some(Phase::Suspending) => {
+                let note = "the route is closed, then the pod is stopped".to_owned();
+                events.push(event(EventType::Normal, "Suspending", note, "Suspend"));
+            }
+            Some(Phase::Suspended) => {
+                let note = "the unit has no pod; its URL and its Service are kept".to_owned();
+                events.push(event(EventType::Normal, "Suspended", note, "Suspend"));
+            }
             Some(Phase::Terminating) => {
                 events.push(event(
                     EventType::Normal,

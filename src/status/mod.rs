@@ -39,6 +39,8 @@ pub mod types {
     pub const REACHABLE: &str = "Reachable";
     /// All of the above.
     pub const READY: &str = "Ready";
+    /// The unit has no pod, as it was asked for.
+    pub const SUSPENDED: &str = "Suspended";
     /// A change waits for the next start.
     pub const UPDATE_PENDING: &str = "UpdatePending";
 }
@@ -158,6 +160,9 @@ fn phase(facts: Facts<'_>, said: &[Said], stages: &Stages) -> Phase {
     let observed = facts.observed;
     if observed.deleting() {
         return Phase::Terminating;
+    }
+    if observed.suspended() {
+        return if conditions::at_rest(observed) { Phase::Suspended } else { Phase::Suspending };
     }
     let Some(pod) = observed.pod.owned() else { return Phase::Pending };
     let pod_says = of(types::POD_READY).map_or("", |said| said.reason.as_str());

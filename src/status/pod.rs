@@ -8,7 +8,7 @@ use k8s_openapi::{
 
 use super::{
     Facts,
-    conditions::{Said, obstacle},
+    conditions::{SUSPENDED, Said, obstacle},
     types,
 };
 use crate::{
@@ -41,6 +41,7 @@ pub fn condition(facts: Facts<'_>) -> Said {
     let pod = match &observed.pod {
         Child::Owned(pod) => pod,
         Child::Leaving => return no("PodLeaving", "waiting for the previous pod to end".to_owned()),
+        Child::Absent if observed.suspended() => return no(SUSPENDED, "the unit is suspended".to_owned()),
         Child::Absent => return no("PodMissing", "there is no pod yet".to_owned()),
     };
     if ended(pod) {
