@@ -1,0 +1,213 @@
+//! A unit is suspended and resumed: no request meets an error on the way, and it ends as it was last asked to.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use computing_unit_operator::api::{ComputingUnit, Phase};
+use e2e::{
+    faults::LastWrite,
+    stage::{SOON, Stage, play},
+    traffic::{Hammer, Reuse, first_success},
+    units::{self, Mode},
+    wait::until,
+};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use serde_json::json;
+
+async fn ask(stage: &Stage, name: &str, mode: &str) -> anyhow::Result<()> {
+    let patch = Patch::Merge(json!({"spec": {"operatingMode": mode}}));
+    stage.units().patch(name, &PatchParams::default(), &patch).await?;
+    Ok(())
+}
+
+async fn at_rest(stage: &Stage, name: &str) -> anyhow::Result<ComputingUnit> {
+    let unit = stage.until(name, Phase::Suspended).await?;
+    anyhow::ensure!(stage.pods().get_opt(name).await?.is_none(), "its pod is gone");
+    anyhow::ensure!(stage.routes().get_opt(name).await?.is_none(), "its route is gone");
+    Ok(unit)
+}
+
+async fn under_load(mode: Mode, name: &str) -> anyhow::Result<()> {
+    play(name, |stage| async move {
+        stage.make_pool(mode).await?;
+        let _operator = stage.start().await?;
+        let unit = stage.unit("ada");
+        stage.make(&unit).await?;
+        let ready = stage.until("ada", Phase::Ready).await?;
+        let service = stage.services().get("ada").await?;
+        let proxies = stage.cluster.proxies().await?;
+        let load = Hammer::new(&proxies, units::target(mode, &unit)?).connections(8).start()?;
+        for _ in 0..3 {
+            load.answer_more(500, SOON).await?;
+            ask(&stage, "ada", "Suspended").await?;
+            let suspended = at_rest(&stage, "ada").await?;
+            assert_eq!(ready.status.as_ref().unwrap().url, suspended.status.unwrap().url, "it keeps its URL");
+            assert_eq!(service.uid(), stage.services().get("ada").await?.uid(), "and its Service");
+            load.answer_more(500, SOON).await?;
+            ask(&stage, "ada", "Running").await?;
+            stage.until("ada", Phase::Ready).await?;
+            first_success(proxies[0], &units::target(mode, &unit)?, Reuse::Fresh, SOON).await?;
+        }
+        load.answer_more(500, SOON).await?;
+        load.stop().await?.assert_all_of(&[200, 404])?;
+        stage.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_fails_in_query_mode() -> anyhow::Result<()> {
+    under_load(Mode::Query, "query").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_fails_in_host_mode() -> anyhow::Result<()> {
+    under_load(Mode::Host, "host").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_costs() -> anyhow::Result<()> {
+    play("costs", |stage| async move {
+        stage.make_pool(Mode::Query).await?;
+        let _operator = stage.start().await?;
+        stage.make(&stage.unit("ada")).await?;
+        stage.until("ada", Phase::Ready).await?;
+        let quiet = std::time::Duration::from_secs(3);
+        let cost = |before| stage.proxy.counts().since(before).only(|call| call.resource != "computingunitpools").writes();
+        let before = stage.proxy.quiet(quiet, SOON).await?;
+        ask(&stage, "ada", "Suspended").await?;
+        at_rest(&stage, "ada").await?;
+        let suspending = cost(&before);
+        // Status, route closed, route deleted, pod deleted, status; the pod may last long enough for one more.
+        assert!(suspending <= 6, "{suspending} writes to suspend\n{}", stage.proxy.describe(&before));
+        let before = stage.proxy.quiet(quiet, SOON).await?;
+        ask(&stage, "ada", "Running").await?;
+        stage.until("ada", Phase::Ready).await?;
+        let resuming = cost(&before);
+        // Pod, route guarded, route open, two of status.
+        assert!(resuming <= 5, "{resuming} writes to resume\n{}", stage.proxy.describe(&before));
+        stage.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn made_suspended_it_has_no_pod_until_it_is_resumed() -> anyhow::Result<()> {
+    play("made", |stage| async move {
+        stage.make_pool(Mode::Query).await?;
+        let _operator = stage.start().await?;
+        let suspended = json!({"spec": {"operatingMode": "Suspended"}});
+        stage.make(&units::with(&stage.unit("ada"), &suspended)).await?;
+        at_rest(&stage, "ada").await?;
+        ask(&stage, "ada", "Running").await?;
+        stage.until("ada", Phase::Ready).await?;
+        stage.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whenever_it_is_asked() -> anyhow::Result<()> {
+    play("whenever", |stage| async move {
+        stage.make_pool(Mode::Query).await?;
+        let _operator = stage.start().await?;
+        // During a start, at several points of it.
+        let pod_is_there = |pod: Option<&Pod>| pod.is_some();
+        for name in ["early", "later"] {
+            stage.make(&stage.unit(name)).await?;
+            if name == "later" {
+                until("pod", SOON, stage.pods(), name, pod_is_there).await?;
+            }
+            ask(&stage, name, "Suspended").await?;
+            at_rest(&stage, name).await?;
+        }
+        // Resumed during a suspension.
+        ask(&stage, "early", "Running").await?;
+        stage.until("early", Phase::Ready).await?;
+        ask(&stage, "early", "Suspended").await?;
+        stage.until("early", Phase::Suspending).await?;
+        ask(&stage, "early", "Running").await?;
+        stage.until("early", Phase::Ready).await?;
+        // Deleted during either.
+        ask(&stage, "early", "Suspended").await?;
+        stage.units().delete("early", &DeleteParams::default()).await?;
+        ask(&stage, "later", "Running").await?;
+        stage.units().delete("later", &DeleteParams::default()).await?;
+        for name in ["early", "later"] {
+            stage.until_nothing_is_left(name).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// A sequence that is the same in each run, and no pattern.
+fn flips(count: usize) -> impl Iterator<Item = bool> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state & 1 == 0
+    })
+    .take(count)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_fifty_flips_it_is_as_it_was_last_asked() -> anyhow::Result<()> {
+    play("flips", |stage| async move {
+        stage.make_pool(Mode::Query).await?;
+        let _operator = stage.start().await?;
+        let unit = stage.unit("ada");
+        stage.make(&unit).await?;
+        stage.until("ada", Phase::Ready).await?;
+        let load = Hammer::new(&stage.cluster.proxies().await?, units::target(Mode::Query, &unit)?);
+        let load = load.connections(4).rate(400.0).start()?;
+        for (number, running) in flips(50).enumerate() {
+            ask(&stage, "ada", if running { "Running" } else { "Suspended" }).await?;
+            // Some are seen through to the end, most are not.
+            load.answer_more(u64::try_from(number % 7)? * 40, SOON).await?;
+        }
+        for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
+            ask(&stage, "ada", mode).await?;
+            stage.until("ada", phase).await?;
+        }
+        load.answer_more(100, SOON).await?;
+        load.stop().await?.assert_all_of(&[200, 404])?;
+        stage.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_is_killed_at_any_write_is_no_matter() -> anyhow::Result<()> {
+    play("killed", |stage| async move {
+        stage.make_pool(Mode::Query).await?;
+        let mut operator = stage.start().await?;
+        stage.make(&stage.unit("ada")).await?;
+        stage.until("ada", Phase::Ready).await?;
+        let mut cuts = 0;
+        for last in [LastWrite::Refused, LastWrite::Unanswered] {
+            for write in 1..=6 {
+                for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
+                    let cut = stage.proxy.cut_at(write, last).await;
+                    ask(&stage, "ada", mode).await?;
+                    tokio::select! {
+                        call = cut.come(SOON) => { call?; cuts += 1; }
+                        done = stage.until("ada", phase) => { done?; }
+                    }
+                    operator.kill().await?;
+                    stage.proxy.mend().await;
+                    operator = stage.start().await?;
+                    stage.until("ada", phase).await?;
+                }
+            }
+        }
+        assert!(cuts >= 16, "{cuts} cuts");
+        stage.delete("ada").await
+    })
+    .await
+}
