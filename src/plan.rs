@@ -93,11 +93,9 @@ pub fn plan(observed: &Observed, wanted: &Wanted, reached: bool) -> Vec<Step> {
         Ok(children) => children,
         Err(rejection) => return close::refuse(observed, rejection).into_iter().collect(),
     };
-    if !has_finalizer(&observed.unit) {
-        return vec![Step::AddFinalizer];
-    }
-    let steps = [service(observed, children), pod(observed, children), way(observed, children, reached)];
-    steps.into_iter().flatten().collect()
+    // Pod and Service go with their owner, whatever becomes of it; it is the route's end that the finalizer is for.
+    let way = if has_finalizer(&observed.unit) { way(observed, children, reached) } else { Some(Step::AddFinalizer) };
+    [way, service(observed, children), pod(observed, children)].into_iter().flatten().collect()
 }
 
 fn service(observed: &Observed, children: &Children) -> Option<Step> {
