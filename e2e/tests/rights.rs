@@ -108,6 +108,11 @@ async fn each_right_is_used_and_no_other() -> anyhow::Result<()> {
         operator.ready(SOON).await?;
         in_the_way(&stage).await?;
         repaired(&stage).await?;
+        for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
+            let patch = Patch::Merge(json!({"spec": {"operatingMode": mode}}));
+            stage.units().patch("ada", &PatchParams::default(), &patch).await?;
+            stage.until("ada", phase).await?;
+        }
         stage.delete("ada").await?;
         let (granted, used) = (granted(), used(&stage));
         let (unused, missing) = (granted.difference(&used), used.difference(&granted));

@@ -76,12 +76,13 @@ async fn what_it_costs() -> anyhow::Result<()> {
         stage.make(&stage.unit("ada")).await?;
         stage.until("ada", Phase::Ready).await?;
         let quiet = std::time::Duration::from_secs(3);
-        let cost = |before| stage.proxy.counts().since(before).only(|call| call.resource != "computingunitpools").writes();
+        let cost =
+            |before| stage.proxy.counts().since(before).only(|call| call.resource != "computingunitpools").writes();
         let before = stage.proxy.quiet(quiet, SOON).await?;
         ask(&stage, "ada", "Suspended").await?;
         at_rest(&stage, "ada").await?;
         let suspending = cost(&before);
-        // Status, route closed, route deleted, pod deleted, status; the pod may last long enough for one more.
+        // Status, route closed, route deleted, pod deleted, status; a pod that takes its time to stop costs one more.
         assert!(suspending <= 6, "{suspending} writes to suspend\n{}", stage.proxy.describe(&before));
         let before = stage.proxy.quiet(quiet, SOON).await?;
         ask(&stage, "ada", "Running").await?;

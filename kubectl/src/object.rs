@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use computing_unit_operator::api::{ComputingUnit, ComputingUnitSpec, Quantity, Resources};
+use computing_unit_operator::api::{ComputingUnit, ComputingUnitSpec, OperatingMode, Quantity, Resources};
 use k8s_openapi::api::core::v1::EnvVar;
 
 use crate::args::UnitArgs;
@@ -12,6 +12,7 @@ pub fn unit(name: &str, namespace: Option<&str>, args: &UnitArgs) -> ComputingUn
     let mut unit = ComputingUnit::new(
         name,
         ComputingUnitSpec {
+            operating_mode: OperatingMode::Running,
             cuid: args.cuid,
             pool_name: args.pool.clone(),
             owner: args.owner.clone(),

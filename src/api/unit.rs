@@ -58,7 +58,7 @@ use super::{ComputingUnitStatus, Quantity};
 pub struct ComputingUnitSpec {
     /// Whether the unit runs. `Suspended` closes its route, then stops its pod, and keeps its Service, key and URL;
     /// `Running` starts it again.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "OperatingMode::is_running")]
     pub operating_mode: OperatingMode,
 
     /// Texera's number for the unit. Where the pool routes by query parameter, requests that carry this number reach
@@ -117,6 +117,14 @@ pub enum OperatingMode {
     Running,
     /// It has no pod, costs nothing, and can be started again.
     Suspended,
+}
+
+impl OperatingMode {
+    /// What a unit that does not say is.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+    fn is_running(&self) -> bool {
+        *self == Self::Running
+    }
 }
 
 /// CPU, memory and devices, as a container has them.

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -17,7 +17,23 @@ use crate::{api::ComputingUnit, gateway::HTTPRoute};
 pub const BELIEVED: Duration = Duration::from_secs(10);
 
 /// The newest answer to a write, by object.
-pub struct Written<K>(Mutex<HashMap<(String, String), Entry<K>>>);
+pub struct Written<K>(Mutex<State<K>>);
+
+struct State<K> {
+    entries: HashMap<(String, String), Entry<K>>,
+    /// UIDs whose end a watch has told of, perhaps before the answer to a write came.
+    ended: HashMap<String, Instant>,
+}
+
+impl<K> State<K> {
+    /// Forgets what is not believed any more; the time.
+    fn tidied(&mut self) -> Instant {
+        let now = Instant::now();
+        self.entries.retain(|_, entry| now.duration_since(entry.at) < BELIEVED);
+        self.ended.retain(|_, at| now.duration_since(*at) < BELIEVED);
+        now
+    }
+}
 
 struct Entry<K> {
     object: Arc<K>,
@@ -26,23 +42,27 @@ struct Entry<K> {
 
 impl<K> Default for Written<K> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(Mutex::new(State { entries: HashMap::new(), ended: HashMap::new() }))
     }
 }
 
 impl<K: Resource> Written<K> {
     /// Remembers what the API server answered to a write.
     pub fn put(&self, object: Arc<K>) {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        entries.retain(|_, entry| now.duration_since(entry.at) < BELIEVED);
-        entries.insert(key(object.as_ref()), Entry { object, at: now });
+        let mut state = self.lock();
+        let now = state.tidied();
+        if object.uid().is_none_or(|uid| !state.ended.contains_key(&uid)) {
+            state.entries.insert(key(object.as_ref()), Entry { object, at: now });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets an object that the API server says is not there.
     pub fn gone(&self, namespace: &str, name: &str) {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.remove(&(namespace.to_owned(), name.to_owned()));
+        self.lock().entries.remove(&(namespace.to_owned(), name.to_owned()));
     }
 
     /// Forgets what a watch has caught up with.
@@ -52,8 +72,12 @@ impl<K: Resource> Written<K> {
             Event::Delete(object) => (object, true),
             Event::Init | Event::InitDone => return,
         };
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = key(object);
+        let mut state = self.lock();
+        if let Some(uid) = object.uid().filter(|_| deleted) {
+            let now = state.tidied();
+            state.ended.insert(uid, now);
+        }
+        let (entries, key) = (&mut state.entries, key(object));
         if entries.get(&key).is_some_and(|entry| deleted || version(object) >= version(entry.object.as_ref())) {
             entries.remove(&key);
         }
@@ -61,8 +85,7 @@ impl<K: Resource> Written<K> {
 
     /// The newer of what a cache has and what was written. True where it is the latter.
     pub fn newest(&self, namespace: &str, name: &str, cached: Option<Arc<K>>) -> (Option<Arc<K>>, bool) {
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match entries.get(&(namespace.to_owned(), name.to_owned())) {
+        match self.lock().entries.get(&(namespace.to_owned(), name.to_owned())) {
             Some(entry)
                 if entry.at.elapsed() < BELIEVED
                     && cached
@@ -132,6 +155,18 @@ mod tests {
         written.put(unit("10"));
         written.saw(&Event::Delete(unit("8").as_ref().clone()));
         assert_eq!(seen(&written, None), None);
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_the_end_is_not_believed() {
+        let written = Written::default();
+        written.saw(&Event::Delete(unit("12").as_ref().clone()));
+        written.put(unit("11"));
+        assert_eq!(seen(&written, None), None);
+        let mut other = unit("13").as_ref().clone();
+        other.metadata.uid = Some("another".to_owned());
+        written.put(Arc::new(other));
+        assert_eq!(seen(&written, None).as_deref(), Some("13"), "another of that name");
     }
 
     #[tokio::test(start_paused = true)]
