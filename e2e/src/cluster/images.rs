@@ -86,12 +86,13 @@ pub fn own(which: &[Own]) -> anyhow::Result<Vec<PathBuf>> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--locked", "--release", "--target", TARGET]).current_dir(&folder);
     cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
-    for own in which {
+    // Always both: what is compiled for one alone has other features, and would all be compiled again.
+    for own in Own::ALL {
         cargo.args(["--package", own.package()]);
     }
     let cache = layout::cache()?.join("images");
     fs::create_dir_all(&cache)?;
-    let what = which.iter().map(|own| own.package()).collect::<Vec<_>>().join(" and ");
+    let what = Own::ALL.map(Own::package).join(" and ");
     compile(&format!("{what} for the images"), "2 to 5 minutes", &mut cargo, &cache.join("cargo.log"))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| folder.join("target"), PathBuf::from);
     let release = target.join(TARGET).join("release");
