@@ -59,6 +59,7 @@ pub struct ComputingUnitSpec {
     /// Whether the unit runs. `Suspended` closes its route, then stops its pod, and keeps its Service, key and URL;
     /// `Running` starts it again.
     #[serde(default, skip_serializing_if = "OperatingMode::is_running")]
+    #[schemars(extend("default" = "Running"))]
     pub operating_mode: OperatingMode,
 
     /// Texera's number for the unit. Where the pool routes by query parameter, requests that carry this number reach
