@@ -3,11 +3,9 @@
 //! Pure. A step is only planned when everything that it relies on has been seen; when nothing is left to do the plan is
 //! empty, and what happens next wakes the unit again.
 
-use k8s_openapi::api::core::v1::{Pod, Service};
 mod close;
 
-pub use close::{deadline, drained};
-
+use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
 
 use crate::{
@@ -23,6 +21,8 @@ use crate::{
     obstacles::Kind,
     validate::{Rejection, reasons},
 };
+
+pub use close::{deadline, drained};
 
 /// One write.
 #[derive(Clone, Debug, PartialEq)]
@@ -169,3 +169,6 @@ pub fn lost_key(rejection: &Rejection) -> bool {
 fn has_finalizer(unit: &ComputingUnit) -> bool {
     unit.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
 }
+
+#[cfg(test)]
+mod tests;
