@@ -19,7 +19,6 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::call::Class;
 use super::counts::Counts;
 use super::cut::{Cut, Gate, LastWrite};
 use super::fault::Fault;
@@ -102,7 +101,7 @@ impl ApiProxy {
     pub async fn quiet(&self, span: Duration, deadline: Duration) -> anyhow::Result<Counts> {
         let mut changed = self.shared.counts.subscribe();
         let before = self.counts();
-        let calls = |counts: &Counts| counts.total() - counts.of(Class::Lease);
+        let calls = |counts: &Counts| counts.only(|call| call.resource != "leases").total();
         let silence = async {
             loop {
                 let last = calls(&changed.borrow_and_update());
