@@ -4,13 +4,14 @@
 //! It never decides what is to be done, but it stops where the cluster turns out to be other than it was seen: an
 //! object of a child's name that somebody else owns is left alone.
 
-use std::sync::Arc;
+mod express;
+
+use std::{fmt::Debug, sync::Arc};
 
 use futures::future::join_all;
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{
     Api, Resource, ResourceExt,
-    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -37,6 +38,17 @@ use crate::{
 pub async fn apply(context: &Context, observed: &Observed, steps: Vec<Step>) -> Result<()> {
     let target = Target::new(context, observed);
     join_all(steps.into_iter().map(|step| target.take(step))).await.into_iter().collect()
+}
+
+/// What every kind of child can be taken for.
+trait Kept:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned
+{
+}
+
+impl<K> Kept for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned
+{
 }
 
 struct Target<'a> {
@@ -84,17 +96,10 @@ impl<'a> Target<'a> {
     }
 
     /// Makes a child, or finds out whose the object of its name is.
-    async fn create<K>(&self, kind: Kind, child: K, written: &Written<K>) -> Result<()>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + Serialize
-            + DeserializeOwned,
-    {
+    async fn create<K: Kept>(&self, kind: Kind, child: K, written: &Written<K>) -> Result<()> {
         let api: Api<K> = Api::namespaced(self.context.client.clone(), &self.namespace);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let answer = self.context.write(Verb::Create, label(kind), api.create(&params, &child)).await;
+        let answer = self.context.write(Verb::Create, Label::from(kind), api.create(&params, &child)).await;
         match answer {
             Ok(made) => {
                 self.context.obstacles.overcome(&self.uid, kind);
@@ -174,19 +179,18 @@ impl<'a> Target<'a> {
     }
 
     /// Replaces fields of the spec, whoever wrote them, and puts labels and owner back. `""` is all of the spec.
-    async fn repair<K>(&self, kind: Kind, child: &K, fields: &[(&str, Value)], written: &Written<K>) -> Result<()>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + Serialize
-            + DeserializeOwned,
-    {
+    async fn repair<K: Kept>(
+        &self,
+        kind: Kind,
+        child: &K,
+        fields: &[(&str, Value)],
+        written: &Written<K>,
+    ) -> Result<()> {
         let api: Api<K> = Api::namespaced(self.context.client.clone(), &self.namespace);
-        let patch = replacement(child.meta(), fields);
+        let patch = express::replacement(child.meta(), fields);
         let patch = Patch::Json::<()>(serde_json::from_value(patch).map_err(Error::Patch)?);
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        match self.context.write(Verb::Patch, label(kind), api.patch(&self.name, &params, &patch)).await {
+        match self.context.write(Verb::Patch, Label::from(kind), api.patch(&self.name, &params, &patch)).await {
             Ok(object) => {
                 self.context.obstacles.overcome(&self.uid, kind);
                 written.put(Arc::new(object));
@@ -201,24 +205,17 @@ impl<'a> Target<'a> {
     }
 
     /// Deletes the very object that was seen.
-    async fn delete<K>(&self, kind: Kind, child: K, written: &Written<K>) -> Result<()>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + Serialize
-            + DeserializeOwned,
-    {
+    async fn delete<K: Kept>(&self, kind: Kind, child: K, written: &Written<K>) -> Result<()> {
         let api: Api<K> = Api::namespaced(self.context.client.clone(), &self.namespace);
         let preconditions = Preconditions { uid: child.uid(), resource_version: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        match self.context.write(Verb::Delete, label(kind), api.delete(&self.name, &params)).await {
+        match self.context.write(Verb::Delete, Label::from(kind), api.delete(&self.name, &params)).await {
             Ok(answer) => {
-                written.put(Arc::new(answer.left().unwrap_or_else(|| leaving(child))));
+                written.put(Arc::new(answer.left().unwrap_or_else(|| express::leaving(child))));
                 Ok(())
             }
             Err(kube::Error::Api(status)) if not_found(&status) => {
-                written.put(Arc::new(leaving(child)));
+                written.put(Arc::new(express::leaving(child)));
                 Ok(())
             }
             // There is another of that name by now.
@@ -248,37 +245,5 @@ impl<'a> Target<'a> {
             Err(kube::Error::Api(status)) if not_found(&status) => Ok(()),
             Err(error) => Err(Error::write("ComputingUnit", error)),
         }
-    }
-}
-
-/// An object as it is known to be once it was deleted: later than it was seen, and going.
-fn leaving<K: Resource>(mut object: K) -> K {
-    let meta = object.meta_mut();
-    let version = meta.resource_version.as_deref().and_then(|version| version.parse::<u128>().ok());
-    meta.resource_version = version.map(|version| (version + 1).to_string());
-    meta.deletion_timestamp.get_or_insert_with(|| Time(Timestamp::now()));
-    object
-}
-
-/// A JSON patch that applies to the object with the UID in `meta` only.
-fn replacement(meta: &ObjectMeta, fields: &[(&str, Value)]) -> Value {
-    // `add` replaces what is there.
-    let mut operations = vec![
-        json!({"op": "test", "path": "/metadata/uid", "value": meta.uid}),
-        json!({"op": "add", "path": "/metadata/ownerReferences", "value": meta.owner_references}),
-        json!({"op": "add", "path": "/metadata/labels", "value": meta.labels}),
-    ];
-    operations.extend(fields.iter().map(|(field, value)| {
-        let path = if field.is_empty() { "/spec".to_owned() } else { format!("/spec/{field}") };
-        json!({"op": "add", "path": path, "value": value})
-    }));
-    Value::Array(operations)
-}
-
-fn label(kind: Kind) -> Label {
-    match kind {
-        Kind::Service => Label::Services,
-        Kind::Pod => Label::Pods,
-        Kind::HTTPRoute => Label::HttpRoutes,
     }
 }

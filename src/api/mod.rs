@@ -6,17 +6,18 @@
 mod duration;
 mod pool;
 mod quantity;
+mod routing;
 mod schema;
 mod status;
 mod unit;
 
 pub use duration::{Duration, InvalidDuration};
 pub use pool::{
-    ComputingUnitPool, ComputingUnitPoolSpec, ComputingUnitPoolStatus, GatewayRef, HostRouting, OfferedImage,
-    PathMatch, PathMatchType, PathRouting, PhaseCounts, ProbeMethod, ProbeMode, ProbeSpec, QueryRouting, References,
-    Routing, RoutingType, Timeouts,
+    ComputingUnitPool, ComputingUnitPoolSpec, ComputingUnitPoolStatus, GatewayRef, OfferedImage, PhaseCounts,
+    ProbeMethod, ProbeMode, ProbeSpec, References,
 };
 pub use quantity::Quantity;
+pub use routing::{HostRouting, PathMatch, PathMatchType, PathRouting, QueryRouting, Routing, RoutingType, Timeouts};
 pub use schema::crds;
 pub use status::{ComputingUnitStatus, Phase, ProvenRoute, Stages};
 pub use unit::{ComputingUnit, ComputingUnitSpec, OperatingMode, Resources};

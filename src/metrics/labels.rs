@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::obstacles::Kind;
+
 /// A text for each member of a closed set.
 macro_rules! labels {
     ($(#[$doc:meta])* $name:ident { $($(#[$member_doc:meta])* $member:ident = $text:literal,)+ }) => {
@@ -130,6 +132,16 @@ labels! {
         GatewayClasses = "gatewayclasses",
         /// Reports to people.
         Events = "events",
+    }
+}
+
+impl From<Kind> for Resource {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Service => Self::Services,
+            Kind::Pod => Self::Pods,
+            Kind::HTTPRoute => Self::HttpRoutes,
+        }
     }
 }
 
