@@ -1,6 +1,8 @@
 //! What is planned in each situation, and that plans come to an end: a small world does what they say, and is looked at
 //! again.
 
+#![allow(clippy::large_stack_arrays, reason = "tables of situations")]
+
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
