@@ -124,7 +124,9 @@ async fn an_operator_is_ready_when_it_says_so_and_dies_when_it_is_killed() {
 
 #[tokio::test]
 async fn a_restart_is_another_process_like_the_one_before() {
-    let script = r#"echo "as $$ $2"; mkdir "$0.first" || exit 9; while :; do sleep 0.05; done"#;
+    // The mark is set before the line is written that the test waits for: a mkdir under way would outlive its shell.
+    let script =
+        r#"mkdir "$0.first"; second=$?; echo "as $$ $2"; [ $second = 0 ] || exit 9; while :; do sleep 0.05; done"#;
     let directory = Directory::new("operator-restarted", script);
     let process = directory.operator().leader(None).start().unwrap();
     let id = process.id().unwrap();
