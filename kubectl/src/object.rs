@@ -21,6 +21,7 @@ pub fn unit(name: &str, namespace: Option<&str>, args: &UnitArgs) -> ComputingUn
             shared_memory: args.shared_memory.clone(),
             env: env(&args.env),
             env_from: Vec::new(),
+            ..ComputingUnitSpec::default()
         },
     );
     unit.metadata.namespace = namespace.map(str::to_owned);

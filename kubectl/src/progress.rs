@@ -71,7 +71,9 @@ pub fn verdict(unit: &ComputingUnit) -> Option<Verdict> {
     match status.phase? {
         Phase::Ready => return Some(Verdict::Ready(status.url.clone())),
         Phase::Terminating => return Some(Verdict::Deleted),
-        Phase::Failed | Phase::Suspending | Phase::Suspended => return Some(Verdict::Failed(why(unit, types::READY))),
+        Phase::Failed | Phase::Finished | Phase::Suspending | Phase::Suspended => {
+            return Some(Verdict::Failed(why(unit, types::READY)));
+        }
         Phase::Pending | Phase::Starting | Phase::NotReady => {}
     }
     let accepted = condition(unit, types::ACCEPTED)?;

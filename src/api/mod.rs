@@ -3,15 +3,22 @@
 //! Types, schemas and their rules only: what a field means for children is decided in [`crate::validate`]
 //! and [`crate::desired`], never here.
 
+mod activity;
 mod duration;
+mod entry;
+mod lifecycle;
 mod pool;
 mod quantity;
 mod routing;
 mod schema;
 mod status;
 mod unit;
+mod volumes;
 
+pub use activity::{ActivitySpec, BusyProbe, GatewayActivity, Signal};
 pub use duration::{Duration, InvalidDuration};
+pub use entry::EntrySpec;
+pub use lifecycle::{IdleAction, PoolLifecycle, RestartBackoff, UnitLifecycle, UpdateStrategy};
 pub use pool::{
     ComputingUnitPool, ComputingUnitPoolSpec, ComputingUnitPoolStatus, GatewayRef, OfferedImage, PhaseCounts,
     ProbeMethod, ProbeMode, ProbeSpec, References,
@@ -19,8 +26,9 @@ pub use pool::{
 pub use quantity::Quantity;
 pub use routing::{HostRouting, PathMatch, PathMatchType, PathRouting, QueryRouting, Routing, RoutingType, Timeouts};
 pub use schema::crds;
-pub use status::{ComputingUnitStatus, Phase, ProvenRoute, Stages};
+pub use status::{Activity, ComputingUnitStatus, Failure, Phase, ProvenRoute, Restarts, Stages};
 pub use unit::{ComputingUnit, ComputingUnitSpec, OperatingMode, Resources};
+pub use volumes::{ClaimMetadata, ClaimRetention, ClaimRetentionPolicy, VolumeClaimTemplate};
 
 /// API group of both resources.
 pub const GROUP: &str = "texera.apache.org";

@@ -5,7 +5,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, Routing};
+use super::{
+    ActivitySpec, ClaimRetentionPolicy, Duration, EntrySpec, PoolLifecycle, RestartBackoff, Routing,
+    VolumeClaimTemplate,
+};
 
 /// A ComputingUnitPool is what the deployer offers: the gateway and the routing of the units made from it, the pod they
 /// run in, the images to choose from and how long a start may take. Units name it in `spec.poolName`. A change never
@@ -41,6 +44,7 @@ use super::{Duration, Routing};
 #[x_kube(
     validation = ("!has(self.images) || self.images.filter(i, has(i.default) && i.default).size() <= 1", "spec.images: mark at most one image as the default"),
     validation = ("!has(self.template.spec) || size(self.template.spec.containers) == 0 || (has(self.images) && self.images.exists(i, has(i.default) && i.default)) || (has(self.template.spec.containers[0].image) && self.template.spec.containers[0].image != '')", "a unit needs an image: give spec.template.spec.containers[0].image, or mark one of spec.images as the default"),
+    validation = ("has(self.volumeClaimTemplates) == has(oldSelf.volumeClaimTemplates) && (!has(self.volumeClaimTemplates) || self.volumeClaimTemplates == oldSelf.volumeClaimTemplates)", "spec.volumeClaimTemplates cannot be changed, for units have their volumes: create another pool"),
     validation = ("!has(self.routing.query) || self.routing.query.paths.exists(p, p.type != 'RegularExpression') || (has(self.probe) && has(self.probe.path))", "a regular expression is no path to ask for: give spec.probe.path, or one of spec.routing.query.paths of another type")
 )]
 pub struct ComputingUnitPoolSpec {
@@ -84,6 +88,33 @@ pub struct ComputingUnitPoolSpec {
     /// How the operator finds out that a unit can be reached through the gateway.
     #[serde(default)]
     pub probe: ProbeSpec,
+
+    /// Volumes that each unit has of its own and that outlive its pods. Cannot be changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub volume_claim_templates: Vec<VolumeClaimTemplate>,
+
+    /// What becomes of those volumes.
+    #[serde(default)]
+    pub persistent_volume_claim_retention_policy: ClaimRetentionPolicy,
+
+    /// The delay before a pod that was lost, or that ended by its own fault, is made anew.
+    #[serde(default)]
+    pub restart_backoff: RestartBackoff,
+
+    /// Defaults and ceilings of what units ask for in their `lifecycle`.
+    #[serde(default)]
+    pub lifecycle: PoolLifecycle,
+
+    /// What tells whether a unit is in use.
+    #[serde(default)]
+    pub activity: ActivitySpec,
+
+    /// What the operator answers at the addresses of units that have no route. Absent: nothing does, which is a 404 of the
+    /// gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<EntrySpec>,
 }
 
 /// One Gateway.
@@ -214,6 +245,9 @@ pub struct PhaseCounts {
     /// Did not start, or ended.
     #[serde(default)]
     pub failed: i32,
+    /// Finished, by their own end or by a time limit.
+    #[serde(default)]
+    pub finished: i32,
     /// On their way to be suspended.
     #[serde(default)]
     pub suspending: i32,

@@ -49,8 +49,21 @@ pub struct ComputingUnitStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven_route: Option<ProvenRoute>,
 
-    /// Accepted, PodReady, RouteAccepted, Reachable, Ready; Suspended where the unit is to be, and UpdatePending where
-    /// a change waits for the next start.
+    /// When the unit was last in use, and when it will be stopped for being idle. Only where the pool stops idle units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<Activity>,
+
+    /// How the unit's pod was lost, ended or could not be started the last time. It stays when the unit runs again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<Failure>,
+
+    /// How often pods were made anew since the unit last ran well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<Restarts>,
+
+    /// Accepted, PodReady, RouteAccepted, Reachable, Ready; Suspended where the unit is to be, UpdatePending where
+    /// a change waits for the next start, ResizePending where CPU and memory are being changed, Finished where the unit
+    /// will not run again unless it is edited.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -67,8 +80,11 @@ pub enum Phase {
     Ready,
     /// It was Ready and something is wrong now; its route stays while its pod lives.
     NotReady,
-    /// It did not start within the pool's `startTimeout`, or its pod has ended.
+    /// It did not start within the pool's `startTimeout`, or its pod ended with an error and is not made anew. It is not
+    /// tried again until it is edited or resumed.
     Failed,
+    /// Its pod ended by itself, or its time is over. It has no pod.
+    Finished,
     /// On its way to be suspended: its route is closed, then its pod is stopped.
     Suspending,
     /// It has no pod. Its Service, key and URL are kept.
@@ -79,12 +95,13 @@ pub enum Phase {
 
 impl Phase {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Pending,
         Self::Starting,
         Self::Ready,
         Self::NotReady,
         Self::Failed,
+        Self::Finished,
         Self::Suspending,
         Self::Suspended,
         Self::Terminating,
@@ -99,6 +116,7 @@ impl Phase {
             Self::Ready => "Ready",
             Self::NotReady => "NotReady",
             Self::Failed => "Failed",
+            Self::Finished => "Finished",
             Self::Suspending => "Suspending",
             Self::Suspended => "Suspended",
             Self::Terminating => "Terminating",
@@ -143,4 +161,52 @@ pub struct ProvenRoute {
     pub uid: String,
     /// `metadata.generation` of the route.
     pub generation: i64,
+}
+
+/// When a unit was in use.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Activity {
+    /// When it was last in use, as far as is known. Brought up to date in steps of a tenth of the idle timeout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Time>,
+    /// What told so: Start, Request, Traffic, BusyProbe or Annotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// When the unit is stopped for being idle, unless it is used before. Absent where a signal cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_at: Option<Time>,
+    /// Which signal cannot be read and why. The unit is not stopped as long as that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// How a pod was lost, ended or could not be started.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
+    /// One word.
+    pub reason: String,
+    /// A sentence, with the last lines that the container wrote where Kubernetes has them.
+    pub message: String,
+    /// The container that ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Its exit code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+}
+
+/// Pods that were made anew.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Restarts {
+    /// How many, since the unit last ran well for as long as the pool's `restartBackoff.reset`.
+    pub count: i32,
+    /// When the next one is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Time>,
 }

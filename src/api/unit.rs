@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ComputingUnitStatus, Quantity};
+use super::{ComputingUnitStatus, Quantity, UnitLifecycle, UpdateStrategy};
 
 /// A ComputingUnit is one person's running execution engine: a pod, a Service and an HTTPRoute of its own on a shared
 /// gateway. Creating one starts it; `status.url` is where it answers once its phase is Ready; deleting it closes the
@@ -35,6 +35,7 @@ use super::{ComputingUnitStatus, Quantity};
     printcolumn(name = "Pod", type_ = "string", json_path = ".status.podName", priority = 1),
     printcolumn(name = "Node", type_ = "string", json_path = ".status.nodeName", priority = 1),
     printcolumn(name = "Image", type_ = "string", json_path = ".status.image", priority = 1),
+    printcolumn(name = "Idle-At", type_ = "string", json_path = ".status.activity.idleAt", priority = 1),
     printcolumn(
         name = "Reason",
         type_ = "string",
@@ -108,6 +109,18 @@ pub struct ComputingUnitSpec {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub env_from: Vec<EnvFromSource>,
+
+    /// When the unit is stopped by itself: when it is idle, at a time, and when it is deleted afterwards. Within what the
+    /// pool allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<UnitLifecycle>,
+
+    /// When a change of the unit's or the pool's template takes effect: `OnRestart`, which never interrupts running work
+    /// and shows as the condition UpdatePending, or `Recreate`, at once. A change of CPU and memory alone is made in the
+    /// running pod where the cluster can.
+    #[serde(default, skip_serializing_if = "UpdateStrategy::is_on_restart")]
+    #[schemars(extend("default" = "OnRestart"))]
+    pub update_strategy: UpdateStrategy,
 }
 
 /// Whether a unit runs.

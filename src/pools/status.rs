@@ -39,6 +39,7 @@ impl Members {
                 Phase::Ready => &mut counts.ready,
                 Phase::NotReady => &mut counts.not_ready,
                 Phase::Failed => &mut counts.failed,
+                Phase::Finished => &mut counts.finished,
                 Phase::Suspending => &mut counts.suspending,
                 Phase::Suspended => &mut counts.suspended,
                 Phase::Terminating => &mut counts.terminating,

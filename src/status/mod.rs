@@ -118,6 +118,9 @@ pub fn status(facts: Facts<'_>) -> ComputingUnitStatus {
         start_time: facts.started(),
         stages,
         proven_route: proven_route(facts),
+        activity: None,
+        last_failure: None,
+        restarts: None,
         conditions: conditions::dated(&said, previous.map_or(&[], |previous| &previous.conditions), observed),
     }
 }
