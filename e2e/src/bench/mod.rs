@@ -5,5 +5,6 @@ pub mod cost;
 pub mod pods;
 pub mod server;
 pub mod speed;
+pub mod suspend;
 pub mod table;
 pub mod traffic;

@@ -56,7 +56,10 @@ impl Pods {
                         }
                     }),
                     Ok(Event::InitDone) => drop(begun.send_replace(true)),
-                    Ok(Event::Init | Event::Delete(_)) | Err(_) => {}
+                    Ok(Event::Delete(pod)) => tell.send_modify(|seen| {
+                        seen.remove(&pod.name_any());
+                    }),
+                    Ok(Event::Init) | Err(_) => {}
                 }
             }
         });
@@ -74,6 +77,17 @@ impl Pods {
         let all = timeout(SOON, seen.wait_for(is_ready)).await.with_context(|| format!("pod {name} to be ready"))??;
         let seen = all[name];
         Ok((seen, seen.ready.context("just seen")?))
+    }
+
+    /// Waits until a pod is seen to be gone.
+    ///
+    /// # Errors
+    /// If it stays.
+    pub async fn gone(&self, name: &str) -> anyhow::Result<()> {
+        let mut seen = self.seen.clone();
+        let gone = seen.wait_for(|seen| !seen.contains_key(name));
+        timeout(SOON, gone).await.with_context(|| format!("end of pod {name}"))??;
+        Ok(())
     }
 
     /// Waits until that many pods are ready.

@@ -1,7 +1,7 @@
 //! `make bench`: the figures of `docs/performance.md`, on the cluster in use.
 
 use clap::Parser;
-use e2e::bench::{cost, speed, traffic};
+use e2e::bench::{cost, speed, suspend, traffic};
 
 /// Measures the operator on the cluster in use and prints tables.
 #[derive(Parser)]
@@ -18,6 +18,10 @@ struct Args {
     #[arg(long, default_value_t = 100)]
     many: usize,
 
+    /// Suspensions of one unit
+    #[arg(long, default_value_t = 100)]
+    suspensions: usize,
+
     /// Comings and goings under load, in each mode and with each number of proxies
     #[arg(long, default_value_t = 20)]
     cycles: usize,
@@ -33,19 +37,24 @@ enum Part {
     Speed,
     /// How much is written, and how much memory it takes
     Cost,
+    /// How fast a unit is resumed, and what suspending many does to others
+    Suspend,
     /// What requests meet
     Traffic,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Args { starts, counts, many, cycles, parts } = Args::parse();
+    let Args { starts, counts, many, suspensions, cycles, parts } = Args::parse();
     let wanted = |part| parts.is_empty() || parts.contains(&part);
     if wanted(Part::Cost) {
         Box::pin(cost::measure(counts, many)).await?;
     }
     if wanted(Part::Speed) {
         Box::pin(speed::measure(starts)).await?;
+    }
+    if wanted(Part::Suspend) {
+        Box::pin(suspend::measure(suspensions, many)).await?;
     }
     if wanted(Part::Traffic) {
         Box::pin(traffic::measure(cycles)).await?;

@@ -1,0 +1,132 @@
+//! How fast a unit is back, and what suspending many at once does to the requests of others.
+
+use std::time::{Duration, Instant};
+
+use computing_unit_operator::api::{ComputingUnit, Phase};
+use futures::{StreamExt, TryStreamExt, stream};
+use kube::{
+    ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::{
+    pods::Pods,
+    table::{self, Times, milliseconds},
+};
+use crate::{
+    stage::{SOON, Stage, play},
+    traffic::{Hammer, Report, Reuse, first_success},
+    units::{self, Mode},
+    wait::{eventually, until},
+};
+
+/// How long many units may take.
+const MANY: Duration = Duration::from_mins(5);
+/// Requests a second to the unit that stays, all connections together.
+const RATE: f64 = 50.0;
+
+/// Suspends and resumes one unit `count` times, then `many` at once.
+///
+/// # Errors
+/// If a unit does not get where it is asked to.
+pub async fn measure(count: usize, many: usize) -> anyhow::Result<()> {
+    let answered = play("resume", |stage| async move { resume(&stage, count).await }).await?;
+    table::heading(&format!("Back again: one unit suspended and resumed {count} times"));
+    let mut row = vec!["unit resumed: pod seen ready, to the first 200".to_owned()];
+    row.extend(answered.cells());
+    row.push("median 150, 99 % 300".to_owned());
+    table::print(&["milliseconds", "median", "99 %", "longest", "goal"], &[row]);
+
+    let (took, report) = play("suspends", |stage| async move { at_once(&stage, many).await }).await?;
+    table::heading(&format!("{many} units suspended at once, beside {RATE} requests a second to another unit"));
+    table::print(
+        &[
+            "answers of the other unit",
+            "5xx",
+            "no answer",
+            "neither",
+            "median, ms",
+            "99 %, ms",
+            "all suspended after, s",
+        ],
+        &[vec![
+            report.answers().to_string(),
+            report.server_errors().to_string(),
+            report.failed.to_string(),
+            (report.answers() - report.count(200) - report.server_errors()).to_string(),
+            format!("{:.1}", milliseconds(report.latency.median())),
+            format!("{:.1}", milliseconds(report.latency.p99())),
+            format!("{:.1}", took.as_secs_f64()),
+        ]],
+    );
+    Ok(())
+}
+
+async fn ask(stage: &Stage, name: &str, mode: &str) -> anyhow::Result<()> {
+    let patch = Patch::Merge(json!({"spec": {"operatingMode": mode}}));
+    stage.units().patch(name, &PatchParams::default(), &patch).await?;
+    Ok(())
+}
+
+async fn resume(stage: &Stage, count: usize) -> anyhow::Result<Times> {
+    stage.make_pool(Mode::Query).await?;
+    let _operator = stage.start().await?;
+    let pods = Pods::watch(stage.pods()).await?;
+    let unit = stage.unit("ada");
+    let (proxy, target) = (stage.cluster.proxies().await?[0], units::target(Mode::Query, &unit)?);
+    stage.make(&unit).await?;
+    stage.until("ada", Phase::Ready).await?;
+    let mut answered = Times::default();
+    for _ in 0..count {
+        ask(stage, "ada", "Suspended").await?;
+        stage.until("ada", Phase::Suspended).await?;
+        until("end of the pod", SOON, stage.pods(), "ada", |pod| pod.is_none()).await?;
+        pods.gone("ada").await?;
+        let target = target.clone();
+        let searching = tokio::spawn(async move { first_success(proxy, &target, Reuse::Kept, SOON).await });
+        ask(stage, "ada", "Running").await?;
+        let first = searching.await??;
+        let (_, ready) = pods.ready("ada").await?;
+        answered.add(milliseconds(first.at.saturating_duration_since(ready)));
+        stage.until("ada", Phase::Ready).await?;
+    }
+    Ok(answered)
+}
+
+async fn at_once(stage: &Stage, many: usize) -> anyhow::Result<(Duration, Report)> {
+    stage.make_pool(Mode::Query).await?;
+    let _operator = stage.start().await?;
+    let stays = stage.unit("stays");
+    stage.make(&stays).await?;
+    let units: Vec<ComputingUnit> = (0..many).map(|number| stage.unit(&format!("unit-{number}"))).collect();
+    stream::iter(&units).map(|unit| stage.make(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
+    all(stage, many + 1, Phase::Ready).await?;
+
+    let target = units::target(Mode::Query, &stays)?;
+    let load = Hammer::new(&stage.cluster.proxies().await?, target).connections(8).rate(RATE).start()?;
+    load.answer_more(100, SOON).await?;
+    let began = Instant::now();
+    let suspend = |unit: &ComputingUnit| {
+        let name = unit.name_any();
+        async move { ask(stage, &name, "Suspended").await }
+    };
+    stream::iter(&units).map(suspend).buffer_unordered(16).try_collect::<Vec<_>>().await?;
+    all(stage, many, Phase::Suspended).await?;
+    let took = began.elapsed();
+    load.answer_more(100, SOON).await?;
+    let report = load.stop().await?;
+    let delete = |name: String| async move { stage.delete(&name).await };
+    let names = units.iter().chain([&stays]).map(ResourceExt::name_any);
+    stream::iter(names).map(delete).buffer_unordered(16).try_collect::<Vec<_>>().await?;
+    Ok((took, report))
+}
+
+async fn all(stage: &Stage, count: usize, phase: Phase) -> anyhow::Result<()> {
+    let there = || async {
+        let units = stage.units().list(&ListParams::default()).await?;
+        let so = units.items.iter().filter(|unit| units::phase(Some(unit)) == Some(phase)).count();
+        Ok((so == count).then_some(()))
+    };
+    eventually(&format!("{count} units that are {}", phase.as_str()), MANY, there).await
+}
