@@ -72,16 +72,15 @@ pub(super) fn late(pod: &Pod, now: Timestamp) -> News {
 
 /// A pod that is gone or going although nobody here has asked it to.
 pub(super) fn gone(observed: &Observed) -> Failure {
-    let (reason, message) = match &observed.leaving {
-        Some(pod) => going(pod),
-        None => {
-            let node = status(observed).and_then(|status| status.node_name.as_deref());
-            let node = node.map(|node| format!(" on node {node:?}")).unwrap_or_default();
-            let pod = observed.unit.name_any();
-            (LOST, format!("pod {pod:?}{node} is gone: somebody deleted it, or it went with its node"))
-        }
-    };
+    let (reason, message) = observed.leaving.as_deref().map_or_else(|| vanished(observed), going);
     Failure { time: Some(Time(observed.now)), reason: reason.to_owned(), message, ..Failure::default() }
+}
+
+fn vanished(observed: &Observed) -> (&'static str, String) {
+    let node = status(observed).and_then(|status| status.node_name.as_deref());
+    let node = node.map(|node| format!(" on node {node:?}")).unwrap_or_default();
+    let pod = observed.unit.name_any();
+    (LOST, format!("pod {pod:?}{node} is gone: somebody deleted it, or it went with its node"))
 }
 
 fn going(pod: &Pod) -> (&'static str, String) {

@@ -70,7 +70,7 @@ fn one_more(observed: &Observed) -> Restarts {
     let restarts = status(observed).and_then(|status| status.restarts.as_ref());
     let count = restarts.filter(|_| !well).map_or(0, |restarts| restarts.count.max(0));
     let delay = delay(backoff(observed), count);
-    let next = observed.now.checked_add(delay).map(whole).unwrap_or(Timestamp::MAX);
+    let next = observed.now.checked_add(delay).map_or(Timestamp::MAX, whole);
     Restarts { count: count.saturating_add(1), next: Some(Time(next)) }
 }
 
