@@ -4,9 +4,16 @@
 //! It never decides what is to be done, but it stops where the cluster turns out to be other than it was seen: an
 //! object of a child's name that somebody else owns is left alone.
 
+mod expire;
 mod express;
 
-use std::{fmt::Debug, sync::Arc};
+use std::{
+    fmt::Debug,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use futures::future::join_all;
 use kube::{
@@ -33,11 +40,14 @@ use crate::{
 
 /// Carries out the steps of one plan at once; they do not depend on each other.
 ///
+/// True where the pod was made, and not found.
+///
 /// # Errors
 /// The first failure that is worth another try. What the API server refuses for good becomes an obstacle instead.
-pub async fn apply(context: &Context, observed: &Observed, steps: Vec<Step>) -> Result<()> {
+pub async fn apply(context: &Context, observed: &Observed, steps: Vec<Step>) -> Result<bool> {
     let target = Target::new(context, observed);
-    join_all(steps.into_iter().map(|step| target.take(step))).await.into_iter().collect()
+    join_all(steps.into_iter().map(|step| target.take(step))).await.into_iter().collect::<Result<()>>()?;
+    Ok(target.pod_made.load(Ordering::Relaxed))
 }
 
 /// What every kind of child can be taken for.
@@ -58,6 +68,7 @@ struct Target<'a> {
     namespace: String,
     name: String,
     inputs: Inputs,
+    pod_made: AtomicBool,
 }
 
 impl<'a> Target<'a> {
@@ -70,6 +81,7 @@ impl<'a> Target<'a> {
             namespace: unit.namespace().unwrap_or_default(),
             name: unit.name_any(),
             inputs: observed.inputs(),
+            pod_made: AtomicBool::new(false),
         }
     }
 
@@ -88,6 +100,7 @@ impl<'a> Target<'a> {
             }
             Step::RepairPod(pod) => self.repair(Kind::Pod, pod.as_ref(), &[], &written.pods).await,
             Step::DeleteRoute { route, .. } => self.delete(Kind::HTTPRoute, *route, &written.routes).await,
+            Step::DeleteUnit => self.expire().await,
             Step::DeletePod(pod) => self.delete(Kind::Pod, *pod, &written.pods).await,
             Step::ReplaceRoute(route) => {
                 self.repair(Kind::HTTPRoute, route.as_ref(), &[("", json!(route.spec))], &written.routes).await
@@ -103,6 +116,7 @@ impl<'a> Target<'a> {
         match answer {
             Ok(made) => {
                 self.context.obstacles.overcome(&self.uid, kind);
+                self.pod_made.fetch_or(kind == Kind::Pod, Ordering::Relaxed);
                 written.put(Arc::new(made));
                 Ok(())
             }

@@ -20,7 +20,7 @@ pub fn goal(observed: &Observed, wanted: &Wanted) -> Option<Goal> {
     if unprobed(observed) {
         return None;
     }
-    match (observed.deleting() || observed.suspended(), route::is_guarded(current)) {
+    match (observed.deleting() || observed.resting(), route::is_guarded(current)) {
         (true, true) => observed.serving().then_some(Goal::Closed),
         (true, false) => None,
         (false, true) => (wanted.is_ok() && observed.ready()).then_some(Goal::Guarded),

@@ -18,6 +18,7 @@ pub mod error;
 pub mod gateway;
 pub mod goal;
 pub mod leader;
+pub mod life;
 pub mod metrics;
 pub mod names;
 pub mod observed;

@@ -20,6 +20,7 @@ use crate::{
         HTTPRoute, listener,
         served::{self, NotServed},
     },
+    life::{Life, life},
     names::labels,
     obstacles::{Inputs, Remembered},
     routing::{Origin, overlap},
@@ -71,6 +72,10 @@ pub struct Observed {
     pub overlapped: Option<Arc<ComputingUnitPool>>,
     /// Its pod.
     pub pod: Child<Pod>,
+    /// A pod of its name that is on its way out.
+    pub leaving: Option<Arc<Pod>>,
+    /// Whether its pod was made by this very reconcile.
+    pub pod_made: bool,
     /// Its Service.
     pub service: Child<Service>,
     /// Its route.
@@ -94,21 +99,33 @@ impl Observed {
         self.unit.metadata.deletion_timestamp.is_some()
     }
 
-    /// Whether the unit is to have no pod.
+    /// Whether the unit is to be suspended.
     #[must_use]
     pub fn suspended(&self) -> bool {
         !self.deleting() && self.unit.spec.operating_mode == OperatingMode::Suspended
     }
 
-    /// Since when the unit is being closed, to end or to be suspended.
+    /// Whether the unit is to have no pod, because it is suspended or finished.
+    #[must_use]
+    pub fn resting(&self) -> bool {
+        self.suspended() || matches!(life(self), Life::Finished(_))
+    }
+
+    /// Since when the unit is being closed, to end or to rest.
     #[must_use]
     pub fn closing_since(&self) -> Option<Timestamp> {
         if let Some(deleted) = &self.unit.metadata.deletion_timestamp {
             return Some(deleted.0);
         }
         let conditions = self.unit.status.as_ref().map_or(&[][..], |status| &status.conditions);
-        let closing = conditions.iter().find(|said| said.type_ == types::SUSPENDED && said.status == "False")?;
-        self.suspended().then_some(closing.last_transition_time.0)
+        let since = |type_: &str, status: &str| {
+            let said = conditions.iter().find(|said| said.type_ == type_ && said.status == status);
+            said.map(|said| said.last_transition_time.0)
+        };
+        if self.suspended() {
+            return since(types::SUSPENDED, "False");
+        }
+        if self.resting() { since(types::FINISHED, "True") } else { None }
     }
 
     /// What the children are made from.
@@ -137,7 +154,9 @@ pub fn ended(pod: &Pod) -> bool {
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-fn pod_ready(pod: &Pod) -> bool {
+/// Whether a pod says that it is Ready.
+#[must_use]
+pub fn pod_ready(pod: &Pod) -> bool {
     let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
@@ -163,6 +182,8 @@ pub fn observe(unit: &ComputingUnit, caches: &Caches, written: &AllWritten, now:
         pool,
         overlapped,
         pod: Child::Absent,
+        leaving: None,
+        pod_made: false,
         service: Child::Absent,
         route: Child::Absent,
         endpoint_ready: false,
@@ -174,7 +195,10 @@ pub fn observe(unit: &ComputingUnit, caches: &Caches, written: &AllWritten, now:
     if let Some(scope) = caches.scope(&namespace) {
         let mut newest =
             Newest { unit: &observed.unit, namespace: &namespace, name: &name, unconfirmed: &mut unconfirmed };
-        observed.pod = newest.child(&written.pods, caches::get(&scope.pods, &namespace, &name));
+        let pod = caches::get(&scope.pods, &namespace, &name);
+        let leaving = written.pods.newest(&namespace, &name, pod.clone()).0;
+        observed.leaving = leaving.filter(|pod| pod.metadata.deletion_timestamp.is_some());
+        observed.pod = newest.child(&written.pods, pod);
         observed.service = newest.child(&written.services, caches::get(&scope.services, &namespace, &name));
         observed.route = newest.child(&written.routes, caches::get(&scope.routes, &namespace, &name));
         let pod = observed.pod.owned().and_then(ResourceExt::uid).unwrap_or_default();

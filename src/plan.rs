@@ -16,6 +16,7 @@ use crate::{
         HTTPRoute,
         parent::{self, Verdict},
     },
+    life::{self, Life, News, life},
     names::FINALIZER,
     observed::{Child, Observed},
     obstacles::Kind,
@@ -41,15 +42,17 @@ pub enum Step {
     CreateRoute(Box<HTTPRoute>),
     /// Opens, closes or repairs the route.
     ReplaceRoute(Box<HTTPRoute>),
-    /// Deletes the route of a unit that is suspended. `overdue` as below.
+    /// Deletes the route of a unit that is suspended or finished. `overdue` as below.
     DeleteRoute {
         /// The route as it was seen.
         route: Box<HTTPRoute>,
         /// Whether the deadline decided.
         overdue: bool,
     },
-    /// Stops the pod of a unit that is suspended.
+    /// Stops the pod of a unit that is suspended or finished, or removes one that has ended.
     DeletePod(Box<Pod>),
+    /// Deletes a unit that was finished for long enough.
+    DeleteUnit,
     /// Lets the unit go. `overdue` where the proxies have not been seen to give up its route.
     DropFinalizer {
         /// Whether the deadline decided.
@@ -71,6 +74,7 @@ impl Step {
             Self::ReplaceRoute(_) => "replace the route",
             Self::DeleteRoute { .. } => "delete the route",
             Self::DeletePod(_) => "delete the pod",
+            Self::DeleteUnit => "delete the unit",
             Self::DropFinalizer { .. } => "drop the finalizer",
         }
     }
@@ -85,9 +89,16 @@ pub fn plan(observed: &Observed, wanted: &Wanted, reached: bool) -> Vec<Step> {
     if observed.deleting() {
         return close::end(observed, reached).into_iter().collect();
     }
-    if observed.suspended() {
+    if observed.resting() {
+        if life::expired(observed) {
+            return vec![Step::DeleteUnit];
+        }
         let service = wanted.as_ref().ok().and_then(|children| service(observed, children));
-        return close::suspend(observed, reached).into_iter().chain(service).collect();
+        return close::rest(observed, reached).into_iter().chain(service).collect();
+    }
+    let life = life(observed);
+    if matches!(life, Life::Unwritten(News::Finished(_))) {
+        return vec![];
     }
     let children = match wanted {
         Ok(children) => children,
@@ -95,7 +106,7 @@ pub fn plan(observed: &Observed, wanted: &Wanted, reached: bool) -> Vec<Step> {
     };
     // Pod and Service go with their owner, whatever becomes of it; it is the route's end that the finalizer is for.
     let way = if has_finalizer(&observed.unit) { way(observed, children, reached) } else { Some(Step::AddFinalizer) };
-    [way, service(observed, children), pod(observed, children)].into_iter().flatten().collect()
+    [way, service(observed, children), pod(observed, children, &life)].into_iter().flatten().collect()
 }
 
 fn service(observed: &Observed, children: &Children) -> Option<Step> {
@@ -109,9 +120,10 @@ fn service(observed: &Observed, children: &Children) -> Option<Step> {
     }
 }
 
-fn pod(observed: &Observed, children: &Children) -> Option<Step> {
+fn pod(observed: &Observed, children: &Children, life: &Life) -> Option<Step> {
     match &observed.pod {
-        _ if observed.obstacles.bars(Kind::Pod) => None,
+        Child::Owned(seen) if *life == Life::Spent => Some(Step::DeletePod(Box::new(seen.as_ref().clone()))),
+        _ if observed.obstacles.bars(Kind::Pod) || *life != Life::Runs => None,
         Child::Absent => Some(Step::CreatePod(Box::new(children.pod.clone()))),
         Child::Owned(seen) if !drift::metadata_matches(seen.as_ref(), &children.pod) => {
             Some(Step::RepairPod(Box::new(drift::repaired(seen.as_ref(), children.pod.clone()))))

@@ -39,8 +39,8 @@ const OWN_AND_STOP: &[&str] = &["get", "list", "watch", "create", "patch", "dele
 
 /// What the running operator needs.
 pub const USED: &[Access] = &[
-    // The finalizer is written by a patch of the metadata.
-    unit(TEXERA, "computingunits", &["list", "watch", "patch"]),
+    // The finalizer is written by a patch of the metadata. Units are deleted that were finished for long enough.
+    unit(TEXERA, "computingunits", &["list", "watch", "patch", "delete"]),
     unit(TEXERA, "computingunits/status", PATCH),
     // For `blockOwnerDeletion`, where the API server runs the admission plugin OwnerReferencesPermissionEnforcement.
     unit(TEXERA, "computingunits/finalizers", &["update"]),

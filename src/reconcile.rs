@@ -18,7 +18,7 @@ use crate::{
     context::Context,
     desired,
     error::{Error, Result},
-    goal,
+    goal, life,
     metrics::Outcome,
     observed::{Observed, observe},
     plan::{self, Step, Wanted, plan},
@@ -30,8 +30,9 @@ use crate::{
 
 /// How long one reconcile may take.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How often a plan may lead to another: finalizer, children, and one for each that turns out to be there already.
-const MOST_PLANS: usize = 6;
+/// How often a plan may lead to another: finalizer, children, one for each that turns out to be there already, and what
+/// became of a pod.
+const MOST_PLANS: usize = 8;
 
 /// Brings one unit as far as it can be brought now.
 ///
@@ -59,11 +60,23 @@ pub fn retry(unit: Arc<ComputingUnit>, error: &Error, context: Arc<Context>) -> 
 async fn pass(unit: &ComputingUnit, context: &Context) -> Result<Action> {
     let gone = Ok(Action::await_change());
     let Some(mut seen) = look(unit, context) else { return gone };
-    if seen.observed.deleting() || seen.observed.suspended() {
-        publish::publish(context, seen.facts()).await?;
-    }
+    let (mut closing_told, mut pod_made) = (false, false);
     for _ in 0..MOST_PLANS {
+        // That a pod is stopped on purpose is told before it is, and so is whatever has happened to it.
+        if !closing_told && (seen.observed.deleting() || seen.observed.resting()) {
+            publish::publish(context, seen.facts()).await?;
+            closing_told = true;
+        }
         let steps = plan(&seen.observed, &seen.wanted, seen.reached());
+        if steps.is_empty() && life::unwritten(&seen.observed) {
+            publish::publish(context, seen.facts()).await?;
+            match look(unit, context) {
+                Some(now) => seen = now,
+                None => return gone,
+            }
+            pod_made = false;
+            continue;
+        }
         if steps.is_empty() {
             break;
         }
@@ -75,7 +88,11 @@ async fn pass(unit: &ComputingUnit, context: &Context) -> Result<Action> {
             publish::overdue(context, unit).await;
         }
         tracing::debug!(steps = ?steps.iter().map(Step::name).collect::<Vec<_>>(), "planned");
-        apply(context, &seen.observed, steps).await?;
+        let expires = steps.contains(&Step::DeleteUnit);
+        pod_made |= apply(context, &seen.observed, steps).await?;
+        if expires {
+            publish::expired(context, unit).await;
+        }
         if let Some(overdue) = ends {
             if overdue {
                 publish::overdue(context, unit).await;
@@ -86,6 +103,7 @@ async fn pass(unit: &ComputingUnit, context: &Context) -> Result<Action> {
             Some(now) => seen = now,
             None => return gone,
         }
+        seen.observed.pod_made = pod_made;
     }
     let unwritten = publish::publish(context, seen.facts()).await?;
     Ok(next(&seen, unwritten, context.resync))
@@ -139,8 +157,9 @@ fn next(seen: &Seen, unwritten: Option<Duration>, resync: Duration) -> Action {
     let ends = plan::deadline(observed).and_then(until);
     let drained = plan::drained(observed).and_then(until);
     let late = crate::status::start_deadline(observed).and_then(until);
+    let life = life::next(observed).and_then(until);
     let confirm = observed.unconfirmed.then_some(BELIEVED);
-    let times = [unwritten, observed.obstacles.wait, ends, drained, late, confirm];
+    let times = [unwritten, observed.obstacles.wait, ends, drained, late, life, confirm];
     let soonest = times.into_iter().flatten().min().unwrap_or(resync);
     Action::requeue(soonest.clamp(Duration::from_millis(10), resync))
 }

@@ -104,6 +104,7 @@ pub fn validate(
     let image = image(spec.image.as_deref(), pool)?;
     references(object, pool)?;
     shared_memory(object, pool)?;
+    time_to_live(object, pool)?;
     let name = object.name_any();
     let address = routing::address(&pool.spec.routing, &name, spec.cuid).ok_or_else(|| {
         Rejection::new(reasons::POOL_NOT_ACCEPTED, format!("the routing of pool {:?} is incomplete", spec.pool_name))
@@ -189,6 +190,22 @@ fn references(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Re
         }
     }
     Ok(())
+}
+
+fn time_to_live(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {
+    let own = object.spec.lifecycle.as_ref().and_then(|own| own.ttl_seconds_after_finished);
+    let ceiling = pool.spec.lifecycle.ttl_seconds_after_finished;
+    match own.zip(ceiling) {
+        Some((own, ceiling)) if own > ceiling => Err(Rejection::new(
+            reasons::LIMIT_EXCEEDED,
+            format!(
+                "spec.lifecycle.ttlSecondsAfterFinished {own} is more than the {ceiling} that pool {:?} allows: ask \
+                 for less, or leave it out for the pool's",
+                pool.name_any()
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The API server compares the two where the unit gives both; here the limit may be the pool's.

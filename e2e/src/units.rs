@@ -63,6 +63,8 @@ pub fn pool(namespace: &str, gateway: &GatewayRef, mode: Mode) -> ComputingUnitP
         "spec": {
             "gatewayRef": gateway,
             "routing": mode.routing(namespace),
+            // Tests that delete pods do not wait.
+            "restartBackoff": {"initial": "100ms", "max": "1s", "reset": "10m"},
             "template": {"spec": {
                 "terminationGracePeriodSeconds": 5,
                 "containers": [{

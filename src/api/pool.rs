@@ -74,7 +74,8 @@ pub struct ComputingUnitPoolSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub references: Option<References>,
 
-    /// How long a unit may take from the creation of its pod to its pod being Ready, before it is reported as failed.
+    /// How long a unit may take from the creation of its pod to its pod being Ready, before it is given up: its pod is
+    /// removed, and it is not tried again until it is edited or resumed.
     #[serde(default = "default_start_timeout")]
     #[x_kube(validation = ("self.matches('[1-9]')", "spec.startTimeout must be more than 0"))]
     pub start_timeout: Duration,

@@ -72,7 +72,7 @@ pub struct ComputingUnitStatus {
 /// Where the unit is in its life, in one word. The conditions say why.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Phase {
-    /// Not started: the spec is not accepted yet, or its pod is not on a node.
+    /// Not started: the spec is not accepted yet, its pod is not on a node, or its pod was lost and is made anew later.
     Pending,
     /// The pod is on a node; it, its route or its reachability is not there yet.
     Starting,
@@ -85,7 +85,7 @@ pub enum Phase {
     Failed,
     /// Its pod ended by itself, or its time is over. It has no pod.
     Finished,
-    /// On its way to be suspended: its route is closed, then its pod is stopped.
+    /// On its way to be suspended, or its time is over: its route is closed, then its pod is stopped.
     Suspending,
     /// It has no pod. Its Service, key and URL are kept.
     Suspended,

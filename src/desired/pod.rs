@@ -105,6 +105,8 @@ fn engine(unit: &Unit, container: &mut Container) {
             ..VolumeMount::default()
         });
     }
+    // The last lines of an engine that fails are what its user has to see.
+    container.termination_message_policy.get_or_insert_with(|| "FallbackToLogsOnError".to_owned());
     let ports = container.ports.get_or_insert_default();
     if !ports.iter().any(|port| port.name.as_deref() == Some(PORT_NAME)) {
         match ports.iter_mut().find(|port| port.container_port == PORT && port.name.is_none()) {

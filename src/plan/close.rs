@@ -1,4 +1,5 @@
-//! How a route is given up: by a unit that ends, by one that is suspended, and by one that may not run any more.
+//! How a route is given up: by a unit that ends, by one that is suspended or finished, and by one that may not run any
+//! more.
 //!
 //! Pure. The order is that of the promise: closed at every proxy, and only then the pod.
 
@@ -49,8 +50,8 @@ pub(super) fn end(observed: &Observed, reached: bool) -> Option<Step> {
     }
 }
 
-/// A unit is suspended: its route is closed, seen to be closed, deleted, and then its pod.
-pub(super) fn suspend(observed: &Observed, reached: bool) -> Option<Step> {
+/// A unit is suspended or finished: its route is closed, seen to be closed, deleted, and then its pod.
+pub(super) fn rest(observed: &Observed, reached: bool) -> Option<Step> {
     if !has_finalizer(&observed.unit) {
         return Some(Step::AddFinalizer);
     }

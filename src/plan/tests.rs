@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -15,8 +15,9 @@ use crate::{
     desired,
     gateway::served,
     goal,
-    observed::Way,
+    observed::{Way, ended},
     obstacles::{Obstacle, Remembered},
+    status::{Facts, status},
     testing,
 };
 
@@ -56,6 +57,7 @@ fn children() -> Children {
 fn pod(status: serde_json::Value) -> Pod {
     let mut pod = children().pod;
     pod.metadata.uid = Some("pod-uid".into());
+    pod.metadata.creation_timestamp = Some(testing::time("2026-01-01T00:59:00Z"));
     pod.status = serde_json::from_value(status).unwrap();
     pod
 }
@@ -76,6 +78,8 @@ impl World {
             pool: Some(unit.pool.clone()),
             overlapped: None,
             pod: Child::Absent,
+            leaving: None,
+            pod_made: false,
             service: Child::Absent,
             route: Child::Absent,
             endpoint_ready: false,
@@ -89,6 +93,11 @@ impl World {
 
     fn unit(mut self, change: impl FnOnce(&mut ComputingUnit)) -> Self {
         change(Arc::make_mut(&mut self.observed.unit));
+        self
+    }
+
+    fn at(mut self, now: &str) -> Self {
+        self.observed.now = testing::time(now).0;
         self
     }
 
@@ -189,7 +198,9 @@ impl World {
                 observed.service = Child::Owned(Arc::new(*service));
             }
             Step::CreatePod(_) => {
-                observed.pod = Child::Owned(Arc::new(ready_pod()));
+                let mut pod = ready_pod();
+                pod.metadata.creation_timestamp = Some(Time(observed.now));
+                observed.pod = Child::Owned(Arc::new(pod));
                 observed.endpoint_ready = true;
             }
             Step::RepairPod(pod) => observed.pod = Child::Owned(Arc::new(*pod)),
@@ -200,6 +211,9 @@ impl World {
                 observed.route = Child::Owned(Arc::new(*route));
             }
             Step::DeleteRoute { .. } => observed.route = Child::Leaving,
+            Step::DeleteUnit => {
+                Arc::make_mut(&mut observed.unit).metadata.deletion_timestamp = Some(Time(observed.now));
+            }
             Step::DeletePod(_) => {
                 observed.pod = Child::Leaving;
                 observed.endpoint_ready = false;
@@ -207,8 +221,20 @@ impl World {
         }
     }
 
-    /// What is leaving goes.
+    /// The status is written where it has yet to say what has happened, or else what is leaving goes, or a delay is over.
     fn pass_time(&mut self) -> bool {
+        if life::unwritten(&self.observed) {
+            self.write();
+            return true;
+        }
+        if let Life::Waits(until) = life(&self.observed)
+            && !self.observed.resting()
+            && self.wanted.is_ok()
+            && !matches!(self.observed.pod, Child::Leaving)
+        {
+            self.observed.now = until;
+            return true;
+        }
         let before = (matches!(self.observed.pod, Child::Leaving), matches!(self.observed.route, Child::Leaving));
         if before.0 {
             self.observed.pod = Child::Absent;
@@ -217,6 +243,31 @@ impl World {
             self.observed.route = Child::Absent;
         }
         before.0 || before.1
+    }
+
+    fn write(&mut self) {
+        let written = status(Facts { observed: &self.observed, wanted: &self.wanted, probe: None });
+        let written = serde_json::from_value(serde_json::to_value(written).unwrap()).unwrap();
+        Arc::make_mut(&mut self.observed.unit).status = Some(written);
+    }
+
+    fn never_restarted(mut self) -> Self {
+        if let Child::Owned(pod) = &mut self.observed.pod {
+            Arc::make_mut(pod).spec.as_mut().unwrap().restart_policy = Some("Never".to_owned());
+        }
+        self
+    }
+
+    /// A unit whose status says what has happened.
+    fn written(mut self) -> Self {
+        self.write();
+        self
+    }
+
+    fn over(self) -> Self {
+        self.unit(|unit| {
+            unit.spec.lifecycle = serde_json::from_value(json!({"shutdownTime": "2026-01-01T00:00:00Z"})).unwrap();
+        })
     }
 
     fn open(&self) -> bool {
@@ -318,6 +369,62 @@ fn a_suspension_is_made_of_these_steps() {
     }
 }
 
+#[test]
+fn a_pod_that_is_lost_is_written_down_then_removed_and_made_anew_after_a_delay() {
+    let had = || World::new().service().pod(Pods::Ready).route(Routes::Open).written();
+    let (no_pod, guarded) = ("delete the pod", Routes::Guarded);
+    for (what, world, steps) in [
+        ("it is gone", had().pod(Pods::Absent), vec![REPLACE]),
+        ("it is going", had().pod(Pods::Leaving), vec![REPLACE]),
+        ("it has ended", had().pod(Pods::Ended), vec![REPLACE]),
+        ("and the route is closed", had().pod(Pods::Ended).route(guarded), vec![]),
+        ("its end is written", had().pod(Pods::Ended).route(guarded).written(), vec![no_pod]),
+        ("its absence is written", had().pod(Pods::Absent).route(guarded).written(), vec![]),
+        ("the delay is over", had().pod(Pods::Absent).route(guarded).written().at("2026-01-01T01:00:10Z"), vec![POD]),
+        (
+            "it is suspended meanwhile",
+            had().pod(Pods::Absent).route(guarded).written().suspended(),
+            vec!["delete the route"],
+        ),
+    ] {
+        assert_eq!(world.names(false), steps, "{what}");
+    }
+}
+
+#[test]
+fn a_unit_that_is_finished_comes_to_rest_once_its_status_says_so() {
+    let had = || World::new().service().pod(Pods::Ready).route(Routes::Open).written();
+    let over = || had().over().written();
+    let ended = || had().pod(Pods::Ended).never_restarted();
+    let (no_route, no_pod) = ("delete the route", "delete the pod");
+    for (what, world, reached, steps) in [
+        ("its time is over", had().over(), false, vec![]),
+        ("which is written", over(), false, vec![REPLACE]),
+        ("the proxies still have the route", over().route(Routes::Guarded), false, vec![]),
+        ("the proxies have given it up", over().route(Routes::Guarded), true, vec![no_route]),
+        ("the route is gone", over().route(Routes::Absent), false, vec![no_pod]),
+        ("it rests", over().route(Routes::Absent).pod(Pods::Absent), false, vec![]),
+        (
+            "it was over before it began",
+            World::new().without_finalizer().over().written(),
+            false,
+            vec![FINALIZE, SERVICE],
+        ),
+        ("its pod has ended", ended(), false, vec![]),
+        ("which is written, too", ended().written(), false, vec![no_route]),
+        ("without a route", ended().written().route(Routes::Absent), false, vec![no_pod]),
+        ("it is suspended", ended().written().suspended(), false, vec![no_route]),
+    ] {
+        assert_eq!(world.names(reached), steps, "{what}");
+    }
+    let brief = |unit: &mut ComputingUnit| {
+        unit.spec.lifecycle.get_or_insert_default().ttl_seconds_after_finished = Some(10);
+    };
+    let rests = over().route(Routes::Absent).pod(Pods::Absent).unit(brief);
+    assert_eq!(rests.names(false), [""; 0]);
+    assert_eq!(rests.at("2026-01-01T01:00:10Z").plan(false), [Step::DeleteUnit]);
+}
+
 fn pods() -> impl Strategy<Value = Pods> {
     prop::sample::select(vec![Pods::Absent, Pods::Unready, Pods::Ready, Pods::Ended, Pods::Leaving])
 }
@@ -333,10 +440,14 @@ proptest! {
         pods in pods(),
         routes in routes(),
         (finalizer, deleted, suspended, service, edited) in any::<(bool, bool, bool, bool, bool)>(),
+        (had, never, over) in any::<(bool, bool, bool)>(),
         refused in prop::option::of(prop::sample::select(vec![reasons::POOL_NOT_FOUND, reasons::KEY_CONFLICT])),
         unserved in prop::option::of(prop::sample::select(vec!["NoController", "GatewayNotFound"])),
     ) {
-        let mut world = World::new().pod(pods).route(routes).served(unserved);
+        let world = if had { World::new().pod(Pods::Ready).written() } else { World::new() };
+        let mut world = world.pod(pods).route(routes).served(unserved);
+        if never { world = world.never_restarted(); }
+        if over { world = world.over(); }
         if !finalizer && routes == Routes::Absent { world = world.without_finalizer(); }
         if deleted { world = world.deleted("2026-01-01T00:59:59Z"); }
         if suspended { world = world.suspended(); }
@@ -351,17 +462,20 @@ proptest! {
             let steps = world.plan(reached);
             if steps.is_empty() && !world.pass_time() { break; }
             rounds += 1;
-            prop_assert!(rounds <= 12, "{:?} goes on: {steps:?}", world.observed);
+            prop_assert!(rounds <= 16, "{:?} goes on: {steps:?}", world.observed);
             for step in steps {
                 match &step {
-                    Step::DeletePod(_) => prop_assert!(matches!(world.observed.route, Child::Absent)),
+                    Step::DeletePod(pod) => {
+                        prop_assert!(matches!(world.observed.route, Child::Absent) || (ended(pod) && !world.open()));
+                        prop_assert!(suspended || !life::unwritten(&world.observed), "what has happened is written first");
+                    }
                     Step::DeleteRoute { .. } | Step::DropFinalizer { .. } => {
                         let dead = !world.observed.serving() || unserved == Some("GatewayNotFound");
                         prop_assert!(dead || !world.open(), "an open route to a pod that serves is given up");
                     }
                     Step::CreateRoute(made) => prop_assert!(route::is_guarded(made), "a route begins guarded"),
                     Step::ReplaceRoute(new) if !route::is_guarded(new) => {
-                        prop_assert!(!deleted && !suspended && refused.is_none() && world.observed.serving());
+                        prop_assert!(!deleted && !suspended && !over && refused.is_none() && world.observed.serving());
                     }
                     _ => {}
                 }
@@ -370,10 +484,10 @@ proptest! {
         }
         if deleted {
             prop_assert!(world.observed.unit.metadata.finalizers.is_none() || unserved == Some("NoController"));
-        } else if suspended {
+        } else if suspended || over || (never && pods == Pods::Ended) {
             let rest = matches!((&world.observed.route, &world.observed.pod), (Child::Absent, Child::Absent));
             prop_assert!(rest || unserved == Some("NoController"));
-        } else if refused.is_none() && unserved.is_none() && pods != Pods::Unready && pods != Pods::Ended {
+        } else if refused.is_none() && unserved.is_none() && pods != Pods::Unready {
             prop_assert!(world.open(), "it runs");
         }
     }

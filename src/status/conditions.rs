@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::{Facts, pod, route, types};
 use crate::{
     desired::pod::outdated,
+    life::{self, Record},
     names::TEMPLATE_HASH,
     observed::{Child, Observed, ended},
     obstacles::{Kind, Obstacle},
@@ -50,9 +51,12 @@ impl Said {
 
 /// All conditions of a unit.
 pub fn all(facts: Facts<'_>) -> Vec<Said> {
-    let mut all = vec![accepted(facts), pod::condition(facts), route::accepted(facts), route::reachable(facts)];
-    all.push(ready(facts, &all));
+    let record = life::record(facts.observed);
+    let mut all =
+        vec![accepted(facts), pod::condition(facts, &record), route::accepted(facts), route::reachable(facts)];
+    all.push(ready(facts, &record, &all));
     all.extend(suspended(facts));
+    all.extend(finished(&record));
     all.extend(update_pending(facts));
     all
 }
@@ -72,9 +76,12 @@ fn accepted(facts: Facts<'_>) -> Said {
     }
 }
 
-fn ready(facts: Facts<'_>, others: &[Said]) -> Said {
+fn ready(facts: Facts<'_>, record: &Record, others: &[Said]) -> Said {
     if facts.observed.deleting() {
         return Said::no(types::READY, "Terminating", "the unit is being deleted");
+    }
+    if let Some(end) = &record.end {
+        return Said::no(types::READY, &end.reason, &end.message);
     }
     if let Some(said) = suspended(facts) {
         return Said::no(types::READY, if said.holds() { SUSPENDED } else { "Suspending" }, said.message);
@@ -92,7 +99,11 @@ fn ready(facts: Facts<'_>, others: &[Said]) -> Said {
     }
 }
 
-/// Whether a unit that is to be suspended is.
+fn finished(record: &Record) -> Option<Said> {
+    record.end.as_ref().map(|end| Said::yes(types::FINISHED, &end.reason, &end.message))
+}
+
+/// Whether a unit that is to have no pod has none.
 pub fn at_rest(observed: &Observed) -> bool {
     matches!((&observed.route, &observed.pod), (Child::Absent, Child::Absent))
 }

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
 use super::{types, urgency::trouble};
-use crate::api::{ComputingUnitStatus, Phase};
+use crate::api::{ComputingUnitStatus, Phase, Restarts};
 
 /// The Events of the change from `old` to `new`.
 pub fn events(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> Vec<Event> {
@@ -12,9 +12,13 @@ pub fn events(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> V
         .conditions
         .iter()
         .filter(|condition| worth_telling(condition))
+        // What became of a pod has an Event of its own.
+        .filter(|condition| condition.type_ != types::POD_READY || find(Some(new), types::FINISHED).is_none())
         .filter(|condition| find(old, &condition.type_).is_none_or(|was| was.reason != condition.reason))
         .map(|condition| event(EventType::Warning, &condition.reason, condition.message.clone(), "Reconcile"))
         .collect();
+    events.extend(lost(old, new));
+    events.extend(finished(old, new));
     let was = old.and_then(|old| old.phase);
     if was != new.phase {
         match new.phase {
@@ -26,7 +30,7 @@ pub fn events(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> V
                 let message = find(Some(new), types::READY).map(|ready| ready.message.clone()).unwrap_or_default();
                 events.push(event(EventType::Warning, "NotReady", message, "Watch"));
             }
-            Some(Phase::Suspending) => {
+            Some(Phase::Suspending) if find(Some(new), types::FINISHED).is_none() => {
                 let note = "the route is closed, then the pod is stopped".to_owned();
                 events.push(event(EventType::Normal, "Suspending", note, "Suspend"));
             }
@@ -46,6 +50,33 @@ pub fn events(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> V
         }
     }
     events
+}
+
+/// A pod that is lost and made anew.
+fn lost(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> Option<Event> {
+    let failure = new.last_failure.as_ref()?;
+    let known = old.is_some_and(|old| old.last_failure.as_ref() == Some(failure));
+    let Restarts { count, next } = new.restarts.as_ref().filter(|_| !known)?;
+    let delay = next.as_ref()?.0.duration_since(failure.time.as_ref()?.0).as_secs_f64().ceil();
+    let note = format!("{}; it is made anew in {delay} s (restart {count})", failure.message);
+    Some(event(EventType::Warning, &failure.reason, note, "Restart"))
+}
+
+/// A unit that has failed or has come to its end.
+fn finished(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> Option<Event> {
+    let end = find(Some(new), types::FINISHED)?;
+    if find(old, types::FINISHED).is_some_and(|was| was.reason == end.reason) {
+        return None;
+    }
+    let failed = new.phase == Some(Phase::Failed);
+    let (type_, reason) = if failed { (EventType::Warning, "Failed") } else { (EventType::Normal, "Finished") };
+    Some(event(type_, reason, format!("{}: {}", end.reason, end.message), "Finish"))
+}
+
+/// The Event of a unit that is deleted for having been finished for long enough.
+pub fn expired() -> Event {
+    let note = "the unit was finished for as long as its ttlSecondsAfterFinished, or its pool's, and is deleted";
+    event(EventType::Normal, "Expired", note.to_owned(), "Delete")
 }
 
 /// The Event of a unit that was let go although its proxies were not seen to give up its route.

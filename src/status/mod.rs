@@ -4,7 +4,7 @@
 
 mod conditions;
 mod events;
-mod pod;
+pub(crate) mod pod;
 pub mod publish;
 mod route;
 mod urgency;
@@ -16,6 +16,7 @@ use crate::{
     api::{ComputingUnitStatus, Phase, ProvenRoute, Stages},
     desired::route::is_guarded,
     goal,
+    life::{self, Life, News, Record},
     observed::{Observed, ended},
     plan::{self, Wanted},
     probe::{Goal, Progress},
@@ -43,6 +44,8 @@ pub mod types {
     pub const SUSPENDED: &str = "Suspended";
     /// A change waits for the next start.
     pub const UPDATE_PENDING: &str = "UpdatePending";
+    /// The unit will not run again unless it is edited.
+    pub const FINISHED: &str = "Finished";
 }
 
 /// Everything that a status is made from.
@@ -90,7 +93,14 @@ pub fn status(facts: Facts<'_>) -> ComputingUnitStatus {
     let unit = &observed.unit;
     let said = conditions::all(facts);
     let stages = stages(facts, &said);
+    let record = life::record(observed);
     let pod = observed.pod.owned();
+    // A pod that is over is not named any more, by which the next look knows that this was written.
+    let over = match life::life(observed) {
+        Life::Unwritten(News::Lost(_)) | Life::Spent => true,
+        Life::Unwritten(News::Finished(end)) | Life::Finished(end) => !end.by_clock(),
+        Life::Runs | Life::Waits(_) => false,
+    };
     let spec = pod.and_then(|pod| pod.spec.as_ref());
     let previous = facts.previous();
     let pool = observed.pool.as_ref();
@@ -109,18 +119,18 @@ pub fn status(facts: Facts<'_>) -> ComputingUnitStatus {
     };
     ComputingUnitStatus {
         observed_generation: unit.metadata.generation,
-        phase: Some(phase(facts, &said, &stages)),
+        phase: Some(phase(facts, &record, &said, &stages)),
         url,
         key,
-        pod_name: pod.map(ResourceExt::name_any),
+        pod_name: pod.filter(|_| !over).map(ResourceExt::name_any),
         node_name: spec.and_then(|spec| spec.node_name.clone()),
         image: spec.and_then(|spec| spec.containers.first()?.image.clone()),
         start_time: facts.started(),
         stages,
         proven_route: proven_route(facts),
         activity: None,
-        last_failure: None,
-        restarts: None,
+        last_failure: record.last_failure,
+        restarts: record.restarts,
         conditions: conditions::dated(&said, previous.map_or(&[], |previous| &previous.conditions), observed),
     }
 }
@@ -158,19 +168,27 @@ fn stages(facts: Facts<'_>, said: &[Said]) -> Stages {
     }
 }
 
-fn phase(facts: Facts<'_>, said: &[Said], stages: &Stages) -> Phase {
+fn phase(facts: Facts<'_>, record: &Record, said: &[Said], stages: &Stages) -> Phase {
     let of = |type_: &str| said.iter().find(|said| said.type_ == type_);
     let observed = facts.observed;
     if observed.deleting() {
         return Phase::Terminating;
+    }
+    if let Some(end) = &record.end {
+        let stopped = !end.by_clock() || conditions::at_rest(observed);
+        return match stopped {
+            _ if end.failed() => Phase::Failed,
+            true => Phase::Finished,
+            false => Phase::Suspending,
+        };
     }
     if observed.suspended() {
         return if conditions::at_rest(observed) { Phase::Suspended } else { Phase::Suspending };
     }
     let Some(pod) = observed.pod.owned() else { return Phase::Pending };
     let pod_says = of(types::POD_READY).map_or("", |said| said.reason.as_str());
-    if ended(pod) || pod_says == pod::START_TIMEOUT {
-        Phase::Failed
+    if ended(pod) {
+        Phase::Pending
     } else if of(types::READY).is_some_and(Said::holds) {
         Phase::Ready
     } else if stages.reachable.is_some() {

@@ -1,7 +1,7 @@
 //! What a unit's pod says of itself, in words for its user.
 
 use k8s_openapi::{
-    api::core::v1::{ContainerStatus, Pod, PodCondition},
+    api::core::v1::{ContainerState, ContainerStatus, Pod, PodCondition},
     apimachinery::pkg::apis::meta::v1::Time,
     jiff::{SignedDuration, Timestamp},
 };
@@ -12,7 +12,9 @@ use super::{
     types,
 };
 use crate::{
-    observed::{Child, Observed, ended},
+    api::Restarts,
+    life::{self, Record},
+    observed::{Child, Observed, ended, pod_ready},
     obstacles::Kind,
 };
 
@@ -31,12 +33,25 @@ pub const POD_FAILED: &str = "PodFailed";
 /// Reason: the pod has ended without an error.
 pub const POD_SUCCEEDED: &str = "PodSucceeded";
 
+/// Reason: the pod was lost, and the next one is made after a delay.
+pub const RESTARTING: &str = "Restarting";
+
 /// The condition `PodReady`.
-pub fn condition(facts: Facts<'_>) -> Said {
+pub fn condition(facts: Facts<'_>, record: &Record) -> Said {
     let observed = facts.observed;
     let no = |reason: &str, message: String| Said::no(types::POD_READY, reason, message);
     if let Some(obstacle) = obstacle(observed, |obstacle| obstacle.kind == Kind::Pod && !obstacle.refuses_unit) {
         return no(obstacle.rejection.reason, obstacle.rejection.message.clone());
+    }
+    if let Some(stuck) = life::stuck(observed) {
+        return no(life::LOST, stuck);
+    }
+    if let Some(end) = record.end.as_ref().filter(|end| !(end.by_clock() && observed.serving())) {
+        return no(&end.reason, end.message.clone());
+    }
+    if let Some(Restarts { count, next: Some(next) }) = &record.restarts {
+        let lost = record.last_failure.as_ref().map_or("the pod was lost", |failure| failure.message.as_str());
+        return no(RESTARTING, format!("{lost}; it is made anew at {}, for the {}", next.0, ordinal(*count)));
     }
     let pod = match &observed.pod {
         Child::Owned(pod) => pod,
@@ -45,27 +60,59 @@ pub fn condition(facts: Facts<'_>) -> Said {
         Child::Absent => return no("PodMissing", "there is no pod yet".to_owned()),
     };
     if ended(pod) {
-        return end(pod);
+        return no(POD_FAILED, end(pod));
     }
     let ready = named(pod, "Ready");
     if ready.is_some_and(|ready| ready.status == "True") {
         return Said::yes(types::POD_READY, "PodReady", "the pod is Ready");
     }
     let (reason, message) = trouble(pod).unwrap_or_else(|| calm(ready));
-    if facts.earlier_stages().pod_ready.is_none()
-        && let Some(deadline) = start_deadline(observed)
-        && observed.now >= deadline
-    {
-        return no(START_TIMEOUT, format!("the pod was not Ready within the pool's startTimeout: {message}"));
-    }
     no(reason, message)
 }
 
-/// When a start has taken too long.
+/// When a start has taken too long. Nothing where the pod has been Ready.
 #[must_use]
 pub fn start_deadline(observed: &Observed) -> Option<Timestamp> {
     let timeout = SignedDuration::try_from(observed.pool.as_ref()?.spec.start_timeout.0).ok()?;
-    observed.pod.owned()?.metadata.creation_timestamp.as_ref()?.0.checked_add(timeout).ok()
+    let pod = observed.pod.owned().filter(|pod| !ended(pod) && !pod_ready(pod))?;
+    let created = pod.metadata.creation_timestamp.as_ref()?;
+    let was_ready = observed
+        .unit
+        .status
+        .as_ref()
+        .is_some_and(|status| status.start_time.as_ref() == Some(created) && status.stages.pod_ready.is_some());
+    created.0.checked_add(timeout).ok().filter(|_| !was_ready)
+}
+
+/// What keeps a pod from being Ready.
+pub fn unready(pod: &Pod) -> String {
+    trouble(pod).unwrap_or_else(|| calm(named(pod, "Ready"))).1
+}
+
+/// The container to blame for the end of a pod, or for its not being Ready.
+pub fn culprit(pod: &Pod) -> Option<&ContainerStatus> {
+    containers(pod).find(|container| exit_code(container).is_some_and(|code| code != 0)).or_else(|| {
+        let only = containers(pod).last()?;
+        exit_code(only).is_some().then_some(only)
+    })
+}
+
+/// How a container ended last.
+pub fn exit_code(container: &ContainerStatus) -> Option<i32> {
+    let ended = |state: &Option<ContainerState>| Some(state.as_ref()?.terminated.as_ref()?.exit_code);
+    ended(&container.state).or_else(|| ended(&container.last_state))
+}
+
+/// `1st time`.
+fn ordinal(count: i32) -> String {
+    let ending = match (count % 10, count % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{count}{ending} time")
 }
 
 /// Since when a condition of a pod is True.
@@ -133,9 +180,9 @@ fn calm(ready: Option<&PodCondition>) -> (&'static str, String) {
     }
 }
 
-fn end(pod: &Pod) -> Said {
+/// How a pod has ended.
+pub fn end(pod: &Pod) -> String {
     let status = pod.status.as_ref();
-    let failed = status.and_then(|status| status.phase.as_deref()) == Some("Failed");
     let own = status.and_then(|status| match (&status.reason, &status.message) {
         (Some(reason), Some(message)) => Some(format!("{reason}: {message}")),
         (reason, message) => reason.clone().or_else(|| message.clone()),
@@ -144,6 +191,5 @@ fn end(pod: &Pod) -> Said {
         let container = containers(pod).find(|container| ended_badly(container)).or_else(|| containers(pod).last())?;
         Some(format!("container {:?} {}", container.name, last_words(container)))
     });
-    let message = format!("the pod has ended: {}", words.unwrap_or_else(|| "no reason is given".to_owned()));
-    Said::no(types::POD_READY, if failed { POD_FAILED } else { POD_SUCCEEDED }, message)
+    format!("the pod has ended: {}", words.unwrap_or_else(|| "no reason is given".to_owned()))
 }

@@ -73,6 +73,11 @@ pub async fn overdue(context: &Context, unit: &ComputingUnit) {
     tell(context, unit, vec![events::overdue()]).await;
 }
 
+/// Tells that a unit is deleted for having been finished for long enough.
+pub async fn expired(context: &Context, unit: &ComputingUnit) {
+    tell(context, unit, vec![events::expired()]).await;
+}
+
 /// An Event that cannot be written is no reason to do anything twice.
 async fn tell(context: &Context, unit: &ComputingUnit, events: Vec<Event>) {
     for event in events {

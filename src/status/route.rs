@@ -58,6 +58,7 @@ pub fn accepted(facts: Facts<'_>) -> Said {
         },
         Child::Leaving => Said::unknown(type_, "RouteLeaving", "waiting for the previous route to go"),
         Child::Absent if observed.suspended() => Said::unknown(type_, SUSPENDED, "the unit is suspended"),
+        Child::Absent if observed.resting() => Said::unknown(type_, "Finished", "the unit is finished"),
         Child::Absent => Said::unknown(type_, "PodNotReady", "the route is made once the pod is ready"),
     }
 }
@@ -87,7 +88,7 @@ pub fn reachable(facts: Facts<'_>) -> Said {
     let Some(route) = observed.route.owned() else {
         return Said::no(type_, "NoRoute", "there is no route to the unit yet");
     };
-    if observed.deleting() || observed.suspended() {
+    if observed.deleting() || observed.resting() {
         return Said::no(type_, "Closing", "the unit's route is being closed");
     }
     if is_guarded(route) && (!observed.ready() || facts.wanted.is_err()) {

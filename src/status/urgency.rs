@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::{pod, route, same, types};
-use crate::api::{ComputingUnitStatus, Phase};
+use crate::{
+    api::{ComputingUnitStatus, Phase},
+    life,
+};
 
 /// When to write a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,13 +22,13 @@ pub enum Urgency {
 
 /// Reasons that do not pass by themselves.
 const TROUBLES: &[&str] = &[
+    life::LOST,
     pod::UNSCHEDULABLE,
     pod::START_TIMEOUT,
     pod::IMAGE_PULL_FAILED,
     pod::CRASH_LOOP,
     pod::CONTAINER_REFUSED,
     pod::POD_FAILED,
-    pod::POD_SUCCEEDED,
     route::PROBE_FAILED,
     "Forbidden",
     "GatewayApiMissing",
@@ -49,7 +52,11 @@ pub fn urgency(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> 
     if old.phase == Some(Phase::Terminating) && new.phase == old.phase {
         return Urgency::Later;
     }
-    let news = (old.phase != new.phase && !passing(new))
+    let began = new.start_time.is_some() && old.start_time != new.start_time;
+    let news = began
+        || old.last_failure != new.last_failure
+        || finished(old) != finished(new)
+        || (old.phase != new.phase && !passing(new))
         || old.observed_generation != new.observed_generation
         || acceptance(old) != acceptance(new)
         || !troubles(new).is_subset(&troubles(old));
@@ -60,6 +67,11 @@ pub fn urgency(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> 
 fn passing(new: &ComputingUnitStatus) -> bool {
     let ready = new.conditions.iter().find(|condition| condition.type_ == types::READY);
     new.phase == Some(Phase::NotReady) && ready.is_some_and(|ready| route::PASSING.contains(&ready.reason.as_str()))
+}
+
+fn finished(status: &ComputingUnitStatus) -> Option<&str> {
+    let finished = status.conditions.iter().find(|condition| condition.type_ == types::FINISHED)?;
+    Some(&finished.reason)
 }
 
 fn acceptance(status: &ComputingUnitStatus) -> Option<(&str, &str)> {

@@ -59,7 +59,7 @@ app.kubernetes.io/component: operator
 {{- define "cuo.rules.units" -}}
 - apiGroups: [texera.apache.org]
   resources: [computingunits]
-  verbs: [list, watch, patch]
+  verbs: [list, watch, patch, delete]
 - apiGroups: [texera.apache.org]
   resources: [computingunits/status]
   verbs: [patch]
