@@ -3,13 +3,15 @@
 //! Pure. A step is only planned when everything that it relies on has been seen; when nothing is left to do the plan is
 //! empty, and what happens next wakes the unit again.
 
+mod claims;
 mod close;
 
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::ResourceExt;
 
 use crate::{
     api::{ComputingUnit, ProbeMode},
+    changes::{self, Resize},
     desired::{Children, route},
     drift,
     gateway::{
@@ -29,14 +31,27 @@ pub use close::{deadline, drained};
 pub enum Step {
     /// Puts the finalizer on the unit.
     AddFinalizer,
+    /// Makes a claim.
+    CreateClaim(Box<PersistentVolumeClaim>),
+    /// Puts a claim's labels back, and gives it its owner or takes it away.
+    RepairClaim(Box<PersistentVolumeClaim>),
     /// Makes the Service.
     CreateService(Box<Service>),
     /// Puts the Service back into shape.
     RepairService(Box<Service>),
     /// Makes the pod.
     CreatePod(Box<Pod>),
-    /// Puts the pod's labels and owner back. Nothing else of a pod can be changed.
+    /// Puts the pod's labels and owner back.
     RepairPod(Box<Pod>),
+    /// Changes CPU and memory of the engine as it runs.
+    ResizePod {
+        /// The pod as it was seen.
+        pod: Box<Pod>,
+        /// Name of the engine's container.
+        container: String,
+        /// What is to be changed.
+        resizes: Vec<Resize>,
+    },
     /// Makes the route, guarded.
     CreateRoute(Box<HTTPRoute>),
     /// Opens, closes or repairs the route.
@@ -48,7 +63,7 @@ pub enum Step {
         /// Whether the deadline decided.
         overdue: bool,
     },
-    /// Stops the pod of a unit that is suspended.
+    /// Stops the pod of a unit that is suspended, or that is given another.
     DeletePod(Box<Pod>),
     /// Lets the unit go. `overdue` where the proxies have not been seen to give up its route.
     DropFinalizer {
@@ -63,10 +78,13 @@ impl Step {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::AddFinalizer => "add the finalizer",
+            Self::CreateClaim(_) => "create a claim",
+            Self::RepairClaim(_) => "repair a claim",
             Self::CreateService(_) => "create the Service",
             Self::RepairService(_) => "repair the Service",
             Self::CreatePod(_) => "create the pod",
             Self::RepairPod(_) => "repair the pod",
+            Self::ResizePod { .. } => "resize the pod",
             Self::CreateRoute(_) => "create the route, guarded",
             Self::ReplaceRoute(_) => "replace the route",
             Self::DeleteRoute { .. } => "delete the route",
@@ -86,16 +104,24 @@ pub fn plan(observed: &Observed, wanted: &Wanted, reached: bool) -> Vec<Step> {
         return close::end(observed, reached).into_iter().collect();
     }
     if observed.suspended() {
-        let service = wanted.as_ref().ok().and_then(|children| service(observed, children));
-        return close::suspend(observed, reached).into_iter().chain(service).collect();
+        let kept = |children| service(observed, children).into_iter().chain(claims::claims(observed, children));
+        let kept = wanted.as_ref().ok().into_iter().flat_map(kept);
+        return close::suspend(observed, reached).into_iter().chain(kept).collect();
     }
     let children = match wanted {
         Ok(children) => children,
         Err(rejection) => return close::refuse(observed, rejection).into_iter().collect(),
     };
     // Pod and Service go with their owner, whatever becomes of it; it is the route's end that the finalizer is for.
-    let way = if has_finalizer(&observed.unit) { way(observed, children, reached) } else { Some(Step::AddFinalizer) };
-    [way, service(observed, children), pod(observed, children)].into_iter().flatten().collect()
+    let steps = if !has_finalizer(&observed.unit) {
+        [Some(Step::AddFinalizer), pod(observed, children)]
+    } else if changes::replacing(observed, wanted) {
+        [close::replace(observed, reached), None]
+    } else {
+        [way(observed, children, reached), pod(observed, children)]
+    };
+    let kept = service(observed, children).into_iter().chain(claims::claims(observed, children));
+    steps.into_iter().flatten().chain(kept).collect()
 }
 
 fn service(observed: &Observed, children: &Children) -> Option<Step> {
@@ -112,12 +138,24 @@ fn service(observed: &Observed, children: &Children) -> Option<Step> {
 fn pod(observed: &Observed, children: &Children) -> Option<Step> {
     match &observed.pod {
         _ if observed.obstacles.bars(Kind::Pod) => None,
-        Child::Absent => Some(Step::CreatePod(Box::new(children.pod.clone()))),
+        Child::Absent => {
+            claims::all_there(observed, children).then(|| Step::CreatePod(Box::new(children.pod.clone())))
+        }
         Child::Owned(seen) if !drift::metadata_matches(seen.as_ref(), &children.pod) => {
             Some(Step::RepairPod(Box::new(drift::repaired(seen.as_ref(), children.pod.clone()))))
         }
-        Child::Owned(_) | Child::Leaving => None,
+        Child::Owned(seen) => resize(observed, seen, children),
+        Child::Leaving => None,
     }
+}
+
+fn resize(observed: &Observed, seen: &Pod, children: &Children) -> Option<Step> {
+    let resizes = changes::resizes(observed, children);
+    if resizes.is_empty() || observed.obstacles.bars(Kind::Resize) {
+        return None;
+    }
+    let container = changes::engine(children)?.name.clone();
+    Some(Step::ResizePod { pod: Box::new(seen.clone()), container, resizes })
 }
 
 fn way(observed: &Observed, children: &Children, reached: bool) -> Option<Step> {

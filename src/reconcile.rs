@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 use crate::{
     api::ComputingUnit,
     apply::apply,
+    changes,
     caches::written::BELIEVED,
     context::Context,
     desired,
@@ -59,7 +60,7 @@ pub fn retry(unit: Arc<ComputingUnit>, error: &Error, context: Arc<Context>) -> 
 async fn pass(unit: &ComputingUnit, context: &Context) -> Result<Action> {
     let gone = Ok(Action::await_change());
     let Some(mut seen) = look(unit, context) else { return gone };
-    if seen.observed.deleting() || seen.observed.suspended() {
+    if seen.observed.deleting() || seen.observed.suspended() || changes::replacing(&seen.observed, &seen.wanted) {
         publish::publish(context, seen.facts()).await?;
     }
     for _ in 0..MOST_PLANS {

@@ -75,6 +75,7 @@ impl World {
             unit: Arc::new(object),
             pool: Some(unit.pool.clone()),
             overlapped: None,
+            claims: std::collections::BTreeMap::new(),
             pod: Child::Absent,
             service: Child::Absent,
             route: Child::Absent,
@@ -192,6 +193,10 @@ impl World {
                 observed.pod = Child::Owned(Arc::new(ready_pod()));
                 observed.endpoint_ready = true;
             }
+            Step::CreateClaim(claim) | Step::RepairClaim(claim) => {
+                observed.claims.insert(claim.name_any(), Child::Owned(Arc::new(*claim)));
+            }
+            Step::ResizePod { .. } => {}
             Step::RepairPod(pod) => observed.pod = Child::Owned(Arc::new(*pod)),
             Step::CreateRoute(mut route) | Step::ReplaceRoute(mut route) => {
                 route.metadata.uid = Some("route-uid".into());

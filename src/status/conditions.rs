@@ -2,11 +2,9 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::{Facts, pod, route, types};
+use super::{Facts, change, pod, route, types};
 use crate::{
-    desired::pod::outdated,
-    names::TEMPLATE_HASH,
-    observed::{Child, Observed, ended},
+    observed::{Child, Observed},
     obstacles::{Kind, Obstacle},
 };
 
@@ -53,7 +51,7 @@ pub fn all(facts: Facts<'_>) -> Vec<Said> {
     let mut all = vec![accepted(facts), pod::condition(facts), route::accepted(facts), route::reachable(facts)];
     all.push(ready(facts, &all));
     all.extend(suspended(facts));
-    all.extend(update_pending(facts));
+    all.extend(change::conditions(facts));
     all
 }
 
@@ -78,6 +76,9 @@ fn ready(facts: Facts<'_>, others: &[Said]) -> Said {
     }
     if let Some(said) = suspended(facts) {
         return Said::no(types::READY, if said.holds() { SUSPENDED } else { "Suspending" }, said.message);
+    }
+    if let Some(said) = change::replacing(facts) {
+        return Said::no(types::READY, types::REPLACING, said.message);
     }
     if let Some(obstacle) =
         obstacle(facts.observed, |obstacle| obstacle.kind == Kind::Service && !obstacle.refuses_unit)
@@ -105,20 +106,6 @@ fn suspended(facts: Facts<'_>) -> Option<Said> {
         }
         (Child::Absent, _) => Said::no(types::SUSPENDED, "PodStopping", "the route is gone, and the pod is stopping"),
         _ => Said::no(types::SUSPENDED, "RouteClosing", "the route is closed before the pod is stopped"),
-    })
-}
-
-fn update_pending(facts: Facts<'_>) -> Option<Said> {
-    let children = facts.wanted.as_ref().ok()?;
-    let pod = facts.observed.pod.owned().filter(|pod| !ended(pod))?;
-    let hash = |pod: &k8s_openapi::api::core::v1::Pod| pod.metadata.annotations.as_ref()?.get(TEMPLATE_HASH).cloned();
-    outdated(&hash(pod)?, &hash(&children.pod)?).then(|| {
-        Said::yes(
-            types::UPDATE_PENDING,
-            "TemplateChanged",
-            "the unit or its pool was changed since the pod was made: the change takes effect when the unit is next \
-             started",
-        )
     })
 }
 

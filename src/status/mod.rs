@@ -2,6 +2,7 @@
 //!
 //! Pure. Written by [`publish`] alone.
 
+mod change;
 mod conditions;
 mod events;
 mod pod;
@@ -43,6 +44,10 @@ pub mod types {
     pub const SUSPENDED: &str = "Suspended";
     /// A change waits for the next start.
     pub const UPDATE_PENDING: &str = "UpdatePending";
+    /// CPU and memory of the running pod are being changed.
+    pub const RESIZE_PENDING: &str = "ResizePending";
+    /// The pod is being made anew for a change.
+    pub const REPLACING: &str = "Replacing";
 }
 
 /// Everything that a status is made from.
@@ -168,6 +173,9 @@ fn phase(facts: Facts<'_>, said: &[Said], stages: &Stages) -> Phase {
         return if conditions::at_rest(observed) { Phase::Suspended } else { Phase::Suspending };
     }
     let Some(pod) = observed.pod.owned() else { return Phase::Pending };
+    if of(types::REPLACING).is_some() {
+        return Phase::Starting;
+    }
     let pod_says = of(types::POD_READY).map_or("", |said| said.reason.as_str());
     if ended(pod) || pod_says == pod::START_TIMEOUT {
         Phase::Failed
@@ -175,7 +183,7 @@ fn phase(facts: Facts<'_>, said: &[Said], stages: &Stages) -> Phase {
         Phase::Ready
     } else if stages.reachable.is_some() {
         Phase::NotReady
-    } else if pod_says == pod::UNSCHEDULABLE {
+    } else if [pod::UNSCHEDULABLE, pod::VOLUME_PENDING].contains(&pod_says) {
         Phase::Pending
     } else {
         Phase::Starting

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{pod, route, same, types};
-use crate::api::{ComputingUnitStatus, Phase};
+use super::{change, pod, route, same, types};
+use crate::{
+    api::{ComputingUnitStatus, Phase},
+    changes::INFEASIBLE,
+};
 
 /// When to write a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +30,9 @@ const TROUBLES: &[&str] = &[
     pod::POD_FAILED,
     pod::POD_SUCCEEDED,
     route::PROBE_FAILED,
+    INFEASIBLE,
+    change::DEFERRED,
+    change::ERROR,
     "Forbidden",
     "GatewayApiMissing",
 ];
