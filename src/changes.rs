@@ -33,12 +33,13 @@ pub struct Resize {
     pub wanted: Amount,
 }
 
-/// The amounts of the running engine that are not those that the unit asks for. Those that the unit leaves to its pool
-/// are not compared, nor those that the pod has none of: one cannot be added to a pod that runs.
+/// The amounts of the running engine that are not what they should be. One that the pod does not have cannot be added while
+/// it runs. Where the pool's template has changed, only those that the unit itself gives are compared.
 #[must_use]
 pub fn resizes(observed: &Observed, children: &Children) -> Vec<Resize> {
     let Some(pod) = observed.pod.owned().filter(|pod| !ended(pod)) else { return vec![] };
     let asked = observed.unit.spec.resources.clone().unwrap_or_default();
+    let untouched = noted(pod, TEMPLATE_HASH).is_some_and(|made| noted(&children.pod, TEMPLATE_HASH) == Some(made));
     let (Some(has), Some(should)) = (engine_of(pod, children), engine(children)) else { return vec![] };
     let (Some(has), Some(should)) = (&has.resources, &should.resources) else { return vec![] };
     let mut all = vec![];
@@ -47,7 +48,7 @@ pub fn resizes(observed: &Observed, children: &Children) -> Vec<Resize> {
         for (list, given) in [("limits", limited), ("requests", limited || asked.requests.contains_key(name))] {
             let pair = amount(has, list, name).zip(amount(should, list, name));
             if let Some((has, wanted)) = pair
-                && given
+                && (untouched || given)
                 && !same(has, wanted)
             {
                 all.push(Resize { list, name, wanted: wanted.clone() });
@@ -98,21 +99,26 @@ pub enum Pending<'a> {
     Resize(&'a Obstacle),
 }
 
+fn noted<'a>(pod: &'a Pod, key: &str) -> Option<&'a String> {
+    pod.annotations().get(key)
+}
+
 /// What waits for another pod, if anything does.
 #[must_use]
 pub fn pending<'a>(observed: &'a Observed, children: &Children) -> Option<Pending<'a>> {
     let pod = observed.pod.owned()?;
-    let noted = |pod: &Pod, key: &str| pod.annotations().get(key).cloned();
     if let (Some(made), Some(wanted)) = (noted(pod, TEMPLATE_HASH), noted(&children.pod, TEMPLATE_HASH))
-        && outdated(&made, &wanted)
+        && outdated(made, wanted)
     {
         return Some(Pending::Template);
     }
     // Who is told other amounts by the API server than he asked for is not helped by another pod.
     let asked_for_others = noted(pod, TEMPLATE_AMOUNTS) != noted(&children.pod, TEMPLATE_AMOUNTS);
-    let refused = observed.obstacles.all.iter().find(|obstacle| {
-        obstacle.kind == Kind::Resize && obstacle.rejection.reason == REFUSED
-    })?;
+    let refused = observed
+        .obstacles
+        .all
+        .iter()
+        .find(|obstacle| obstacle.kind == Kind::Resize && obstacle.rejection.reason == REFUSED)?;
     (asked_for_others && !resizes(observed, children).is_empty()).then_some(Pending::Resize(refused))
 }
 

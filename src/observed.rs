@@ -110,8 +110,7 @@ impl Observed {
             return Some(deleted.0);
         }
         let conditions = self.unit.status.as_ref().map_or(&[][..], |status| &status.conditions);
-        let (type_, status) =
-            if self.suspended() { (types::SUSPENDED, "False") } else { (types::REPLACING, "True") };
+        let (type_, status) = if self.suspended() { (types::SUSPENDED, "False") } else { (types::REPLACING, "True") };
         let closing = conditions.iter().find(|said| said.type_ == type_ && said.status == status)?;
         Some(closing.last_transition_time.0)
     }
@@ -256,10 +255,7 @@ impl Newest<'_> {
 
 /// Whose a claim is. One that was kept has no owner: it is told by its labels.
 #[must_use]
-pub fn whose_claim(
-    unit: &ComputingUnit,
-    claim: Arc<PersistentVolumeClaim>,
-) -> Option<Child<PersistentVolumeClaim>> {
+pub fn whose_claim(unit: &ComputingUnit, claim: Arc<PersistentVolumeClaim>) -> Option<Child<PersistentVolumeClaim>> {
     let label = |key: &str| claim.labels().get(key).map(String::as_str);
     let labelled =
         label(labels::UNIT) == Some(&*unit.name_any()) && label(labels::MANAGED_BY) == Some(labels::OPERATOR);

@@ -113,15 +113,15 @@ pub fn plan(observed: &Observed, wanted: &Wanted, reached: bool) -> Vec<Step> {
         Err(rejection) => return close::refuse(observed, rejection).into_iter().collect(),
     };
     // Pod and Service go with their owner, whatever becomes of it; it is the route's end that the finalizer is for.
-    let steps = if !has_finalizer(&observed.unit) {
+    let [way, pod] = if !has_finalizer(&observed.unit) {
         [Some(Step::AddFinalizer), pod(observed, children)]
     } else if changes::replacing(observed, wanted) {
         [close::replace(observed, reached), None]
     } else {
         [way(observed, children, reached), pod(observed, children)]
     };
-    let kept = service(observed, children).into_iter().chain(claims::claims(observed, children));
-    steps.into_iter().flatten().chain(kept).collect()
+    let all = [way, service(observed, children), pod];
+    all.into_iter().flatten().chain(claims::claims(observed, children)).collect()
 }
 
 fn service(observed: &Observed, children: &Children) -> Option<Step> {
@@ -138,9 +138,7 @@ fn service(observed: &Observed, children: &Children) -> Option<Step> {
 fn pod(observed: &Observed, children: &Children) -> Option<Step> {
     match &observed.pod {
         _ if observed.obstacles.bars(Kind::Pod) => None,
-        Child::Absent => {
-            claims::all_there(observed, children).then(|| Step::CreatePod(Box::new(children.pod.clone())))
-        }
+        Child::Absent => claims::all_there(observed, children).then(|| Step::CreatePod(Box::new(children.pod.clone()))),
         Child::Owned(seen) if !drift::metadata_matches(seen.as_ref(), &children.pod) => {
             Some(Step::RepairPod(Box::new(drift::repaired(seen.as_ref(), children.pod.clone()))))
         }
@@ -210,3 +208,5 @@ fn has_finalizer(unit: &ComputingUnit) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub use tests::World;

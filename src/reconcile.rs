@@ -14,8 +14,8 @@ use tokio::time::{Instant, timeout};
 use crate::{
     api::ComputingUnit,
     apply::apply,
-    changes,
     caches::written::BELIEVED,
+    changes,
     context::Context,
     desired,
     error::{Error, Result},

@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_pod_that_is_gone_is_no_cluster_without_the_subresource() {
         let of = |name: &str| {
-            let details = StatusDetails { name: name.into(), ..StatusDetails::default() };
+            let details: StatusDetails = serde_json::from_value(json!({"name": name})).unwrap();
             Status::failure("not found", "NotFound").with_code(404).with_details(details)
         };
         assert!(gone(&of("ada"), "ada"));

@@ -1,7 +1,9 @@
 //! What is left out of the caches because nobody reads it: most of a pod, and who wrote which field.
 
 use k8s_openapi::api::{
-    core::v1::{Container, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus, Pod, PodSpec, Service},
+    core::v1::{
+        Container, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus, Pod, PodSpec, Service,
+    },
     discovery::v1::EndpointSlice,
 };
 use kube::Resource;

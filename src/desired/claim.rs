@@ -87,8 +87,7 @@ mod tests {
             "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
         }]))
         .unwrap();
-        spec.persistent_volume_claim_retention_policy =
-            serde_json::from_value(json!({"whenDeleted": policy})).unwrap();
+        spec.persistent_volume_claim_retention_policy = serde_json::from_value(json!({"whenDeleted": policy})).unwrap();
         unit
     }
 

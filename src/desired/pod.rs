@@ -8,7 +8,7 @@ use k8s_openapi::{
         Container, ContainerPort, EmptyDirVolumeSource, EnvVar, PersistentVolumeClaimVolumeSource, Pod, PodSpec,
         PodTemplateSpec, ResourceRequirements, Volume, VolumeMount,
     },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    apimachinery::pkg::{api::resource, apis::meta::v1::ObjectMeta},
 };
 use kube::ResourceExt;
 use serde_json::{Value, json};
@@ -54,8 +54,8 @@ pub fn pod(unit: &Unit) -> Pod {
     }
 }
 
-/// Hash of all that a pod is made from, but not of how much CPU and memory the unit asks for: which of them it asks for
-/// counts. A pod with another hash of the same version was made from something else.
+/// Hash of all that a pod is made from, but not of how much CPU and memory the unit asks for, which can be changed as it
+/// runs; a limit or a request that comes or goes cannot. A pod with another hash of the same version was made from something else.
 #[must_use]
 pub fn hash(unit: &Unit) -> String {
     let spec = &unit.object.spec;
@@ -63,7 +63,7 @@ pub fn hash(unit: &Unit) -> String {
     let inputs = json!({
         "template": unit.pool.spec.template,
         "image": unit.image,
-        "resources": split(unit, false),
+        "resources": kinds(unit),
         "sharedMemory": spec.shared_memory,
         "env": spec.env,
         "envFrom": spec.env_from,
@@ -73,24 +73,32 @@ pub fn hash(unit: &Unit) -> String {
     format!("{HASH_VERSION}-{}", &digest[..16])
 }
 
-/// How much CPU and memory the unit asks for.
-fn amounts(unit: &Unit) -> Value {
-    split(unit, true)
+/// What the engine asks for, without how much CPU and memory it is: only whether there is a limit and a request.
+fn kinds(unit: &Unit) -> Value {
+    let engine = unit.pool.spec.template.spec.as_ref().and_then(|spec| spec.containers.first());
+    let mut all = engine.and_then(|engine| engine.resources.clone()).unwrap_or_default();
+    if let Some(wanted) = &unit.object.spec.resources {
+        resources(&mut all, wanted);
+    }
+    let masked = |list: &Option<BTreeMap<String, resource::Quantity>>| -> BTreeMap<String, Value> {
+        let mask = |name: &str, amount| if AMOUNTS.contains(&name) { Value::Null } else { json!(amount) };
+        list.iter().flatten().map(|(name, amount)| (name.clone(), mask(name, amount))).collect()
+    };
+    // A limit without a request is both.
+    let (limits, mut requests) = (masked(&all.limits), masked(&all.requests));
+    for (name, amount) in &limits {
+        requests.entry(name.clone()).or_insert_with(|| amount.clone());
+    }
+    json!({"limits": limits, "requests": requests})
 }
 
-/// What the unit asks for: the amounts of CPU and memory alone, or all else.
-fn split(unit: &Unit, amounts: bool) -> Value {
+/// How much CPU and memory the unit asks for.
+fn amounts(unit: &Unit) -> Value {
     let asked = unit.object.spec.resources.clone().unwrap_or_default();
-    let part = |list: &BTreeMap<String, Quantity>| -> Value {
-        let known = |name: &str| AMOUNTS.contains(&name);
-        if amounts {
-            list.iter().filter(|(name, _)| known(name)).map(|(name, amount)| (name.clone(), json!(amount))).collect()
-        } else {
-            let masked = |name: &String, amount| if known(name) { Value::Null } else { json!(amount) };
-            list.iter().map(|(name, amount)| (name.clone(), masked(name, amount))).collect()
-        }
+    let part = |list: BTreeMap<String, Quantity>| -> BTreeMap<String, Quantity> {
+        list.into_iter().filter(|(name, _)| AMOUNTS.contains(&name.as_str())).collect()
     };
-    json!({"limits": part(&asked.limits), "requests": part(&asked.requests)})
+    json!({"limits": part(asked.limits), "requests": part(asked.requests)})
 }
 
 /// Whether `made` is the hash of other inputs than `wanted`, as far as the two can be compared.

@@ -65,7 +65,8 @@ fn worth_telling(condition: &Condition) -> bool {
     // Said only once it has lasted.
     let volume = condition.reason == pod::VOLUME_PENDING;
     // Ready repeats the reason of another.
-    condition.type_ != types::READY && (refused || volume || trouble(&condition.type_, &condition.status, &condition.reason))
+    condition.type_ != types::READY
+        && (refused || volume || trouble(&condition.type_, &condition.status, &condition.reason))
 }
 
 fn find<'a>(status: Option<&'a ComputingUnitStatus>, type_: &str) -> Option<&'a Condition> {

@@ -37,7 +37,9 @@ pub const POD_SUCCEEDED: &str = "PodSucceeded";
 pub fn condition(facts: Facts<'_>) -> Said {
     let observed = facts.observed;
     let no = |reason: &str, message: String| Said::no(types::POD_READY, reason, message);
-    if let Some(obstacle) = obstacle(observed, |obstacle| [Kind::Pod, Kind::Claim].contains(&obstacle.kind) && !obstacle.refuses_unit) {
+    if let Some(obstacle) =
+        obstacle(observed, |obstacle| [Kind::Pod, Kind::Claim].contains(&obstacle.kind) && !obstacle.refuses_unit)
+    {
         return no(obstacle.rejection.reason, obstacle.rejection.message.clone());
     }
     let pod = match &observed.pod {
@@ -186,4 +188,54 @@ fn end(pod: &Pod) -> Said {
     });
     let message = format!("the pod has ended: {}", words.unwrap_or_else(|| "no reason is given".to_owned()));
     Said::no(types::POD_READY, if failed { POD_FAILED } else { POD_SUCCEEDED }, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{plan::World, validate::Rejection};
+
+    fn said(node: Value, scheduled: Value, class: Value, phase: &str) -> Said {
+        let pod = json!({
+            "spec": {"containers": [], "nodeName": node}, "status": {"phase": "Pending", "conditions": scheduled},
+        });
+        let claim = json!({"spec": {"storageClassName": class}, "status": {"phase": phase}});
+        let mut observed = World::new().observed;
+        observed.pod = Child::Owned(Arc::new(serde_json::from_value(pod).unwrap()));
+        observed.claims.insert("data-ada".into(), Child::Owned(Arc::new(serde_json::from_value(claim).unwrap())));
+        let wanted = Err(Rejection::new("", ""));
+        condition(Facts { observed: &observed, wanted: &wanted, probe: None })
+    }
+
+    #[test]
+    fn a_claim_without_a_volume_is_named() {
+        let no = |message: &str| json!([{"type": "PodScheduled", "status": "False", "message": message}]);
+        let unbound = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.";
+        for (node, scheduled, class, phase, reason, words) in [
+            (json!(null), no(unbound), json!("fast"), "Pending", VOLUME_PENDING, unbound),
+            (
+                json!(null),
+                no(unbound),
+                json!("fast"),
+                "Pending",
+                VOLUME_PENDING,
+                "\"data-ada\" is Pending (storage class \"fast\")",
+            ),
+            (json!(null), no("persistentvolumeclaim is lost"), json!("fast"), "Lost", VOLUME_PENDING, "is Lost"),
+            (json!(null), json!([]), json!(null), "Pending", VOLUME_PENDING, "the cluster has no default one"),
+            (json!(null), json!([]), json!(""), "Pending", VOLUME_PENDING, "somebody has to make a volume"),
+            // It is the pod that finds no place, and the claim waits for one.
+            (json!(null), no("Insufficient cpu"), json!("late"), "Pending", UNSCHEDULABLE, "Insufficient cpu"),
+            (json!(null), json!([]), json!("fast"), "Bound", "PodStarting", ""),
+            (json!("node"), json!([]), json!("fast"), "Pending", "PodStarting", ""),
+        ] {
+            let said = said(node, scheduled, class, phase);
+            assert_eq!(said.reason, reason, "{}", said.message);
+            assert!(said.message.contains(words), "{}", said.message);
+        }
+    }
 }
