@@ -6,6 +6,7 @@
 
 mod expire;
 mod express;
+mod resize;
 
 use std::{
     fmt::Debug,
@@ -32,7 +33,7 @@ use crate::{
     gateway::served,
     metrics::{Resource as Label, Verb},
     names::{FIELD_MANAGER, FINALIZER},
-    observed::{Child, Observed, whose},
+    observed::{Child, Observed, whose, whose_claim},
     obstacles::{Inputs, Kind, Obstacle},
     plan::Step,
     validate::{Rejection, reasons},
@@ -60,6 +61,9 @@ impl<K> Kept for K where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned
 {
 }
+
+/// Whose an object of a child's name is; `None` where it is somebody else's.
+type Whose<K> = fn(&ComputingUnit, Arc<K>) -> Option<Child<K>>;
 
 struct Target<'a> {
     context: &'a Context,
@@ -90,14 +94,17 @@ impl<'a> Target<'a> {
         match step {
             Step::AddFinalizer => self.finalizers(true).await,
             Step::DropFinalizer { .. } => self.finalizers(false).await,
-            Step::CreateService(service) => self.create(Kind::Service, *service, &written.services).await,
-            Step::CreatePod(pod) => self.create(Kind::Pod, *pod, &written.pods).await,
-            Step::CreateRoute(route) => self.create(Kind::HTTPRoute, *route, &written.routes).await,
+            Step::CreateService(service) => self.create(Kind::Service, *service, &written.services, whose).await,
+            Step::CreatePod(pod) => self.create(Kind::Pod, *pod, &written.pods, whose).await,
+            Step::CreateRoute(route) => self.create(Kind::HTTPRoute, *route, &written.routes, whose).await,
             Step::RepairService(service) => {
                 let spec = service.spec.as_ref();
                 let fields = [("selector", json!(spec.map(|s| &s.selector))), ("ports", json!(spec.map(|s| &s.ports)))];
                 self.repair(Kind::Service, service.as_ref(), &fields, &written.services).await
             }
+            Step::CreateClaim(claim) => self.create(Kind::Claim, *claim, &written.claims, whose_claim).await,
+            Step::RepairClaim(claim) => self.repair(Kind::Claim, claim.as_ref(), &[], &written.claims).await,
+            Step::ResizePod { pod, container, resizes } => self.resize(&pod, &container, &resizes).await,
             Step::RepairPod(pod) => self.repair(Kind::Pod, pod.as_ref(), &[], &written.pods).await,
             Step::DeleteRoute { route, .. } => self.delete(Kind::HTTPRoute, *route, &written.routes).await,
             Step::DeleteUnit => self.expire().await,
@@ -109,7 +116,7 @@ impl<'a> Target<'a> {
     }
 
     /// Makes a child, or finds out whose the object of its name is.
-    async fn create<K: Kept>(&self, kind: Kind, child: K, written: &Written<K>) -> Result<()> {
+    async fn create<K: Kept>(&self, kind: Kind, child: K, written: &Written<K>, whose: Whose<K>) -> Result<()> {
         let api: Api<K> = Api::namespaced(self.context.client.clone(), &self.namespace);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let answer = self.context.write(Verb::Create, Label::from(kind), api.create(&params, &child)).await;
@@ -121,44 +128,38 @@ impl<'a> Target<'a> {
                 Ok(())
             }
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
-                self.find(
-                    kind,
-                    api.get_opt(&self.name).await.map_err(|error| Error::write(kind.as_str(), error))?,
-                    written,
-                );
+                let name = child.name_any();
+                let found = api.get_opt(&name).await.map_err(|error| Error::write(kind.as_str(), error))?;
+                // It may have gone between the two requests: the next try makes it.
+                if let Some(found) = found {
+                    self.find(kind, &name, whose(self.unit, Arc::new(found)), written);
+                }
                 Ok(())
             }
             Err(error) => self.refused(kind, error),
         }
     }
 
-    fn find<K: Resource>(&self, kind: Kind, found: Option<K>, written: &Written<K>) {
-        match found.map(|found| whose(self.unit, Arc::new(found))) {
-            // It went between the two requests: the next try makes it.
-            None => {}
-            Some(Some(Child::Owned(own))) => {
+    fn find<K: Resource>(&self, kind: Kind, name: &str, found: Option<Child<K>>, written: &Written<K>) {
+        match found {
+            Some(Child::Owned(own)) => {
                 self.context.obstacles.overcome(&self.uid, kind);
                 written.put(own);
             }
-            Some(Some(Child::Leaving | Child::Absent)) => self.met(
+            Some(Child::Leaving | Child::Absent) => self.met(
                 kind,
                 false,
                 "Leaving",
-                format!(
-                    "the {} {:?} of an earlier owner is being deleted: waiting for it to go",
-                    kind.as_str(),
-                    self.name
-                ),
+                format!("the {} {name:?} of an earlier owner is being deleted: waiting for it to go", kind.as_str()),
             ),
-            Some(None) => self.met(
+            None => self.met(
                 kind,
                 true,
                 reasons::CHILD_NOT_OWNED,
                 format!(
-                    "there is a {} {:?} that this unit does not own; it is left alone: delete it, or give the unit \
+                    "there is a {} {name:?} that this unit does not own; it is left alone: delete it, or give the unit \
                      another name",
                     kind.as_str(),
-                    self.name
                 ),
             ),
         }
@@ -204,14 +205,14 @@ impl<'a> Target<'a> {
         let patch = express::replacement(child.meta(), fields);
         let patch = Patch::Json::<()>(serde_json::from_value(patch).map_err(Error::Patch)?);
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        match self.context.write(Verb::Patch, Label::from(kind), api.patch(&self.name, &params, &patch)).await {
+        match self.context.write(Verb::Patch, Label::from(kind), api.patch(&child.name_any(), &params, &patch)).await {
             Ok(object) => {
                 self.context.obstacles.overcome(&self.uid, kind);
                 written.put(Arc::new(object));
                 Ok(())
             }
             Err(kube::Error::Api(status)) if not_found(&status) => {
-                written.gone(&self.namespace, &self.name);
+                written.gone(&self.namespace, &child.name_any());
                 Ok(())
             }
             Err(error) => self.refused(kind, error),
@@ -223,7 +224,7 @@ impl<'a> Target<'a> {
         let api: Api<K> = Api::namespaced(self.context.client.clone(), &self.namespace);
         let preconditions = Preconditions { uid: child.uid(), resource_version: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        match self.context.write(Verb::Delete, Label::from(kind), api.delete(&self.name, &params)).await {
+        match self.context.write(Verb::Delete, Label::from(kind), api.delete(&child.name_any(), &params)).await {
             Ok(answer) => {
                 written.put(Arc::new(answer.left().unwrap_or_else(|| express::leaving(child))));
                 Ok(())

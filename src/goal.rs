@@ -6,6 +6,7 @@ use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
     api::{ProvenRoute, RoutingType},
+    changes,
     desired::route,
     gateway::{HTTPRoute, types::HttpRouteRulesMatchesPathType},
     observed::Observed,
@@ -20,7 +21,8 @@ pub fn goal(observed: &Observed, wanted: &Wanted) -> Option<Goal> {
     if unprobed(observed) {
         return None;
     }
-    match (observed.deleting() || observed.resting(), route::is_guarded(current)) {
+    let closing = observed.deleting() || observed.resting() || changes::replacing(observed, wanted);
+    match (closing, route::is_guarded(current)) {
         (true, true) => observed.serving().then_some(Goal::Closed),
         (true, false) => None,
         (false, true) => (wanted.is_ok() && observed.ready()).then_some(Goal::Guarded),

@@ -9,6 +9,7 @@ pub mod apply;
 pub mod args;
 pub mod backoff;
 pub mod caches;
+pub mod changes;
 pub mod context;
 pub mod controller;
 pub mod crd;

@@ -12,6 +12,8 @@ pub const FIELD_MANAGER: &str = "computing-unit-operator";
 pub const FINALIZER: &str = "texera.apache.org/route";
 /// Annotation of a pod: [`crate::desired::pod::hash`] of what it was made from.
 pub const TEMPLATE_HASH: &str = "texera.apache.org/template-hash";
+/// Annotation of a pod: the CPU and memory that the unit asked for when it was made, as JSON.
+pub const TEMPLATE_AMOUNTS: &str = "texera.apache.org/resources";
 /// Prefix of the labels and annotations that only the operator sets.
 pub const RESERVED_PREFIX: &str = "texera.apache.org/";
 /// Prefix of the environment variables that only the operator sets.

@@ -2,10 +2,10 @@
 //!
 //! Reads caches only. It decides nothing but ownership.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::{
-    api::core::v1::{Pod, Service},
+    api::core::v1::{PersistentVolumeClaim, Pod, Service},
     jiff::Timestamp,
 };
 use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
@@ -13,9 +13,10 @@ use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 use crate::{
     api::{ComputingUnit, ComputingUnitPool, GatewayRef, OperatingMode},
     caches::{
-        self, Caches,
+        self, Caches, Scope,
         written::{AllWritten, Written},
     },
+    desired::claim,
     gateway::{
         HTTPRoute, listener,
         served::{self, NotServed},
@@ -70,6 +71,8 @@ pub struct Observed {
     pub pool: Option<Arc<ComputingUnitPool>>,
     /// An older pool of the same gateway that the pool overlaps.
     pub overlapped: Option<Arc<ComputingUnitPool>>,
+    /// Its claims, by name: one for each template of the pool.
+    pub claims: BTreeMap<String, Child<PersistentVolumeClaim>>,
     /// Its pod.
     pub pod: Child<Pod>,
     /// A pod of its name that is on its way out.
@@ -111,7 +114,7 @@ impl Observed {
         self.suspended() || matches!(life(self), Life::Finished(_))
     }
 
-    /// Since when the unit is being closed, to end or to rest.
+    /// Since when the unit is being closed: to end, to rest, or to be given another pod.
     #[must_use]
     pub fn closing_since(&self) -> Option<Timestamp> {
         if let Some(deleted) = &self.unit.metadata.deletion_timestamp {
@@ -123,9 +126,12 @@ impl Observed {
             said.map(|said| said.last_transition_time.0)
         };
         if self.suspended() {
-            return since(types::SUSPENDED, "False");
+            since(types::SUSPENDED, "False")
+        } else if self.resting() {
+            since(types::FINISHED, "True")
+        } else {
+            since(types::REPLACING, "True")
         }
-        if self.resting() { since(types::FINISHED, "True") } else { None }
     }
 
     /// What the children are made from.
@@ -181,6 +187,7 @@ pub fn observe(unit: &ComputingUnit, caches: &Caches, written: &AllWritten, now:
         gateway: None,
         pool,
         overlapped,
+        claims: BTreeMap::new(),
         pod: Child::Absent,
         leaving: None,
         pod_made: false,
@@ -202,6 +209,7 @@ pub fn observe(unit: &ComputingUnit, caches: &Caches, written: &AllWritten, now:
         observed.service = newest.child(&written.services, caches::get(&scope.services, &namespace, &name));
         observed.route = newest.child(&written.routes, caches::get(&scope.routes, &namespace, &name));
         let pod = observed.pod.owned().and_then(ResourceExt::uid).unwrap_or_default();
+        observed.claims = newest.claims(observed.pool.as_deref(), written, scope);
         observed.endpoint_ready = scope.endpoints.ready(&namespace, &name, &pod);
     }
     let wanted = observed.pool.as_ref().map(|pool| pool.spec.gateway_ref.clone());
@@ -250,6 +258,36 @@ impl Newest<'_> {
         *self.unconfirmed |= unconfirmed;
         object.map_or(Child::Absent, |object| whose(self.unit, object).unwrap_or(Child::Absent))
     }
+
+    fn claims(
+        &mut self,
+        pool: Option<&ComputingUnitPool>,
+        written: &AllWritten,
+        scope: &Scope,
+    ) -> BTreeMap<String, Child<PersistentVolumeClaim>> {
+        let templates = pool.iter().flat_map(|pool| &pool.spec.volume_claim_templates);
+        templates
+            .map(|template| {
+                let name = claim::name(template, self.unit);
+                let cached = caches::get(&scope.claims, self.namespace, &name);
+                let (newest, unconfirmed) = written.claims.newest(self.namespace, &name, cached);
+                *self.unconfirmed |= unconfirmed;
+                let child = newest.and_then(|newest| whose_claim(self.unit, newest)).unwrap_or(Child::Absent);
+                (name, child)
+            })
+            .collect()
+    }
+}
+
+/// Whose a claim is. One that was kept has no owner: it is told by its labels.
+#[must_use]
+pub fn whose_claim(unit: &ComputingUnit, claim: Arc<PersistentVolumeClaim>) -> Option<Child<PersistentVolumeClaim>> {
+    let label = |key: &str| claim.labels().get(key).map(String::as_str);
+    let labelled =
+        label(labels::UNIT) == Some(&*unit.name_any()) && label(labels::MANAGED_BY) == Some(labels::OPERATOR);
+    let controlled = claim.owner_references().iter().any(|owner| owner.controller == Some(true));
+    let going = claim.metadata.deletion_timestamp.is_some();
+    if labelled && !controlled && !going { Some(Child::Owned(claim)) } else { whose(unit, claim) }
 }
 
 /// Whose an object of a child's name is: the unit's, an earlier unit's that is about to be collected, or somebody

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{backoff::Backoff, validate::Rejection};
 
-/// The kinds of children.
+/// The kinds of children, and what is done to one that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// The Service.
@@ -19,9 +19,16 @@ pub enum Kind {
     Pod,
     /// The HTTPRoute.
     HTTPRoute,
+    /// A PersistentVolumeClaim.
+    Claim,
+    /// CPU and memory of the pod that runs.
+    Resize,
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Service, Self::Pod, Self::HTTPRoute, Self::Claim, Self::Resize];
+
     /// The word as Kubernetes writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -29,6 +36,8 @@ impl Kind {
             Self::Service => "Service",
             Self::Pod => "Pod",
             Self::HTTPRoute => "HTTPRoute",
+            Self::Claim => "PersistentVolumeClaim",
+            Self::Resize => "pod's CPU and memory",
         }
     }
 }
@@ -83,7 +92,7 @@ impl Obstacles {
 
     /// Forgets a unit.
     pub fn forget(&self, uid: &str) {
-        for kind in [Kind::Service, Kind::Pod, Kind::HTTPRoute] {
+        for kind in Kind::ALL {
             self.overcome(uid, kind);
         }
     }
@@ -93,7 +102,7 @@ impl Obstacles {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let mut remembered = Remembered::default();
-        for kind in [Kind::Service, Kind::Pod, Kind::HTTPRoute] {
+        for kind in Kind::ALL {
             let Some(entry) = entries.get(&(uid.to_owned(), kind)) else { continue };
             remembered.all.push(entry.obstacle.clone());
             if entry.retry <= now || entry.inputs != inputs {

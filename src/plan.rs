@@ -3,13 +3,15 @@
 //! Pure. A step is only planned when everything that it relies on has been seen; when nothing is left to do the plan is
 //! empty, and what happens next wakes the unit again.
 
+mod claims;
 mod close;
 
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::ResourceExt;
 
 use crate::{
     api::{ComputingUnit, ProbeMode},
+    changes::{self, Resize},
     desired::{Children, route},
     drift,
     gateway::{
@@ -30,14 +32,27 @@ pub use close::{deadline, drained};
 pub enum Step {
     /// Puts the finalizer on the unit.
     AddFinalizer,
+    /// Makes a claim.
+    CreateClaim(Box<PersistentVolumeClaim>),
+    /// Puts a claim's labels back, and gives it its owner or takes it away.
+    RepairClaim(Box<PersistentVolumeClaim>),
     /// Makes the Service.
     CreateService(Box<Service>),
     /// Puts the Service back into shape.
     RepairService(Box<Service>),
     /// Makes the pod.
     CreatePod(Box<Pod>),
-    /// Puts the pod's labels and owner back. Nothing else of a pod can be changed.
+    /// Puts the pod's labels and owner back.
     RepairPod(Box<Pod>),
+    /// Changes CPU and memory of the engine as it runs.
+    ResizePod {
+        /// The pod as it was seen.
+        pod: Box<Pod>,
+        /// Name of the engine's container.
+        container: String,
+        /// What is to be changed.
+        resizes: Vec<Resize>,
+    },
     /// Makes the route, guarded.
     CreateRoute(Box<HTTPRoute>),
     /// Opens, closes or repairs the route.
@@ -49,7 +64,7 @@ pub enum Step {
         /// Whether the deadline decided.
         overdue: bool,
     },
-    /// Stops the pod of a unit that is suspended or finished, or removes one that has ended.
+    /// Stops the pod of a unit that is suspended, finished or given another, or removes one that has ended.
     DeletePod(Box<Pod>),
     /// Deletes a unit that was finished for long enough.
     DeleteUnit,
@@ -66,10 +81,13 @@ impl Step {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::AddFinalizer => "add the finalizer",
+            Self::CreateClaim(_) => "create a claim",
+            Self::RepairClaim(_) => "repair a claim",
             Self::CreateService(_) => "create the Service",
             Self::RepairService(_) => "repair the Service",
             Self::CreatePod(_) => "create the pod",
             Self::RepairPod(_) => "repair the pod",
+            Self::ResizePod { .. } => "resize the pod",
             Self::CreateRoute(_) => "create the route, guarded",
             Self::ReplaceRoute(_) => "replace the route",
             Self::DeleteRoute { .. } => "delete the route",
@@ -93,8 +111,9 @@ pub fn plan(observed: &Observed, wanted: &Wanted, reached: bool) -> Vec<Step> {
         if life::expired(observed) {
             return vec![Step::DeleteUnit];
         }
-        let service = wanted.as_ref().ok().and_then(|children| service(observed, children));
-        return close::rest(observed, reached).into_iter().chain(service).collect();
+        let kept = |children| service(observed, children).into_iter().chain(claims::claims(observed, children));
+        let kept = wanted.as_ref().ok().into_iter().flat_map(kept);
+        return close::rest(observed, reached).into_iter().chain(kept).collect();
     }
     let life = life(observed);
     if matches!(life, Life::Unwritten(News::Finished(_))) {
@@ -105,8 +124,15 @@ pub fn plan(observed: &Observed, wanted: &Wanted, reached: bool) -> Vec<Step> {
         Err(rejection) => return close::refuse(observed, rejection).into_iter().collect(),
     };
     // Pod and Service go with their owner, whatever becomes of it; it is the route's end that the finalizer is for.
-    let way = if has_finalizer(&observed.unit) { way(observed, children, reached) } else { Some(Step::AddFinalizer) };
-    [way, service(observed, children), pod(observed, children, &life)].into_iter().flatten().collect()
+    let [way, pod] = if !has_finalizer(&observed.unit) {
+        [Some(Step::AddFinalizer), pod(observed, children, &life)]
+    } else if changes::replacing(observed, wanted) {
+        [close::replace(observed, reached), None]
+    } else {
+        [way(observed, children, reached), pod(observed, children, &life)]
+    };
+    let all = [way, service(observed, children), pod];
+    all.into_iter().flatten().chain(claims::claims(observed, children)).collect()
 }
 
 fn service(observed: &Observed, children: &Children) -> Option<Step> {
@@ -124,12 +150,22 @@ fn pod(observed: &Observed, children: &Children, life: &Life) -> Option<Step> {
     match &observed.pod {
         Child::Owned(seen) if *life == Life::Spent => Some(Step::DeletePod(Box::new(seen.as_ref().clone()))),
         _ if observed.obstacles.bars(Kind::Pod) || *life != Life::Runs => None,
-        Child::Absent => Some(Step::CreatePod(Box::new(children.pod.clone()))),
+        Child::Absent => claims::all_there(observed, children).then(|| Step::CreatePod(Box::new(children.pod.clone()))),
         Child::Owned(seen) if !drift::metadata_matches(seen.as_ref(), &children.pod) => {
             Some(Step::RepairPod(Box::new(drift::repaired(seen.as_ref(), children.pod.clone()))))
         }
-        Child::Owned(_) | Child::Leaving => None,
+        Child::Owned(seen) => resize(observed, seen, children),
+        Child::Leaving => None,
     }
+}
+
+fn resize(observed: &Observed, seen: &Pod, children: &Children) -> Option<Step> {
+    let resizes = changes::resizes(observed, children);
+    if resizes.is_empty() || observed.obstacles.bars(Kind::Resize) {
+        return None;
+    }
+    let container = changes::engine(children)?.name.clone();
+    Some(Step::ResizePod { pod: Box::new(seen.clone()), container, resizes })
 }
 
 fn way(observed: &Observed, children: &Children, reached: bool) -> Option<Step> {
@@ -184,3 +220,5 @@ fn has_finalizer(unit: &ComputingUnit) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub use tests::World;

@@ -47,6 +47,10 @@ pub const USED: &[Access] = &[
     unit(TEXERA, "computingunitpools", READ),
     unit(TEXERA, "computingunitpools/status", PATCH),
     unit("", "pods", OWN_AND_STOP),
+    // CPU and memory of a pod that runs.
+    unit("", "pods/resize", PATCH),
+    // Volumes go with their owner, or stay.
+    unit("", "persistentvolumeclaims", OWN),
     unit("", "services", OWN),
     unit(GATEWAY, "httproutes", OWN_AND_STOP),
     // Whether a unit's pod has reached its Service.

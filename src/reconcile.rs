@@ -15,6 +15,7 @@ use crate::{
     api::ComputingUnit,
     apply::apply,
     caches::written::BELIEVED,
+    changes,
     context::Context,
     desired,
     error::{Error, Result},
@@ -63,7 +64,8 @@ async fn pass(unit: &ComputingUnit, context: &Context) -> Result<Action> {
     let (mut closing_told, mut pod_made) = (false, false);
     for _ in 0..MOST_PLANS {
         // That a pod is stopped on purpose is told before it is, and so is whatever has happened to it.
-        if !closing_told && (seen.observed.deleting() || seen.observed.resting()) {
+        let replacing = changes::replacing(&seen.observed, &seen.wanted);
+        if !closing_told && (seen.observed.deleting() || seen.observed.resting() || replacing) {
             publish::publish(context, seen.facts()).await?;
             closing_told = true;
         }

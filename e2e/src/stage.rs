@@ -8,7 +8,7 @@ use computing_unit_operator::{
     api::{ComputingUnit, ComputingUnitPool, Phase},
     gateway::HTTPRoute,
 };
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::{
     Api,
     api::{DeleteParams, PostParams},
@@ -104,6 +104,12 @@ impl Stage {
     /// The pods of the namespace.
     #[must_use]
     pub fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.cluster.client(), &self.namespace)
+    }
+
+    /// The claims of the namespace.
+    #[must_use]
+    pub fn claims(&self) -> Api<PersistentVolumeClaim> {
         Api::namespaced(self.cluster.client(), &self.namespace)
     }
 

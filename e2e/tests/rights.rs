@@ -9,14 +9,14 @@ use e2e::{
     faults::{Operator, Verb},
     stage::{SOON, Stage, play},
     units::{self, Mode},
-    wait::eventually,
+    wait::{eventually, until},
 };
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Group, resource and verb.
 type Right = (String, String, String);
@@ -50,6 +50,10 @@ fn used(stage: &Stage) -> BTreeSet<Right> {
     stage.proxy.counts().iter().filter(|(call, _)| !call.resource.is_empty()).map(|(call, _)| right(call)).collect()
 }
 
+fn volume() -> Value {
+    json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}})
+}
+
 /// Makes an object of a child's name, which the operator has to look at, and takes it out of the way again.
 async fn in_the_way(stage: &Stage) -> anyhow::Result<()> {
     let metadata = json!({"name": "ada"});
@@ -63,10 +67,13 @@ async fn in_the_way(stage: &Stage) -> anyhow::Result<()> {
     stage.pods().create(&params, &serde_json::from_value(pod)?).await?;
     stage.services().create(&params, &serde_json::from_value::<Service>(service)?).await?;
     stage.routes().create(&params, &serde_json::from_value(route)?).await?;
+    let claim = json!({"metadata": {"name": "data-ada"}, "spec": volume()});
+    stage.claims().create(&params, &serde_json::from_value(claim)?).await?;
     stage.make(&stage.unit("ada")).await?;
     stage.until_says("ada", "Accepted", "False", "ChildNotOwned").await?;
     let now = DeleteParams::default().grace_period(0);
     stage.pods().delete("ada", &now).await?;
+    stage.claims().delete("data-ada", &now).await?;
     stage.services().delete("ada", &now).await?;
     stage.until_says("ada", "Accepted", "False", "ChildNotOwned").await?;
     let asked = || async {
@@ -83,16 +90,22 @@ async fn repaired(stage: &Stage) -> anyhow::Result<()> {
     let unlabel = Patch::Merge(json!({"metadata": {"labels": {"texera.apache.org/unit": null}}}));
     let params = PatchParams::default();
     stage.pods().patch("ada", &params, &unlabel).await?;
+    stage.claims().patch("data-ada", &params, &unlabel).await?;
     let unselect = Patch::Merge(json!({"spec": {"selector": {"other": "yes"}}}));
     stage.services().patch("ada", &params, &unselect).await?;
     for _ in 0..2 {
         let pod = stage.pods().get("ada").await?;
         stage.pods().delete("ada", &DeleteParams::default().grace_period(0)).await?;
-        let new = |found: Option<&k8s_openapi::api::core::v1::Pod>| found.is_some_and(|found| found.uid() != pod.uid());
-        e2e::wait::until("new pod", SOON, stage.pods(), "ada", new).await?;
+        let new = |found: Option<&Pod>| found.is_some_and(|found| found.uid() != pod.uid());
+        until("new pod", SOON, stage.pods(), "ada", new).await?;
         stage.until("ada", Phase::Ready).await?;
     }
     Ok(())
+}
+
+fn resized(pod: &Pod) -> bool {
+    let resources = pod.spec.as_ref().and_then(|spec| spec.containers[0].resources.as_ref());
+    resources.and_then(|all| all.requests.as_ref()?.get("cpu")).is_some_and(|cpu| cpu.0 == "7m")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,10 +117,16 @@ async fn each_right_is_used_and_no_other() -> anyhow::Result<()> {
             .gateways(&[&stage.cluster.gateway().namespace])
             .leader(Some((&stage.namespace, "rights")))
             .start()?;
-        stage.make_pool(Mode::Query).await?;
+        let claims = json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": volume()}]}});
+        let pool = units::with(&stage.pool(Mode::Query), &claims);
+        stage.pools().create(&PostParams::default(), &pool).await?;
         operator.ready(SOON).await?;
         in_the_way(&stage).await?;
         repaired(&stage).await?;
+        let patch = Patch::Merge(json!({"spec": {"resources": {"requests": {"cpu": "7m"}}}}));
+        stage.units().patch("ada", &PatchParams::default(), &patch).await?;
+        let so = |pod: Option<&Pod>| pod.is_some_and(resized);
+        until("new amount", SOON, stage.pods(), "ada", so).await?;
         for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
             let patch = Patch::Merge(json!({"spec": {"operatingMode": mode}}));
             stage.units().patch("ada", &PatchParams::default(), &patch).await?;

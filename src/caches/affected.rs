@@ -9,6 +9,7 @@ use super::{Caches, endpoints};
 use crate::{
     api::{ComputingUnit, ComputingUnitPool, GatewayRef},
     gateway::{Gateway, GatewayClass, listener},
+    names::labels,
 };
 
 /// References to units.
@@ -36,6 +37,12 @@ pub fn namesake<K: Resource>(child: &K) -> Units {
         units.push(own);
     }
     units
+}
+
+/// The unit that a claim belongs to, which may not own it.
+pub fn labelled<K: Resource>(claim: &K) -> Units {
+    let namespace = claim.namespace().unwrap_or_default();
+    claim.labels().get(labels::UNIT).map(|unit| ObjectRef::new(unit).within(&namespace)).into_iter().collect()
 }
 
 /// The unit whose Service a slice belongs to.

@@ -13,7 +13,7 @@ pub mod written;
 use std::sync::Arc;
 
 use k8s_openapi::api::{
-    core::v1::{Pod, Service},
+    core::v1::{PersistentVolumeClaim, Pod, Service},
     discovery::v1::EndpointSlice,
 };
 use kube::runtime::reflector::{Lookup, ObjectRef, Store};
@@ -41,6 +41,8 @@ pub struct Scope {
     pub services: Store<Service>,
     /// Routes of units.
     pub routes: Store<HTTPRoute>,
+    /// Volumes of units.
+    pub claims: Store<PersistentVolumeClaim>,
     /// Which pods are ready endpoints of their unit's Service.
     pub endpoints: Arc<Endpoints>,
 }

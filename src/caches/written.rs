@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::{Resource, ResourceExt, runtime::watcher::Event};
 use tokio::time::Instant;
 
@@ -119,6 +119,8 @@ pub struct AllWritten {
     pub services: Written<Service>,
     /// Routes.
     pub routes: Written<HTTPRoute>,
+    /// Volumes.
+    pub claims: Written<PersistentVolumeClaim>,
 }
 
 #[cfg(test)]

@@ -73,6 +73,8 @@ impl Start<'_> {
         let services = self.children(Label::Services, namespace, scope.services, |written| &written.services);
         self.start(services.prune(prune::service));
         self.start(self.children(Label::HttpRoutes, namespace, scope.routes, |written| &written.routes));
+        let claims = self.children(Label::PersistentVolumeClaims, namespace, scope.claims, |written| &written.claims);
+        self.start(claims.prune(prune::claim).concerns(|_, claim| affected::labelled(claim)));
         // Nobody reads this cache, but the watch needs one to know what a new list leaves out.
         let (_, writer) = store();
         let endpoints = scope.endpoints;

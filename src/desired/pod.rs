@@ -5,23 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{
     api::core::v1::{
-        Container, ContainerPort, EmptyDirVolumeSource, EnvVar, Pod, PodSpec, PodTemplateSpec, ResourceRequirements,
-        Volume, VolumeMount,
+        Container, ContainerPort, EmptyDirVolumeSource, EnvVar, PersistentVolumeClaimVolumeSource, Pod, PodSpec,
+        PodTemplateSpec, ResourceRequirements, Volume, VolumeMount,
     },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    apimachinery::pkg::{api::resource, apis::meta::v1::ObjectMeta},
 };
 use kube::ResourceExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
     api::{Quantity, Resources},
-    names::{self, PORT, PORT_NAME, RESERVED_ENV, RESERVED_PREFIX, TEMPLATE_HASH, labels},
+    desired::claim,
+    names::{self, PORT, PORT_NAME, RESERVED_ENV, RESERVED_PREFIX, TEMPLATE_AMOUNTS, TEMPLATE_HASH, labels},
     validate::Unit,
 };
 
 /// Version of [`hash`]'s inputs. A pod whose hash has another version is not held against its unit.
-const HASH_VERSION: &str = "v1";
+const HASH_VERSION: &str = "v2";
+/// The resources whose amounts can be changed in a pod that runs.
+pub const AMOUNTS: [&str; 2] = ["cpu", "memory"];
 const SHARED_MEMORY: &str = "computing-unit-shared-memory";
 
 /// Builds the Pod.
@@ -36,6 +39,7 @@ pub fn pod(unit: &Unit) -> Pod {
     let mut annotations = template.annotations.unwrap_or_default();
     annotations.retain(|key, _| !key.starts_with(RESERVED_PREFIX));
     annotations.insert(TEMPLATE_HASH.to_owned(), hash(unit));
+    annotations.insert(TEMPLATE_AMOUNTS.to_owned(), amounts(unit).to_string());
     Pod {
         metadata: ObjectMeta {
             name: Some(object.name_any()),
@@ -50,20 +54,51 @@ pub fn pod(unit: &Unit) -> Pod {
     }
 }
 
-/// Hash of all that a pod is made from. A pod with another hash of the same version was made from something else.
+/// Hash of all that a pod is made from, but not of how much CPU and memory the unit asks for, which can be changed as it
+/// runs; a limit or a request that comes or goes cannot. A pod with another hash of the same version was made from something else.
 #[must_use]
 pub fn hash(unit: &Unit) -> String {
     let spec = &unit.object.spec;
+    let volumes: Vec<_> = unit.pool.spec.volume_claim_templates.iter().map(|each| &each.metadata.name).collect();
     let inputs = json!({
         "template": unit.pool.spec.template,
         "image": unit.image,
-        "resources": spec.resources,
+        "resources": kinds(unit),
         "sharedMemory": spec.shared_memory,
         "env": spec.env,
         "envFrom": spec.env_from,
+        "volumes": volumes,
     });
     let digest = format!("{:x}", Sha256::digest(inputs.to_string()));
     format!("{HASH_VERSION}-{}", &digest[..16])
+}
+
+/// What the engine asks for, without how much CPU and memory it is: only whether there is a limit and a request.
+fn kinds(unit: &Unit) -> Value {
+    let engine = unit.pool.spec.template.spec.as_ref().and_then(|spec| spec.containers.first());
+    let mut all = engine.and_then(|engine| engine.resources.clone()).unwrap_or_default();
+    if let Some(wanted) = &unit.object.spec.resources {
+        resources(&mut all, wanted);
+    }
+    let masked = |list: &Option<BTreeMap<String, resource::Quantity>>| -> BTreeMap<String, Value> {
+        let mask = |name: &str, amount| if AMOUNTS.contains(&name) { Value::Null } else { json!(amount) };
+        list.iter().flatten().map(|(name, amount)| (name.clone(), mask(name, amount))).collect()
+    };
+    // A limit without a request is both.
+    let (limits, mut requests) = (masked(&all.limits), masked(&all.requests));
+    for (name, amount) in &limits {
+        requests.entry(name.clone()).or_insert_with(|| amount.clone());
+    }
+    json!({"limits": limits, "requests": requests})
+}
+
+/// How much CPU and memory the unit asks for.
+fn amounts(unit: &Unit) -> Value {
+    let asked = unit.object.spec.resources.clone().unwrap_or_default();
+    let part = |list: BTreeMap<String, Quantity>| -> BTreeMap<String, Quantity> {
+        list.into_iter().filter(|(name, _)| AMOUNTS.contains(&name.as_str())).collect()
+    };
+    json!({"limits": part(asked.limits), "requests": part(asked.requests)})
 }
 
 /// Whether `made` is the hash of other inputs than `wanted`, as far as the two can be compared.
@@ -75,6 +110,19 @@ pub fn outdated(made: &str, wanted: &str) -> bool {
 
 fn pod_spec(unit: &Unit, mut spec: PodSpec) -> PodSpec {
     spec.automount_service_account_token.get_or_insert(false);
+    for template in &unit.pool.spec.volume_claim_templates {
+        let volumes = spec.volumes.get_or_insert_default();
+        volumes.retain(|volume| volume.name != template.metadata.name);
+        let source = PersistentVolumeClaimVolumeSource {
+            claim_name: claim::name(template, &unit.object),
+            ..PersistentVolumeClaimVolumeSource::default()
+        };
+        volumes.push(Volume {
+            name: template.metadata.name.clone(),
+            persistent_volume_claim: Some(source),
+            ..Volume::default()
+        });
+    }
     if let Some(size) = &unit.object.spec.shared_memory {
         let volumes = spec.volumes.get_or_insert_default();
         volumes.retain(|volume| volume.name != SHARED_MEMORY);

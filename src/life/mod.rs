@@ -168,7 +168,8 @@ fn had_pod(observed: &Observed) -> bool {
 
 /// Whether the pod was stopped by the operator, as the status says: such a pod is not lost.
 fn stopped(observed: &Observed) -> bool {
-    condition(observed, types::SUSPENDED).is_some() || finished(observed).is_some()
+    let on_purpose = [types::SUSPENDED, types::REPLACING].iter().any(|type_| condition(observed, type_).is_some());
+    on_purpose || finished(observed).is_some()
 }
 
 /// The name of a pod for a sentence.

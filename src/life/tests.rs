@@ -33,6 +33,7 @@ impl Case {
             unit: unit.object.clone(),
             pool: Some(Arc::new(pool)),
             overlapped: None,
+            claims: std::collections::BTreeMap::new(),
             pod: Child::Absent,
             leaving: None,
             pod_made: false,

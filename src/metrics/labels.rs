@@ -120,6 +120,10 @@ labels! {
         ComputingUnitPoolsStatus = "computingunitpools/status",
         /// The units' pods.
         Pods = "pods",
+        /// Their CPU and memory while they run.
+        PodsResize = "pods/resize",
+        /// The units' volumes.
+        PersistentVolumeClaims = "persistentvolumeclaims",
         /// The units' and the proxies' Services.
         Services = "services",
         /// The units' routes.
@@ -141,6 +145,8 @@ impl From<Kind> for Resource {
             Kind::Service => Self::Services,
             Kind::Pod => Self::Pods,
             Kind::HTTPRoute => Self::HttpRoutes,
+            Kind::Claim => Self::PersistentVolumeClaims,
+            Kind::Resize => Self::PodsResize,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! How a route is given up: by a unit that ends, by one that is suspended or finished, and by one that may not run any
-//! more.
+//! How a route is given up: by a unit that ends, by one that is suspended or finished, by one that is given another pod,
+//! and by one that may not run any more.
 //!
 //! Pure. The order is that of the promise: closed at every proxy, and only then the pod.
 
@@ -64,6 +64,18 @@ pub(super) fn rest(observed: &Observed, reached: bool) -> Option<Step> {
         },
         Child::Leaving => None,
         Child::Absent => observed.pod.owned().map(|pod| Step::DeletePod(Box::new(pod.clone()))),
+    }
+}
+
+/// A unit is given another pod: its route is closed, seen to be closed, and stays so until the next pod is ready.
+pub(super) fn replace(observed: &Observed, reached: bool) -> Option<Step> {
+    if let Some(open) = observed.route.owned().filter(|seen| !route::is_guarded(seen)) {
+        return Some(guard(observed, open));
+    }
+    match way(observed, reached) {
+        Way::Closed | Way::Overdue => observed.pod.owned().map(|pod| Step::DeletePod(Box::new(pod.clone()))),
+        Way::Open(route) => Some(Step::ReplaceRoute(route)),
+        Way::Closing => None,
     }
 }
 

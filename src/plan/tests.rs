@@ -11,10 +11,11 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    api::OperatingMode,
+    api::{OperatingMode, UpdateStrategy},
     desired,
     gateway::served,
     goal,
+    names::{TEMPLATE_HASH, owner_reference},
     observed::{Way, ended},
     obstacles::{Obstacle, Remembered},
     status::{Facts, status},
@@ -45,8 +46,9 @@ enum Routes {
 
 /// A unit in a situation.
 #[derive(Clone, Debug)]
-struct World {
-    observed: Observed,
+pub struct World {
+    /// What is seen.
+    pub observed: Observed,
     wanted: Wanted,
 }
 
@@ -62,13 +64,19 @@ fn pod(status: serde_json::Value) -> Pod {
     pod
 }
 
+fn made_claim() -> PersistentVolumeClaim {
+    let mut claim = PersistentVolumeClaim::default();
+    claim.metadata.name = Some("data-ada".to_owned());
+    claim
+}
+
 fn ready_pod() -> Pod {
     pod(json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}))
 }
 
 impl World {
     /// A unit with a finalizer and nothing else, on a gateway that is served.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let unit = testing::accepted(testing::query_routing());
         let mut object = unit.object.as_ref().clone();
         object.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
@@ -77,6 +85,7 @@ impl World {
             unit: Arc::new(object),
             pool: Some(unit.pool.clone()),
             overlapped: None,
+            claims: std::collections::BTreeMap::new(),
             pod: Child::Absent,
             leaving: None,
             pod_made: false,
@@ -107,6 +116,28 @@ impl World {
 
     fn deleted(self, at: &str) -> Self {
         self.unit(|unit| unit.metadata.deletion_timestamp = Some(testing::time(at)))
+    }
+
+    fn recreated(self) -> Self {
+        self.unit(|unit| unit.spec.update_strategy = UpdateStrategy::Recreate)
+    }
+
+    /// Its pod was made from something else.
+    fn outdated(mut self) -> Self {
+        if let Child::Owned(pod) = &mut self.observed.pod {
+            let notes = Arc::make_mut(pod).metadata.annotations.get_or_insert_default();
+            notes.insert(TEMPLATE_HASH.to_owned(), "v2-another".to_owned());
+        }
+        self
+    }
+
+    /// Its pool has a claim.
+    fn claiming(mut self, claim: Child<PersistentVolumeClaim>) -> Self {
+        if let Ok(children) = &mut self.wanted {
+            children.claims = vec![made_claim()];
+        }
+        self.observed.claims.insert("data-ada".to_owned(), claim);
+        self
     }
 
     fn suspended(self) -> Self {
@@ -203,6 +234,10 @@ impl World {
                 observed.pod = Child::Owned(Arc::new(pod));
                 observed.endpoint_ready = true;
             }
+            Step::CreateClaim(claim) | Step::RepairClaim(claim) => {
+                observed.claims.insert(claim.name_any(), Child::Owned(Arc::new(*claim)));
+            }
+            Step::ResizePod { .. } => {}
             Step::RepairPod(pod) => observed.pod = Child::Owned(Arc::new(*pod)),
             Step::CreateRoute(mut route) | Step::ReplaceRoute(mut route) => {
                 route.metadata.uid = Some("route-uid".into());
@@ -392,6 +427,31 @@ fn a_pod_that_is_lost_is_written_down_then_removed_and_made_anew_after_a_delay()
 }
 
 #[test]
+fn a_pod_is_made_once_its_claims_are_there() {
+    let (make, repair) = ("create a claim", "repair a claim");
+    let there = || Child::Owned(Arc::new(made_claim()));
+    let owned = || {
+        let mut claim = made_claim();
+        claim.metadata.owner_references = Some(vec![owner_reference(&World::new().observed.unit)]);
+        Child::Owned(Arc::new(claim))
+    };
+    let new = || World::new().service();
+    for (what, world, steps) in [
+        ("nothing is there", World::new().claiming(Child::Absent), vec![SERVICE, make]),
+        ("it is there", new().claiming(there()), vec![POD]),
+        ("an earlier one is leaving", new().claiming(Child::Leaving), vec![]),
+        ("it may not be made", new().claiming(Child::Absent).barred(Kind::Claim), vec![]),
+        ("it is to stay", new().claiming(owned()).pod(Pods::Unready), vec![repair]),
+        ("it has gone", new().claiming(Child::Absent).pod(Pods::Unready), vec![make]),
+        ("made suspended", new().claiming(Child::Absent).suspended(), vec![]),
+        ("suspended, it is to stay", new().claiming(owned()).suspended(), vec![repair]),
+        ("deleted", new().claiming(owned()).deleted(NOW), vec![DROP]),
+    ] {
+        assert_eq!(world.names(false), steps, "{what}");
+    }
+}
+
+#[test]
 fn a_unit_that_is_finished_comes_to_rest_once_its_status_says_so() {
     let had = || World::new().service().pod(Pods::Ready).route(Routes::Open).written();
     let over = || had().over().written();
@@ -425,6 +485,52 @@ fn a_unit_that_is_finished_comes_to_rest_once_its_status_says_so() {
     assert_eq!(rests.at("2026-01-01T01:00:10Z").plan(false), [Step::DeleteUnit]);
 }
 
+#[test]
+fn a_pod_of_another_template_is_replaced_only_where_that_is_asked_for() {
+    let running = || World::new().service().pod(Pods::Ready).route(Routes::Open).outdated();
+    let closed = || running().route(Routes::Guarded).recreated();
+    let no_pod = "delete the pod";
+    for (what, world, reached, steps) in [
+        ("it waits for the next start", running(), false, vec![]),
+        ("the route is open", running().recreated(), false, vec![REPLACE]),
+        ("the proxies still have it", closed(), false, vec![]),
+        ("the proxies have given it up", closed(), true, vec![no_pod]),
+        ("the pod has ended by itself, which is written first", closed().pod(Pods::Ended).outdated(), false, vec![]),
+        ("it had no route", running().recreated().route(Routes::Absent), false, vec![no_pod]),
+        ("nobody is asked", closed().unprobed(), false, vec![]),
+        ("the pod is leaving", closed().pod(Pods::Leaving), false, vec![]),
+        ("the pod is gone", closed().pod(Pods::Absent), false, vec![POD]),
+        ("the next is ready", closed().pod(Pods::Ready), true, vec![REPLACE]),
+        ("it may not run as it is", running().recreated().refused(reasons::IMAGE_NOT_OFFERED), false, vec![]),
+    ] {
+        assert_eq!(world.names(reached), steps, "{what}");
+    }
+}
+
+#[test]
+fn a_pod_is_resized_once() {
+    let asks = |world: World, cpu: &str| {
+        let asked = serde_json::from_value(json!({"limits": {"cpu": cpu}})).unwrap();
+        let mut world = world.unit(|unit| unit.spec.resources = asked);
+        let pool = world.observed.pool.clone().unwrap();
+        let mut unit = testing::accepted(testing::query_routing());
+        (unit.object, unit.pool) = (world.observed.unit.clone(), pool);
+        world.wanted = Ok(desired::children(&unit));
+        world
+    };
+    let running = || World::new().service().route(Routes::Open);
+    let mut world = asks(running(), "1");
+    let mut pod = world.wanted.as_ref().unwrap().pod.clone();
+    pod.status = ready_pod().status;
+    world.observed.pod = Child::Owned(Arc::new(pod));
+    world.observed.endpoint_ready = true;
+    assert_eq!(world.names(true), Vec::<&str>::new());
+    let world = asks(world, "2");
+    assert_eq!(world.names(true), ["resize the pod"]);
+    assert_eq!(world.clone().barred(Kind::Resize).names(true), Vec::<&str>::new());
+    assert_eq!(world.suspended().names(false), [REPLACE], "not while it is being stopped");
+}
+
 fn pods() -> impl Strategy<Value = Pods> {
     prop::sample::select(vec![Pods::Absent, Pods::Unready, Pods::Ready, Pods::Ended, Pods::Leaving])
 }
@@ -441,6 +547,7 @@ proptest! {
         routes in routes(),
         (finalizer, deleted, suspended, service, edited) in any::<(bool, bool, bool, bool, bool)>(),
         (had, never, over) in any::<(bool, bool, bool)>(),
+        (outdated, recreated, claiming) in any::<(bool, bool, bool)>(),
         refused in prop::option::of(prop::sample::select(vec![reasons::POOL_NOT_FOUND, reasons::KEY_CONFLICT])),
         unserved in prop::option::of(prop::sample::select(vec!["NoController", "GatewayNotFound"])),
     ) {
@@ -449,6 +556,9 @@ proptest! {
         if never { world = world.never_restarted(); }
         if over { world = world.over(); }
         if !finalizer && routes == Routes::Absent { world = world.without_finalizer(); }
+        if outdated { world = world.outdated(); }
+        if recreated { world = world.recreated(); }
+        if claiming { world = world.claiming(Child::Absent); }
         if deleted { world = world.deleted("2026-01-01T00:59:59Z"); }
         if suspended { world = world.suspended(); }
         if service { world = world.service(); }
@@ -462,11 +572,16 @@ proptest! {
             let steps = world.plan(reached);
             if steps.is_empty() && !world.pass_time() { break; }
             rounds += 1;
-            prop_assert!(rounds <= 16, "{:?} goes on: {steps:?}", world.observed);
+            prop_assert!(rounds <= 18, "{:?} goes on: {steps:?}", world.observed);
             for step in steps {
                 match &step {
+                    Step::CreatePod(_) if claiming => {
+                        prop_assert!(world.observed.claims["data-ada"].owned().is_some(), "a pod without its claim");
+                    }
                     Step::DeletePod(pod) => {
-                        prop_assert!(matches!(world.observed.route, Child::Absent) || (ended(pod) && !world.open()));
+                        let replaced = recreated && outdated && !suspended;
+                        let routeless = matches!(world.observed.route, Child::Absent);
+                        prop_assert!(routeless || ((ended(pod) || replaced) && !world.open()));
                         prop_assert!(suspended || !life::unwritten(&world.observed), "what has happened is written first");
                     }
                     Step::DeleteRoute { .. } | Step::DropFinalizer { .. } => {

@@ -2,12 +2,10 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::{Facts, pod, route, types};
+use super::{Facts, change, pod, route, types};
 use crate::{
-    desired::pod::outdated,
     life::{self, Record},
-    names::TEMPLATE_HASH,
-    observed::{Child, Observed, ended},
+    observed::{Child, Observed},
     obstacles::{Kind, Obstacle},
 };
 
@@ -57,7 +55,7 @@ pub fn all(facts: Facts<'_>) -> Vec<Said> {
     all.push(ready(facts, &record, &all));
     all.extend(suspended(facts));
     all.extend(finished(&record));
-    all.extend(update_pending(facts));
+    all.extend(change::conditions(facts));
     all
 }
 
@@ -85,6 +83,9 @@ fn ready(facts: Facts<'_>, record: &Record, others: &[Said]) -> Said {
     }
     if let Some(said) = suspended(facts) {
         return Said::no(types::READY, if said.holds() { SUSPENDED } else { "Suspending" }, said.message);
+    }
+    if let Some(said) = change::replacing(facts) {
+        return Said::no(types::READY, types::REPLACING, said.message);
     }
     if let Some(obstacle) =
         obstacle(facts.observed, |obstacle| obstacle.kind == Kind::Service && !obstacle.refuses_unit)
@@ -116,20 +117,6 @@ fn suspended(facts: Facts<'_>) -> Option<Said> {
         }
         (Child::Absent, _) => Said::no(types::SUSPENDED, "PodStopping", "the route is gone, and the pod is stopping"),
         _ => Said::no(types::SUSPENDED, "RouteClosing", "the route is closed before the pod is stopped"),
-    })
-}
-
-fn update_pending(facts: Facts<'_>) -> Option<Said> {
-    let children = facts.wanted.as_ref().ok()?;
-    let pod = facts.observed.pod.owned().filter(|pod| !ended(pod))?;
-    let hash = |pod: &k8s_openapi::api::core::v1::Pod| pod.metadata.annotations.as_ref()?.get(TEMPLATE_HASH).cloned();
-    outdated(&hash(pod)?, &hash(&children.pod)?).then(|| {
-        Said::yes(
-            types::UPDATE_PENDING,
-            "TemplateChanged",
-            "the unit or its pool was changed since the pod was made: the change takes effect when the unit is next \
-             started",
-        )
     })
 }
 

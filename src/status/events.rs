@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
-use super::{types, urgency::trouble};
+use super::{pod, types, urgency::trouble};
 use crate::api::{ComputingUnitStatus, Phase, Restarts};
 
 /// The Events of the change from `old` to `new`.
@@ -93,8 +93,11 @@ pub fn overdue() -> Event {
 
 fn worth_telling(condition: &Condition) -> bool {
     let refused = condition.type_ == types::ACCEPTED && condition.status == "False";
+    // Said only once it has lasted.
+    let volume = condition.reason == pod::VOLUME_PENDING;
     // Ready repeats the reason of another.
-    condition.type_ != types::READY && (refused || trouble(&condition.type_, &condition.status, &condition.reason))
+    condition.type_ != types::READY
+        && (refused || volume || trouble(&condition.type_, &condition.status, &condition.reason))
 }
 
 fn find<'a>(status: Option<&'a ComputingUnitStatus>, type_: &str) -> Option<&'a Condition> {

@@ -2,6 +2,7 @@
 //!
 //! Pure. Written by [`publish`] alone.
 
+mod change;
 mod conditions;
 mod events;
 pub(crate) mod pod;
@@ -46,6 +47,10 @@ pub mod types {
     pub const UPDATE_PENDING: &str = "UpdatePending";
     /// The unit will not run again unless it is edited.
     pub const FINISHED: &str = "Finished";
+    /// CPU and memory of the running pod are being changed.
+    pub const RESIZE_PENDING: &str = "ResizePending";
+    /// The pod is being made anew for a change.
+    pub const REPLACING: &str = "Replacing";
 }
 
 /// Everything that a status is made from.
@@ -186,6 +191,9 @@ fn phase(facts: Facts<'_>, record: &Record, said: &[Said], stages: &Stages) -> P
         return if conditions::at_rest(observed) { Phase::Suspended } else { Phase::Suspending };
     }
     let Some(pod) = observed.pod.owned() else { return Phase::Pending };
+    if of(types::REPLACING).is_some() {
+        return Phase::Starting;
+    }
     let pod_says = of(types::POD_READY).map_or("", |said| said.reason.as_str());
     if ended(pod) {
         Phase::Pending
@@ -193,7 +201,7 @@ fn phase(facts: Facts<'_>, record: &Record, said: &[Said], stages: &Stages) -> P
         Phase::Ready
     } else if stages.reachable.is_some() {
         Phase::NotReady
-    } else if pod_says == pod::UNSCHEDULABLE {
+    } else if [pod::UNSCHEDULABLE, pod::VOLUME_PENDING].contains(&pod_says) {
         Phase::Pending
     } else {
         Phase::Starting

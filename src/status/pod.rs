@@ -1,7 +1,7 @@
 //! What a unit's pod says of itself, in words for its user.
 
 use k8s_openapi::{
-    api::core::v1::{ContainerState, ContainerStatus, Pod, PodCondition},
+    api::core::v1::{ContainerState, ContainerStatus, PersistentVolumeClaim, Pod, PodCondition},
     apimachinery::pkg::apis::meta::v1::Time,
     jiff::{SignedDuration, Timestamp},
 };
@@ -20,6 +20,8 @@ use crate::{
 
 /// Reason: no node takes the pod.
 pub const UNSCHEDULABLE: &str = "Unschedulable";
+/// Reason: no node takes the pod because a claim of the unit has no volume.
+pub const VOLUME_PENDING: &str = "VolumePending";
 /// Reason: the pod was not Ready within the pool's `startTimeout`.
 pub const START_TIMEOUT: &str = "StartTimeout";
 /// Reason: an image cannot be had.
@@ -40,7 +42,9 @@ pub const RESTARTING: &str = "Restarting";
 pub fn condition(facts: Facts<'_>, record: &Record) -> Said {
     let observed = facts.observed;
     let no = |reason: &str, message: String| Said::no(types::POD_READY, reason, message);
-    if let Some(obstacle) = obstacle(observed, |obstacle| obstacle.kind == Kind::Pod && !obstacle.refuses_unit) {
+    if let Some(obstacle) =
+        obstacle(observed, |obstacle| [Kind::Pod, Kind::Claim].contains(&obstacle.kind) && !obstacle.refuses_unit)
+    {
         return no(obstacle.rejection.reason, obstacle.rejection.message.clone());
     }
     if let Some(stuck) = life::stuck(observed) {
@@ -57,6 +61,9 @@ pub fn condition(facts: Facts<'_>, record: &Record) -> Said {
         Child::Owned(pod) => pod,
         Child::Leaving => return no("PodLeaving", "waiting for the previous pod to end".to_owned()),
         Child::Absent if observed.suspended() => return no(SUSPENDED, "the unit is suspended".to_owned()),
+        Child::Absent if observed.claims.values().any(|claim| matches!(claim, Child::Leaving)) => {
+            return no(VOLUME_PENDING, "waiting for an earlier claim of the unit to go".to_owned());
+        }
         Child::Absent => return no("PodMissing", "there is no pod yet".to_owned()),
     };
     if ended(pod) {
@@ -66,7 +73,7 @@ pub fn condition(facts: Facts<'_>, record: &Record) -> Said {
     if ready.is_some_and(|ready| ready.status == "True") {
         return Said::yes(types::POD_READY, "PodReady", "the pod is Ready");
     }
-    let (reason, message) = trouble(pod).unwrap_or_else(|| calm(ready));
+    let (reason, message) = volume(observed, pod).or_else(|| trouble(pod)).unwrap_or_else(|| calm(ready));
     no(reason, message)
 }
 
@@ -120,7 +127,8 @@ pub fn since(pod: &Pod, type_: &str) -> Option<Time> {
     named(pod, type_).filter(|condition| condition.status == "True")?.last_transition_time.clone()
 }
 
-fn named<'a>(pod: &'a Pod, type_: &str) -> Option<&'a PodCondition> {
+/// The condition of a pod of that type.
+pub fn named<'a>(pod: &'a Pod, type_: &str) -> Option<&'a PodCondition> {
     pod.status.as_ref()?.conditions.as_ref()?.iter().find(|condition| condition.type_ == type_)
 }
 
@@ -128,6 +136,40 @@ fn containers(pod: &Pod) -> impl DoubleEndedIterator<Item = &ContainerStatus> {
     let init = pod.status.iter().flat_map(|status| status.init_container_statuses.iter().flatten());
     let main = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
     init.chain(main)
+}
+
+/// A claim that the pod waits for before it is given a node.
+fn volume(observed: &Observed, pod: &Pod) -> Option<(&'static str, String)> {
+    if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()) {
+        return None;
+    }
+    let why = named(pod, "PodScheduled").filter(|condition| condition.status == "False");
+    let why = why.and_then(|condition| condition.message.as_deref());
+    // A claim may wait for the pod to be given a node, which it is not for another reason.
+    let of_volumes = |why: &str| ["volume", "storageclass"].iter().any(|word| why.to_lowercase().contains(word));
+    if why.is_some_and(|why| !of_volumes(why)) {
+        return None;
+    }
+    let claims = observed.claims.iter().filter_map(|(name, claim)| Some((name, claim.owned()?)));
+    let waiting: Vec<String> = claims
+        .filter_map(|(name, claim)| {
+            let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or("Pending");
+            (phase != "Bound").then(|| format!("claim {name:?} is {phase} ({})", class(claim)))
+        })
+        .collect();
+    if waiting.is_empty() {
+        return None;
+    }
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    Some((VOLUME_PENDING, format!("{}{why}", waiting.join(", "))))
+}
+
+fn class(claim: &PersistentVolumeClaim) -> String {
+    match claim.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref()) {
+        None => "it names no storage class, and the cluster has no default one".to_owned(),
+        Some("") => "without a storage class: somebody has to make a volume for it".to_owned(),
+        Some(class) => format!("storage class {class:?}"),
+    }
 }
 
 /// Something that does not pass by itself.
@@ -192,4 +234,54 @@ pub fn end(pod: &Pod) -> String {
         Some(format!("container {:?} {}", container.name, last_words(container)))
     });
     format!("the pod has ended: {}", words.unwrap_or_else(|| "no reason is given".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{plan::World, validate::Rejection};
+
+    fn said(node: Value, scheduled: Value, class: Value, phase: &str) -> Said {
+        let pod = json!({
+            "spec": {"containers": [], "nodeName": node}, "status": {"phase": "Pending", "conditions": scheduled},
+        });
+        let claim = json!({"spec": {"storageClassName": class}, "status": {"phase": phase}});
+        let mut observed = World::new().observed;
+        observed.pod = Child::Owned(Arc::new(serde_json::from_value(pod).unwrap()));
+        observed.claims.insert("data-ada".into(), Child::Owned(Arc::new(serde_json::from_value(claim).unwrap())));
+        let wanted = Err(Rejection::new("", ""));
+        condition(Facts { observed: &observed, wanted: &wanted, probe: None }, &Record::default())
+    }
+
+    #[test]
+    fn a_claim_without_a_volume_is_named() {
+        let no = |message: &str| json!([{"type": "PodScheduled", "status": "False", "message": message}]);
+        let unbound = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.";
+        for (node, scheduled, class, phase, reason, words) in [
+            (json!(null), no(unbound), json!("fast"), "Pending", VOLUME_PENDING, unbound),
+            (
+                json!(null),
+                no(unbound),
+                json!("fast"),
+                "Pending",
+                VOLUME_PENDING,
+                "\"data-ada\" is Pending (storage class \"fast\")",
+            ),
+            (json!(null), no("persistentvolumeclaim is lost"), json!("fast"), "Lost", VOLUME_PENDING, "is Lost"),
+            (json!(null), json!([]), json!(null), "Pending", VOLUME_PENDING, "the cluster has no default one"),
+            (json!(null), json!([]), json!(""), "Pending", VOLUME_PENDING, "somebody has to make a volume"),
+            // It is the pod that finds no place, and the claim waits for one.
+            (json!(null), no("Insufficient cpu"), json!("late"), "Pending", UNSCHEDULABLE, "Insufficient cpu"),
+            (json!(null), json!([]), json!("fast"), "Bound", "PodStarting", ""),
+            (json!("node"), json!([]), json!("fast"), "Pending", "PodStarting", ""),
+        ] {
+            let said = said(node, scheduled, class, phase);
+            assert_eq!(said.reason, reason, "{}", said.message);
+            assert!(said.message.contains(words), "{}", said.message);
+        }
+    }
 }

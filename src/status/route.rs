@@ -9,6 +9,7 @@ use super::{
     types,
 };
 use crate::{
+    changes,
     desired::route::is_guarded,
     gateway::parent::{self, Verdict},
     observed::Child,
@@ -88,7 +89,7 @@ pub fn reachable(facts: Facts<'_>) -> Said {
     let Some(route) = observed.route.owned() else {
         return Said::no(type_, "NoRoute", "there is no route to the unit yet");
     };
-    if observed.deleting() || observed.resting() {
+    if observed.deleting() || observed.resting() || changes::replacing(observed, facts.wanted) {
         return Said::no(type_, "Closing", "the unit's route is being closed");
     }
     if is_guarded(route) && (!observed.ready() || facts.wanted.is_err()) {

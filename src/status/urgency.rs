@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{pod, route, same, types};
+use super::{change, pod, route, same, types};
 use crate::{
     api::{ComputingUnitStatus, Phase},
+    changes::INFEASIBLE,
     life,
 };
 
@@ -30,6 +31,9 @@ const TROUBLES: &[&str] = &[
     pod::CONTAINER_REFUSED,
     pod::POD_FAILED,
     route::PROBE_FAILED,
+    INFEASIBLE,
+    change::DEFERRED,
+    change::ERROR,
     "Forbidden",
     "GatewayApiMissing",
 ];

@@ -1,4 +1,5 @@
-//! What runs in the cluster before any test: `CoreDNS`, Envoy Gateway from its own chart, and the shared Gateway.
+//! What runs in the cluster before any test: `CoreDNS`, Envoy Gateway from its own chart, the shared Gateway, and the
+//! storage class.
 
 use std::{
     fs,
@@ -18,6 +19,7 @@ use super::{
 };
 
 const COREDNS: &str = include_str!("../../manifests/coredns.yaml");
+const STORAGE: &str = include_str!("../../manifests/storage.yaml");
 const GATEWAY: &str = include_str!("../../manifests/gateway.yaml");
 /// Namespace of Envoy Gateway and of the shared Gateway.
 pub const NAMESPACE: &str = "envoy-gateway-system";
@@ -32,6 +34,7 @@ const DEADLINE: &str = "120s";
 /// If one of them does not come up.
 pub fn up(layout: &Layout, programs: &Programs) -> anyhow::Result<()> {
     apply(layout, programs, &COREDNS.replace("{{dns}}", &layout.service(10).to_string()))?;
+    apply(layout, programs, STORAGE)?;
     envoy_gateway(layout, programs)?;
     apply(layout, programs, GATEWAY)?;
     let gateway = format!("gateway/{SHARED}");

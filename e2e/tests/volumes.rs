@@ -1,0 +1,185 @@
+//! Volumes of a unit: they outlive its pods, go or stay with it as the pool says, and nobody else's is touched.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::{fs, path::PathBuf};
+
+use anyhow::Context;
+use computing_unit_operator::{
+    api::{ComputingUnit, ComputingUnitPool, Phase},
+    names::labels,
+};
+use e2e::{
+    attach::Cluster,
+    stage::{SOON, Stage, play},
+    units::{self, Mode},
+    wait::until,
+};
+use k8s_openapi::api::{
+    core::v1::{PersistentVolumeClaim, Pod},
+    storage::v1::StorageClass,
+};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+
+const CLAIM: &str = "data-ada";
+
+/// Whether claims that name no storage class are given a volume here.
+async fn provisioned() -> anyhow::Result<bool> {
+    let classes = Api::<StorageClass>::all(Cluster::attach().await?.client()).list(&ListParams::default()).await?;
+    let default = "storageclass.kubernetes.io/is-default-class";
+    let any = classes.iter().any(|class| class.annotations().get(default).is_some_and(|is| is == "true"));
+    if !any {
+        eprintln!("SKIPPED: the cluster has no default StorageClass; `make down cluster` gives the local one its own");
+    }
+    Ok(any)
+}
+
+/// A pool whose units have a volume under `/data`.
+fn pool(stage: &Stage, policy: &str, more: &Value) -> ComputingUnitPool {
+    let mut claim = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}});
+    claim.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let mut pool = serde_json::to_value(stage.pool(Mode::Query)).unwrap();
+    pool["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}, "spec": claim}]);
+    pool["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenDeleted": policy});
+    pool["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] = json!([{"name": "data", "mountPath": "/data"}]);
+    serde_json::from_value(pool).unwrap()
+}
+
+/// A file of the volume as the engine sees it: through the root of its process, which runs on this machine.
+fn file(pod: &Pod) -> anyhow::Result<PathBuf> {
+    let uid = pod.uid().context("a UID")?;
+    let mut processes = fs::read_dir("/proc")?.flatten().map(|entry| entry.path());
+    let inside = |process: &PathBuf| {
+        let groups = fs::read_to_string(process.join("cgroup")).unwrap_or_default();
+        groups.contains(&uid) && process.join("root/data").is_dir()
+    };
+    let process = processes.find(inside).with_context(|| format!("no process of pod {uid} runs on this machine"))?;
+    Ok(process.join("root/data/file"))
+}
+
+async fn ask(stage: &Stage, mode: &str) -> anyhow::Result<()> {
+    let patch = Patch::Merge(json!({"spec": {"operatingMode": mode}}));
+    stage.units().patch("ada", &PatchParams::default(), &patch).await?;
+    Ok(())
+}
+
+async fn start(stage: &Stage) -> anyhow::Result<Pod> {
+    stage.make(&stage.unit("ada")).await?;
+    stage.until("ada", Phase::Ready).await?;
+    Ok(stage.pods().get("ada").await?)
+}
+
+fn owned_by(claim: Option<&PersistentVolumeClaim>, unit: &ComputingUnit) -> bool {
+    claim.is_some_and(|claim| claim.owner_references().iter().any(|owner| Some(&owner.uid) == unit.uid().as_ref()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_outlives_a_suspension_and_goes_with_its_unit() -> anyhow::Result<()> {
+    if !provisioned().await? {
+        return Ok(());
+    }
+    play("volume", |stage| async move {
+        stage.pools().create(&PostParams::default(), &pool(&stage, "Delete", &json!({}))).await?;
+        let _operator = stage.start().await?;
+        let before = start(&stage).await?;
+        fs::write(file(&before)?, "work of hours")?;
+        let claim = stage.claims().get(CLAIM).await?;
+        assert_eq!(claim.labels().get(labels::UNIT).map(String::as_str), Some("ada"));
+
+        ask(&stage, "Suspended").await?;
+        stage.until("ada", Phase::Suspended).await?;
+        assert_eq!(stage.claims().get(CLAIM).await?.uid(), claim.uid(), "it is kept");
+        ask(&stage, "Running").await?;
+        stage.until("ada", Phase::Ready).await?;
+        let after = stage.pods().get("ada").await?;
+        assert_ne!(after.uid(), before.uid());
+        assert_eq!(fs::read_to_string(file(&after)?)?, "work of hours");
+
+        stage.delete("ada").await?;
+        stage.until_nothing_is_left("ada").await?;
+        until("end of the claim", SOON, stage.claims(), CLAIM, |claim| claim.is_none()).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_stays_is_found_again() -> anyhow::Result<()> {
+    if !provisioned().await? {
+        return Ok(());
+    }
+    play("kept", |stage| async move {
+        stage.pools().create(&PostParams::default(), &pool(&stage, "Retain", &json!({}))).await?;
+        let _operator = stage.start().await?;
+        fs::write(file(&start(&stage).await?)?, "work of days")?;
+        let claim = stage.claims().get(CLAIM).await?;
+        assert!(claim.owner_references().is_empty(), "it belongs to no object");
+        stage.delete("ada").await?;
+        stage.until_nothing_is_left("ada").await?;
+
+        let again = start(&stage).await?;
+        let found = stage.claims().get(CLAIM).await?;
+        assert_eq!((found.uid(), found.metadata.deletion_timestamp), (claim.uid(), None));
+        assert_eq!(fs::read_to_string(file(&again)?)?, "work of days");
+
+        // The policy holds for claims that are there.
+        let unit = stage.units().get("ada").await?;
+        for (policy, owned) in [("Delete", true), ("Retain", false), ("Delete", true)] {
+            let patch = json!({"spec": {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": policy}}});
+            stage.pools().patch("default", &PatchParams::default(), &Patch::Merge(patch)).await?;
+            until(policy, SOON, stage.claims(), CLAIM, |claim| owned_by(claim, &unit) == owned).await?;
+        }
+        stage.delete("ada").await?;
+        until("end of the claim", SOON, stage.claims(), CLAIM, |claim| claim.is_none()).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_elses_claim_is_not_touched() -> anyhow::Result<()> {
+    if !provisioned().await? {
+        return Ok(());
+    }
+    play("foreign", |stage| async move {
+        stage.pools().create(&PostParams::default(), &pool(&stage, "Delete", &json!({}))).await?;
+        let _operator = stage.start().await?;
+        let theirs: PersistentVolumeClaim = serde_json::from_value(json!({
+            "metadata": {"name": CLAIM, "labels": {"of": "somebody"}},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}},
+        }))?;
+        let theirs = stage.claims().create(&PostParams::default(), &theirs).await?;
+        stage.make(&stage.unit("ada")).await?;
+        let words = stage.until_says("ada", "Accepted", "False", "ChildNotOwned").await?;
+        assert!(words.contains("PersistentVolumeClaim \"data-ada\""), "{words}");
+        assert!(stage.pods().get_opt("ada").await?.is_none(), "no pod mounts it");
+        let still = stage.claims().get(CLAIM).await?;
+        assert_eq!((still.uid(), still.labels(), still.owner_references()), (theirs.uid(), theirs.labels(), &[][..]));
+        stage.claims().delete(CLAIM, &DeleteParams::default()).await?;
+        stage.until("ada", Phase::Ready).await?;
+        stage.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_without_a_volume_says_so_and_holds_nothing_up() -> anyhow::Result<()> {
+    play("unbound", |stage| async move {
+        let class = json!({"storageClassName": "e2e-nowhere"});
+        stage.pools().create(&PostParams::default(), &pool(&stage, "Delete", &class)).await?;
+        let _operator = stage.start().await?;
+        stage.make(&stage.unit("ada")).await?;
+        let words = stage.until_says("ada", "PodReady", "False", "VolumePending").await?;
+        assert!(words.contains("claim \"data-ada\" is Pending (storage class \"e2e-nowhere\")"), "{words}");
+        assert_eq!(units::phase(Some(&stage.units().get("ada").await?)), Some(Phase::Pending));
+        stage.delete("ada").await?;
+        stage.until_nothing_is_left("ada").await?;
+        until("end of the claim", SOON, stage.claims(), CLAIM, |claim| claim.is_none()).await?;
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,146 @@
+//! What counts as a change, and which of its two ways it goes.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    desired,
+    observed::Child,
+    plan::World,
+    testing,
+    validate::{Rejection, Unit},
+};
+
+fn unit(resources: Value, pool: Value) -> Unit {
+    let mut unit = testing::accepted(testing::query_routing());
+    Arc::make_mut(&mut unit.object).spec.resources = serde_json::from_value(resources).unwrap();
+    let engine = &mut Arc::make_mut(&mut unit.pool).spec.template.spec.as_mut().unwrap().containers[0];
+    engine.resources = serde_json::from_value(pool).unwrap();
+    unit
+}
+
+/// A unit whose pod was made from `before` and that is `after` now.
+fn changed(before: &Unit, after: &Unit) -> (Observed, Children) {
+    let mut observed = World::new().observed;
+    observed.unit = after.object.clone();
+    observed.pool = Some(after.pool.clone());
+    observed.pod = Child::Owned(Arc::new(desired::children(before).pod));
+    (observed, desired::children(after))
+}
+
+fn resized(before: &Unit, after: &Unit) -> Vec<String> {
+    let (observed, children) = changed(before, after);
+    let show = |resize: &Resize| format!("{}.{}={}", resize.list, resize.name, resize.wanted.0);
+    resizes(&observed, &children).iter().map(show).collect()
+}
+
+#[test]
+fn amounts_that_the_unit_gives_are_changed_in_place() {
+    let of = |resources: Value| unit(resources, json!(null));
+    let cpu = |cpu: &str| json!({"limits": {"cpu": cpu}});
+    let memory = |limit: &str, request: &str| json!({"limits": {"memory": limit}, "requests": {"memory": request}});
+    for (before, after, in_place, waits) in [
+        (cpu("1"), cpu("2"), vec!["limits.cpu=2", "requests.cpu=2"], false),
+        (cpu("1"), cpu("1000m"), vec![], false),
+        (memory("2Gi", "1Gi"), memory("4Gi", "1024Mi"), vec!["limits.memory=4Gi"], false),
+        (json!({"limits": {"nvidia.com/gpu": 1}}), json!({"limits": {"nvidia.com/gpu": 2}}), vec![], true),
+        // Not there before, or not any more.
+        (json!(null), cpu("1"), vec![], true),
+        (cpu("1"), json!(null), vec![], true),
+    ] {
+        let words = format!("{before} to {after}");
+        let (before, after) = (of(before), of(after));
+        assert_eq!(resized(&before, &after), in_place, "{words}");
+        let (observed, children) = changed(&before, &after);
+        assert_eq!(pending(&observed, &children).is_some(), waits, "{words}");
+    }
+}
+
+#[test]
+fn what_the_unit_gives_in_the_place_of_its_pool_is_changed_in_place_and_back() {
+    let pool = || json!({"limits": {"memory": "1Gi"}, "requests": {"memory": "16Mi", "cpu": "5m"}});
+    for (asked, there, back) in [
+        (json!({"requests": {"cpu": "7m"}}), vec!["requests.cpu=7m"], vec!["requests.cpu=5m"]),
+        (
+            json!({"limits": {"memory": "2Gi"}}),
+            vec!["limits.memory=2Gi", "requests.memory=2Gi"],
+            vec!["limits.memory=1Gi", "requests.memory=16Mi"],
+        ),
+    ] {
+        let (without, with) = (unit(json!(null), pool()), unit(asked, pool()));
+        assert_eq!(resized(&without, &with), there);
+        assert_eq!(resized(&with, &without), back);
+        let (observed, children) = changed(&without, &with);
+        assert_eq!(pending(&observed, &children), None);
+    }
+}
+
+#[test]
+fn what_the_pool_gives_is_left_to_the_next_start() {
+    let asks = |memory: &str, pool: &str| unit(json!({"limits": {"memory": memory}}), json!({"limits": {"cpu": pool}}));
+    let (before, after) = (asks("1Gi", "1"), asks("2Gi", "3"));
+    assert_eq!(resized(&before, &after), ["limits.memory=2Gi", "requests.memory=2Gi"]);
+    let (observed, children) = changed(&before, &after);
+    assert_eq!(pending(&observed, &children), Some(Pending::Template));
+}
+
+#[test]
+fn amounts_that_the_cluster_has_put_in_are_no_change() {
+    let plain = unit(json!(null), json!(null));
+    let (mut observed, children) = changed(&plain, &plain);
+    let mut pod = children.pod.clone();
+    let resources = json!({"limits": {"memory": "512Mi"}, "requests": {"memory": "512Mi"}});
+    pod.spec.as_mut().unwrap().containers[0].resources = serde_json::from_value(resources).unwrap();
+    observed.pod = Child::Owned(Arc::new(pod));
+    assert_eq!((resizes(&observed, &children), pending(&observed, &children)), (vec![], None));
+}
+
+#[test]
+fn a_pod_of_an_earlier_release_is_not_held_against_its_unit() {
+    let plain = unit(json!(null), json!(null));
+    let (mut observed, children) = changed(&plain, &plain);
+    for hash in [Some("v1-0123456789abcdef"), None] {
+        let mut pod = children.pod.clone();
+        let notes = pod.metadata.annotations.as_mut().unwrap();
+        notes.remove(TEMPLATE_AMOUNTS);
+        notes.remove(TEMPLATE_HASH);
+        notes.extend(hash.map(|hash| (TEMPLATE_HASH.to_owned(), hash.to_owned())));
+        observed.pod = Child::Owned(Arc::new(pod));
+        assert_eq!(pending(&observed, &children), None);
+    }
+}
+
+#[test]
+fn another_pod_is_made_for_a_refused_resize_but_not_again_and_again() {
+    let (before, after) =
+        (unit(json!({"limits": {"cpu": "1"}}), json!(null)), unit(json!({"limits": {"cpu": "2"}}), json!(null)));
+    let (mut observed, children) = changed(&before, &after);
+    Arc::make_mut(&mut observed.unit).spec.update_strategy = UpdateStrategy::Recreate;
+    let refuse = |observed: &mut Observed, reason| {
+        let obstacle = Obstacle { kind: Kind::Resize, rejection: Rejection::new(reason, "no"), refuses_unit: false };
+        observed.obstacles.all = vec![obstacle];
+    };
+    let wanted: Wanted = Ok(children.clone());
+    assert!(!replacing(&observed, &wanted), "it is tried in place first");
+    refuse(&mut observed, INFEASIBLE);
+    assert!(!replacing(&observed, &wanted), "another pod would not find room either");
+    refuse(&mut observed, REFUSED);
+    assert!(replacing(&observed, &wanted));
+    // What is made has other amounts than were asked for: whoever does that will do it again.
+    let mut pod = children.pod;
+    pod.spec.as_mut().unwrap().containers[0].resources =
+        serde_json::from_value(json!({"limits": {"cpu": "1"}})).unwrap();
+    observed.pod = Child::Owned(Arc::new(pod));
+    assert!(!replacing(&observed, &wanted));
+}
+
+#[test]
+fn amounts_are_compared_by_what_they_are() {
+    let same = |a: &str, b: &str| same(&Amount(a.into()), &Amount(b.into()));
+    for (a, b) in [("1100m", "1.1"), ("0.3", "300m"), ("1Gi", "1024Mi"), ("1e3", "1k"), ("0", "0Mi"), ("odd", "odd")] {
+        assert!(same(a, b), "{a} {b}");
+    }
+    assert!(!same("1", "1001m") && !same("1G", "1Gi") && !same("odd", "1"));
+}
