@@ -6,6 +6,8 @@
 
 mod express;
 
+pub(crate) use express::replacement;
+
 use std::{fmt::Debug, sync::Arc};
 
 use futures::future::join_all;

@@ -41,6 +41,8 @@ pub struct Scope {
     pub services: Store<Service>,
     /// Routes of units.
     pub routes: Store<HTTPRoute>,
+    /// Entries of pools.
+    pub entries: Store<HTTPRoute>,
     /// Which pods are ready endpoints of their unit's Service.
     pub endpoints: Arc<Endpoints>,
 }

@@ -39,6 +39,8 @@ pub struct ScopeWriters {
     pub services: Writer<Service>,
     /// Routes of units.
     pub routes: Writer<HTTPRoute>,
+    /// Entries of pools.
+    pub entries: Writer<HTTPRoute>,
     /// Which pods are ready endpoints.
     pub endpoints: Arc<Endpoints>,
 }
@@ -85,6 +87,7 @@ fn scope(namespace: Option<&String>) -> (Scope, ScopeWriters) {
     let (pods, pods_writer) = store();
     let (services, services_writer) = store();
     let (routes, routes_writer) = store();
+    let (entries, entries_writer) = store();
     let endpoints = Arc::<Endpoints>::default();
     let namespace = namespace.cloned();
     let writers = ScopeWriters {
@@ -94,7 +97,8 @@ fn scope(namespace: Option<&String>) -> (Scope, ScopeWriters) {
         pods: pods_writer,
         services: services_writer,
         routes: routes_writer,
+        entries: entries_writer,
         endpoints: endpoints.clone(),
     };
-    (Scope { namespace, units, pools, pods, services, routes, endpoints }, writers)
+    (Scope { namespace, units, pools, pods, services, routes, entries, endpoints }, writers)
 }

@@ -73,6 +73,10 @@ impl Start<'_> {
         let services = self.children(Label::Services, namespace, scope.services, |written| &written.services);
         self.start(services.prune(prune::service));
         self.start(self.children(Label::HttpRoutes, namespace, scope.routes, |written| &written.routes));
+        self.start(
+            Watch::new(Label::HttpRoutes, in_scope(&self.context.client, namespace), scope.entries)
+                .labelled(&names::entries_selector()),
+        );
         // Nobody reads this cache, but the watch needs one to know what a new list leaves out.
         let (_, writer) = store();
         let endpoints = scope.endpoints;
