@@ -76,8 +76,10 @@ pub fn entry(
             && overlap::neighbours(pool, other.as_ref())
     };
     let neighbours: Vec<&ComputingUnitPool> = all.iter().filter(alive).map(Arc::as_ref).collect();
-    let elsewhere = |other: &&ComputingUnitPool| other.namespace() != pool.namespace() && overlap::older(other, pool);
-    if neighbours.iter().copied().filter(elsewhere).any(|other| other.spec.entry.is_some()) {
+    // The first pool with an entry speaks for its namespace.
+    let first = neighbours.iter().copied().filter(|other| other.spec.entry.is_some() && overlap::older(other, pool));
+    let first = first.reduce(|a, b| if overlap::older(b, a) { b } else { a });
+    if first.is_some_and(|first| first.namespace() != pool.namespace()) {
         let message = "an older pool of another namespace has the entry of these addresses, and does not speak for the \
                        units of this one: give the pools parameters, prefixes or domains of their own";
         return refused("Taken", message);
