@@ -8,6 +8,8 @@ mod expire;
 mod express;
 mod resize;
 
+pub(crate) use express::replacement;
+
 use std::{
     fmt::Debug,
     sync::{

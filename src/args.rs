@@ -8,7 +8,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::{
     api::Duration,
-    settings::{Election, InvalidSettings, Logging, Settings, host_identity, label, namespaces},
+    settings::{Election, Entry, InvalidSettings, Logging, Settings, entry_service, host_identity, label, namespaces},
 };
 
 /// The operator of computing units: each `ComputingUnit` becomes a Pod, a Service and an HTTPRoute on a shared gateway.
@@ -100,6 +100,14 @@ pub struct RunArgs {
     #[arg(long, env = "CU_IDENTITY", value_name = "NAME")]
     identity: Option<String>,
 
+    /// The Service that leads to the entries of pools which this process serves. Empty: it serves none
+    #[arg(long, env = "CU_ENTRY_SERVICE", value_name = "NAMESPACE/NAME:PORT")]
+    entry_service: Option<String>,
+
+    /// Where the entries of pools are served
+    #[arg(long, env = "CU_ENTRY_ADDRESS", default_value = "0.0.0.0:8090", value_name = "IP:PORT")]
+    entry_address: SocketAddr,
+
     /// How often each unit is looked at although nothing happened
     #[arg(long, env = "CU_RESYNC_PERIOD", default_value = "1h", value_name = "DURATION")]
     resync_period: Duration,
@@ -154,7 +162,10 @@ impl TryFrom<RunArgs> for Settings {
         if resync_period < Self::MIN_RESYNC {
             return Err(InvalidSettings::Resync(args.resync_period));
         }
+        let service = args.entry_service.filter(|service| !service.is_empty());
+        let service = service.map(|service| entry_service(&service)).transpose()?;
         Ok(Self {
+            entry: service.map(|service| Entry { service, address: args.entry_address }),
             watch_namespaces: namespaces("--watch-namespaces", args.watch_namespaces)?,
             gateway_namespaces: namespaces("--gateway-namespaces", args.gateway_namespaces)?,
             concurrency: args.concurrency,
@@ -213,6 +224,13 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_served_where_there_is_a_service_for_them() {
+        assert!(settings(&["--identity=me", "--entry-service="]).unwrap().entry.is_none());
+        let entry = settings(&["--identity=me", "--entry-service=operators/entry:80"]).unwrap().entry.unwrap();
+        assert_eq!((entry.service.to_string().as_str(), entry.address.port()), ("operators/entry:80", 8090));
+    }
+
+    #[test]
     fn lists_are_split_sorted_and_may_be_empty() {
         let flags =
             ["--watch-namespaces=b,a,b", "--gateway-namespaces=", "--leader-election-namespace=", "--identity="];
@@ -254,6 +272,9 @@ mod tests {
             ("--lease-name=A", "--lease-name: \"A\" is not a name of a Lease"),
             ("--log=computing_unit_operator=loud", "--log: \"computing_unit_operator=loud\" is not a filter"),
             ("--concurrency=0", "--concurrency"),
+            ("--entry-service=operators/entry", "--entry-service: \"operators/entry\" names no Service"),
+            ("--entry-service=a/b:0", "--entry-service"),
+            ("--entry-service=a/B:80", "--entry-service"),
         ] {
             let error = settings(&[flag, "--identity=me"]).unwrap_err();
             assert!(error.contains(expected), "{flag}: {error}");

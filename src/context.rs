@@ -20,6 +20,7 @@ use crate::{
     api::ComputingUnit,
     backoff::Backoff,
     caches::{Caches, waker::Waker, written::AllWritten},
+    entry::{EntryService, keep::Troubles},
     metrics::{Metrics, Resource, Verb},
     obstacles::Obstacles,
     probe::Prober,
@@ -57,6 +58,10 @@ pub struct Context {
     pub writes: Semaphore,
     /// Whether the caches are filled.
     pub synced: watch::Receiver<bool>,
+    /// What serves the entries of pools, if anything does.
+    pub entry: Option<EntryService>,
+    /// What keeps entries of pools from being made.
+    pub entry_troubles: Troubles,
     /// How often a unit is looked at although nothing happened.
     pub resync: Duration,
 }

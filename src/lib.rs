@@ -15,6 +15,7 @@ pub mod controller;
 pub mod crd;
 pub mod desired;
 pub mod drift;
+pub mod entry;
 pub mod error;
 pub mod gateway;
 pub mod goal;

@@ -42,6 +42,8 @@ pub mod labels {
     pub const OPERATOR: &str = "computing-unit-operator";
     /// Value of [`NAME`] and [`TEXERA_TYPE`] on all children.
     pub const COMPUTING_UNIT: &str = "computing-unit";
+    /// Value of [`NAME`] on the entry of a pool.
+    pub const ENTRY: &str = "computing-unit-entry";
     /// Label of Kubernetes on the EndpointSlices of a Service: the Service's name.
     pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
@@ -61,6 +63,12 @@ pub mod headers {
     pub const GUARD: &str = "x-computing-unit-guard";
     /// On a request: the operator asks, not a user.
     pub const PROBE: &str = "x-computing-unit-probe";
+    /// On a request that comes by a pool's entry: the pool's UID, which the gateway sets whatever the client sent.
+    pub const POOL: &str = "x-computing-unit-pool";
+    /// On every answer under a pool's entry, those of the proxy itself too.
+    pub const ENTRY: &str = "x-computing-unit-entry";
+    /// On a request: the waiting page asks how far a start has come. It starts nothing and is not held.
+    pub const PAGE: &str = "x-computing-unit-page";
 }
 
 /// The labels of each child of a unit.
@@ -84,6 +92,27 @@ pub fn child_labels(unit: &ComputingUnit) -> BTreeMap<String, String> {
 #[must_use]
 pub fn children_selector() -> String {
     format!("{}={},{}={}", labels::MANAGED_BY, labels::OPERATOR, labels::NAME, labels::COMPUTING_UNIT)
+}
+
+/// The name of a pool's entry. No unit can have it, for no name of a unit has a dot.
+#[must_use]
+pub fn entry(pool: &str) -> String {
+    format!("entry.{pool}")
+}
+
+/// The labels of a pool's entry.
+#[must_use]
+pub fn entry_labels() -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (labels::MANAGED_BY.to_owned(), labels::OPERATOR.to_owned()),
+        (labels::NAME.to_owned(), labels::ENTRY.to_owned()),
+    ])
+}
+
+/// The selector of the entries of all pools.
+#[must_use]
+pub fn entries_selector() -> String {
+    format!("{}={},{}={}", labels::MANAGED_BY, labels::OPERATOR, labels::NAME, labels::ENTRY)
 }
 
 /// The controller owner reference that every child carries.

@@ -229,7 +229,8 @@ fn attached(route: &HTTPRoute) -> Option<GatewayRef> {
     })
 }
 
-fn way(caches: &Caches, wanted: GatewayRef) -> Way {
+/// The way that requests for the units of a pool come in by.
+pub(crate) fn way(caches: &Caches, wanted: GatewayRef) -> Way {
     let gateway = caches.gateway(&wanted);
     let class =
         gateway.as_ref().and_then(|gateway| caches.classes.get(&ObjectRef::new(&gateway.spec.gateway_class_name)));

@@ -1,13 +1,16 @@
 //! `run`: everything that lives as long as the process, put together.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use kube::{Client, Config, config::InferConfigError};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    controller,
+    controller, entry,
     leader::{self, Lost},
     metrics::Metrics,
     server::{BindError, Gates, Server},
@@ -18,6 +21,8 @@ use crate::{
 const SILENCE: Duration = Duration::from_mins(5);
 /// How long a connection may take to be made, and a request to be sent.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long requests that are held may take to be answered at the end.
+const LETTING_GO: Duration = Duration::from_secs(1);
 
 /// Why the operator ended before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +36,18 @@ pub enum Error {
     /// The address of health and metrics.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The address of the entries.
+    #[error(transparent)]
+    BindEntry(#[from] entry::BindError),
     /// Signals cannot be received.
     #[error("cannot listen for SIGTERM and SIGINT: {0}")]
     Signals(#[source] io::Error),
     /// Health and metrics ended.
     #[error("health and metrics are not served any more: {0}")]
     Serve(#[source] io::Error),
+    /// The entries ended.
+    #[error("the entries of pools are not served any more: {0}")]
+    ServeEntry(#[source] io::Error),
     /// The Lease was lost.
     #[error(transparent)]
     Lost(#[from] Lost),
@@ -52,16 +63,53 @@ pub enum Error {
 pub async fn run(settings: Settings) -> Result<(), Error> {
     let shutdown = signals().map_err(Error::Signals)?;
     let server = Server::bind(settings.http_address).await?;
+    let entry = match &settings.entry {
+        Some(entry) => Some(entry::Server::bind(entry).await?),
+        None => None,
+    };
     let client = client().await?;
     let (metrics, gates) = (Arc::new(Metrics::new()), Gates::default());
     let address = server.address().map_err(Error::Serve)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, "health and metrics are served");
 
+    let namespaces = settings.watch_namespaces.clone();
+    let entry = entries(entry, namespaces, client.clone(), metrics.clone(), gates.clone(), shutdown.clone());
     let work = work(settings, client, metrics.clone(), gates.clone(), &shutdown);
+    // Work ends the process. Entries are answered whether this process works or stands by.
+    let both = async {
+        let mut entry = pin!(entry);
+        let ended = tokio::select! {
+            ended = work => ended,
+            Err(ended) = &mut entry => return Err(Error::ServeEntry(ended)),
+        };
+        if shutdown.is_cancelled() {
+            // Whoever is held is let go with an answer.
+            let _ = timeout(LETTING_GO, entry).await;
+        }
+        ended
+    };
     tokio::select! {
-        ended = work => ended,
+        ended = both => ended,
         // Served until all work has ended, so that its end can be watched.
         ended = server.serve(metrics, gates, CancellationToken::new()) => ended.map_err(Error::Serve),
+    }
+}
+
+/// Serves the entries of pools until `shutdown`. Without a Service for them there is nothing to serve.
+async fn entries(
+    server: Option<entry::Server>,
+    namespaces: Vec<String>,
+    client: Client,
+    metrics: Arc<Metrics>,
+    gates: Gates,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    match server {
+        Some(server) => server.serve(client, namespaces, metrics, gates, shutdown).await,
+        None => {
+            shutdown.cancelled().await;
+            Ok(())
+        }
     }
 }
 

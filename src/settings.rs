@@ -6,7 +6,7 @@ use std::{env, fs, net::SocketAddr, num::NonZeroU16, process, time};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::{api::Duration, args::LogFormat};
+use crate::{api::Duration, args::LogFormat, entry::EntryService};
 
 /// What the running operator goes by.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Settings {
     pub election: Option<Election>,
     /// How often each unit is looked at although nothing happened.
     pub resync_period: time::Duration,
+    /// Where the entries of pools are served; absent where they are not.
+    pub entry: Option<Entry>,
 }
 
 impl Settings {
@@ -66,6 +68,15 @@ impl Logging {
     pub fn filter(&self) -> EnvFilter {
         EnvFilter::new(format!("kube_client=off,{}", self.filter))
     }
+}
+
+/// Where the entries of pools are served.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The Service that leads to this process.
+    pub service: EntryService,
+    /// Where this process serves it; port 0 for any free one.
+    pub address: SocketAddr,
 }
 
 /// How leaders are elected.
@@ -154,6 +165,9 @@ pub enum InvalidSettings {
     /// No identity was given and the host has no name.
     #[error("--identity: the name of this host cannot be read: give a name that no other process uses")]
     NoHostName,
+    /// A Service that cannot exist.
+    #[error("--entry-service: {0:?} names no Service: write namespace/name:port, such as operators/computing-units:80")]
+    EntryService(String),
     /// A resync that would keep the operator busy.
     #[error("--resync-period: {0} is too often: give at least 10s (changes are seen at once in any case)")]
     Resync(Duration),
@@ -186,6 +200,21 @@ pub fn namespaces(flag: &'static str, given: Vec<String>) -> Result<Vec<String>,
 /// If it is not the name of a namespace.
 pub fn label(flag: &'static str, name: String) -> Result<String, InvalidSettings> {
     if name.len() <= 63 && is_label(&name) { Ok(name) } else { Err(InvalidSettings::Namespace { flag, name }) }
+}
+
+/// The Service given as `namespace/name:port`.
+///
+/// # Errors
+/// If it is written otherwise.
+pub fn entry_service(given: &str) -> Result<EntryService, InvalidSettings> {
+    let read = || {
+        let (namespace, rest) = given.split_once('/')?;
+        let (name, port) = rest.rsplit_once(':')?;
+        let port: NonZeroU16 = port.parse().ok()?;
+        let names = [namespace, name].iter().all(|name| name.len() <= 63 && is_label(name));
+        names.then(|| EntryService { namespace: namespace.to_owned(), name: name.to_owned(), port: port.get() })
+    };
+    read().ok_or_else(|| InvalidSettings::EntryService(given.to_owned()))
 }
 
 fn is_label(name: &str) -> bool {

@@ -219,7 +219,7 @@ pub struct ComputingUnitPoolStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<String>,
     /// Accepted: the routing does not overlap that of an older pool of the same gateway. GatewayFound: the Gateway
-    /// exists.
+    /// exists. Entry, where the pool asks for one: the gateway sends requests for units without a route to the operator.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -16,7 +16,7 @@ pub(super) fn leaving<K: Resource>(mut object: K) -> K {
 }
 
 /// A JSON patch that applies to the object with the UID in `meta` only.
-pub(super) fn replacement(meta: &ObjectMeta, fields: &[(&str, Value)]) -> Value {
+pub(crate) fn replacement(meta: &ObjectMeta, fields: &[(&str, Value)]) -> Value {
     // `add` replaces what is there.
     let mut operations = vec![
         json!({"op": "test", "path": "/metadata/uid", "value": meta.uid}),

@@ -43,6 +43,8 @@ pub struct Scope {
     pub routes: Store<HTTPRoute>,
     /// Volumes of units.
     pub claims: Store<PersistentVolumeClaim>,
+    /// Entries of pools.
+    pub entries: Store<HTTPRoute>,
     /// Which pods are ready endpoints of their unit's Service.
     pub endpoints: Arc<Endpoints>,
 }

@@ -41,6 +41,8 @@ pub struct ScopeWriters {
     pub routes: Writer<HTTPRoute>,
     /// Volumes of units.
     pub claims: Writer<PersistentVolumeClaim>,
+    /// Entries of pools.
+    pub entries: Writer<HTTPRoute>,
     /// Which pods are ready endpoints.
     pub endpoints: Arc<Endpoints>,
 }
@@ -88,6 +90,7 @@ fn scope(namespace: Option<&String>) -> (Scope, ScopeWriters) {
     let (services, services_writer) = store();
     let (routes, routes_writer) = store();
     let (claims, claims_writer) = store();
+    let (entries, entries_writer) = store();
     let endpoints = Arc::<Endpoints>::default();
     let namespace = namespace.cloned();
     let writers = ScopeWriters {
@@ -98,7 +101,8 @@ fn scope(namespace: Option<&String>) -> (Scope, ScopeWriters) {
         services: services_writer,
         routes: routes_writer,
         claims: claims_writer,
+        entries: entries_writer,
         endpoints: endpoints.clone(),
     };
-    (Scope { namespace, units, pools, pods, services, routes, claims, endpoints }, writers)
+    (Scope { namespace, units, pools, pods, services, routes, claims, entries, endpoints }, writers)
 }

@@ -6,6 +6,8 @@ mod subscribe;
 mod sync;
 mod watches;
 
+pub use subscribe::in_scope;
+
 use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt, future::join_all, stream};
@@ -28,6 +30,7 @@ use crate::{
     backoff::Backoff,
     caches::{waker::Waker, writers},
     context::{Context, Paces},
+    entry::keep::{self, Troubles},
     metrics::Metrics,
     names::FIELD_MANAGER,
     obstacles::Obstacles,
@@ -82,6 +85,8 @@ pub async fn run(
         paces: Paces::default(),
         writes: Semaphore::new(usize::from(settings.concurrency.get())),
         synced: is_synced,
+        entry: settings.entry.map(|entry| entry.service),
+        entry_troubles: Troubles::default(),
         resync: settings.resync_period,
     });
 
@@ -91,6 +96,7 @@ pub async fn run(
     let progress = watches::follow(&context, writers, &mut background);
     background.spawn(sync::sync(context.clone(), progress, gates, synced));
     background.spawn(pools::run(context.clone()));
+    background.spawn(keep::run(context.clone()));
 
     let controllers = context.caches.scopes.iter().zip(wakes).map(|(scope, wakes)| {
         let config = controller::Config::default().concurrency(settings.concurrency.get());

@@ -75,6 +75,10 @@ impl Start<'_> {
         self.start(self.children(Label::HttpRoutes, namespace, scope.routes, |written| &written.routes));
         let claims = self.children(Label::PersistentVolumeClaims, namespace, scope.claims, |written| &written.claims);
         self.start(claims.prune(prune::claim).concerns(|_, claim| affected::labelled(claim)));
+        self.start(
+            Watch::new(Label::HttpRoutes, in_scope(&self.context.client, namespace), scope.entries)
+                .labelled(&names::entries_selector()),
+        );
         // Nobody reads this cache, but the watch needs one to know what a new list leaves out.
         let (_, writer) = store();
         let endpoints = scope.endpoints;

@@ -8,7 +8,7 @@ use kube::{Resource, ResourceExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
-    api::{PathMatch, PathMatchType, Routing, RoutingType},
+    api::{GatewayRef, PathMatch, PathMatchType, Routing, RoutingType},
     gateway::{
         HTTPRoute,
         types::{
@@ -34,14 +34,7 @@ pub fn route(unit: &Unit) -> HTTPRoute {
     let routing = &unit.pool.spec.routing;
     let name = object.name_any();
     let spec = HttpRouteSpec {
-        parent_refs: Some(vec![HttpRouteParentRefs {
-            group: Some("gateway.networking.k8s.io".to_owned()),
-            kind: Some("Gateway".to_owned()),
-            name: gateway.name.clone(),
-            namespace: Some(gateway.namespace.clone()),
-            port: None,
-            section_name: gateway.section_name.clone(),
-        }]),
+        parent_refs: Some(vec![parent(gateway)]),
         hostnames: unit.address.host.clone().map(|host| vec![host]),
         rules: Some(vec![HttpRouteRules {
             matches: Some(matches(routing, &name, &unit.key)),
@@ -72,6 +65,18 @@ pub fn route(unit: &Unit) -> HTTPRoute {
     route
 }
 
+/// The gateway that a route is attached to.
+pub(crate) fn parent(gateway: &GatewayRef) -> HttpRouteParentRefs {
+    HttpRouteParentRefs {
+        group: Some("gateway.networking.k8s.io".to_owned()),
+        kind: Some("Gateway".to_owned()),
+        name: gateway.name.clone(),
+        namespace: Some(gateway.namespace.clone()),
+        port: None,
+        section_name: gateway.section_name.clone(),
+    }
+}
+
 fn matches(routing: &Routing, name: &str, key: &str) -> Vec<HttpRouteRulesMatches> {
     let path = |path: HttpRouteRulesMatchesPath| HttpRouteRulesMatches { path: Some(path), ..Default::default() };
     match routing.r#type {
@@ -97,7 +102,8 @@ fn matches(routing: &Routing, name: &str, key: &str) -> Vec<HttpRouteRulesMatche
     }
 }
 
-fn path_match(path: &PathMatch) -> HttpRouteRulesMatchesPath {
+/// A path of a pool, as a route matches it.
+pub(crate) fn path_match(path: &PathMatch) -> HttpRouteRulesMatchesPath {
     let r#type = match path.r#type {
         PathMatchType::PathPrefix => HttpRouteRulesMatchesPathType::PathPrefix,
         PathMatchType::Exact => HttpRouteRulesMatchesPathType::Exact,
@@ -106,7 +112,8 @@ fn path_match(path: &PathMatch) -> HttpRouteRulesMatchesPath {
     HttpRouteRulesMatchesPath { r#type: Some(r#type), value: Some(path.value.clone()) }
 }
 
-fn prefix_match(value: String) -> HttpRouteRulesMatchesPath {
+/// All paths under a prefix.
+pub(crate) fn prefix_match(value: String) -> HttpRouteRulesMatchesPath {
     HttpRouteRulesMatchesPath { r#type: Some(HttpRouteRulesMatchesPathType::PathPrefix), value: Some(value) }
 }
 
@@ -138,7 +145,8 @@ fn filters(routing: &Routing, uid: &str) -> Vec<HttpRouteRulesFilters> {
     std::iter::once(mark).chain(rewrite).collect()
 }
 
-fn none(r#type: HttpRouteRulesFiltersType) -> HttpRouteRulesFilters {
+/// A filter of a type that says nothing yet.
+pub(crate) fn none(r#type: HttpRouteRulesFiltersType) -> HttpRouteRulesFilters {
     HttpRouteRulesFilters {
         r#type,
         cors: None,

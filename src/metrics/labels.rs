@@ -108,6 +108,44 @@ labels! {
 }
 
 labels! {
+    /// What a request for a unit without a route met.
+    EntryOutcome {
+        /// No unit has the key, or the pool has no entry.
+        Unknown = "unknown",
+        /// It was the operator's own probe.
+        Probe = "probe",
+        /// The unit is suspended, and requests do not start it.
+        Suspended = "suspended",
+        /// The unit is on its way to be suspended.
+        Suspending = "suspending",
+        /// The unit is on its way to be reachable.
+        Starting = "starting",
+        /// The unit is reachable: the request came a moment too early.
+        Ready = "ready",
+        /// The unit did not start, or has run to its end.
+        Ended = "ended",
+        /// It was held until the unit was reachable, and sent there.
+        Redirected = "redirected",
+        /// It was held until its time was over.
+        Expired = "expired",
+        /// It was to be held and there was no room.
+        Full = "full",
+    }
+}
+
+labels! {
+    /// How the write that starts a unit ended.
+    WakeOutcome {
+        /// It was carried out.
+        Success = "success",
+        /// Somebody else changed the unit meanwhile.
+        Conflict = "conflict",
+        /// It failed.
+        Error = "error",
+    }
+}
+
+labels! {
     /// The resources that the operator watches or writes, as they are in a URL.
     Resource {
         /// The units.

@@ -3,6 +3,7 @@
 //! One typed method for each thing that can happen. Labels come from the closed sets in [`labels`] alone, so the number
 //! of series does not depend on what users do.
 
+mod entry;
 pub mod labels;
 mod probes;
 
@@ -14,7 +15,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-pub use labels::{Outcome, ProbeGoal, ProbeResult, Resource, Verb};
+pub use entry::EntryMetrics;
+pub use labels::{EntryOutcome, Outcome, ProbeGoal, ProbeResult, Resource, Verb, WakeOutcome};
 use labels::{QUICK, SLOW, seconds};
 
 use crate::api::Phase;
@@ -35,6 +37,8 @@ pub struct Metrics {
     watch_errors: Family<Labels<1>, Counter>,
     leader: Gauge,
     reachable_time: Histogram,
+    /// Those of the entries of pools.
+    pub entry: EntryMetrics,
 }
 
 impl Default for Metrics {
@@ -58,6 +62,7 @@ impl Metrics {
             watch_errors: Family::default(),
             leader: Gauge::default(),
             reachable_time: Histogram::new(SLOW),
+            entry: EntryMetrics::default(),
         };
         all.register();
         // A rate over a series that appears with its first failure would miss that failure.
@@ -84,6 +89,7 @@ impl Metrics {
         let time = self.reachable_time.clone();
         let help = "Time from a unit's pod being ready to every proxy answering for it";
         to.register_with_unit("pod_ready_to_reachable", help, Unit::Seconds, time);
+        self.entry.register(to);
     }
 
     /// A reconcile ended after `took`.
@@ -158,6 +164,8 @@ mod tests {
             }
             metrics.watch_failed(*resource);
         }
+        EntryOutcome::ALL.iter().for_each(|outcome| metrics.entry.answered(*outcome));
+        WakeOutcome::ALL.iter().for_each(|outcome| metrics.entry.woke(*outcome));
         metrics.units(Phase::Ready, 7);
         metrics.leading(true);
         metrics.became_reachable(took);
@@ -175,6 +183,9 @@ mod tests {
             "computing_unit_operator_writes_total{verb=\"apply\",resource=\"httproutes\",outcome=\"success\"} 1",
             "computing_unit_operator_watch_errors_total{resource=\"pods\"} 1",
             "computing_unit_operator_leader 1",
+            "computing_unit_operator_entry_requests_total{outcome=\"redirected\"} 1",
+            "computing_unit_operator_entry_wakes_total{outcome=\"success\"} 1",
+            "computing_unit_operator_entry_held_requests 0",
             "computing_unit_operator_pod_ready_to_reachable_seconds_count 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

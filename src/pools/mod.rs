@@ -22,6 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::{
     api::{ComputingUnitPool, ComputingUnitPoolStatus, Phase},
     context::Context,
+    entry::keep,
     error::not_found,
     metrics::{Resource as Label, Verb},
     names::FIELD_MANAGER,
@@ -54,7 +55,9 @@ pub async fn run(context: Arc<Context>) {
         let alive: HashSet<String> = pools.iter().filter_map(|pool| pool.uid()).collect();
         pending.retain(|uid: &String, _| alive.contains(uid));
         for pool in &pools {
-            let new = status(pool, &pools, &members, context.caches.gateway(&pool.spec.gateway_ref), Timestamp::now());
+            let entry = keep::says(&context, pool, &pools);
+            let gateway = context.caches.gateway(&pool.spec.gateway_ref);
+            let new = status(pool, &pools, &members, gateway, entry, Timestamp::now());
             publish(&context, pool, new, &mut pending).await;
         }
     }

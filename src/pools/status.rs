@@ -65,6 +65,7 @@ pub fn status(
     all: &[Arc<ComputingUnitPool>],
     members: &Members,
     gateway: Option<Arc<Gateway>>,
+    entry: Option<(&'static str, String, String)>,
     now: Timestamp,
 ) -> ComputingUnitPoolStatus {
     let wanted = &pool.spec.gateway_ref;
@@ -110,7 +111,11 @@ pub fn status(
         observed_generation: pool.metadata.generation,
         units: members.of(pool),
         addresses: gateway.map(|gateway| listener::addresses(&gateway)).unwrap_or_default(),
-        conditions: vec![dated(accepted), dated(found)],
+        conditions: [accepted, found]
+            .into_iter()
+            .chain(entry.as_ref().map(|(status, reason, message)| ("Entry", *status, reason.as_str(), message.clone())))
+            .map(dated)
+            .collect(),
     }
 }
 
@@ -139,7 +144,7 @@ mod tests {
         units: Vec<ComputingUnit>,
     ) -> ComputingUnitPoolStatus {
         let members = Members::count(units.into_iter().map(Arc::new));
-        status(pool, all, &members, None, Timestamp::UNIX_EPOCH)
+        status(pool, all, &members, None, None, Timestamp::UNIX_EPOCH)
     }
 
     fn reason<'a>(status: &'a ComputingUnitPoolStatus, type_: &str) -> &'a str {
@@ -178,7 +183,7 @@ mod tests {
         let first = of(&pool, &[], vec![]);
         pool.status = Some(first.clone());
         let members = Members::default();
-        let later = status(&pool, &[], &members, None, Timestamp::now());
+        let later = status(&pool, &[], &members, None, None, Timestamp::now());
         assert_eq!(first, later, "a condition keeps its time while its status stays");
         let mut counted = first.clone();
         counted.units.total = 3;

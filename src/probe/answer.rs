@@ -57,6 +57,10 @@ impl Answer {
 /// Without the UID, errors are in doubt: an overloaded proxy gives them before it looks for a route.
 pub(super) fn judge(uid: &str, status: StatusCode, answer: &HeaderMap) -> Answer {
     let ours = answer.get_all(headers::UNIT).iter().any(|value| value.as_bytes() == uid.as_bytes());
+    if !ours && answer.contains_key(headers::ENTRY) {
+        // The pool's entry has answered, or the proxy in its place while the operator is away.
+        return Answer::Missed;
+    }
     let limited = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
     match ours {
         _ if limited => Answer::Inconclusive(Doubt::Status(status)),
@@ -94,6 +98,18 @@ mod tests {
             assert_eq!(judged(status, Some("you")), "missed", "{status}");
         }
         assert_eq!(judged(500, Some("you")), "missed");
+    }
+
+    #[test]
+    fn the_entry_of_the_pool_is_a_miss_even_while_nobody_serves_it() {
+        let mut answer = HeaderMap::new();
+        answer.insert(headers::ENTRY, "true".parse().unwrap());
+        for status in [StatusCode::NOT_FOUND, StatusCode::SERVICE_UNAVAILABLE, StatusCode::INTERNAL_SERVER_ERROR] {
+            assert_eq!(judge("me", status, &answer), Answer::Missed);
+        }
+        // An engine cannot say so of its own route.
+        answer.insert(headers::UNIT, "me".parse().unwrap());
+        assert_eq!(judge("me", StatusCode::OK, &answer), Answer::Ours);
     }
 
     #[test]

@@ -19,6 +19,12 @@ impl Claim {
     /// What `unit` claims on the gateway of `pool`.
     #[must_use]
     pub fn new(unit: &ComputingUnit, pool: &ComputingUnitPool) -> Self {
+        Self::of_key(pool, &super::key(&pool.spec.routing, &unit.name_any(), unit.spec.cuid))
+    }
+
+    /// What a unit with that key claims on the gateway of `pool`.
+    #[must_use]
+    pub fn of_key(pool: &ComputingUnitPool, key: &str) -> Self {
         let gateway = &pool.spec.gateway_ref;
         let routing = &pool.spec.routing;
         let space = match routing.r#type {
@@ -27,7 +33,6 @@ impl Claim {
             RoutingType::Host => routing.host.as_ref().map(|host| host.domain.clone()),
         }
         .unwrap_or_default();
-        let key = super::key(routing, &unit.name_any(), unit.spec.cuid);
         Self(format!("{}/{} {:?} {space} {key}", gateway.namespace, gateway.name, routing.r#type))
     }
 }

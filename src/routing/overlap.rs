@@ -5,7 +5,7 @@
 
 use kube::ResourceExt;
 
-use crate::api::{ComputingUnitPool, PathMatchType, Routing, RoutingType};
+use crate::api::{ComputingUnitPool, PathMatch, PathMatchType, Routing, RoutingType};
 
 /// The older pool of the same gateway that `pool` overlaps, if any.
 pub fn overlapped<'a>(
@@ -54,6 +54,35 @@ fn same_space(a: &Routing, b: &Routing) -> bool {
     }
 }
 
+/// Whether a path of one pool could hide one of another on the same gateway: both could take the same request, and the
+/// first goes before the second, whatever else their matches ask for.
+#[must_use]
+pub fn hides(path: &PathMatch, other: &PathMatch) -> bool {
+    let rank = |path: &PathMatch| {
+        let kind = match path.r#type {
+            PathMatchType::PathPrefix => 0,
+            PathMatchType::RegularExpression => 1,
+            PathMatchType::Exact => 2,
+        };
+        (kind, path.value.len())
+    };
+    rank(path) > rank(other) && meet(&prefix(path), &prefix(other))
+}
+
+/// Whether two pools of one gateway share their keys.
+#[must_use]
+pub fn neighbours(a: &ComputingUnitPool, b: &ComputingUnitPool) -> bool {
+    let (one, other) = (&a.spec.routing, &b.spec.routing);
+    let same_domain = matches!((&one.host, &other.host), (Some(a), Some(b)) if a.domain == b.domain);
+    same_gateway(a, b) && (same_domain || same_space(one, other))
+}
+
+/// Whether `a` goes before `b` where both could have something.
+#[must_use]
+pub fn older(a: &ComputingUnitPool, b: &ComputingUnitPool) -> bool {
+    age(a) < age(b)
+}
+
 fn under(domain: &str, other: &str) -> bool {
     domain.strip_suffix(other).is_some_and(|rest| rest.ends_with('.'))
 }
@@ -65,13 +94,17 @@ struct Prefix {
 }
 
 fn prefixes(routing: &Routing) -> Vec<Prefix> {
-    let query = routing.query.iter().flat_map(|query| &query.paths).map(|path| match path.r#type {
-        PathMatchType::RegularExpression => Prefix { text: literal_start(&path.value), whole: false },
-        _ => Prefix { text: path.value.trim_end_matches('/').to_owned(), whole: true },
-    });
+    let query = routing.query.iter().flat_map(|query| &query.paths).map(prefix);
     let path =
         routing.path.iter().map(|path| Prefix { text: path.prefix.trim_end_matches('/').to_owned(), whole: true });
     query.chain(path).collect()
+}
+
+fn prefix(path: &PathMatch) -> Prefix {
+    match path.r#type {
+        PathMatchType::RegularExpression => Prefix { text: literal_start(&path.value), whole: false },
+        _ => Prefix { text: path.value.trim_end_matches('/').to_owned(), whole: true },
+    }
 }
 
 fn meet(a: &Prefix, b: &Prefix) -> bool {
