@@ -60,6 +60,7 @@ pub fn resizes(observed: &Observed, children: &Children) -> Vec<Resize> {
 }
 
 /// An amount of a container; a request that is absent is the limit.
+#[must_use]
 pub fn amount<'a>(resources: &'a ResourceRequirements, list: &str, name: &str) -> Option<&'a Amount> {
     let limit = || resources.limits.as_ref()?.get(name);
     if list == "limits" {

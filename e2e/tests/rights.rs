@@ -72,8 +72,14 @@ async fn in_the_way(stage: &Stage) -> anyhow::Result<()> {
     stage.make(&stage.unit("ada")).await?;
     stage.until_says("ada", "Accepted", "False", "ChildNotOwned").await?;
     let now = DeleteParams::default().grace_period(0);
-    stage.pods().delete("ada", &now).await?;
+    // The pod is not tried before its claim is there.
     stage.claims().delete("data-ada", &now).await?;
+    let asked = || async {
+        let gets = stage.proxy.counts().only(|call| call.resource == "pods" && call.verb == Verb::Get);
+        Ok((gets.total() > 0).then_some(()))
+    };
+    eventually("look at the pod", SOON, asked).await?;
+    stage.pods().delete("ada", &now).await?;
     stage.services().delete("ada", &now).await?;
     stage.until_says("ada", "Accepted", "False", "ChildNotOwned").await?;
     let asked = || async {

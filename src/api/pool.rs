@@ -11,8 +11,9 @@ use super::{
 };
 
 /// A ComputingUnitPool is what the deployer offers: the gateway and the routing of the units made from it, the pod they
-/// run in, the images to choose from and how long a start may take. Units name it in `spec.poolName`. A change never
-/// restarts a running unit: it takes effect when the unit is next started.
+/// run in, the images to choose from and how long a start may take. Units name it in `spec.poolName`. A change
+/// restarts no running unit but those that ask for it by `spec.updateStrategy`: it takes effect when the unit is next
+/// started.
 #[allow(clippy::duplicated_attributes, reason = "columns of one type or priority")]
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(

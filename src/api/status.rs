@@ -62,7 +62,8 @@ pub struct ComputingUnitStatus {
     pub restarts: Option<Restarts>,
 
     /// Accepted, PodReady, RouteAccepted, Reachable, Ready; Suspended where the unit is to be, UpdatePending where
-    /// a change waits for the next start, ResizePending where CPU and memory are being changed, Finished where the unit
+    /// a change waits for the next start, ResizePending where CPU and memory are being changed, Replacing where the pod is
+    /// being made anew for a change, Finished where the unit
     /// will not run again unless it is edited.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

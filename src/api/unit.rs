@@ -81,13 +81,14 @@ pub struct ComputingUnitSpec {
     pub owner: Option<String>,
 
     /// One of the images that the pool offers, by the name the pool gives it or by its full reference. Absent: the
-    /// pool's default. A change takes effect when the unit is next started.
+    /// pool's default. A change takes effect as `updateStrategy` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub image: Option<String>,
 
     /// CPU, memory and devices of the unit. A request that is absent equals its limit. Absent: as in the pool's
-    /// template. A change takes effect when the unit is next started.
+    /// template. Another amount of CPU or memory is given to the running pod where the cluster can; any other change takes
+    /// effect as `updateStrategy` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
 

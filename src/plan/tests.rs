@@ -76,6 +76,8 @@ fn ready_pod() -> Pod {
 
 impl World {
     /// A unit with a finalizer and nothing else, on a gateway that is served.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "nobody asks for a default world")]
     pub fn new() -> Self {
         let unit = testing::accepted(testing::query_routing());
         let mut object = unit.object.as_ref().clone();

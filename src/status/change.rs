@@ -166,6 +166,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::large_stack_arrays, reason = "a table of situations")]
     fn a_resize_is_said_in_the_words_of_its_node() {
         let waits = |reason: &str, generation: i64| {
             json!([{"type": "PodResizePending", "status": "True", "reason": reason, "message": "no room",

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{control, layout::Layout, network, node, process::Processes, shell};
+use super::{control, layout::Layout, network, node, process::Processes, shell, volumes};
 
 /// The process that leads to the gateway.
 pub const FORWARD: &str = "forward";
@@ -17,6 +17,7 @@ pub const FORWARD: &str = "forward";
 pub fn down(layout: &Layout) -> anyhow::Result<()> {
     let processes = Processes::of(layout)?;
     processes.stop(FORWARD)?;
+    let folders = volumes::folders(layout)?;
     // Nobody is to start anew what is ended here.
     for name in ["kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy"] {
         processes.stop(name)?;
@@ -30,6 +31,7 @@ pub fn down(layout: &Layout) -> anyhow::Result<()> {
     for folder in [layout.state()?, layout.run()] {
         unmount(&folder)?;
     }
+    volumes::remove(&folders)?;
     network::down(layout)?;
     for folder in [layout.state()?, layout.run()] {
         if folder.exists() {

@@ -17,3 +17,4 @@ pub mod process;
 pub mod programs;
 pub mod shell;
 pub mod up;
+pub mod volumes;

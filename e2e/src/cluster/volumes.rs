@@ -1,0 +1,54 @@
+//! The volumes of a cluster: folders of this machine that its controller manager makes, and nobody removes once it is gone.
+//!
+//! They lie beside those of other clusters, so only those are removed that the API server knows of.
+
+use std::{fs, path::PathBuf};
+
+use super::{layout::Layout, shell};
+
+/// Where the controller manager makes them.
+const FOLDER: &str = "/tmp/hostpath_pv";
+
+/// The folders of all volumes, as far as the API server still tells.
+///
+/// # Errors
+/// If the cluster has no folder of its own.
+pub fn folders(layout: &Layout) -> anyhow::Result<Vec<PathBuf>> {
+    let program = layout.state()?.join("kc");
+    if !program.exists() {
+        return Ok(vec![]);
+    }
+    let mut kubectl = std::process::Command::new(program);
+    kubectl.arg("kubectl").arg("--kubeconfig").arg(layout.kubeconfig()?).arg("--request-timeout=5s");
+    kubectl.args(["get", "persistentvolumes", "-o", "jsonpath={.items[*].spec.hostPath.path}"]);
+    Ok(shell::output(&mut kubectl).map(|paths| own(&paths)).unwrap_or_default())
+}
+
+/// Those that a controller manager has made. A volume may be any folder of the machine.
+fn own(paths: &str) -> Vec<PathBuf> {
+    let direct = |path: &PathBuf| path.parent() == Some(FOLDER.as_ref()) && path.file_name().is_some();
+    paths.split_whitespace().map(PathBuf::from).filter(direct).collect()
+}
+
+/// Removes them.
+///
+/// # Errors
+/// If one stays.
+pub fn remove(folders: &[PathBuf]) -> anyhow::Result<()> {
+    for folder in folders.iter().filter(|folder| folder.is_dir()) {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_controller_manager_has_made_is_removed() {
+        let listed = "/tmp/hostpath_pv/a /home/b /tmp/hostpath_pv /tmp/hostpath_pv/.. /tmp/hostpath_pv/c/d";
+        assert_eq!(own(listed), [PathBuf::from("/tmp/hostpath_pv/a")]);
+        assert_eq!(own(""), Vec::<PathBuf>::new());
+    }
+}
