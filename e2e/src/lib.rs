@@ -6,6 +6,7 @@ pub mod attach;
 pub mod bench;
 pub mod cluster;
 pub mod demo;
+pub mod entry;
 pub mod faults;
 pub mod gateway;
 pub mod namespace;
