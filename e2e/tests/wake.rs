@@ -133,7 +133,7 @@ async fn wakes(mode: Mode, name: &str) -> anyhow::Result<()> {
         let _operator = stage.start().await?;
         let target = suspended(&stage, mode, &WAKES(), "ada").await?;
         for _ in 0..2 {
-            let before = stage.proxy.counts();
+            let before = stage.proxy.quiet(Duration::from_secs(2), SOON).await?;
             let begun = Instant::now();
             let answers = try_join_all((0..20).map(|_| ask(&stage, &target))).await?;
             let reached = begun.elapsed();
@@ -300,6 +300,7 @@ async fn a_flood_of_made_up_keys_costs_the_api_server_nothing() -> anyhow::Resul
                 let mut connection = Connection::open(proxy).await?;
                 for number in 0..500 {
                     let path = format!("{}?cuid={}", entry::path(stage), 5_000_000_000 + part * 500 + number);
+                    ensure!(!connection.closed().await, "the proxy has closed a connection");
                     let answer = connection.send(&Target::new("localhost", &path)?).await?;
                     ensure!(answer.status == 404, "{}: {}", answer.status, answer.start(200));
                 }
