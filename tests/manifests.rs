@@ -106,6 +106,39 @@ fn the_chart_grants_what_is_used() {
 }
 
 #[test]
+fn entries_of_pools_may_lead_to_the_operator_from_the_namespaces_that_were_named() {
+    let of_kind = |all: &[Value], kind: &str, name: &str| -> Option<Value> {
+        all.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name).cloned()
+    };
+    let name = "computing-unit-operator-entry";
+    let named = ["--set", "operator.watchNamespaces={one,two}", "--set", "entry.namespaces={two,three}"];
+    let all = documents(&rendered(&[&named[..], &["--set", "networkPolicy.enabled=true"]].concat()));
+    let grant = of_kind(&all, "ReferenceGrant", name).expect("a grant");
+    assert_eq!(grant["metadata"]["namespace"], RELEASE_NAMESPACE);
+    let from: Vec<_> = grant["spec"]["from"].as_array().expect("from").iter().map(|from| &from["namespace"]).collect();
+    assert_eq!(from, ["one", "two", "three"]);
+    assert_eq!(grant["spec"]["to"], serde_json::json!([{"group": "", "kind": "Service", "name": name}]));
+    let service = of_kind(&all, "Service", name).expect("a Service");
+    let deployment = of_kind(&all, "Deployment", "computing-unit-operator").expect("a Deployment");
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let port = &service["spec"]["ports"][0];
+    let led_to = container["ports"].as_array().expect("ports").iter().find(|own| own["name"] == port["targetPort"]);
+    assert_eq!(led_to.expect("the port that the Service leads to")["containerPort"], 8090);
+    let told = container["env"].as_array().expect("env").iter().find(|own| own["name"] == "CU_ENTRY_SERVICE");
+    assert_eq!(told.expect("the Service is told")["value"], format!("{RELEASE_NAMESPACE}/{name}:{}", port["port"]));
+    let policy = of_kind(&all, "NetworkPolicy", "computing-unit-operator").expect("a policy");
+    let from = &policy["spec"]["ingress"][1];
+    assert_eq!(from["ports"][0]["port"], "entry");
+    let proxies = &from["from"][0]["namespaceSelector"]["matchExpressions"][0]["values"];
+    assert_eq!(*proxies, serde_json::json!(["envoy-gateway-system"]));
+
+    // A grant cannot be given to all namespaces.
+    assert_eq!(of_kind(&documents(&rendered(&[])), "ReferenceGrant", name), None);
+    let none = rendered(&["--set", "entry.enabled=false"]);
+    assert!(!none.contains("CU_ENTRY") && of_kind(&documents(&none), "Service", name).is_none());
+}
+
+#[test]
 fn the_plain_manifests_are_fresh() {
     let namespace = fs::read_to_string(root("config/namespace.yaml")).expect("config/namespace.yaml");
     let install = fs::read_to_string(root("config/install.yaml")).expect("config/install.yaml");
@@ -145,6 +178,7 @@ fn values_that_contradict_each_other_are_refused() {
     for (set, says) in [
         ("leaderElection.enabled=false", "replicas: more than one needs leaderElection.enabled"),
         ("ports.http=9090", "operator.httpAddress and ports.http name different ports"),
+        ("ports.entry=9090", "entry.address and ports.entry name different ports"),
         ("operator.watchNamespace=one", "watchNamespace"),
         ("serviceAccount.create=false", "serviceAccount.name is needed"),
     ] {

@@ -4,6 +4,7 @@
 
 pub mod attach;
 pub mod bench;
+pub mod browser;
 pub mod cluster;
 pub mod demo;
 pub mod entry;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use computing_unit_operator::api::{ComputingUnit, Phase};
 use e2e::{
+    browser::Browser,
     entry::{self, lead_here},
     faults::{Class, Counts, LastWrite, Verb},
     stage::{SOON, Stage, play},
@@ -17,6 +18,7 @@ use e2e::{
 };
 use futures::future::try_join_all;
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use k8s_openapi::ByteString;
 use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
@@ -133,7 +135,7 @@ async fn wakes(mode: Mode, name: &str) -> anyhow::Result<()> {
         let _operator = stage.start().await?;
         let target = suspended(&stage, mode, &WAKES(), "ada").await?;
         for _ in 0..2 {
-            let before = stage.proxy.counts();
+            let before = stage.proxy.quiet(Duration::from_secs(2), SOON).await?;
             let begun = Instant::now();
             let answers = try_join_all((0..20).map(|_| ask(&stage, &target))).await?;
             let reached = begun.elapsed();
@@ -300,6 +302,7 @@ async fn a_flood_of_made_up_keys_costs_the_api_server_nothing() -> anyhow::Resul
                 let mut connection = Connection::open(proxy).await?;
                 for number in 0..500 {
                     let path = format!("{}?cuid={}", entry::path(stage), 5_000_000_000 + part * 500 + number);
+                    ensure!(!connection.closed().await, "the proxy has closed a connection");
                     let answer = connection.send(&Target::new("localhost", &path)?).await?;
                     ensure!(answer.status == 404, "{}: {}", answer.status, answer.start(200));
                 }
@@ -377,6 +380,54 @@ async fn a_pool_gives_up_its_entry_and_takes_it_back_if_it_is_changed() -> anyho
         stage.pools().patch("default", &PatchParams::default(), &none).await?;
         let gone = || async { Ok(routes.get_opt("entry.default").await?.is_none().then_some(())) };
         eventually("end of the entry", SOON, gone).await.context("without an entry")
+    })
+    .await
+}
+
+/// The picture of a page, for the documentation where it is asked for.
+async fn keep_picture(browser: &Browser) -> anyhow::Result<()> {
+    let encoded = serde_json::from_value::<ByteString>(json!(browser.picture().await?))?;
+    let path = std::env::var_os("WAKING_PICTURE").map_or_else(|| std::env::temp_dir().join("waking.png"), Into::into);
+    std::fs::write(&path, encoded.0)?;
+    println!("a picture of the page is in {}", path.display());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_sees_the_start_and_then_the_unit() -> anyhow::Result<()> {
+    play("browser", |mut stage| async move {
+        if !lead_here(&mut stage).await? {
+            return Ok(());
+        }
+        let _operator = stage.start().await?;
+        suspended(&stage, Mode::Query, &WAKES(), "ada").await?;
+        let proxy = stage.cluster.proxies().await?[0];
+        let url = format!("http://{proxy}{}?cuid={}", entry::path(&stage), stage.unit("ada").spec.cuid.unwrap());
+        let browser = Browser::start().await?;
+        browser.open(&url).await?;
+        assert_eq!(browser.run("return document.title").await?, "ada is starting");
+        assert_eq!(browser.run("return document.documentElement.lang").await?, "en");
+        assert_eq!(browser.role("#say").await?, "status");
+        assert_eq!(browser.role("#stages").await?, "list");
+        browser.press("\u{e004}").await?;
+        assert_eq!(browser.run("return document.activeElement.id").await?, "open", "the first stop of the keyboard");
+        let others = "return performance.getEntriesByType('resource').filter(one => !one.name.startsWith(location.origin)).length";
+        assert_eq!(browser.run(others).await?, 0, "nothing is loaded from anywhere else");
+        // The stages pass by themselves.
+        let passed = || async {
+            let done = browser.run("return document.querySelectorAll('li[data-is=done]').length").await?;
+            Ok((done.as_u64() >= Some(2)).then_some(()))
+        };
+        eventually("two stages", SOON, passed).await?;
+        keep_picture(&browser).await?;
+        // And then the unit itself, in the same window.
+        let opened = || async {
+            let text = browser.run("return document.body ? document.body.innerText : ''").await?;
+            Ok(text.as_str().filter(|text| text.contains("\"unit\":\"ada\"")).map(str::to_owned))
+        };
+        eventually("the unit's own answer", SOON, opened).await?;
+        assert_eq!(browser.run("return location.href").await?, url);
+        browser.end().await
     })
     .await
 }

@@ -43,6 +43,10 @@ app.kubernetes.io/component: operator
 {{- end }}
 {{- end }}
 
+{{- define "cuo.entryService" -}}
+{{ include "cuo.fullname" . }}-entry
+{{- end }}
+
 {{- define "cuo.leaseName" -}}
 {{- default (include "cuo.fullname" .) .Values.leaderElection.leaseName }}
 {{- end }}

@@ -42,6 +42,25 @@ pub fn install() -> anyhow::Result<()> {
     if missing.contains(&"python3") || shell::run("python3", ["-m", "pip", "--version"]).is_err() {
         missing.push("python3-pip");
     }
+    add(missing)
+}
+
+/// A browser and what drives it. Only the tests of pages need them.
+const BROWSER: &[(&str, &str)] = &[
+    ("chromium", "chromium"),
+    ("chromedriver", "chromium-driver"),
+    ("/usr/share/fonts/truetype/dejavu", "fonts-dejavu-core"),
+];
+
+/// Installs a browser where there is none.
+///
+/// # Errors
+/// If packages cannot be installed.
+pub fn browser() -> anyhow::Result<()> {
+    add(BROWSER.iter().filter(|(what, _)| !present(what)).map(|(_, package)| *package).collect())
+}
+
+fn add(missing: Vec<&str>) -> anyhow::Result<()> {
     if missing.is_empty() {
         return Ok(());
     }

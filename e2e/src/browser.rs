@@ -1,0 +1,141 @@
+//! A real browser without a screen, driven by the WebDriver protocol. It is installed when it is first asked for.
+
+use std::{
+    process::Stdio,
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+
+use crate::{cluster::packages, wait::eventually};
+
+/// How long the browser may take to come up.
+const UP: Duration = Duration::from_secs(30);
+/// Nothing is asked of anybody but the page, and nothing is left of it.
+const FLAGS: [&str; 11] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+    "--window-size=760,640",
+];
+
+/// A browser with one window. Dropping it ends it.
+pub struct Browser {
+    _driver: Child,
+    client: Client,
+    session: String,
+}
+
+impl Browser {
+    /// Starts one, with a profile of its own.
+    ///
+    /// # Errors
+    /// If it cannot be installed or does not come up.
+    pub async fn start() -> anyhow::Result<Self> {
+        tokio::task::spawn_blocking(packages::browser).await??;
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let first = u16::try_from(std::process::id() % 1000).unwrap_or(0);
+        let port = 31_000 + first + NEXT.fetch_add(1, Ordering::Relaxed);
+        let driver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("start chromedriver")?;
+        let client = Client::builder().no_proxy().build()?;
+        let server = format!("http://127.0.0.1:{port}");
+        let options = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": FLAGS}}}});
+        let session = || async {
+            let Ok(answer) = call(&client, Method::POST, &format!("{server}/session"), Some(&options)).await else {
+                return Ok(None);
+            };
+            Ok(answer["sessionId"].as_str().map(|id| format!("{server}/session/{id}")))
+        };
+        let session = eventually("browser", UP, session).await?;
+        Ok(Self { _driver: driver, client, session })
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        call(&self.client, Method::POST, &format!("{}/{path}", self.session), Some(body)).await
+    }
+
+    /// Opens an address.
+    ///
+    /// # Errors
+    /// If the browser does not.
+    pub async fn open(&self, url: &str) -> anyhow::Result<()> {
+        self.post("url", &json!({"url": url})).await.map(drop)
+    }
+
+    /// What a script returns in the page.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub async fn run(&self, script: &str) -> anyhow::Result<Value> {
+        self.post("execute/sync", &json!({"script": script, "args": []})).await
+    }
+
+    /// Presses a key.
+    ///
+    /// # Errors
+    /// If the browser does not.
+    pub async fn press(&self, key: &str) -> anyhow::Result<()> {
+        let keys = [json!({"type": "keyDown", "value": key}), json!({"type": "keyUp", "value": key})];
+        self.post("actions", &json!({"actions": [{"type": "key", "id": "keys", "actions": keys}]})).await.map(drop)
+    }
+
+    /// The role that a screen reader is told of an element.
+    ///
+    /// # Errors
+    /// If there is no such element.
+    pub async fn role(&self, selector: &str) -> anyhow::Result<String> {
+        let found = self.post("element", &json!({"using": "css selector", "value": selector})).await?;
+        let id = found.as_object().and_then(|one| one.values().next()).and_then(Value::as_str).context("an element")?;
+        let role =
+            call(&self.client, Method::GET, &format!("{}/element/{id}/computedrole", self.session), None).await?;
+        Ok(role.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The window as a picture, in base64 of PNG.
+    ///
+    /// # Errors
+    /// If the browser gives none.
+    pub async fn picture(&self) -> anyhow::Result<String> {
+        let picture = call(&self.client, Method::GET, &format!("{}/screenshot", self.session), None).await?;
+        Ok(picture.as_str().context("a picture")?.to_owned())
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// If the driver does not answer.
+    pub async fn end(self) -> anyhow::Result<()> {
+        call(&self.client, Method::DELETE, &self.session, None).await.map(drop)
+    }
+}
+
+async fn call(client: &Client, method: Method, url: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+    let request = client.request(method, url);
+    let request = match body {
+        Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+        None => request,
+    };
+    let answer = request.send().await?;
+    let status = answer.status();
+    let said: Value = serde_json::from_slice(&answer.bytes().await?)?;
+    ensure!(status.is_success(), "{url}: {}", said["value"]["message"]);
+    Ok(said["value"].clone())
+}
