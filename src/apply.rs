@@ -4,9 +4,9 @@
 //! It never decides what is to be done, but it stops where the cluster turns out to be other than it was seen: an
 //! object of a child's name that somebody else owns is left alone.
 
-mod expire;
 mod express;
 mod resize;
+mod unit;
 
 pub(crate) use express::replacement;
 
@@ -34,7 +34,7 @@ use crate::{
     error::{Error, Result, not_found},
     gateway::served,
     metrics::{Resource as Label, Verb},
-    names::{FIELD_MANAGER, FINALIZER},
+    names::FIELD_MANAGER,
     observed::{Child, Observed, whose, whose_claim},
     obstacles::{Inputs, Kind, Obstacle},
     plan::Step,
@@ -238,29 +238,6 @@ impl<'a> Target<'a> {
             // There is another of that name by now.
             Err(kube::Error::Api(status)) if status.is_conflict() => Ok(()),
             Err(error) => Err(Error::write(kind.as_str(), error)),
-        }
-    }
-
-    async fn finalizers(&self, present: bool) -> Result<()> {
-        let mut finalizers: Vec<String> =
-            self.unit.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect();
-        if present {
-            finalizers.push(FINALIZER.to_owned());
-        }
-        // The version makes sure that nobody's finalizer is lost, the UID that no later unit is meant.
-        let patch = json!({"metadata": {
-            "finalizers": finalizers, "resourceVersion": self.unit.resource_version(), "uid": self.uid,
-        }});
-        let api: Api<ComputingUnit> = Api::namespaced(self.context.client.clone(), &self.namespace);
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let patch = Patch::Merge(patch);
-        match self.context.write(Verb::Patch, Label::ComputingUnits, api.patch(&self.name, &params, &patch)).await {
-            Ok(unit) => {
-                self.context.written.units.put(Arc::new(unit));
-                Ok(())
-            }
-            Err(kube::Error::Api(status)) if not_found(&status) => Ok(()),
-            Err(error) => Err(Error::write("ComputingUnit", error)),
         }
     }
 }

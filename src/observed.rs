@@ -21,11 +21,9 @@ use crate::{
         HTTPRoute, listener,
         served::{self, NotServed},
     },
-    life::{Life, life},
     names::labels,
     obstacles::{Inputs, Remembered},
     routing::{Origin, overlap},
-    status::types,
 };
 
 /// An object that goes by a child's name.
@@ -106,32 +104,6 @@ impl Observed {
     #[must_use]
     pub fn suspended(&self) -> bool {
         !self.deleting() && self.unit.spec.operating_mode == OperatingMode::Suspended
-    }
-
-    /// Whether the unit is to have no pod, because it is suspended or finished.
-    #[must_use]
-    pub fn resting(&self) -> bool {
-        self.suspended() || matches!(life(self), Life::Finished(_))
-    }
-
-    /// Since when the unit is being closed: to end, to rest, or to be given another pod.
-    #[must_use]
-    pub fn closing_since(&self) -> Option<Timestamp> {
-        if let Some(deleted) = &self.unit.metadata.deletion_timestamp {
-            return Some(deleted.0);
-        }
-        let conditions = self.unit.status.as_ref().map_or(&[][..], |status| &status.conditions);
-        let since = |type_: &str, status: &str| {
-            let said = conditions.iter().find(|said| said.type_ == type_ && said.status == status);
-            said.map(|said| said.last_transition_time.0)
-        };
-        if self.suspended() {
-            since(types::SUSPENDED, "False")
-        } else if self.resting() {
-            since(types::FINISHED, "True")
-        } else {
-            since(types::REPLACING, "True")
-        }
     }
 
     /// What the children are made from.

@@ -361,6 +361,10 @@ mod tests {
             of(json!({"phase": "Failed", "conditions": [says("Ready", "False", "StartTimeout")]})),
             Some(Verdict::Failed("StartTimeout: about StartTimeout".into()))
         );
+        assert_eq!(
+            of(json!({"phase": "Finished", "conditions": [says("Ready", "False", "ShutdownTime")]})),
+            Some(Verdict::Failed("ShutdownTime: about ShutdownTime".into()))
+        );
         assert_eq!(refused("PoolNotFound"), None);
         for reason in HOPELESS {
             assert_eq!(refused(reason), Some(Verdict::Failed(format!("{reason}: about {reason}"))));

@@ -136,7 +136,7 @@ impl Outcome {
         match self {
             Self::Ready(_) => Vec::new(),
             Self::Failed(why) => vec![format!(
-                "the unit {name} does not start: {}; it stays: kubectl edit computingunit {name} -n {namespace} \
+                "the unit {name} does not run: {}; it stays: kubectl edit computingunit {name} -n {namespace} \
                  changes it, kubectl delete computingunit {name} -n {namespace} removes it",
                 why.trim_end_matches('.')
             )],
@@ -233,10 +233,7 @@ mod tests {
         ]}));
         let (outcome, _) = watch(async |server| server.list(&[refused]).await, pending()).await;
         let said = outcome.sentences(ASKED, Duration::ZERO);
-        assert!(
-            said[0].starts_with("the unit ada does not start: ImageNotOffered: about ImageNotOffered;"),
-            "{said:?}"
-        );
+        assert!(said[0].starts_with("the unit ada does not run: ImageNotOffered: about ImageNotOffered;"), "{said:?}");
     }
 
     #[tokio::test(start_paused = true)]

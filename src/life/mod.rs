@@ -7,6 +7,7 @@
 mod limits;
 mod loss;
 mod record;
+mod rest;
 
 use k8s_openapi::{
     api::core::v1::Pod,
