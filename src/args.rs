@@ -24,7 +24,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the operator until SIGTERM or SIGINT.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Print both CustomResourceDefinitions as YAML, or write them to files.
     Crd(CrdArgs),
     /// Take the operator's finalizer off every unit, once the operator itself is gone.
@@ -189,7 +189,7 @@ mod tests {
     fn settings(flags: &[&str]) -> Result<Settings, String> {
         let words = ["computing-unit-operator", "run"].iter().chain(flags);
         match Args::try_parse_from(words).map_err(|error| error.to_string())?.command {
-            Command::Run(run) => Settings::try_from(run).map_err(|error| error.to_string()),
+            Command::Run(run) => Settings::try_from(*run).map_err(|error| error.to_string()),
             other => panic!("{other:?}"),
         }
     }

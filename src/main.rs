@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
 async fn obey(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(args) => {
-            let settings = Settings::try_from(args)?;
+            let settings = Settings::try_from(*args)?;
             telemetry::init(&settings.logging)?;
             run::run(settings).await?;
         }

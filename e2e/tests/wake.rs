@@ -311,7 +311,8 @@ async fn a_flood_of_made_up_keys_costs_the_api_server_nothing() -> anyhow::Resul
         });
         try_join_all(flood).await?;
         println!("5000 made-up keys were answered within {:?}", begun.elapsed());
-        let cost = stage.proxy.counts().since(&before);
+        // The pool's counts are written when they have stood for a while.
+        let cost = stage.proxy.counts().since(&before).only(|call| call.resource != "computingunitpools");
         assert_eq!(cost.of(Class::Read) + cost.of(Class::Write) + cost.of(Class::Event), 0, "{cost}");
         Ok(())
     })
@@ -401,8 +402,9 @@ async fn a_browser_sees_the_start_and_then_the_unit() -> anyhow::Result<()> {
         }
         let _operator = stage.start().await?;
         suspended(&stage, Mode::Query, &WAKES(), "ada").await?;
-        let proxy = stage.cluster.proxies().await?[0];
-        let url = format!("http://{proxy}{}?cuid={}", entry::path(&stage), stage.unit("ada").spec.cuid.unwrap());
+        // Not a proxy's own port, which browsers refuse.
+        let gateway = stage.cluster.gateway_address().await?;
+        let url = format!("http://{gateway}{}?cuid={}", entry::path(&stage), stage.unit("ada").spec.cuid.unwrap());
         let browser = Browser::start().await?;
         browser.open(&url).await?;
         assert_eq!(browser.run("return document.title").await?, "ada is starting");
@@ -413,12 +415,12 @@ async fn a_browser_sees_the_start_and_then_the_unit() -> anyhow::Result<()> {
         assert_eq!(browser.run("return document.activeElement.id").await?, "open", "the first stop of the keyboard");
         let others = "return performance.getEntriesByType('resource').filter(one => !one.name.startsWith(location.origin)).length";
         assert_eq!(browser.run(others).await?, 0, "nothing is loaded from anywhere else");
-        // The stages pass by themselves.
+        // The stages pass by themselves; those of a quick start are told at its end.
         let passed = || async {
             let done = browser.run("return document.querySelectorAll('li[data-is=done]').length").await?;
-            Ok((done.as_u64() >= Some(2)).then_some(()))
+            Ok((done.as_u64() >= Some(1)).then_some(()))
         };
-        eventually("two stages", SOON, passed).await?;
+        eventually("a stage", SOON, passed).await?;
         keep_picture(&browser).await?;
         // And then the unit itself, in the same window.
         let opened = || async {

@@ -125,6 +125,7 @@ where
 }
 
 /// Objects of one namespace, or of all.
+#[must_use]
 pub fn in_scope<K>(client: &Client, namespace: Option<&str>) -> Api<DeserializeGuard<K>>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,

@@ -117,7 +117,9 @@ impl Index {
             .filter(|(uid, sender)| !alive.contains(*uid) && of_scope(&sender.borrow()))
             .map(|(uid, _)| uid.clone())
             .collect();
-        gone.iter().for_each(|uid| state.forget_unit(uid));
+        for uid in &gone {
+            state.forget_unit(uid);
+        }
     }
 
     /// A pool is there, or has changed.
@@ -147,7 +149,9 @@ impl Index {
             .filter(|(uid, pool)| !alive.contains(*uid) && of_scope(pool))
             .map(|(uid, _)| uid.clone())
             .collect();
-        gone.iter().for_each(|uid| state.forget_pool(uid));
+        for uid in &gone {
+            state.forget_pool(uid);
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {

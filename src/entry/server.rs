@@ -103,7 +103,7 @@ async fn answer(State(entries): State<Arc<Entries>>, request: Request) -> Respon
     let (parts, _) = request.into_parts();
     let asker = Asker::of(&parts.method, &parts.headers);
     let reply = if asker == Asker::Probe {
-        Reply::Say(Answer { outcome: EntryOutcome::Probe, ..Answer::unknown() })
+        Reply::say(Answer { outcome: EntryOutcome::Probe, ..Answer::unknown() })
     } else {
         entries.reply(&parts, asker).await
     };
@@ -123,7 +123,13 @@ enum Reply {
     /// To the same place, where the unit answers by now.
     Go,
     /// In words.
-    Say(Answer),
+    Say(Box<Answer>),
+}
+
+impl Reply {
+    fn say(answer: Answer) -> Self {
+        Self::Say(Box::new(answer))
+    }
 }
 
 impl Entries {
@@ -136,7 +142,7 @@ impl Entries {
 
     async fn reply(&self, parts: &Parts, asker: Asker) -> Reply {
         let Some(Found { unit, entry }) = self.find(parts) else {
-            return Reply::Say(if self.index.is_complete() { Answer::unknown() } else { Answer::not_yet() });
+            return Reply::say(if self.index.is_complete() { Answer::unknown() } else { Answer::not_yet() });
         };
         let seen = unit.borrow().clone();
         let uid = seen.uid().unwrap_or_default();
@@ -149,7 +155,7 @@ impl Entries {
             _ => false,
         };
         if !(starts && asker == Asker::Client) {
-            return Reply::Say(Answer::of(&seen, starts));
+            return Reply::say(Answer::of(&seen, starts));
         }
         let limit = request::patience(&parts.headers).map_or(entry.hold.0, |patience| patience.min(entry.hold.0));
         let held = self.room.hold(unit.clone(), limit).await;
@@ -157,10 +163,10 @@ impl Entries {
         let starts = self.wakes.under_way(&uid);
         match held {
             Held::Settled(Situation::Ready) => Reply::Go,
-            Held::Settled(Situation::Gone) => Reply::Say(Answer::unknown()),
-            Held::Settled(_) => Reply::Say(Answer::of(&now, starts)),
-            Held::Expired => Reply::Say(Answer { outcome: EntryOutcome::Expired, ..Answer::of(&now, true) }),
-            Held::Full => Reply::Say(Answer { outcome: EntryOutcome::Full, ..Answer::of(&now, true) }),
+            Held::Settled(Situation::Gone) => Reply::say(Answer::unknown()),
+            Held::Settled(_) => Reply::say(Answer::of(&now, starts)),
+            Held::Expired => Reply::say(Answer { outcome: EntryOutcome::Expired, ..Answer::of(&now, true) }),
+            Held::Full => Reply::say(Answer { outcome: EntryOutcome::Full, ..Answer::of(&now, true) }),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::{
     Client, Resource, ResourceExt,
     core::NamespaceResourceScope,
@@ -160,7 +161,7 @@ fn prune_unit(unit: &mut ComputingUnit) {
 fn prune_pool(pool: &mut ComputingUnitPool) {
     pool.metadata.managed_fields = None;
     pool.metadata.annotations = None;
-    pool.spec.template = Default::default();
+    pool.spec.template = PodTemplateSpec::default();
     pool.spec.images = vec![];
     pool.spec.volume_claim_templates = vec![];
     pool.status = None;
