@@ -14,7 +14,7 @@ use serde_json::json;
 use super::table;
 use crate::{
     faults::OperatorProcess,
-    stage::{SOON, Stage, play},
+    stage::{Stage, play},
     units::{self, Mode, with},
     wait::eventually,
 };
