@@ -294,7 +294,7 @@ async fn a_thousand_units_cost_one_request_for_each_proxy_and_no_write() {
 
 #[tokio::test]
 async fn one_proxy_that_cannot_be_read_spoils_the_signal() {
-    let (port, _requests) = proxy("<html>no statistics</html>".into()).await;
+    let (port, _requests) = proxy("<html></html>".into()).await;
     let metrics = Metrics::new();
     let ada = watched("ada");
     for (address, reason) in [("127.0.0.1", Unread::Garbled), ("127.0.0.2", Unread::Connection)] {
