@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use crate::{
+    activity,
     api::ComputingUnit,
     backoff::Backoff,
     caches::{Caches, waker::Waker, written::AllWritten},
@@ -50,6 +51,8 @@ pub struct Context {
     pub recorder: Recorder,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// What is known of the use of units.
+    pub activity: activity::Table,
     /// Delays after failures.
     pub backoff: Backoff<ObjectRef<ComputingUnit>>,
     /// Which statuses wait to be written.

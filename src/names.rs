@@ -14,6 +14,10 @@ pub const FINALIZER: &str = "texera.apache.org/route";
 pub const TEMPLATE_HASH: &str = "texera.apache.org/template-hash";
 /// Annotation of a pod: the CPU and memory that the unit asked for when it was made, as JSON.
 pub const TEMPLATE_AMOUNTS: &str = "texera.apache.org/resources";
+/// Annotation of a unit: when a backend saw it in use last, in RFC 3339.
+pub const LAST_ACTIVITY: &str = "texera.apache.org/last-activity";
+/// Annotation of a unit that was suspended for being idle: the generation of that, and since when it was idle.
+pub const IDLE: &str = "texera.apache.org/idle";
 /// Prefix of the labels and annotations that only the operator sets.
 pub const RESERVED_PREFIX: &str = "texera.apache.org/";
 /// Prefix of the environment variables that only the operator sets.

@@ -11,7 +11,7 @@ use k8s_openapi::{
 use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
-    api::{ComputingUnit, ComputingUnitPool, GatewayRef, OperatingMode},
+    api::{Activity, ComputingUnit, ComputingUnitPool, GatewayRef, OperatingMode},
     caches::{
         self, Caches, Scope,
         written::{AllWritten, Written},
@@ -87,6 +87,8 @@ pub struct Observed {
     pub gateway: Option<Way>,
     /// What keeps children from being made.
     pub obstacles: Remembered,
+    /// What is known of its use.
+    pub activity: Option<Activity>,
     /// Whether something here is known by a write alone, and is to be looked at again.
     pub unconfirmed: bool,
     /// The moment.
@@ -167,6 +169,7 @@ pub fn observe(unit: &ComputingUnit, caches: &Caches, written: &AllWritten, now:
         route: Child::Absent,
         endpoint_ready: false,
         obstacles: Remembered::default(),
+        activity: None,
         unconfirmed: false,
         now,
         unit,

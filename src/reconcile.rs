@@ -133,6 +133,10 @@ fn look(unit: &ComputingUnit, context: &Context) -> Option<Seen> {
     let uid = unit.uid().unwrap_or_default();
     let mut observed = observe(unit, &context.caches, &context.written, Timestamp::now())?;
     observed.obstacles = context.obstacles.of(&uid, observed.inputs());
+    if observed.resting() {
+        context.activity.forget(&uid);
+    }
+    observed.activity = context.activity.says(&uid);
     let valid = validate(&observed.unit, observed.pool.as_ref(), observed.overlapped.as_deref(), |pool| {
         holder(context, &observed.unit, &Claim::new(&observed.unit, pool))
     });

@@ -105,6 +105,7 @@ pub fn validate(
     references(object, pool)?;
     shared_memory(object, pool)?;
     time_to_live(object, pool)?;
+    idle_timeout(object, pool)?;
     let name = object.name_any();
     let address = routing::address(&pool.spec.routing, &name, spec.cuid).ok_or_else(|| {
         Rejection::new(reasons::POOL_NOT_ACCEPTED, format!("the routing of pool {:?} is incomplete", spec.pool_name))
@@ -206,6 +207,23 @@ fn time_to_live(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), 
         )),
         _ => Ok(()),
     }
+}
+
+fn idle_timeout(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {
+    let own = object.spec.lifecycle.as_ref().and_then(|own| own.idle_timeout);
+    let name = pool.name_any();
+    let message = match (own, pool.spec.lifecycle.idle_timeout) {
+        (Some(own), Some(ceiling)) if own > ceiling => format!(
+            "spec.lifecycle.idleTimeout {own} is more than the {ceiling} that pool {name:?} allows: ask for less, or \
+             leave it out for the pool's"
+        ),
+        (Some(own), None) => format!(
+            "spec.lifecycle.idleTimeout {own} is asked for, but pool {name:?} does not stop idle units: leave it out, or \
+             ask for the pool to have one"
+        ),
+        _ => return Ok(()),
+    };
+    Err(Rejection::new(reasons::LIMIT_EXCEEDED, message))
 }
 
 /// The API server compares the two where the unit gives both; here the limit may be the pool's.
@@ -311,6 +329,19 @@ mod tests {
         assert_eq!(reason(asks("shared"), json!({})), reasons::REFERENCE_NOT_ALLOWED);
         let all = json!({"envFrom": [{"configMapRef": {"name": "shared"}}]});
         assert_eq!(reason(all, allows), reasons::REFERENCE_NOT_ALLOWED, "a Secret's name allows no ConfigMap");
+    }
+
+    #[test]
+    fn an_idle_timeout_is_at_most_the_pools() {
+        let wants = |timeout: &str| json!({"lifecycle": {"idleTimeout": timeout}});
+        assert!(check(wants("59m"), wants("1h")).is_ok());
+        assert!(check(wants("60m"), wants("1h")).is_ok());
+        assert!(check(json!({}), wants("1h")).is_ok());
+        for (pool, words) in [(wants("1h"), "more than the 1h"), (json!({}), "does not stop idle units")] {
+            let rejection = check(wants("61m"), pool).unwrap_err();
+            assert_eq!(rejection.reason, reasons::LIMIT_EXCEEDED);
+            assert!(rejection.message.contains(words), "{}", rejection.message);
+        }
     }
 
     #[test]

@@ -139,6 +139,10 @@ async fn each_right_is_used_and_no_other() -> anyhow::Result<()> {
             stage.until("ada", phase).await?;
         }
         stage.delete("ada").await?;
+        let over =
+            json!({"spec": {"lifecycle": {"shutdownTime": "2026-01-01T00:00:00Z", "ttlSecondsAfterFinished": 0}}});
+        stage.make(&units::with(&stage.unit("over"), &over)).await?;
+        stage.until_gone("over").await?;
         let (granted, used) = (granted(), used(&stage));
         let (unused, missing) = (granted.difference(&used), used.difference(&granted));
         assert_eq!(

@@ -48,6 +48,7 @@ fn forget(context: &Context, uid: &str) {
     context.prober.forget(uid);
     context.obstacles.forget(uid);
     context.paces.end(uid);
+    context.activity.forget(uid);
     if let Some(next) = context.claims.release(uid) {
         context.waker.wake(next);
     }

@@ -26,6 +26,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    activity,
     api::ComputingUnit,
     backoff::Backoff,
     caches::{waker::Waker, writers},
@@ -81,6 +82,7 @@ pub async fn run(
         prober,
         waker: waker.clone(),
         metrics,
+        activity: activity::Table::default(),
         backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
         paces: Paces::default(),
         writes: Semaphore::new(usize::from(settings.concurrency.get())),
@@ -97,6 +99,7 @@ pub async fn run(
     background.spawn(sync::sync(context.clone(), progress, gates, synced));
     background.spawn(pools::run(context.clone()));
     background.spawn(keep::run(context.clone()));
+    background.spawn(activity::run(context.clone()));
 
     let controllers = context.caches.scopes.iter().zip(wakes).map(|(scope, wakes)| {
         let config = controller::Config::default().concurrency(settings.concurrency.get());

@@ -42,6 +42,7 @@ impl Case {
             endpoint_ready: false,
             gateway: None,
             obstacles: Remembered::default(),
+            activity: None,
             unconfirmed: false,
             now: testing::time(MADE).0,
         };

@@ -146,6 +146,40 @@ labels! {
 }
 
 labels! {
+    /// What tells whether a unit is in use.
+    #[derive(PartialOrd, Ord)]
+    Signal {
+        /// The counts of the gateway's proxies.
+        Gateway = "gateway",
+        /// The answer of the engine.
+        BusyProbe = "busy_probe",
+        /// The annotation.
+        Annotation = "annotation",
+    }
+}
+
+labels! {
+    /// Why a signal could not be read.
+    #[derive(PartialOrd, Ord)]
+    Unread {
+        /// There was no answer in time.
+        Timeout = "timeout",
+        /// There was no connection, or it broke off.
+        Connection = "connection",
+        /// The answer had another status than 200.
+        Status = "status",
+        /// It was not to be understood.
+        Garbled = "garbled",
+        /// It was too long.
+        TooLong = "too_long",
+        /// A proxy does not know the unit's route.
+        Unknown = "unknown",
+        /// It is not known which proxies there are, or there are none.
+        NoProxies = "no_proxies",
+    }
+}
+
+labels! {
     /// The resources that the operator watches or writes, as they are in a URL.
     Resource {
         /// The units.

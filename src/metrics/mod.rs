@@ -3,6 +3,7 @@
 //! One typed method for each thing that can happen. Labels come from the closed sets in [`labels`] alone, so the number
 //! of series does not depend on what users do.
 
+mod activity;
 mod entry;
 pub mod labels;
 mod probes;
@@ -15,8 +16,9 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+pub use activity::ActivityMetrics;
 pub use entry::EntryMetrics;
-pub use labels::{EntryOutcome, Outcome, ProbeGoal, ProbeResult, Resource, Verb, WakeOutcome};
+pub use labels::{EntryOutcome, Outcome, ProbeGoal, ProbeResult, Resource, Signal, Unread, Verb, WakeOutcome};
 use labels::{QUICK, SLOW, seconds};
 
 use crate::api::Phase;
@@ -39,6 +41,8 @@ pub struct Metrics {
     reachable_time: Histogram,
     /// Those of the entries of pools.
     pub entry: EntryMetrics,
+    /// Those of the use of units.
+    pub activity: ActivityMetrics,
 }
 
 impl Default for Metrics {
@@ -63,6 +67,7 @@ impl Metrics {
             leader: Gauge::default(),
             reachable_time: Histogram::new(SLOW),
             entry: EntryMetrics::default(),
+            activity: ActivityMetrics::default(),
         };
         all.register();
         // A rate over a series that appears with its first failure would miss that failure.
@@ -90,6 +95,7 @@ impl Metrics {
         let help = "Time from a unit's pod being ready to every proxy answering for it";
         to.register_with_unit("pod_ready_to_reachable", help, Unit::Seconds, time);
         self.entry.register(to);
+        self.activity.register(to);
     }
 
     /// A reconcile ended after `took`.
@@ -166,6 +172,9 @@ mod tests {
         }
         EntryOutcome::ALL.iter().for_each(|outcome| metrics.entry.answered(*outcome));
         WakeOutcome::ALL.iter().for_each(|outcome| metrics.entry.woke(*outcome));
+        metrics.activity.scanned();
+        Signal::ALL.iter().zip(Unread::ALL).for_each(|(signal, reason)| metrics.activity.unread(*signal, *reason));
+        metrics.activity.stopped(crate::api::IdleAction::Suspend);
         metrics.units(Phase::Ready, 7);
         metrics.leading(true);
         metrics.became_reachable(took);
@@ -186,6 +195,9 @@ mod tests {
             "computing_unit_operator_entry_requests_total{outcome=\"redirected\"} 1",
             "computing_unit_operator_entry_wakes_total{outcome=\"success\"} 1",
             "computing_unit_operator_entry_held_requests 0",
+            "computing_unit_operator_activity_scans_total 1",
+            "computing_unit_operator_activity_unreadable_total{signal=\"gateway\",reason=\"timeout\"} 1",
+            "computing_unit_operator_idle_units_stopped_total{action=\"suspend\"} 1",
             "computing_unit_operator_pod_ready_to_reachable_seconds_count 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
@@ -202,7 +214,8 @@ mod tests {
             .filter_map(|line| line.split_once('{')?.1.split_once('}'))
             .flat_map(|(labels, _)| labels.split(',').filter_map(|label| Some(label.split_once('=')?.0)))
             .collect();
-        let closed = ["goal", "le", "outcome", "phase", "resource", "result", "verb", "version"];
+        let closed =
+            ["action", "goal", "le", "outcome", "phase", "reason", "resource", "result", "signal", "verb", "version"];
         assert_eq!(names.into_iter().collect::<Vec<_>>(), closed);
     }
 }

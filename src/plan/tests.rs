@@ -96,6 +96,7 @@ impl World {
             endpoint_ready: false,
             gateway: Some(Way { gateway, controller: Ok("controller".into()), origin: None }),
             obstacles: Remembered::default(),
+            activity: None,
             unconfirmed: false,
             now: testing::time(NOW).0,
         };

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{Facts, change, pod, route, types};
 use crate::{
+    activity,
     life::{self, Record},
     observed::{Child, Observed},
     obstacles::{Kind, Obstacle},
@@ -11,6 +12,8 @@ use crate::{
 
 /// Reason: the unit has no pod, as it was asked for.
 pub const SUSPENDED: &str = "Suspended";
+/// Reason: the unit has no pod, because it was idle.
+const IDLE: &str = "Idle";
 
 /// What a condition says, without when it began to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +114,16 @@ pub fn at_rest(observed: &Observed) -> bool {
 
 fn suspended(facts: Facts<'_>) -> Option<Said> {
     let observed = facts.observed;
+    let idle = activity::stopped(&observed.unit);
     observed.suspended().then(|| match (&observed.route, &observed.pod) {
+        (Child::Absent, Child::Absent) if idle.is_some() => {
+            let since = idle.map(|since| since.to_string()).unwrap_or_default();
+            let message = format!(
+                "the unit was suspended after it had been idle since {since}; set spec.operatingMode to Running to \
+                 start it"
+            );
+            Said::yes(types::SUSPENDED, IDLE, message)
+        }
         (Child::Absent, Child::Absent) => {
             Said::yes(types::SUSPENDED, SUSPENDED, "the unit has no pod; set spec.operatingMode to Running to start it")
         }

@@ -79,6 +79,11 @@ pub fn expired() -> Event {
     event(EventType::Normal, "Expired", note.to_owned(), "Delete")
 }
 
+/// The Event of a unit that is stopped for being idle, or soon will be.
+pub fn idle(reason: &str, note: String) -> Event {
+    event(EventType::Normal, reason, note, "Idle")
+}
+
 /// The Event of a unit that was let go although its proxies were not seen to give up its route.
 pub fn overdue() -> Event {
     event(

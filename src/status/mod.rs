@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt;
 
 use crate::{
-    api::{ComputingUnitStatus, Phase, ProvenRoute, Stages},
+    api::{Activity, ComputingUnitStatus, Phase, ProvenRoute, Stages},
     desired::route::is_guarded,
     goal,
     life::{self, Life, News, Record},
@@ -133,11 +133,24 @@ pub fn status(facts: Facts<'_>) -> ComputingUnitStatus {
         start_time: facts.started(),
         stages,
         proven_route: proven_route(facts),
-        activity: None,
+        activity: activity(facts),
         last_failure: record.last_failure,
         restarts: record.restarts,
         conditions: conditions::dated(&said, previous.map_or(&[], |previous| &previous.conditions), observed),
     }
+}
+
+/// What is known of the unit's use. A unit without a pod keeps when it was last in use; what is not known yet is as it was.
+fn activity(facts: Facts<'_>) -> Option<Activity> {
+    let observed = facts.observed;
+    if observed.pool.as_ref().is_some_and(|pool| pool.spec.lifecycle.idle_timeout.is_none()) {
+        return None;
+    }
+    let previous = facts.previous().and_then(|previous| previous.activity.clone());
+    if observed.resting() || observed.deleting() {
+        return previous.map(|previous| Activity { idle_at: None, message: None, ..previous });
+    }
+    observed.activity.clone().or(previous)
 }
 
 /// The state of the route that was seen at every proxy, so that a restarted operator need not ask again.

@@ -78,6 +78,11 @@ pub async fn expired(context: &Context, unit: &ComputingUnit) {
     tell(context, unit, vec![events::expired()]).await;
 }
 
+/// Tells that a unit is idle, by an Event of that `reason`.
+pub async fn idle(context: &Context, unit: &ComputingUnit, reason: &str, note: String) {
+    tell(context, unit, vec![events::idle(reason, note)]).await;
+}
+
 /// An Event that cannot be written is no reason to do anything twice.
 async fn tell(context: &Context, unit: &ComputingUnit, events: Vec<Event>) {
     for event in events {

@@ -59,6 +59,8 @@ pub fn urgency(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> 
     let began = new.start_time.is_some() && old.start_time != new.start_time;
     let news = began
         || old.last_failure != new.last_failure
+        // It moves in steps.
+        || old.activity != new.activity
         || finished(old) != finished(new)
         || (old.phase != new.phase && !passing(new))
         || old.observed_generation != new.observed_generation

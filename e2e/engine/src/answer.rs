@@ -21,6 +21,8 @@ pub enum Part {
     Export,
     /// `/api/pve` and below: Python virtual environments.
     Pve,
+    /// `/busy`: whether work runs.
+    Busy,
     /// Any other path.
     Other,
 }
@@ -35,6 +37,7 @@ impl Part {
     fn at_start(segments: &[&str]) -> Option<Self> {
         match segments {
             ["api", "healthcheck"] => Some(Self::Health),
+            ["busy"] => Some(Self::Busy),
             ["wsapi", ..] => Some(Self::Workflow),
             ["api", "executions", execution, "stats", operator] if number(execution) && number(operator) => {
                 Some(Self::Stats)
@@ -98,6 +101,7 @@ mod tests {
     fn paths_belong_to_parts() {
         for (path, part) in [
             ("/api/healthcheck", Part::Health),
+            ("/busy", Part::Busy),
             ("/wsapi", Part::Workflow),
             ("/wsapi/workflow-websocket", Part::Workflow),
             ("/api/executions/1/stats/22", Part::Stats),

@@ -1,7 +1,7 @@
 //! Which request gets which answer. The content of an answer is decided in `answer` and `export`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -14,6 +14,7 @@ use futures::{SinkExt, StreamExt};
 use serde::Deserialize;
 
 use crate::answer::{Answer, Part};
+use crate::busy::{Busy, Told};
 use crate::export::{Export, Wanted};
 
 /// The response header that says which unit has answered.
@@ -24,13 +25,14 @@ pub struct Engine {
     unit: String,
     export: Export,
     healthy: AtomicBool,
+    busy: Mutex<Busy>,
     draining: AtomicBool,
 }
 
 impl Engine {
     /// A healthy engine of that name, with its usual export.
     pub fn new(unit: String, export: Export) -> Self {
-        Self { unit, export, healthy: AtomicBool::new(true), draining: AtomicBool::new(false) }
+        Self { unit, export, healthy: AtomicBool::new(true), busy: Mutex::default(), draining: AtomicBool::new(false) }
     }
 
     /// The name that every answer carries.
@@ -77,6 +79,7 @@ async fn respond(State(engine): State<Arc<Engine>>, request: Request) -> Respons
             upgrade.on_upgrade(move |socket| echo(socket, unit))
         }
         (Part::Export, _) => export(&engine, &request),
+        (Part::Busy, _) => busy(&engine, &request).await,
         _ => engine.json(&request),
     };
     if let Ok(unit) = HeaderValue::from_str(&engine.unit) {
@@ -106,6 +109,21 @@ fn health(engine: &Engine, request: &Parts) -> Response {
     }
     let status = if engine.healthy() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, engine.json(request)).into_response()
+}
+
+async fn busy(engine: &Engine, request: &Parts) -> Response {
+    if request.method == Method::PUT {
+        return match Query::<Told>::try_from_uri(&request.uri) {
+            Ok(Query(told)) => {
+                println!("{}: busy is answered with {:?}", engine.unit, told.answer);
+                *engine.busy.lock().unwrap_or_else(PoisonError::into_inner) = told.answer;
+                engine.json(request)
+            }
+            Err(rejection) => rejection.into_response(),
+        };
+    }
+    let busy = *engine.busy.lock().unwrap_or_else(PoisonError::into_inner);
+    busy.respond().await
 }
 
 fn export(engine: &Engine, request: &Parts) -> Response {

@@ -2,6 +2,7 @@
 //! prints a table; nothing here fails because something is slow.
 
 pub mod cost;
+pub mod idle;
 pub mod pods;
 pub mod server;
 pub mod speed;

@@ -1,7 +1,7 @@
 //! `make bench`: the figures of `docs/performance.md`, on the cluster in use.
 
 use clap::Parser;
-use e2e::bench::{cost, speed, suspend, traffic};
+use e2e::bench::{cost, idle, speed, suspend, traffic};
 
 /// Measures the operator on the cluster in use and prints tables.
 #[derive(Parser)]
@@ -39,6 +39,8 @@ enum Part {
     Cost,
     /// How fast a unit is resumed, and what suspending many does to others
     Suspend,
+    /// What it costs to look whether units are in use
+    Idle,
     /// What requests meet
     Traffic,
 }
@@ -55,6 +57,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted(Part::Suspend) {
         Box::pin(suspend::measure(suspensions, many)).await?;
+    }
+    if wanted(Part::Idle) {
+        Box::pin(idle::measure(many)).await?;
     }
     if wanted(Part::Traffic) {
         Box::pin(traffic::measure(cycles)).await?;
