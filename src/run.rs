@@ -104,13 +104,11 @@ async fn entries(
     gates: Gates,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    match server {
-        Some(server) => server.serve(client, namespaces, metrics, gates, shutdown).await,
-        None => {
-            shutdown.cancelled().await;
-            Ok(())
-        }
+    if let Some(server) = server {
+        return server.serve(client, namespaces, metrics, gates, shutdown).await;
     }
+    shutdown.cancelled().await;
+    Ok(())
 }
 
 async fn work(

@@ -43,8 +43,8 @@ impl Browser {
     /// # Errors
     /// If it cannot be installed or does not come up.
     pub async fn start() -> anyhow::Result<Self> {
-        tokio::task::spawn_blocking(packages::browser).await??;
         static NEXT: AtomicU16 = AtomicU16::new(0);
+        tokio::task::spawn_blocking(packages::browser).await??;
         let first = u16::try_from(std::process::id() % 1000).unwrap_or(0);
         let port = 31_000 + first + NEXT.fetch_add(1, Ordering::Relaxed);
         let driver = Command::new("chromedriver")

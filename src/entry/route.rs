@@ -217,7 +217,7 @@ mod tests {
 
     fn made(routing: Routing) -> HTTPRoute {
         let pool = pool("default", "units", routing, "2026-01-01T00:00:00Z");
-        entry(&pool, &[pool.clone()], Some(&service())).unwrap().unwrap()
+        entry(&pool, std::slice::from_ref(&pool), Some(&service())).unwrap().unwrap()
     }
 
     /// Precedence as Gateway API has it: paths by type and length, then headers, then query parameters.
@@ -272,7 +272,7 @@ mod tests {
         };
         let (first, second) = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
         let old = pool("old", "units", query_routing(), first);
-        assert_eq!(reason(&old, &[old.clone()], None), Some("NotConfigured"));
+        assert_eq!(reason(&old, std::slice::from_ref(&old), None), Some("NotConfigured"));
         let mut none = old.as_ref().clone();
         none.spec.entry = None;
         assert_eq!(reason(&Arc::new(none), &[], Some(&service())), None);

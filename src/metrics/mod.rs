@@ -170,8 +170,12 @@ mod tests {
             }
             metrics.watch_failed(*resource);
         }
-        EntryOutcome::ALL.iter().for_each(|outcome| metrics.entry.answered(*outcome));
-        WakeOutcome::ALL.iter().for_each(|outcome| metrics.entry.woke(*outcome));
+        for outcome in EntryOutcome::ALL {
+            metrics.entry.answered(*outcome);
+        }
+        for outcome in WakeOutcome::ALL {
+            metrics.entry.woke(*outcome);
+        }
         metrics.activity.scanned();
         Signal::ALL.iter().zip(Unread::ALL).for_each(|(signal, reason)| metrics.activity.unread(*signal, *reason));
         metrics.activity.stopped(crate::api::IdleAction::Suspend);
