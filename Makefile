@@ -16,6 +16,7 @@ E2E_THREADS ?= 4
 .PHONY: help
 help: ## Show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@echo "CLUSTER=local (default) or current (that of kubectl's context); CLUSTER_NAME=... another local one beside this"
 
 .PHONY: demo
 demo: cluster images plugin ## A unit from its creation to its end, through the real gateway

@@ -61,10 +61,10 @@ pub struct ComputingUnitStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarts: Option<Restarts>,
 
-    /// Accepted, PodReady, RouteAccepted, Reachable, Ready; Suspended where the unit is to be, UpdatePending where
-    /// a change waits for the next start, ResizePending where CPU and memory are being changed, Replacing where the pod is
-    /// being made anew for a change, Finished where the unit
-    /// will not run again unless it is edited.
+    /// Accepted, PodReady, RouteAccepted, Reachable, Ready; `Suspended`, present only while `operatingMode` is
+    /// `Suspended`; UpdatePending where a change waits for the next start, ResizePending where CPU and memory are being
+    /// changed, Replacing where the pod is being made anew for a change, Finished where the unit will not run again unless
+    /// it is edited.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
