@@ -50,7 +50,7 @@ bench: cluster images plugin ## Measure (BENCH="--starts 20 speed" for less); th
 	@cargo build --locked --release --package computing-unit-operator --package e2e --bins
 	@$(WITH_CLUSTER) cargo run --quiet --locked --release --package e2e --bin bench -- $(BENCH)
 
-# The harness and the plugin, in sight of whoever waits for the compiler.
+# The harness and the plugins, in sight of whoever waits for the compiler.
 .PHONY: tools
 tools:
 	@cargo build --locked --package e2e --package kubectl-computing-unit --bins
@@ -63,13 +63,17 @@ cluster: tools ## Bring the cluster up; writes .cluster/kubeconfig
 images: cluster ## Bring the images of this project into the cluster
 	@$(CU_CLUSTER) images
 
+# One program; by the name that it is called with it knows what it is asked.
+PLUGIN_NAMES := kubectl-cu kubectl-create-computingunit kubectl_complete-cu
+
 .PHONY: plugin
-plugin: tools ## Build the kubectl plugin into .cluster/bin
+plugin: tools ## Build the kubectl plugins into .cluster/bin
 	@mkdir -p .cluster/bin
-	@ln -sfn "$$(cargo metadata --locked --no-deps --format-version 1 | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')/debug/kubectl-create-computingunit" .cluster/bin/kubectl-create-computingunit
+	@program="$$(cargo metadata --locked --no-deps --format-version 1 | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')/debug/kubectl-cu"; \
+	for name in $(PLUGIN_NAMES); do ln -sfn "$$program" .cluster/bin/$$name; done
 
 .PHONY: env
-env: ## Print what puts kubectl, the plugin and the kubeconfig into a shell: eval "$(make env)"
+env: ## Print what puts kubectl, the plugins and the kubeconfig into a shell: eval "$(make env)"
 	@$(CU_CLUSTER) env
 
 .PHONY: down

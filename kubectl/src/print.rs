@@ -1,11 +1,26 @@
-//! What goes to stdout: the sentence of `kubectl create`, or the object. Pure; [`crate::main`] writes it.
+//! What goes to stdout: the sentence of `kubectl create`, or the object. Pure; [`crate::stdio`] writes it.
 
+use clap::ValueEnum;
 use computing_unit_operator::api::{ComputingUnit, GROUP};
 use kube::ResourceExt;
 use serde::Serialize;
-use serde_json::ser::{PrettyFormatter, Serializer};
+use serde_json::{
+    Value,
+    ser::{PrettyFormatter, Serializer},
+};
 
-use crate::args::{DryRun, Output};
+use crate::create::args::DryRun;
+
+/// How objects are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// YAML.
+    Yaml,
+    /// JSON.
+    Json,
+    /// Kind and name, as other commands of kubectl take them.
+    Name,
+}
 
 /// An object that cannot be written as text.
 #[derive(Debug, thiserror::Error)]
@@ -33,21 +48,36 @@ pub fn created(unit: &ComputingUnit, dry_run: Option<DryRun>) -> String {
     format!("{} created{suffix}", name(unit))
 }
 
-/// The object, without a newline at its end. Keys are in the order of kubectl, and managed fields are left out.
+/// The unit as text, without a newline at its end.
+///
+/// # Errors
+/// If it has no text.
 pub fn object(unit: &ComputingUnit, output: Output) -> Result<String, Error> {
+    if output == Output::Name { Ok(name(unit)) } else { text(&plain(unit)?, output) }
+}
+
+/// The unit without its managed fields, which nobody reads.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn plain(unit: &ComputingUnit) -> Result<Value, Error> {
     let mut unit = unit.clone();
     unit.metadata.managed_fields = None;
-    // By way of a map, whose keys are in order.
-    let value = serde_json::to_value(&unit)?;
-    Ok(match output {
-        Output::Name => name(&unit),
-        Output::Json => {
-            let mut text = Vec::new();
-            value.serialize(&mut Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"    ")))?;
-            String::from_utf8_lossy(&text).into_owned()
-        }
-        Output::Yaml => serde_saphyr::to_string(&value)?.trim_end().to_owned(),
-    })
+    // By way of a map, whose keys are in the order of kubectl.
+    Ok(serde_json::to_value(&unit)?)
+}
+
+/// Something as JSON, else as YAML, without a newline at its end.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn text(value: &Value, output: Output) -> Result<String, Error> {
+    if output != Output::Json {
+        return Ok(serde_saphyr::to_string(value)?.trim_end().to_owned());
+    }
+    let mut text = Vec::new();
+    value.serialize(&mut Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"    ")))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
-//! What a unit's status means to someone who waits for it: the stages it has passed, what it waits for, and whether
-//! waiting is over. Pure; time comes in as the time since the unit was created.
+//! What is told of a unit while it is waited for: the steps that it has taken, and what lasts. Pure; time comes in as the
+//! time since waiting began.
 
 use std::time::Duration;
 
-use computing_unit_operator::{
-    api::{ComputingUnit, Phase, Stages},
-    status::types,
-    validate::reasons,
+use computing_unit_operator::api::{ComputingUnit, Phase};
+
+use crate::{
+    blocker::{Blocker, blocker},
+    goal::Goal,
+    said::{is_current, one_line},
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// How long the same thing may keep a unit before it is worth a line.
 const LASTS: Duration = Duration::from_secs(2);
@@ -16,127 +17,11 @@ const LASTS: Duration = Duration::from_secs(2);
 /// How long after its last error the API server counts as away; longer than the pause before it is asked again.
 const FORGOTTEN: Duration = Duration::from_secs(45);
 
-/// Reasons of `Accepted` that pass only when someone changes the unit, or what stands in its way.
-const HOPELESS: &[&str] = &[
-    reasons::POOL_NOT_ACCEPTED,
-    reasons::IMAGE_NOT_OFFERED,
-    reasons::REFERENCE_NOT_ALLOWED,
-    reasons::LIMIT_EXCEEDED,
-    reasons::KEY_CONFLICT,
-    reasons::KEY_CONFLICT_ELSEWHERE,
-    reasons::CHILD_NOT_OWNED,
-    reasons::CHILD_REFUSED,
-];
-
-const STAGES: [&str; 5] = ["accepted", "scheduled", "pod ready", "route accepted", "reachable"];
-
-/// What a unit waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocker {
-    /// Who has to act.
-    what: &'static str,
-    /// One word; may be empty.
-    reason: String,
-    /// A sentence.
-    message: String,
-}
-
-impl Blocker {
-    /// `waiting for the pod: Unschedulable: 0/1 nodes are available`.
-    pub fn sentence(&self) -> String {
-        let Self { what, reason, message } = self;
-        let parts = [reason.as_str(), message.as_str()].into_iter().filter(|part| !part.is_empty());
-        let why = parts.map(one_line).collect::<Vec<_>>().join(": ");
-        format!("waiting for {what}: {why}")
-    }
-}
-
-/// Waiting is over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The unit answers, at its URL where the operator knows one.
-    Ready(Option<String>),
-    /// The unit failed, or may not run as it is; reason and message.
-    Failed(String),
-    /// It is being deleted.
-    Deleted,
-}
-
-/// Whether a unit as it is now ends the wait.
-pub fn verdict(unit: &ComputingUnit) -> Option<Verdict> {
-    if unit.metadata.deletion_timestamp.is_some() {
-        return Some(Verdict::Deleted);
-    }
-    let status = unit.status.as_ref()?;
-    match status.phase? {
-        Phase::Ready => return Some(Verdict::Ready(status.url.clone())),
-        Phase::Terminating => return Some(Verdict::Deleted),
-        Phase::Failed | Phase::Finished | Phase::Suspending | Phase::Suspended => {
-            return Some(Verdict::Failed(why(unit, types::READY)));
-        }
-        Phase::Pending | Phase::Starting | Phase::NotReady => {}
-    }
-    let accepted = condition(unit, types::ACCEPTED)?;
-    (accepted.status == "False" && HOPELESS.contains(&accepted.reason.as_str()))
-        .then(|| Verdict::Failed(why(unit, types::ACCEPTED)))
-}
-
-/// What a unit that is not Ready waits for.
-pub fn blocker(unit: &ComputingUnit) -> Blocker {
-    let ready = condition(unit, types::READY);
-    let missing = [
-        (types::ACCEPTED, "the unit to be accepted"),
-        (types::POD_READY, "the pod"),
-        (types::ROUTE_ACCEPTED, "the route"),
-        (types::REACHABLE, "the gateway"),
-    ]
-    .into_iter()
-    .filter_map(|(type_, what)| Some((condition(unit, type_)?, what)))
-    .find(|(condition, _)| condition.status != "True");
-    // `Ready` says what is missing; where that is none of the others, it is the only one to know.
-    let found = match (ready, missing) {
-        (Some(ready), Some((condition, _))) if ready.reason != condition.reason => Some((ready, "the unit")),
-        (_, Some(missing)) => Some(missing),
-        (Some(ready), None) => Some((ready, "the unit")),
-        (None, None) => None,
-    };
-    match found {
-        Some((condition, what)) => {
-            Blocker { what, reason: condition.reason.clone(), message: condition.message.clone() }
-        }
-        None => Blocker {
-            what: "the operator",
-            reason: String::new(),
-            message: "it has not looked at the unit yet; check that it runs, and that it watches this namespace"
-                .to_owned(),
-        },
-    }
-}
-
-/// A condition of that type, unless it speaks of an earlier generation of the spec.
-fn condition<'a>(unit: &'a ComputingUnit, type_: &str) -> Option<&'a Condition> {
-    let condition = unit.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == type_)?;
-    let current = condition.observed_generation.zip(unit.metadata.generation).is_none_or(|(seen, now)| seen >= now);
-    current.then_some(condition)
-}
-
-fn why(unit: &ComputingUnit, type_: &str) -> String {
-    condition(unit, type_).map_or_else(
-        || "the operator does not say why".to_owned(),
-        |condition| format!("{}: {}", condition.reason, one_line(&condition.message)),
-    )
-}
-
-/// Messages come from elsewhere: no line breaks, and nothing that a terminal would obey.
-fn one_line(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    plain.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// What has been said of a unit so far.
 #[derive(Debug)]
 pub struct Report {
-    passed: [Option<Duration>; STAGES.len()],
+    goal: Goal,
+    passed: Vec<(&'static str, Duration)>,
     blocker: Blocker,
     since: Duration,
     told: bool,
@@ -153,26 +38,30 @@ struct Away {
 }
 
 impl Report {
-    /// Nothing is said yet of `unit`, which was just created.
-    pub fn new(unit: &ComputingUnit) -> Self {
-        Self { passed: [None; STAGES.len()], blocker: blocker(unit), since: Duration::ZERO, told: false, away: None }
+    /// Nothing is said yet of `unit`, which was just created or changed.
+    pub fn new(goal: Goal, unit: &ComputingUnit) -> Self {
+        Self { goal, passed: vec![], blocker: blocker(goal, unit), since: Duration::ZERO, told: false, away: None }
     }
 
-    /// Takes in a state of the unit, seen `elapsed` after its creation. Returns a line for each stage newly passed.
+    /// Takes in a state of the unit, seen `elapsed` after waiting began. Returns a line for each step newly taken.
     pub fn see(&mut self, unit: &ComputingUnit, elapsed: Duration) -> Vec<String> {
         self.away = None;
-        let blocker = blocker(unit);
+        let blocker = blocker(self.goal, unit);
         if (blocker.what, &blocker.reason) != (self.blocker.what, &self.blocker.reason) {
             (self.since, self.told) = (elapsed, false);
         }
         self.blocker = blocker;
-        let stages = unit.status.as_ref().map(|status| &status.stages);
+        let now = steps(self.goal, unit);
+        if self.goal == Goal::Ready {
+            // A pod that is lost takes its stages with it.
+            self.passed.retain(|(step, _)| now.contains(step));
+        }
         let mut lines = Vec::new();
-        for ((name, passed), before) in STAGES.iter().zip(passed(stages)).zip(&mut self.passed) {
-            if passed && before.is_none() {
-                lines.push(at(elapsed, name));
+        for step in now {
+            if self.passed.iter().all(|(passed, _)| *passed != step) {
+                self.passed.push((step, elapsed));
+                lines.push(at(elapsed, step));
             }
-            *before = passed.then(|| before.unwrap_or(elapsed));
         }
         lines
     }
@@ -208,8 +97,7 @@ impl Report {
 
     /// Everything in one line, for a terminal.
     pub fn line(&self, name: &str, elapsed: Duration) -> String {
-        let passed = STAGES.iter().zip(self.passed).filter_map(|(stage, at)| Some(format!("{stage} {}", seconds(at?))));
-        let mut parts: Vec<_> = passed.collect();
+        let mut parts: Vec<_> = self.passed.iter().map(|(step, at)| format!("{step} {}", seconds(*at))).collect();
         let away = self.away.as_ref().is_some_and(|away| away.lasts(elapsed));
         if away || elapsed.saturating_sub(self.since) >= LASTS {
             parts.push(self.waits_for(elapsed));
@@ -217,7 +105,7 @@ impl Report {
         format!(
             "{name} {}: {}",
             seconds(elapsed),
-            if parts.is_empty() { "created".to_owned() } else { parts.join(", ") }
+            if parts.is_empty() { "asked for".to_owned() } else { parts.join(", ") }
         )
     }
 }
@@ -228,11 +116,23 @@ impl Away {
     }
 }
 
-fn passed(stages: Option<&Stages>) -> [bool; STAGES.len()] {
-    stages.map_or([false; STAGES.len()], |stages| {
-        [&stages.accepted, &stages.scheduled, &stages.pod_ready, &stages.route_accepted, &stages.reachable]
-            .map(Option::is_some)
-    })
+/// What a unit has gone through on its way: the stages of its start, or its phase.
+fn steps(goal: Goal, unit: &ComputingUnit) -> Vec<&'static str> {
+    let Some(status) = unit.status.as_ref().filter(|_| is_current(unit)) else { return vec![] };
+    if goal != Goal::Ready {
+        return status.phase.map(Phase::as_str).into_iter().collect();
+    }
+    let stages = &status.stages;
+    [
+        ("accepted", &stages.accepted),
+        ("scheduled", &stages.scheduled),
+        ("pod ready", &stages.pod_ready),
+        ("route accepted", &stages.route_accepted),
+        ("reachable", &stages.reachable),
+    ]
+    .into_iter()
+    .filter_map(|(stage, passed)| passed.as_ref().map(|_| stage))
+    .collect()
 }
 
 fn at(elapsed: Duration, text: &str) -> String {
@@ -264,7 +164,7 @@ mod tests {
 
     #[test]
     fn stages_are_told_once_with_the_time_they_were_seen_at() {
-        let mut report = Report::new(&unit(Value::Null));
+        let mut report = Report::new(Goal::Ready, &unit(Value::Null));
         let t = "2026-01-01T00:00:00Z";
         let first = unit(json!({"phase": "Pending", "stages": {"accepted": t, "scheduled": t}}));
         assert_eq!(report.see(&first, ms(140)), ["   0.1s  accepted", "   0.1s  scheduled"]);
@@ -280,7 +180,7 @@ mod tests {
 
     #[test]
     fn what_lasts_is_told_once_until_it_changes() {
-        let mut report = Report::new(&unit(Value::Null));
+        let mut report = Report::new(Goal::Ready, &unit(Value::Null));
         assert_eq!(report.lasting(ms(1_900)), None);
         assert!(report.lasting(ms(2_000)).unwrap().contains("waiting for the operator"));
         assert_eq!(report.lasting(ms(3_000)), None);
@@ -301,7 +201,7 @@ mod tests {
 
     #[test]
     fn an_api_server_that_stays_away_is_told_and_forgotten() {
-        let mut report = Report::new(&unit(Value::Null));
+        let mut report = Report::new(Goal::Ready, &unit(Value::Null));
         report.see(&unit(Value::Null), ms(100));
         report.lost("refused", ms(500));
         assert_eq!(report.lasting(ms(1_000)), None, "a watch that breaks once is nothing");
@@ -318,67 +218,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_condition_that_does_not_hold_is_what_a_unit_waits_for() {
-        let waits = |conditions: &[Value]| blocker(&unit(json!({"conditions": conditions}))).sentence();
-        let accepted = says("Accepted", "True", "Accepted");
-        let pod = says("PodReady", "True", "PodReady");
-        for (conditions, sentence) in [
-            (vec![says("Accepted", "False", "PoolNotFound")], "waiting for the unit to be accepted: PoolNotFound: "),
-            (
-                vec![says("RouteAccepted", "Unknown", "Pending"), accepted.clone(), pod.clone()],
-                "waiting for the route: ",
-            ),
-            (
-                vec![accepted.clone(), pod.clone(), says("Reachable", "False", "ProbeFailed")],
-                "waiting for the gateway: ProbeFailed: ",
-            ),
-            (
-                vec![accepted.clone(), says("PodReady", "False", "PodMissing"), says("Ready", "False", "Forbidden")],
-                "waiting for the unit: Forbidden: ",
-            ),
-            (vec![accepted, pod, says("Ready", "False", "Forbidden")], "waiting for the unit: Forbidden: "),
-        ] {
-            let said = waits(&conditions);
-            assert!(said.starts_with(sentence), "{said}");
-        }
-    }
-
-    #[test]
-    fn messages_cannot_play_with_the_terminal() {
-        let mut condition = says("PodReady", "False", "Odd");
-        condition["message"] = json!("a\n\u{1b}[2Jb");
-        assert_eq!(blocker(&unit(json!({"conditions": [condition]}))).sentence(), "waiting for the pod: Odd: a [2Jb");
-    }
-
-    #[test]
-    fn waiting_ends_where_the_unit_is_ready_or_cannot_become_so() {
-        let of = |status: Value| verdict(&unit(status));
-        let refused = |reason| of(json!({"phase": "Pending", "conditions": [says("Accepted", "False", reason)]}));
-        assert_eq!(of(Value::Null), None);
-        assert_eq!(of(json!({"phase": "Ready", "url": "http://u"})), Some(Verdict::Ready(Some("http://u".into()))));
-        assert_eq!(of(json!({"phase": "Terminating"})), Some(Verdict::Deleted));
-        assert_eq!(
-            of(json!({"phase": "Failed", "conditions": [says("Ready", "False", "StartTimeout")]})),
-            Some(Verdict::Failed("StartTimeout: about StartTimeout".into()))
-        );
-        assert_eq!(
-            of(json!({"phase": "Finished", "conditions": [says("Ready", "False", "ShutdownTime")]})),
-            Some(Verdict::Failed("ShutdownTime: about ShutdownTime".into()))
-        );
-        assert_eq!(refused("PoolNotFound"), None);
-        for reason in HOPELESS {
-            assert_eq!(refused(reason), Some(Verdict::Failed(format!("{reason}: about {reason}"))));
-        }
-        let mut leaving = unit(json!({"phase": "Ready"}));
-        leaving.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
-        assert_eq!(verdict(&leaving), Some(Verdict::Deleted));
-    }
-
-    #[test]
-    fn a_refusal_of_an_earlier_generation_is_no_refusal() {
-        let mut edited =
-            unit(json!({"phase": "Pending", "conditions": [says("Accepted", "False", "ImageNotOffered")]}));
-        edited.metadata.generation = Some(2);
-        assert_eq!(verdict(&edited), None);
+    fn on_other_ways_each_phase_is_a_step() {
+        let mut report = Report::new(Goal::Suspended, &unit(json!({"phase": "Ready", "observedGeneration": 0})));
+        assert_eq!(report.see(&unit(json!({"phase": "Ready", "observedGeneration": 0})), ms(10)), [""; 0], "as it was");
+        let suspending = unit(json!({"phase": "Suspending", "observedGeneration": 1}));
+        assert_eq!(report.see(&suspending, ms(100)), ["   0.1s  Suspending"]);
+        assert_eq!(report.see(&unit(json!({"phase": "Suspended"})), ms(1_100)), ["   1.1s  Suspended"]);
     }
 }

@@ -78,6 +78,7 @@ fn answered(status: &Status, asked: Asked<'_>) -> Vec<String> {
             "{server} knows no computing units: install the operator's chart, or its CustomResourceDefinitions with \
              kubectl apply --server-side -f crds/"
         )),
+        404 => one(missing(asked)),
         _ => one(format!("the API server refuses: {}", flags::in_place_of_fields(&status.message))),
     }
 }
@@ -107,15 +108,22 @@ fn forbidden(status: &Status, namespace: &str) -> String {
     })
 }
 
+/// Says that there is no such unit.
+pub fn missing(asked: Asked<'_>) -> String {
+    let Asked { name, namespace, .. } = asked;
+    format!(
+        "there is no computing unit {name} in namespace {namespace}: kubectl get computingunits -n {namespace} shows those \
+         that there are"
+    )
+}
+
 /// Says that there was no answer in time.
 pub fn late(asked: Asked<'_>, limit: Duration) -> String {
+    let Asked { name, namespace, server } = asked;
+    let limit = api::Duration(limit);
     format!(
-        "{} did not answer within {} (--request-timeout); the unit may have been created all the same: kubectl get \
-         computingunit {} -n {}",
-        asked.server,
-        api::Duration(limit),
-        asked.name,
-        asked.namespace
+        "{server} did not answer within {limit} (--request-timeout); what was asked for may have been done all the same: \
+         kubectl get computingunit {name} -n {namespace}"
     )
 }
 

@@ -17,21 +17,22 @@ const END: &str = "\x1b[?7h";
 pub struct Screen<W> {
     out: W,
     rewrites: bool,
+    several: bool,
     drawn: bool,
 }
 
 impl Screen<Stderr> {
-    /// The standard error stream.
-    pub fn stderr() -> Self {
+    /// The standard error stream; `several` units are shown on it, one after another.
+    pub fn stderr(several: bool) -> Self {
         let dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        Self::new(io::stderr(), io::stderr().is_terminal() && !dumb)
+        Self { several, ..Self::new(io::stderr(), io::stderr().is_terminal() && !dumb) }
     }
 }
 
 impl<W: Write> Screen<W> {
     /// A place that understands the codes of terminals, or a plain one.
     pub const fn new(out: W, rewrites: bool) -> Self {
-        Self { out, rewrites, drawn: false }
+        Self { out, rewrites, several: false, drawn: false }
     }
 
     /// Shows how far the unit is; `stages` are the lines of those just passed.
@@ -44,6 +45,9 @@ impl<W: Write> Screen<W> {
             write!(self.out, "{BEGIN}{}{END}", report.line(name, elapsed))?;
         } else {
             for line in stages.iter().chain(&report.lasting(elapsed)) {
+                if self.several {
+                    write!(self.out, "{name} ")?;
+                }
                 writeln!(self.out, "{line}")?;
             }
         }

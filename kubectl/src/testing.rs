@@ -2,13 +2,12 @@
 
 use std::{future::Future, time::Duration};
 
-use computing_unit_operator::api::ComputingUnit;
 use http::{Request, Response};
-use kube::{Api, Client, client::Body};
+use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use tower_test::mock::{Handle, SendResponse, pair};
 
-use crate::refusal::Asked;
+use crate::{connection::Connection, refusal::Asked};
 
 /// What the tests ask for.
 pub const ASKED: Asked<'_> = Asked { name: "ada", namespace: "team", server: "https://k:6443" };
@@ -37,10 +36,17 @@ pub fn condition(type_: &str, status: &str, reason: &str) -> Value {
 /// An API server that answers as it is told.
 pub struct Server(Handle<Request<Body>, Response<Body>>);
 
-/// Units of the namespace `team`, and the server that has them.
-pub fn server() -> (Api<ComputingUnit>, Server) {
+/// A way to the units of the namespace `team`, and the server that has them.
+pub fn server() -> (Connection, Server) {
     let (service, handle) = pair();
-    (Api::namespaced(Client::new(service, "team"), "team"), Server(handle))
+    let client = Client::new(service, "team");
+    let connection = Connection {
+        client,
+        namespace: ASKED.namespace.to_owned(),
+        server: ASKED.server.to_owned(),
+        limit: Duration::ZERO,
+    };
+    (connection, Server(handle))
 }
 
 impl Server {

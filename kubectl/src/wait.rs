@@ -1,5 +1,5 @@
-//! Watching one unit until it is Ready, or until waiting is pointless. Reads only; what a status means is decided in
-//! [`crate::progress`].
+//! Watching one unit until it is as it is wanted, or until waiting is pointless. Reads only; what a status means is decided
+//! in [`crate::goal`].
 
 use std::{
     future::{Future, pending},
@@ -17,7 +17,8 @@ use kube::{
 use tokio::time::{Instant, interval, timeout};
 
 use crate::{
-    progress::{Report, Verdict, verdict},
+    goal::{Goal, Verdict},
+    progress::Report,
     refusal::{self, Asked},
     screen::Screen,
 };
@@ -28,9 +29,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// How waiting ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The unit answers, at this URL where the operator knows one.
-    Ready(Option<String>),
-    /// It failed, or may not run as it is: why.
+    /// The unit is as it was wanted.
+    Reached,
+    /// It cannot become so by itself: why.
     Failed(String),
     /// It was deleted, or replaced by another of its name.
     Deleted,
@@ -50,21 +51,22 @@ pub struct Waited {
     pub last: ComputingUnit,
 }
 
-/// Waits for `created`, at most for `patience` and until `interrupt` resolves, and shows how far it is.
+/// Waits for `unit`, at most for `patience` and until `interrupt` resolves, and shows how far it is.
 ///
 /// # Errors
 /// Where nobody reads the progress any more.
 pub async fn wait<W: Write>(
     api: Api<ComputingUnit>,
-    created: ComputingUnit,
+    unit: ComputingUnit,
+    goal: Goal,
     patience: Duration,
     interrupt: impl Future<Output = ()>,
     screen: &mut Screen<W>,
 ) -> io::Result<Waited> {
     let started = Instant::now();
-    let name = created.name_any();
-    let mut report = Report::new(&created);
-    let mut last = created;
+    let name = unit.name_any();
+    let mut report = Report::new(goal, &unit);
+    let mut last = unit;
     let mut seen = false;
     let mut events = pin!(watcher::watch_object(api, &name).default_backoff());
     let mut interrupt = pin!(interrupt);
@@ -80,10 +82,10 @@ pub async fn wait<W: Write>(
                 Ok(Some(unit)) if unit.uid() == last.uid() => {
                     seen = true;
                     stages = report.see(&unit, started.elapsed());
-                    end = verdict(&unit).map(Outcome::from);
+                    end = goal.verdict(&unit).map(Outcome::from);
                     last = unit;
                 }
-                Ok(_) => end = Some(Outcome::Deleted),
+                Ok(_) => end = Some(if goal == Goal::Deleted { Outcome::Reached } else { Outcome::Deleted }),
                 Err(error) => match fatal(error, seen) {
                     Ok(error) => end = Some(Outcome::Blind(Box::new(error))),
                     Err(error) => report.lost(&error, started.elapsed()),
@@ -104,7 +106,10 @@ pub async fn wait<W: Write>(
 /// An error that another try would not change, or the words for one that it may.
 ///
 /// An API server that has just started refuses what it allows a moment later, so only the first answer counts.
-fn fatal(error: watcher::Error, seen: bool) -> Result<kube::Error, String> {
+///
+/// # Errors
+/// The words, where it is worth another try.
+pub fn fatal(error: watcher::Error, seen: bool) -> Result<kube::Error, String> {
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
@@ -122,7 +127,7 @@ fn fatal(error: watcher::Error, seen: bool) -> Result<kube::Error, String> {
 impl From<Verdict> for Outcome {
     fn from(verdict: Verdict) -> Self {
         match verdict {
-            Verdict::Ready(url) => Self::Ready(url),
+            Verdict::Reached => Self::Reached,
             Verdict::Failed(why) => Self::Failed(why),
             Verdict::Deleted => Self::Deleted,
         }
@@ -130,30 +135,35 @@ impl From<Verdict> for Outcome {
 }
 
 impl Outcome {
-    /// Why the unit is not Ready; nothing where it is.
-    pub fn sentences(&self, asked: Asked<'_>, patience: Duration) -> Vec<String> {
+    /// Why the unit is not as it was wanted; nothing where it is.
+    pub fn sentences(&self, goal: Goal, asked: Asked<'_>, patience: Duration) -> Vec<String> {
         let Asked { name, namespace, .. } = asked;
+        let state = goal.word();
+        let stays = if goal == Goal::Ready { "; it stays and keeps starting" } else { "" };
         match self {
-            Self::Ready(_) => Vec::new(),
-            Self::Failed(why) => vec![format!(
-                "the unit {name} does not run: {}; it stays: kubectl edit computingunit {name} -n {namespace} \
-                 changes it, kubectl delete computingunit {name} -n {namespace} removes it",
-                why.trim_end_matches('.')
-            )],
-            Self::Deleted => vec![format!("the unit {name} was deleted before it was ready")],
+            Self::Reached => Vec::new(),
+            Self::Failed(why) => {
+                let not = if goal == Goal::Ready { "does not run".to_owned() } else { format!("is not {state}") };
+                vec![format!(
+                    "the unit {name} {not}: {}; it stays: kubectl edit computingunit {name} -n {namespace} changes it, \
+                     kubectl delete computingunit {name} -n {namespace} removes it",
+                    why.trim_end_matches('.')
+                )]
+            }
+            Self::Deleted => vec![format!("the unit {name} was deleted before it was {state}")],
             Self::Late(waiting) => vec![format!(
-                "the unit {name} is not ready after {}, still {}; it stays and keeps starting: kubectl get \
-                 computingunit {name} -n {namespace} --watch",
+                "the unit {name} is not {state} after {}, still {}{stays}: kubectl get computingunit {name} -n \
+                 {namespace} --watch",
                 api::Duration(patience),
                 waiting.trim_end_matches('.')
             )],
             Self::Interrupted => vec![format!(
-                "interrupted; the unit {name} stays and keeps starting: kubectl delete computingunit {name} -n \
-                 {namespace} removes it"
+                "interrupted; nothing is taken back of what was asked of the unit {name}{stays}: kubectl get \
+                 computingunit {name} -n {namespace} --watch"
             )],
             Self::Blind(error) => {
                 let mut all = refusal::request(error, asked);
-                all.push(format!("the unit {name} was created, and it cannot be waited for"));
+                all.push(format!("the unit {name} cannot be waited for; what was asked of it stands"));
                 all
             }
         }
@@ -171,11 +181,12 @@ mod tests {
 
     /// Waits ten minutes at most while `script` answers; returns how it ended and what was shown.
     async fn watch(script: impl AsyncFnOnce(&mut Server), interrupt: impl Future<Output = ()>) -> (Outcome, String) {
-        let (api, mut server) = testing::server();
+        let (connection, mut server) = testing::server();
         let created = serde_json::from_value(testing::unit(Value::Null)).unwrap();
         let mut shown = Vec::new();
         let mut screen = Screen::new(&mut shown, false);
-        let waiting = Box::pin(wait(api, created, Duration::from_mins(10), interrupt, &mut screen));
+        let waiting =
+            Box::pin(wait(connection.units(), created, Goal::Ready, Duration::from_mins(10), interrupt, &mut screen));
         let outcome = together(waiting, script(&mut server)).await.unwrap().outcome;
         (outcome, String::from_utf8(shown).unwrap())
     }
@@ -202,7 +213,7 @@ mod tests {
             pending(),
         )
         .await;
-        assert!(matches!(outcome, Outcome::Ready(Some(url)) if url == "http://u/?cuid=1"));
+        assert!(matches!(outcome, Outcome::Reached));
         let stages: Vec<_> = shown.lines().map(|line| &line[9..]).collect();
         assert_eq!(stages, ["accepted", "scheduled", "pod ready", "route accepted", "reachable"]);
     }
@@ -222,7 +233,7 @@ mod tests {
             pending(),
         )
         .await;
-        assert!(matches!(outcome, Outcome::Ready(_)));
+        assert!(matches!(outcome, Outcome::Reached));
         assert!(shown.contains("waiting for the API server: later"), "{shown}");
     }
 
@@ -232,7 +243,7 @@ mod tests {
             condition("Accepted", "False", "ImageNotOffered"),
         ]}));
         let (outcome, _) = watch(async |server| server.list(&[refused]).await, pending()).await;
-        let said = outcome.sentences(ASKED, Duration::ZERO);
+        let said = outcome.sentences(Goal::Ready, ASKED, Duration::ZERO);
         assert!(said[0].starts_with("the unit ada does not run: ImageNotOffered: about ImageNotOffered;"), "{said:?}");
     }
 
@@ -252,7 +263,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn at_the_deadline_it_says_what_it_waited_for() {
-        let (api, mut server) = testing::server();
+        let (connection, mut server) = testing::server();
         let created = serde_json::from_value(testing::unit(Value::Null)).unwrap();
         let mut shown = Vec::new();
         let mut screen = Screen::new(&mut shown, false);
@@ -263,11 +274,11 @@ mod tests {
             pending::<()>().await;
         };
         let outcome = tokio::select! {
-            waited = wait(api, created, patience, pending(), &mut screen) => waited.unwrap().outcome,
+            waited = wait(connection.units(), created, Goal::Ready, patience, pending(), &mut screen) => waited.unwrap().outcome,
             () = script => unreachable!(),
         };
         assert_eq!(
-            outcome.sentences(ASKED, patience),
+            outcome.sentences(Goal::Ready, ASKED, patience),
             [
                 "the unit ada is not ready after 10m, still waiting for the pod: Unschedulable: about Unschedulable; it stays and \
               keeps starting: kubectl get computingunit ada -n team --watch"
@@ -281,7 +292,7 @@ mod tests {
     async fn an_interrupt_leaves_the_unit() {
         let (outcome, _) = watch(async |_| {}, std::future::ready(())).await;
         assert!(matches!(outcome, Outcome::Interrupted));
-        assert!(outcome.sentences(ASKED, Duration::ZERO)[0].contains("stays and keeps starting"));
+        assert!(outcome.sentences(Goal::Ready, ASKED, Duration::ZERO)[0].contains("it stays and keeps starting"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -290,18 +301,19 @@ mod tests {
             "computingunits.texera.apache.org is forbidden: User \"eve\" cannot list resource \"computingunits\" in API \
              group \"texera.apache.org\" in the namespace \"team\""});
         let (outcome, _) = watch(async |server| server.answer("GET", 403, &denied.to_string()).await, pending()).await;
-        let said = outcome.sentences(ASKED, Duration::ZERO);
+        let said = outcome.sentences(Goal::Ready, ASKED, Duration::ZERO);
         assert!(said[0].starts_with("user \"eve\" may not list computing units in namespace team"), "{said:?}");
-        assert!(said[1].contains("was created"), "{said:?}");
+        assert!(said[1].contains("cannot be waited for"), "{said:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_terminal_gets_one_line() {
-        let (api, mut server) = testing::server();
+        let (connection, mut server) = testing::server();
         let created = serde_json::from_value(testing::unit(Value::Null)).unwrap();
         let mut shown = Vec::new();
         let mut screen = Screen::new(&mut shown, true);
-        let waiting = Box::pin(wait(api, created, Duration::from_mins(10), pending(), &mut screen));
+        let waiting =
+            Box::pin(wait(connection.units(), created, Goal::Ready, Duration::from_mins(10), pending(), &mut screen));
         together(waiting, server.list(&[ready()])).await.unwrap();
         let shown = String::from_utf8(shown).unwrap();
         assert_eq!(shown.matches('\n').count(), 1, "{shown:?}");

@@ -1,14 +1,18 @@
-//! The command line: which options there are, and what each text must look like.
+//! The command line of `create`: which options there are, and what each text must look like.
 //!
 //! Nothing here knows the API server. What an object may contain is decided there, see [`crate::refusal`].
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
 use computing_unit_operator::api::Quantity;
-use k8s_openapi::jiff::SignedDuration;
 
-/// Creates a computing unit, and waits for it if asked to.
+use crate::{
+    options::{ConnectionArgs, positive_duration, quantity},
+    print::Output,
+};
+
+/// `kubectl create computingunit`.
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-create-computingunit",
@@ -19,6 +23,18 @@ use k8s_openapi::jiff::SignedDuration;
     after_long_help = EXAMPLES,
     after_help = "Examples and the whole text: --help",
 )]
+pub struct Cli {
+    /// What to create.
+    #[command(flatten)]
+    pub args: Args,
+
+    /// Which cluster, and as whom.
+    #[command(flatten, next_help_heading = "As for kubectl")]
+    pub connection: ConnectionArgs,
+}
+
+/// What to create, and whether to wait for it.
+#[derive(Debug, clap::Args)]
 pub struct Args {
     /// Name of the unit: at most 63 lower-case letters, digits and '-', starting with a letter
     pub name: String,
@@ -57,10 +73,6 @@ pub struct Args {
     /// Print the object in this format instead of a sentence
     #[arg(short, long, value_name = "yaml|json|name", value_enum, hide_possible_values = true)]
     pub output: Option<Output>,
-
-    /// Which cluster, and as whom.
-    #[command(flatten, next_help_heading = "As for kubectl")]
-    pub connection: ConnectionArgs,
 }
 
 impl Args {
@@ -114,42 +126,6 @@ pub struct UnitArgs {
     pub owner: Option<String>,
 }
 
-/// Which cluster, and as whom.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct ConnectionArgs {
-    /// Namespace of the unit. Absent: the context's
-    #[arg(short, long, value_name = "NAME")]
-    pub namespace: Option<String>,
-
-    /// The kubeconfig file. Absent: those that KUBECONFIG names, else ~/.kube/config
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-
-    /// The context of the kubeconfig. Absent: its current one
-    #[arg(long, value_name = "NAME")]
-    pub context: Option<String>,
-
-    /// The cluster of the kubeconfig. Absent: the context's
-    #[arg(long, value_name = "NAME")]
-    pub cluster: Option<String>,
-
-    /// The user of the kubeconfig. Absent: the context's
-    #[arg(long, value_name = "NAME")]
-    pub user: Option<String>,
-
-    /// The user to act as
-    #[arg(long = "as", value_name = "USER")]
-    pub impersonate: Option<String>,
-
-    /// A group to act as a member of; can be given several times
-    #[arg(long = "as-group", value_name = "GROUP", requires = "impersonate")]
-    pub impersonate_groups: Vec<String>,
-
-    /// How long the API server may take to answer a request; 0 for no limit
-    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
-    pub request_timeout: Duration,
-}
-
 /// How far a dry run goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DryRun {
@@ -159,17 +135,6 @@ pub enum DryRun {
     Client,
     /// The API server checks and completes the object, and forgets it.
     Server,
-}
-
-/// How the object is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// YAML.
-    Yaml,
-    /// JSON.
-    Json,
-    /// Kind and name, as other commands of kubectl take them.
-    Name,
 }
 
 const LONG_ABOUT: &str = "\
@@ -209,11 +174,6 @@ Examples:
   # In a script
   url=$(kubectl create computingunit ada --wait | tail -n 1)";
 
-fn quantity(text: &str) -> Result<Quantity, String> {
-    let quantity = Quantity(text.to_owned());
-    if quantity.value().is_some() { Ok(quantity) } else { Err("write a number such as 2, 500m or 4Gi".to_owned()) }
-}
-
 fn variable(text: &str) -> Result<(String, String), String> {
     let Some((name, value)) = text.split_once('=') else { return Err("write NAME=VALUE".to_owned()) };
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
@@ -223,44 +183,28 @@ fn variable(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let invalid = || "write it like 90s, 5m or 1h30m; a bare number is seconds".to_owned();
-    if let Ok(seconds) = text.parse() {
-        return Ok(Duration::from_secs(seconds));
-    }
-    let duration: SignedDuration = text.parse().map_err(|_| invalid())?;
-    duration.try_into().map_err(|_| invalid())
-}
-
-fn positive_duration(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        Duration::ZERO => Err("leave --wait out to not wait".to_owned()),
-        duration => Ok(duration),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
     use super::*;
 
-    fn parse(line: &str) -> Result<Args, String> {
+    fn parse(line: &str) -> Result<Cli, String> {
         let words = ["kubectl-create-computingunit"].into_iter().chain(line.split_whitespace());
-        Args::try_parse_from(words).map_err(|error| error.to_string())
+        Cli::try_parse_from(words).map_err(|error| error.to_string())
     }
 
     #[test]
     fn the_options_do_not_contradict_each_other() {
-        Args::command().debug_assert();
+        Cli::command().debug_assert();
     }
 
     #[test]
     fn options_come_before_and_after_the_name() {
-        let args = parse("-n team --cpu 2 ada --context=c --env A=b=c --env B= -o yaml").unwrap();
+        let Cli { args, connection } = parse("-n team --cpu 2 ada --context=c --env A=b=c --env B= -o yaml").unwrap();
         assert_eq!(args.name, "ada");
-        assert_eq!(args.connection.namespace.as_deref(), Some("team"));
-        assert_eq!(args.connection.context.as_deref(), Some("c"));
+        assert_eq!(connection.namespace.as_deref(), Some("team"));
+        assert_eq!(connection.context.as_deref(), Some("c"));
         assert_eq!(args.unit.env, [("A".into(), "b=c".into()), ("B".into(), String::new())]);
         assert_eq!(args.output, Some(Output::Yaml));
         assert_eq!((args.wait, args.dry_run()), (None, None));
@@ -276,7 +220,7 @@ mod tests {
             ("ada --wait=1h30m", 5400),
             ("ada --wait=1.5h", 5400),
         ] {
-            assert_eq!(parse(line).unwrap().wait, Some(Duration::from_secs(seconds)), "{line}");
+            assert_eq!(parse(line).unwrap().args.wait, Some(Duration::from_secs(seconds)), "{line}");
         }
         for line in ["ada --wait=", "ada --wait=soon", "ada --wait=-5s", "ada --wait=0", "ada --wait --dry-run=server"]
         {
@@ -294,7 +238,7 @@ mod tests {
             ("--dry-run ada", Some(DryRun::Client)),
             ("ada --dry-run=server", Some(DryRun::Server)),
         ] {
-            assert_eq!(parse(line).unwrap().dry_run(), far, "{line}");
+            assert_eq!(parse(line).unwrap().args.dry_run(), far, "{line}");
         }
         assert!(parse("ada --dry-run=maybe").is_err());
     }
@@ -317,6 +261,6 @@ mod tests {
 
     #[test]
     fn what_only_the_api_server_judges_passes() {
-        assert_eq!(parse("Not_A_Label --cuid -1").unwrap().unit.cuid, Some(-1));
+        assert_eq!(parse("Not_A_Label --cuid -1").unwrap().args.unit.cuid, Some(-1));
     }
 }

@@ -3,14 +3,20 @@
 use std::{
     env,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use computing_unit_operator::api::ComputingUnit;
 use kube::{
-    Client, Config,
+    Api, Client, Config,
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
+use tokio::time::timeout;
 
-use crate::{args::ConnectionArgs, refusal};
+use crate::{
+    options::ConnectionArgs,
+    refusal::{self, Asked},
+};
 
 /// A way to a cluster; whether anybody answers there is not known yet.
 pub struct Connection {
@@ -20,6 +26,39 @@ pub struct Connection {
     pub namespace: String,
     /// URL of the API server, and the way there where it is not straight; for messages.
     pub server: String,
+    /// How long an answer may take, zero for no limit.
+    pub limit: Duration,
+}
+
+impl Connection {
+    /// The units of the namespace.
+    pub fn units(&self) -> Api<ComputingUnit> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// What is asked for, for messages. An empty name stands for no unit in particular.
+    pub fn asked<'a>(&'a self, name: &'a str) -> Asked<'a> {
+        Asked { name, namespace: &self.namespace, server: &self.server }
+    }
+
+    /// Makes one request about the unit of that name.
+    ///
+    /// # Errors
+    /// Why it came to nothing, as sentences.
+    pub async fn within<T>(
+        &self,
+        name: &str,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Vec<String>> {
+        let answer = match self.limit {
+            Duration::ZERO => request.await,
+            limit => match timeout(limit, request).await {
+                Ok(answer) => answer,
+                Err(_) => return Err(vec![refusal::late(self.asked(name), limit)]),
+            },
+        };
+        answer.map_err(|error| refusal::request(&error, self.asked(name)))
+    }
 }
 
 /// There is no way to a cluster.
@@ -28,6 +67,9 @@ pub enum Error {
     /// No file, and not in a pod.
     #[error("no cluster to talk to: there is no kubeconfig at {0}; give one with --kubeconfig or KUBECONFIG")]
     NoKubeconfig(String),
+    /// Groups, but nobody who is in them.
+    #[error("--as-group says which groups the user of --as is in: give --as too")]
+    GroupsOfNobody,
     /// `--user` is not in the kubeconfig.
     #[error("there is no user {0:?} in the kubeconfig: kubectl config get-users shows those that there are")]
     NoUser(String),
@@ -52,6 +94,9 @@ pub enum Error {
 /// # Errors
 /// Where the kubeconfig is missing, says too little, or names files that cannot be read.
 pub async fn connect(args: &ConnectionArgs) -> Result<Connection, Error> {
+    if args.impersonate.is_none() && !args.impersonate_groups.is_empty() {
+        return Err(Error::GroupsOfNobody);
+    }
     let mut config = config(args).await?;
     if args.impersonate.is_some() {
         config.auth_info.impersonate.clone_from(&args.impersonate);
@@ -69,7 +114,7 @@ pub async fn connect(args: &ConnectionArgs) -> Result<Connection, Error> {
         (error @ kube::Error::Auth(_), Some(command)) => Error::Login { command, error: Box::new(error) },
         (error, _) => Error::Client(Box::new(error)),
     })?;
-    Ok(Connection { client, namespace, server })
+    Ok(Connection { client, namespace, server, limit: args.request_timeout })
 }
 
 async fn config(args: &ConnectionArgs) -> Result<Config, Error> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use computing_unit_operator::api::{ComputingUnit, ComputingUnitSpec, OperatingMode, Quantity, Resources};
 use k8s_openapi::api::core::v1::EnvVar;
 
-use crate::args::UnitArgs;
+use super::args::UnitArgs;
 
 /// The unit `name` as it is sent to the API server. Of several variables of one name, the last is taken.
 pub fn unit(name: &str, namespace: Option<&str>, args: &UnitArgs) -> ComputingUnit {
@@ -57,11 +57,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::args::Args;
+    use crate::create::args::Cli;
 
     fn made(line: &str) -> Value {
-        let args = Args::parse_from(["x"].into_iter().chain(line.split_whitespace()));
-        serde_json::to_value(unit(&args.name, args.connection.namespace.as_deref(), &args.unit)).unwrap()
+        let Cli { args, connection } = Cli::parse_from(["x"].into_iter().chain(line.split_whitespace()));
+        serde_json::to_value(unit(&args.name, connection.namespace.as_deref(), &args.unit)).unwrap()
     }
 
     #[test]

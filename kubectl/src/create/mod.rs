@@ -1,0 +1,77 @@
+//! `kubectl create computingunit`: creates a `ComputingUnit`, and waits for it if asked to.
+
+pub mod args;
+mod object;
+mod request;
+
+use std::process::ExitCode;
+
+use computing_unit_operator::api::ComputingUnit;
+
+use crate::{
+    connection::connect,
+    error::{Error, INTERRUPTED},
+    goal::Goal,
+    options::ConnectionArgs,
+    print::{self, Output},
+    screen::Screen,
+    stdio::{complain, ctrl_c, say, tell},
+    wait::{self, Outcome, Waited},
+};
+use args::{Args, DryRun};
+
+/// Creates the unit.
+///
+/// # Errors
+/// If it is not created, or the result cannot be written.
+pub async fn create(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
+    if args.dry_run() == Some(DryRun::Client) {
+        let unit = object::unit(&args.name, connection.namespace.as_deref(), &args.unit);
+        show(&unit, args)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let connection = connect(connection).await?;
+    let unit = object::unit(&args.name, Some(&connection.namespace), &args.unit);
+    let created = request::create(&connection, &unit, args.dry_run().is_some()).await?;
+    let Some(patience) = args.wait else {
+        show(&created, args)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    if matches!(args.output, None | Some(Output::Name)) {
+        show(&created, args)?;
+    }
+    let mut screen = Screen::stderr(false);
+    let waiting = wait::wait(connection.units(), created, Goal::Ready, patience, ctrl_c(), &mut screen);
+    let Waited { outcome, last } = waiting.await?;
+    complain(outcome.sentences(Goal::Ready, connection.asked(&args.name), patience));
+    match (args.output, &outcome) {
+        (Some(Output::Yaml | Output::Json), _) => show(&last, args)?,
+        (None, Outcome::Reached) => url(&last)?,
+        _ => {}
+    }
+    Ok(match outcome {
+        Outcome::Reached => ExitCode::SUCCESS,
+        Outcome::Interrupted => ExitCode::from(INTERRUPTED),
+        _ => ExitCode::FAILURE,
+    })
+}
+
+/// Writes where a unit that is ready answers.
+///
+/// # Errors
+/// Where nobody reads it.
+pub fn url(unit: &ComputingUnit) -> Result<(), Error> {
+    match unit.status.as_ref().and_then(|status| status.url.as_deref()) {
+        Some(url) => say(url)?,
+        None => tell("the unit is ready; the operator knows no URL for it: its pool has no routing.baseURL"),
+    }
+    Ok(())
+}
+
+fn show(unit: &ComputingUnit, args: &Args) -> Result<(), Error> {
+    let text = match args.output {
+        Some(output) => print::object(unit, output)?,
+        None => print::created(unit, args.dry_run()),
+    };
+    Ok(say(&text)?)
+}

@@ -1,0 +1,133 @@
+//! `logs`: what the engines of units wrote.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use computing_unit_operator::api::ComputingUnit;
+use futures::{AsyncBufReadExt, StreamExt, stream::FuturesUnordered};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, ResourceExt, api::LogParams};
+
+use super::{
+    mode::{is_suspended, phase},
+    select::Select,
+    session::Session,
+};
+use crate::{
+    connection::Connection,
+    error::Error,
+    options::{ConnectionArgs, positive_duration},
+};
+
+/// Which units, and what of their logs.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option")]
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    select: Select,
+
+    /// Go on with what is written from now on
+    #[arg(short, long)]
+    follow: bool,
+
+    /// The container. Absent: the engine
+    #[arg(short, long, value_name = "NAME")]
+    container: Option<String>,
+
+    /// What the container wrote before it was last started again
+    #[arg(short, long)]
+    previous: bool,
+
+    /// Only the last lines
+    #[arg(long, value_name = "LINES")]
+    tail: Option<u32>,
+
+    /// Only what is no older, written like 90s, 5m or 1h30m
+    #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
+    since: Option<Duration>,
+
+    /// Begin each line with the time at which it was written
+    #[arg(long)]
+    timestamps: bool,
+
+    /// Begin each line with the name of its unit; so it is anyway where there are several
+    #[arg(long)]
+    prefix: bool,
+}
+
+/// Writes the logs of units, those of several side by side as they come.
+///
+/// # Errors
+/// If there is no way to them, or the result cannot be written.
+pub async fn logs(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
+    let mut session = Session::open(connection).await?;
+    let units = session.choose(&args.select).await?;
+    let prefixed = args.prefix || units.len() > 1;
+    let mut all: FuturesUnordered<_> =
+        units.iter().map(|unit| copy(&session.connection, unit, args, prefixed)).collect();
+    let mut failed = vec![];
+    while let Some(copied) = all.next().await {
+        failed.extend(copied?.err().unwrap_or_default());
+    }
+    drop(all);
+    session.fail(failed);
+    Ok(session.code())
+}
+
+/// Copies the log of one unit. The inner error is about this unit alone, in sentences.
+async fn copy(
+    connection: &Connection,
+    unit: &ComputingUnit,
+    args: &Args,
+    prefixed: bool,
+) -> io::Result<Result<(), Vec<String>>> {
+    let name = unit.name_any();
+    let pods = Api::<Pod>::namespaced(connection.client.clone(), &connection.namespace);
+    let pod = unit.status.as_ref().and_then(|status| status.pod_name.clone()).unwrap_or_else(|| name.clone());
+    let engine = match connection.within(&name, pods.get_opt(&pod)).await {
+        Ok(Some(pod)) => pod.spec.and_then(|spec| spec.containers.into_iter().next()).map(|container| container.name),
+        Ok(None) => return Ok(Err(vec![no_pod(unit)])),
+        Err(sentences) => return Ok(Err(sentences)),
+    };
+    let params = LogParams {
+        container: args.container.clone().or(engine),
+        follow: args.follow,
+        previous: args.previous,
+        tail_lines: args.tail.map(i64::from),
+        since_seconds: args.since.map(|since| i64::try_from(since.as_secs().max(1)).unwrap_or(i64::MAX)),
+        timestamps: args.timestamps,
+        ..LogParams::default()
+    };
+    let mut log = match connection.within(&name, pods.log_stream(&pod, &params)).await {
+        Ok(log) => log,
+        Err(sentences) => return Ok(Err(sentences)),
+    };
+    let mut line = vec![];
+    loop {
+        line.clear();
+        // The bytes of a log are passed on as they are; they need not be UTF-8.
+        match log.read_until(b'\n', &mut line).await {
+            Ok(0) => return Ok(Ok(())),
+            Ok(_) => {}
+            Err(error) => return Ok(Err(vec![format!("the log of the unit {name} breaks off: {error}")])),
+        }
+        let mut out = io::stdout().lock();
+        if prefixed {
+            write!(out, "[{name}] ")?;
+        }
+        out.write_all(&line)?;
+        if !line.ends_with(b"\n") {
+            writeln!(out)?;
+        }
+        out.flush()?;
+    }
+}
+
+fn no_pod(unit: &ComputingUnit) -> String {
+    let (name, phase) = (unit.name_any(), phase(unit));
+    let how = if is_suspended(unit) { "resume" } else { "describe" };
+    format!("the unit {name} is {phase} and has no pod, so it has no log: kubectl cu {how} {name}")
+}

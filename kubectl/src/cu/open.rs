@@ -1,0 +1,100 @@
+//! `open`: prints the URLs of units, or opens them in a browser.
+
+use std::{process::ExitCode, time::Duration};
+
+use computing_unit_operator::api::{ComputingUnit, ComputingUnitPool, OperatingMode, Phase};
+use kube::{Api, ResourceExt};
+
+use super::{
+    mode::{ask, is_suspended, phase},
+    select::Select,
+    session::Session,
+};
+use crate::{
+    error::Error,
+    goal::Goal,
+    options::{ConnectionArgs, WaitArgs},
+    stdio::{say, tell},
+};
+
+/// How long a unit that is started may take, where it is not said.
+const START: Duration = Duration::from_mins(10);
+
+/// Which units, and how.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    select: Select,
+
+    /// Open the URL in a browser too
+    #[arg(short, long)]
+    browser: bool,
+
+    /// Start the unit if it is suspended, and wait for it
+    #[arg(long)]
+    resume: bool,
+
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+/// Prints the URLs of units.
+///
+/// # Errors
+/// If there is no way to them, or the result cannot be written.
+pub async fn open(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
+    let mut session = Session::open(connection).await?;
+    let patience = args.wait.wait.or(args.resume.then_some(START));
+    let mut waiting = vec![];
+    let mut there = vec![];
+    for unit in session.choose_staying(&args.select).await? {
+        let unit = if args.resume && is_suspended(&unit) {
+            let Some(unit) = ask(&mut session, &unit, OperatingMode::Running).await else { continue };
+            unit
+        } else {
+            unit
+        };
+        if patience.is_some() {
+            waiting.push(unit);
+        } else if is_ready(&unit) {
+            there.push(unit);
+        } else if is_suspended(&unit) && wakes(&session, &unit).await {
+            tell(&format!("the unit {} is {}: whoever opens its URL wakes it", unit.name_any(), phase(&unit)));
+            there.push(unit);
+        } else {
+            let (name, phase) = (unit.name_any(), phase(&unit));
+            let (how, does) = if is_suspended(&unit) { ("--resume", "starts it") } else { ("--wait", "waits for it") };
+            session.fail([format!(
+                "the unit {name} is {phase}, and does not answer: kubectl cu open {name} {how} {does}"
+            )]);
+        }
+    }
+    if let Some(patience) = patience {
+        there = session.reach(waiting, Goal::Ready, patience).await?;
+    }
+    for unit in &there {
+        let Some(url) = unit.status.as_ref().and_then(|status| status.url.as_deref()) else {
+            session.fail([format!("the operator knows no URL of the unit {}", unit.name_any())]);
+            continue;
+        };
+        say(url)?;
+        if args.browser
+            && let Err(error) = webbrowser::open(url)
+        {
+            session.fail([format!("no browser opens {url}: {error}")]);
+        }
+    }
+    Ok(session.code())
+}
+
+fn is_ready(unit: &ComputingUnit) -> bool {
+    unit.status.as_ref().and_then(|status| status.phase) == Some(Phase::Ready)
+}
+
+/// Whether a request to the unit's URL starts it. Who may not read pools is told no.
+async fn wakes(session: &Session, unit: &ComputingUnit) -> bool {
+    let connection = &session.connection;
+    let pools = Api::<ComputingUnitPool>::namespaced(connection.client.clone(), &connection.namespace);
+    let pool = connection.within(&unit.spec.pool_name, pools.get(&unit.spec.pool_name)).await;
+    pool.is_ok_and(|pool| pool.spec.entry.is_some_and(|entry| entry.wake_on_request))
+}

@@ -1,0 +1,77 @@
+//! Which units a command is about: names, a label selector, or all of the namespace.
+
+/// Which units.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Select {
+    /// Names of units, also as `kubectl get -o name` prints them
+    #[arg(value_name = "NAME", required_unless_present_any = ["selector", "all"])]
+    names: Vec<String>,
+
+    /// Units with these labels, such as team=blue
+    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "names")]
+    selector: Option<String>,
+
+    /// All units of the namespace
+    #[arg(long, conflicts_with_all = ["names", "selector"])]
+    all: bool,
+}
+
+/// What is asked of the API server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// These, each of which has to be there.
+    Named(Vec<String>),
+    /// Those with such labels; nothing for all.
+    Labelled(Option<String>),
+}
+
+impl Select {
+    /// What is asked of the API server.
+    pub fn wanted(&self) -> Wanted {
+        if self.all || self.selector.is_some() {
+            return Wanted::Labelled(self.selector.clone());
+        }
+        Wanted::Named(names(&self.names))
+    }
+}
+
+/// Names without what `-o name` puts before them, each once.
+pub fn names(given: &[String]) -> Vec<String> {
+    let mut names = vec![];
+    for name in given.iter().map(|name| name.rsplit_once('/').map_or(name.as_str(), |(_, name)| name)) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        select: Select,
+    }
+
+    fn wanted(line: &str) -> Result<Wanted, String> {
+        let line = Line::try_parse_from(["x"].into_iter().chain(line.split_whitespace()));
+        line.map(|line| line.select.wanted()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn names_or_labels_or_all() {
+        let named = |names: &[&str]| Wanted::Named(names.iter().map(ToString::to_string).collect());
+        assert_eq!(wanted("ada bob ada"), Ok(named(&["ada", "bob"])));
+        assert_eq!(wanted("computingunit.texera.apache.org/ada cu/bob"), Ok(named(&["ada", "bob"])));
+        assert_eq!(wanted("-l team=blue"), Ok(Wanted::Labelled(Some("team=blue".into()))));
+        assert_eq!(wanted("--all"), Ok(Wanted::Labelled(None)));
+        for line in ["", "ada -l a=b", "ada --all", "--all -l a=b"] {
+            assert!(wanted(line).is_err(), "{line}");
+        }
+    }
+}
