@@ -1,6 +1,9 @@
-//! The programs that people use, run as they run them: kubectl, its plugin and Helm, from `PATH`.
+//! The programs that people use, run as they run them: kubectl, its plugins and Helm, from `PATH`.
+
+use std::process::Stdio;
 
 use anyhow::Context;
+use tokio::process::Command;
 
 use crate::{attach::Cluster, cluster::shell};
 
@@ -24,6 +27,38 @@ pub async fn line(cluster: &Cluster, line: &str) -> anyhow::Result<String> {
     let mut words = line.split_whitespace();
     let program = words.next().context("an empty line")?;
     run(cluster, program, &words.collect::<Vec<_>>()).await
+}
+
+/// What a program said, and how it ended.
+#[derive(Debug)]
+pub struct Told {
+    /// What it printed.
+    pub out: String,
+    /// What else it said.
+    pub err: String,
+    /// Its exit code; nothing where a signal ended it.
+    pub code: Option<i32>,
+}
+
+/// Runs a command line, split at its spaces, to whatever end.
+///
+/// # Errors
+/// If it cannot be run.
+pub async fn told(cluster: &Cluster, line: &str) -> anyhow::Result<Told> {
+    let done = command(cluster, line)?.output().await.with_context(|| format!("run {line}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Told { out: text(&done.stdout), err: text(&done.stderr), code: done.status.code() })
+}
+
+/// A command line, split at its spaces, that is yet to be run. It ends with whoever holds it.
+///
+/// # Errors
+/// If the line is empty.
+pub fn command(cluster: &Cluster, line: &str) -> anyhow::Result<Command> {
+    let mut words = line.split_whitespace();
+    let mut command = Command::new(words.next().context("an empty line")?);
+    command.args(words).env("KUBECONFIG", cluster.kubeconfig()).stdin(Stdio::null()).kill_on_drop(true);
+    Ok(command)
 }
 
 /// The path of a file of this project.

@@ -30,12 +30,7 @@ pub async fn complete(words: &[OsString]) -> Result<ExitCode, Error> {
     let names = names(words).await;
     let mut line = vec![OsString::from("kubectl-cu")];
     line.extend_from_slice(words);
-    let last = line.len() - 1;
-    // A line that makes no sense has no candidates.
-    for candidate in candidates(&mut command(names), line, last, None).unwrap_or_default() {
-        if candidate.is_hide_set() {
-            continue;
-        }
+    for candidate in offered(names, line) {
         let value = candidate.get_value().to_string_lossy();
         match candidate.get_help() {
             Some(help) => say(&format!("{value}\t{help}"))?,
@@ -44,6 +39,16 @@ pub async fn complete(words: &[OsString]) -> Result<ExitCode, Error> {
     }
     say(NO_FILES)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What fits the last word of the line. Options are offered to whoever has begun one, as kubectl does.
+fn offered(names: Vec<String>, line: Vec<OsString>) -> impl Iterator<Item = CompletionCandidate> {
+    let last = line.len() - 1;
+    let option = line[last].to_string_lossy().starts_with('-');
+    // A line that makes no sense has no candidates.
+    let all = candidates(&mut command(names), line, last, None).unwrap_or_default();
+    all.into_iter()
+        .filter(move |one| !one.is_hide_set() && (option || !one.get_value().to_string_lossy().starts_with('-')))
 }
 
 /// The command line, which knows these units.
@@ -81,10 +86,9 @@ mod tests {
     use super::*;
 
     fn offered(words: &[&str]) -> Vec<String> {
-        let line: Vec<_> = ["kubectl-cu"].iter().chain(words).map(OsString::from).collect();
-        let last = line.len() - 1;
-        let all = candidates(&mut command(vec!["ada".into(), "adam".into(), "bob".into()]), line, last, None).unwrap();
-        all.iter().filter(|one| !one.is_hide_set()).map(|one| one.get_value().to_string_lossy().into_owned()).collect()
+        let line = ["kubectl-cu"].iter().chain(words).map(OsString::from).collect();
+        let all = super::offered(vec!["ada".into(), "adam".into(), "bob".into()], line);
+        all.map(|one| one.get_value().to_string_lossy().into_owned()).collect()
     }
 
     #[test]
@@ -94,6 +98,8 @@ mod tests {
         assert_eq!(offered(&["suspend", "ada", "b"]), ["bob"]);
         assert!(offered(&["resize", "ada", "--mem"]).contains(&"--memory".to_owned()));
         assert!(offered(&["wait", "ada", "--for", "sus"]).contains(&"suspended".to_owned()));
+        assert_eq!(offered(&["suspend", ""]), ["ada", "adam", "bob"], "options only to whoever begins one");
+        assert!(offered(&["suspend", "-"]).contains(&"--wait".to_owned()));
         assert!(!offered(&[""]).contains(&"__complete".to_owned()));
     }
 }

@@ -137,7 +137,8 @@ fn stages(unit: &ComputingUnit, status: &ComputingUnitStatus) -> Vec<String> {
         let Some(at) = at else { continue };
         let since = |from: &Option<Time>| from.as_ref().map(|from| age::between(from.0, at.0)).unwrap_or_default();
         rows.push(vec![name.to_owned(), at.0.to_string(), since(&before), since(&begin)]);
-        before = Some(at.clone());
+        // A unit that is started again was accepted long before.
+        before = before.max(Some(at.clone()));
     }
     if rows.len() > 1 { table::lines(&rows) } else { vec![] }
 }
