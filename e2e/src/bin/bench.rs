@@ -18,6 +18,10 @@ struct Args {
     #[arg(long, default_value_t = 100)]
     many: usize,
 
+    /// Units with simulated pods to look at
+    #[arg(long, default_value_t = 1000)]
+    watched: usize,
+
     /// Suspensions of one unit
     #[arg(long, default_value_t = 100)]
     suspensions: usize,
@@ -53,7 +57,7 @@ enum Part {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Args { starts, counts, many, suspensions, wakes, cycles, parts } = Args::parse();
+    let Args { starts, counts, many, watched, suspensions, wakes, cycles, parts } = Args::parse();
     let wanted = |part| parts.is_empty() || parts.contains(&part);
     if wanted(Part::Cost) {
         Box::pin(cost::measure(counts, many)).await?;
@@ -68,7 +72,7 @@ async fn main() -> anyhow::Result<()> {
         Box::pin(wake::measure(wakes)).await?;
     }
     if wanted(Part::Idle) {
-        Box::pin(idle::measure(many)).await?;
+        Box::pin(idle::measure(watched)).await?;
     }
     if wanted(Part::Traffic) {
         Box::pin(traffic::measure(cycles)).await?;
