@@ -12,6 +12,7 @@ pub mod faults;
 pub mod gateway;
 pub mod namespace;
 pub mod plain;
+pub mod simulated;
 pub mod stage;
 pub mod tool;
 pub mod traffic;

@@ -26,7 +26,7 @@ use serde_json::json;
 
 use crate::{attach::Cluster, wait::until};
 
-/// Label of the namespaces that tests made: the id of the process that did.
+/// Label of the namespaces, and other objects outside of them, that tests made: the id of the process that did.
 pub const OWNER: &str = "e2e.texera.apache.org/process";
 /// Label by which the gateway's listeners admit routes.
 pub const ADMITTED: &str = "texera.apache.org/units";
@@ -122,13 +122,18 @@ pub async fn until_removed(cluster: &Cluster, name: &str) -> anyhow::Result<()> 
 pub async fn sweep(cluster: &Cluster) -> anyhow::Result<()> {
     let api = Api::<Namespace>::all(cluster.client());
     for namespace in api.list(&ListParams::default().labels(OWNER)).await? {
-        let process = namespace.labels().get(OWNER).cloned().unwrap_or_default();
-        let alive = std::fs::exists(format!("/proc/{process}")).unwrap_or(false);
-        if !alive {
+        if is_abandoned(&namespace.metadata) {
             remove(cluster, &namespace.name_any()).await?;
         }
     }
     Ok(())
+}
+
+/// Whether the process that made an object is gone.
+#[must_use]
+pub fn is_abandoned(object: &ObjectMeta) -> bool {
+    let process = object.labels.as_ref().and_then(|labels| labels.get(OWNER)).map_or("", String::as_str);
+    !std::fs::exists(format!("/proc/{process}")).unwrap_or(false)
 }
 
 async fn describe(client: &Client, namespace: &str) {

@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use crate::{
     attach::Cluster,
     faults::{ApiProxy, Operator, OperatorProcess},
-    gateway, namespace,
+    gateway, namespace, simulated,
     units::{self, Mode},
     wait::until,
 };
@@ -69,6 +69,8 @@ where
 async fn prepare(cluster: &Cluster) -> anyhow::Result<()> {
     cluster.install_definitions().await?;
     gateway::restore(cluster).await?;
+    // Pods that no kubelet ends would keep their namespaces.
+    simulated::sweep(cluster).await?;
     namespace::sweep(cluster).await
 }
 

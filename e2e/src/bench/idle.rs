@@ -1,94 +1,186 @@
-//! What it costs to look whether many units are in use: processor time of the operator a look, and writes.
+//! What it costs to look whether many units are in use: processor time of the operator beside the same time without looks,
+//! requests to the gateway's proxies, and writes. The units' pods are simulated: one engine answers for all of them.
 
-use std::{fs, time::Duration};
+use std::{
+    collections::HashSet,
+    fs,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use computing_unit_operator::api::{ComputingUnit, Phase};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::{
     ResourceExt,
-    api::{ListParams, PostParams},
+    api::{Patch, PatchParams, PostParams},
+    runtime::watcher::{self, Event},
 };
 use serde_json::json;
+use tokio::time::timeout;
 
-use super::table;
+use super::table::{self, milliseconds};
 use crate::{
     faults::OperatorProcess,
+    plain::Plain,
+    simulated::Simulated,
     stage::{Stage, play},
+    traffic::{Connection, Target},
     units::{self, Mode, with},
     wait::eventually,
 };
 
 /// How long many units may take to be ready.
-const MANY: Duration = Duration::from_mins(5);
+const MANY: Duration = Duration::from_mins(30);
 /// Silence after which every unit's status is written.
 const QUIET: Duration = Duration::from_secs(12);
-/// How many looks are measured.
-const LOOKS: u64 = 20;
+/// How long is measured, with a look each second and without.
+const WHILE: Duration = Duration::from_secs(30);
 /// Ticks of the processor's clock a second, as Linux tells them to programs.
 const TICKS: f64 = 100.0;
+/// The port of a proxy's statistics, and what it counts requests for them by.
+const STATISTICS: (u16, &str) =
+    (19001, "envoy_http_downstream_rq_total{envoy_http_conn_manager_prefix=\"eg-stats-http\"}");
+
+/// What was measured of all looks.
+struct Looked {
+    looks: u64,
+    /// Processor time in milliseconds, and in what time.
+    with: (f64, Duration),
+    /// The same without looks.
+    without: (f64, Duration),
+    /// Requests to each proxy.
+    requests: Vec<u64>,
+    writes: u64,
+}
 
 /// Looks at `many` units that nobody uses.
 ///
 /// # Errors
 /// If they do not start.
 pub async fn measure(many: usize) -> anyhow::Result<()> {
-    let (took, writes) = play("idle", |stage| async move { look(&stage, many).await }).await?;
-    table::heading(&format!("Looks whether {many} units are in use, {LOOKS} of them"));
+    let looked = play("idle", |stage| async move {
+        let engine = Plain::new(&stage, "engine");
+        engine.make_pod().await?;
+        engine.until_ready().await?;
+        let address = stage.pods().get("engine").await?.status.and_then(|status| status.pod_ip);
+        let node = Simulated::join(&stage.cluster, &stage.namespace, &address.context("its address")?).await?;
+        let looked = look(&stage, &node, many).await;
+        // The operator has ended, so that nobody makes the pods anew.
+        let left = node.leave().await;
+        let looked = looked?;
+        left?;
+        Ok(looked)
+    })
+    .await?;
+    let number = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    let looks = number(looked.looks);
+    let (whole, time) = looked.with;
+    // What the operator does anyway, in as much time.
+    let anyway = looked.without.0 * (milliseconds(time) / milliseconds(looked.without.1));
+    let most = looked.requests.iter().copied().max().unwrap_or_default();
+    let row = |what: &str, cell: String, goal: &str| vec![what.to_owned(), cell, goal.to_owned()];
+    table::heading(&format!("Looks whether {many} units are in use, {} of them", looked.looks));
     table::print(
         &["", "a look", "goal"],
         &[
-            vec!["processor time of the operator, ms, all that it does".into(), format!("{took:.1}"), "100".into()],
-            vec!["writes to the API server, all looks".into(), writes.to_string(), "0".into()],
+            row("processor time of the operator, ms: all that it does", format!("{:.1}", whole / looks), ""),
+            row("the same in as much time without looks, ms", format!("{:.1}", anyway / looks), ""),
+            row("the difference, ms", format!("{:.1}", (whole - anyway) / looks), "100"),
+            row("requests to each proxy", format!("{:.2}", number(most) / looks), "1"),
+            row("writes to the API server, all looks", looked.writes.to_string(), "0"),
         ],
     );
     Ok(())
 }
 
-async fn look(stage: &Stage, many: usize) -> anyhow::Result<(f64, u64)> {
-    let lifecycle = json!({"spec": {
-        "lifecycle": {"idleTimeout": "24h"}, "activity": {"interval": "1s", "gracePeriod": "1s"},
-    }});
-    stage.pools().create(&PostParams::default(), &with(&stage.pool(Mode::Query), &lifecycle)).await?;
+async fn look(stage: &Stage, node: &Simulated, many: usize) -> anyhow::Result<Looked> {
+    let there = json!({"spec": {"template": {"spec": {"nodeName": node.name()}}}});
+    stage.pools().create(&PostParams::default(), &with(&stage.pool(Mode::Query), &there)).await?;
     let operator = stage.start().await?;
+    let began = Instant::now();
     let units: Vec<ComputingUnit> = (0..many).map(|number| stage.unit(&format!("unit-{number}"))).collect();
     stream::iter(&units).map(|unit| stage.make(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
-    let ready = || async {
-        let units = stage.units().list(&ListParams::default()).await?;
-        let so = |unit: &&ComputingUnit| units::phase(Some(unit)) == Some(Phase::Ready);
-        Ok((units.items.iter().filter(so).count() == many).then_some(()))
-    };
-    eventually(&format!("{many} Ready units"), MANY, ready).await?;
+    timeout(MANY, all_ready(stage, many)).await.with_context(|| format!("{many} Ready units in time"))??;
+    eprintln!("{many} units are ready after {:?}", began.elapsed());
+    stage.proxy.quiet(QUIET, MANY).await?;
+
+    let without = spent(&operator).await?;
+    let idle = json!({"spec": {
+        "lifecycle": {"idleTimeout": "24h"}, "activity": {"interval": "1s", "gracePeriod": "1s"},
+    }});
+    stage.pools().patch("default", &PatchParams::default(), &Patch::Merge(idle)).await?;
+    let before = scans(&operator).await?;
+    eventually("a look", MANY, || async { Ok((scans(&operator).await? > before).then_some(())) }).await?;
     let counts = stage.proxy.quiet(QUIET, MANY).await?;
 
-    let (began, first) = (processor(&operator)?, looks(&operator).await?);
-    let enough = || async { Ok((looks(&operator).await? >= first + LOOKS).then_some(())) };
-    eventually("enough looks", MANY, enough).await?;
-    let ticks = processor(&operator)? - began;
-    let done = looks(&operator).await? - first;
+    let (asked, first) = (asked(stage).await?, scans(&operator).await?);
+    let with = spent(&operator).await?;
+    let looks = scans(&operator).await? - first;
+    ensure!(looks > 0, "no look has ended within {WHILE:?}");
+    // The last request is this one.
+    let requests = self::asked(stage).await?.iter().zip(asked).map(|(now, before)| now - before - 1).collect();
     let writes = stage.proxy.counts().since(&counts).writes();
-    let number = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-    let took = number(ticks) / TICKS * 1000.0 / number(done);
-    let delete = |unit: &ComputingUnit| {
-        let name = unit.name_any();
-        async move { stage.delete(&name).await }
-    };
-    stream::iter(&units).map(delete).buffer_unordered(16).try_collect::<Vec<_>>().await?;
-    Ok((took, writes))
+    operator.kill().await?;
+    Ok(Looked { looks, with, without, requests, writes })
 }
 
-async fn looks(operator: &OperatorProcess) -> anyhow::Result<u64> {
+/// Waits until that many units are Ready, as a watch tells.
+async fn all_ready(stage: &Stage, count: usize) -> anyhow::Result<()> {
+    let mut ready = HashSet::new();
+    let mut events = std::pin::pin!(watcher::watcher(stage.units(), watcher::Config::default()));
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Apply(unit) | Event::InitApply(unit)) if units::phase(Some(&unit)) == Some(Phase::Ready) => {
+                ready.insert(unit.name_any());
+            }
+            Ok(Event::Apply(unit) | Event::InitApply(unit) | Event::Delete(unit)) => {
+                ready.remove(&unit.name_any());
+            }
+            Ok(Event::Init | Event::InitDone) | Err(_) => {}
+        }
+        if ready.len() == count {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the watch of units has ended")
+}
+
+/// Processor time in milliseconds that the operator takes while nobody asks it anything, and in what time.
+async fn spent(operator: &OperatorProcess) -> anyhow::Result<(f64, Duration)> {
+    let (began, before) = (Instant::now(), processor(operator)?);
+    // The whole of it is looked at, not waited for something in.
+    let _ = timeout(WHILE, std::future::pending::<()>()).await;
+    Ok((processor(operator)? - before, began.elapsed()))
+}
+
+async fn scans(operator: &OperatorProcess) -> anyhow::Result<u64> {
     let text = operator.metrics().await?;
     let line = text.lines().find_map(|line| line.strip_prefix("computing_unit_operator_activity_scans_total "));
     Ok(line.context("the count of looks")?.parse()?)
 }
 
-/// Ticks of the processor that the operator has taken.
-fn processor(operator: &OperatorProcess) -> anyhow::Result<u64> {
+/// How many requests each proxy had for its statistics, this one among them.
+async fn asked(stage: &Stage) -> anyhow::Result<Vec<u64>> {
+    let (port, name) = STATISTICS;
+    let mut all = vec![];
+    for proxy in stage.cluster.proxies().await? {
+        let address = SocketAddr::new(proxy.ip(), port);
+        let path = "/stats/prometheus?filter=%5Ehttp%5C.eg-stats-http%5C.downstream_rq_total%24";
+        let answer = Connection::open(address).await?.send(&Target::new(&address.to_string(), path)?).await?;
+        let text = String::from_utf8_lossy(&answer.body);
+        let count = text.lines().find_map(|line| line.strip_prefix(name));
+        all.push(count.with_context(|| format!("no count of requests: {text}"))?.trim().parse()?);
+    }
+    Ok(all)
+}
+
+/// Processor time that the operator has taken, in milliseconds.
+fn processor(operator: &OperatorProcess) -> anyhow::Result<f64> {
     let id = operator.id().context("the operator runs")?;
     let text = fs::read_to_string(format!("/proc/{id}/stat"))?;
     let (_, rest) = text.rsplit_once(')').context("its name")?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).context("its times");
-    Ok(ticks(11)? + ticks(12)?)
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).context("its times");
+    Ok((ticks(11)? + ticks(12)?) / TICKS * 1000.0)
 }

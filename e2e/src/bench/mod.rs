@@ -9,3 +9,4 @@ pub mod speed;
 pub mod suspend;
 pub mod table;
 pub mod traffic;
+pub mod wake;

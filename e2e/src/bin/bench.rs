@@ -1,7 +1,7 @@
 //! `make bench`: the figures of `docs/performance.md`, on the cluster in use.
 
 use clap::Parser;
-use e2e::bench::{cost, idle, speed, suspend, traffic};
+use e2e::bench::{cost, idle, speed, suspend, traffic, wake};
 
 /// Measures the operator on the cluster in use and prints tables.
 #[derive(Parser)]
@@ -18,9 +18,17 @@ struct Args {
     #[arg(long, default_value_t = 100)]
     many: usize,
 
+    /// Units with simulated pods to look at
+    #[arg(long, default_value_t = 1000)]
+    watched: usize,
+
     /// Suspensions of one unit
     #[arg(long, default_value_t = 100)]
     suspensions: usize,
+
+    /// Requests that wake a suspended unit, and bare pods beside them
+    #[arg(long, default_value_t = 50)]
+    wakes: usize,
 
     /// Comings and goings under load, in each mode and with each number of proxies
     #[arg(long, default_value_t = 20)]
@@ -39,6 +47,8 @@ enum Part {
     Cost,
     /// How fast a unit is resumed, and what suspending many does to others
     Suspend,
+    /// How long a request for a suspended unit takes
+    Wake,
     /// What it costs to look whether units are in use
     Idle,
     /// What requests meet
@@ -47,7 +57,7 @@ enum Part {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Args { starts, counts, many, suspensions, cycles, parts } = Args::parse();
+    let Args { starts, counts, many, watched, suspensions, wakes, cycles, parts } = Args::parse();
     let wanted = |part| parts.is_empty() || parts.contains(&part);
     if wanted(Part::Cost) {
         Box::pin(cost::measure(counts, many)).await?;
@@ -58,8 +68,11 @@ async fn main() -> anyhow::Result<()> {
     if wanted(Part::Suspend) {
         Box::pin(suspend::measure(suspensions, many)).await?;
     }
+    if wanted(Part::Wake) {
+        Box::pin(wake::measure(wakes)).await?;
+    }
     if wanted(Part::Idle) {
-        Box::pin(idle::measure(many)).await?;
+        Box::pin(idle::measure(watched)).await?;
     }
     if wanted(Part::Traffic) {
         Box::pin(traffic::measure(cycles)).await?;

@@ -10,10 +10,11 @@ use e2e::{
     demo::{
         ending,
         show::{Way, apply, heading, run},
+        wake,
     },
     tool,
 };
-use kube::Api;
+use kube::{Api, ResourceExt};
 
 /// Where the operator is installed.
 const SYSTEM: &str = "computing-unit-system";
@@ -48,6 +49,16 @@ async fn main() -> anyhow::Result<()> {
     run(&cluster, &format!("kubectl get cu -n {UNITS} -o wide")).await?;
     run(&cluster, &format!("kubectl get pod,service,httproute -n {UNITS} -l texera.apache.org/unit={NAME}")).await?;
 
+    heading("It is suspended: its pod is stopped, its Service and its URL stay");
+    for line in suspend(NAME) {
+        run(&cluster, &line).await?;
+    }
+    run(&cluster, &format!("kubectl get cu -n {UNITS}")).await?;
+    run(&cluster, &format!("kubectl get pod,service,httproute -n {UNITS} -l texera.apache.org/unit={NAME}")).await?;
+
+    heading("Its URL is asked for: that starts it, and the request is held and sent on to it");
+    wake::ask(&way, &unit.uid().context("the unit has no UID")?).await?;
+
     heading("It is deleted: the route goes before the pod is told to stop");
     println!("$ kubectl delete cu {NAME} -n {UNITS}");
     for step in ending::watch(&cluster, &unit, &way).await? {
@@ -57,6 +68,16 @@ async fn main() -> anyhow::Result<()> {
     heading("Go on by hand");
     println!("{}", next(&cluster, &url));
     Ok(())
+}
+
+/// The lines that suspend a unit, and end when it is suspended.
+fn suspend(name: &str) -> [String; 2] {
+    [
+        format!(
+            "kubectl patch cu {name} -n {UNITS} --type merge -p '{{\"spec\":{{\"operatingMode\":\"Suspended\"}}}}'"
+        ),
+        format!("kubectl wait cu {name} -n {UNITS} --for=jsonpath={{.status.phase}}=Suspended --timeout=1m"),
+    ]
 }
 
 async fn install(cluster: &Cluster) -> anyhow::Result<()> {
@@ -103,6 +124,7 @@ fn port(cluster: &Cluster) -> Option<u16> {
 
 fn next(cluster: &Cluster, url: &str) -> String {
     let bin = cluster.kubeconfig().parent().unwrap_or(Path::new("")).join("bin");
+    let suspend = suspend("mine").join("\n");
     format!(
         "export KUBECONFIG={} PATH={}:$PATH\n\
          kubectl create computingunit mine -n {UNITS} --cuid 42 --wait\n\
@@ -110,6 +132,8 @@ fn next(cluster: &Cluster, url: &str) -> String {
          kubectl get cu -n {UNITS} -o wide --watch\n\
          kubectl describe cu mine -n {UNITS}\n\
          kubectl explain cu.spec\n\
+         {suspend}\n\
+         curl -iL '{url}'        # wakes it\n\
          kubectl delete cu mine -n {UNITS}\n\
          kubectl -n {SYSTEM} logs -l app.kubernetes.io/name=computing-unit-operator\n\
          make down        # takes the cluster down",

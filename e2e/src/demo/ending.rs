@@ -1,5 +1,5 @@
-//! The order of a unit's end, as a client and two watches see it: the gateway stops answering for the unit before its
-//! pod is told to stop.
+//! The order of a unit's end, as a client and watches see it: requests stop reaching the unit before its pod is told to
+//! stop.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub struct Step {
     pub after: Duration,
 }
 
-const MISSED: &str = "the gateway answers 404: the route is out of every proxy";
+const MISSED: &str = "requests meet 404: the route is out of every proxy";
 const STOPPED: &str = "the pod is told to stop";
 
 /// Deletes a unit and returns what happened, in order.

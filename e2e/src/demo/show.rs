@@ -8,7 +8,7 @@ use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{
     attach::Cluster,
-    traffic::{Connection, Socket, Target},
+    traffic::{Answer, Connection, Socket, Target},
 };
 
 /// Prints what comes next.
@@ -16,13 +16,13 @@ pub fn heading(text: &str) {
     println!("\n== {text}");
 }
 
-/// Runs a command line in sight, split at its spaces.
+/// Runs a command line in sight, split at its spaces. Single quotes around a word are for the shell of whoever copies it.
 ///
 /// # Errors
 /// If it fails.
 pub async fn run(cluster: &Cluster, line: &str) -> anyhow::Result<()> {
     println!("$ {line}");
-    let mut words = line.split_whitespace();
+    let mut words = line.split_whitespace().map(|word| word.trim_matches('\''));
     let program = words.next().context("an empty line")?;
     let mut command = Command::new(program);
     command.args(words).env("KUBECONFIG", cluster.kubeconfig()).stdin(Stdio::null());
@@ -44,6 +44,15 @@ pub async fn apply(cluster: &Cluster, shown: &str, objects: &str) -> anyhow::Res
     let status = child.wait().await?;
     ensure!(status.success(), "kubectl apply of {shown} ended with {status}");
     Ok(())
+}
+
+/// Prints the headers of an answer that tell something here.
+pub fn headers(answer: &Answer) {
+    for name in ["x-computing-unit", "location", "retry-after", "content-type"] {
+        if let Some(value) = answer.headers.get(name) {
+            println!("{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+        }
+    }
 }
 
 /// Where a URL leads, and how to ask for it.
@@ -83,18 +92,21 @@ impl Way {
         Target::new(&self.host, &self.path)
     }
 
+    /// The URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}{}", self.host, self.path)
+    }
+
     /// Asks for it once, in sight.
     ///
     /// # Errors
     /// If there is no answer, or another one than 200.
     pub async fn get(&self) -> anyhow::Result<()> {
-        println!("$ curl -i 'http://{}{}'", self.host, self.path);
+        println!("$ curl -i '{}'", self.url());
         let answer = Connection::open(self.address).await?.send(&self.target()?).await?;
         println!("{}", answer.status);
-        for name in ["x-computing-unit", "content-type"] {
-            let value = answer.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("-");
-            println!("{name}: {value}");
-        }
+        headers(&answer);
         println!("{}", answer.start(400));
         ensure!(answer.status.is_success(), "the unit's URL was answered with {}", answer.status);
         Ok(())

@@ -5,6 +5,7 @@
 mod answer;
 mod connection;
 mod first;
+mod follow;
 mod hammer;
 mod latency;
 mod report;
@@ -18,6 +19,7 @@ mod testing;
 pub use answer::{Answer, By};
 pub use connection::{Connection, Failure, Reuse};
 pub use first::{First, first_success};
+pub use follow::follow;
 pub use hammer::{Hammer, Hammering};
 pub use latency::Latency;
 pub use report::Report;

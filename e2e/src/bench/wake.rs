@@ -1,0 +1,138 @@
+//! How long a request for a suspended unit takes, which starts the unit, is held and sent on: beside bare pods of the same
+//! making, in turns.
+
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+use computing_unit_operator::api::{ComputingUnit, Phase};
+use http::StatusCode;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+
+use super::{
+    pods::Pods,
+    table::{self, Times, milliseconds},
+};
+use crate::{
+    entry,
+    stage::{SOON, Stage, play},
+    traffic::follow,
+    units::Mode,
+};
+
+/// What requests may take over a bare pod, in milliseconds.
+const GOAL: &str = "300";
+/// The unit, and the bare pod beside it.
+const NAMES: (&str, &str) = ("ada", "bare");
+
+/// What was measured.
+#[derive(Default)]
+struct Sample {
+    /// A bare pod, from its creation to its readiness.
+    bare: Times,
+    /// A request, from when it was sent to the first 200.
+    woken: Times,
+    /// The same without the time of the unit's own pod.
+    over_own: Times,
+    /// From the request to the unit's pod.
+    made: Times,
+    /// From the readiness of the unit's pod to the first 200.
+    answered: Times,
+    /// How many requests were told to come again.
+    refused: usize,
+}
+
+/// Wakes one unit `count` times.
+///
+/// # Errors
+/// If it does not wake.
+pub async fn measure(count: usize) -> anyhow::Result<()> {
+    let Some(sample) = play("wakes", |stage| async move { turns(stage, count).await }).await? else { return Ok(()) };
+    let row =
+        |what: &str, cells: Vec<String>, goal: &str| [vec![what.to_owned()], cells, vec![goal.to_owned()]].concat();
+    let over =
+        [0.5, 0.99, 1.0].map(|share| format!("{:.1}", sample.woken.quantile(share) - sample.bare.quantile(share)));
+    table::heading(&format!("Waking: a request for a suspended unit, {count} times, and as many bare pods, in turns"));
+    table::print(
+        &["milliseconds", "median", "99 %", "longest", "goal"],
+        &[
+            row("bare pod: create sent, to seen ready", sample.bare.cells(), ""),
+            row("request sent, to the first 200", sample.woken.cells(), ""),
+            row("the second line less the first", over.to_vec(), GOAL),
+            row("each request less what its own pod took from made to ready", sample.over_own.cells(), GOAL),
+            row("request sent, to the unit's pod seen", sample.made.cells(), ""),
+            row("the unit's pod seen ready, to the first 200", sample.answered.cells(), ""),
+        ],
+    );
+    println!("\nRequests that were told to come again: {} of {count}", sample.refused);
+    Ok(())
+}
+
+async fn turns(mut stage: Stage, count: usize) -> anyhow::Result<Option<Sample>> {
+    if !entry::lead_here(&mut stage).await? {
+        return Ok(None);
+    }
+    let _operator = stage.start().await?;
+    entry::make_pool(&stage, Mode::Query, &json!({"wakeOnRequest": true, "hold": "30s"})).await?;
+    let pods = Pods::watch(stage.pods()).await?;
+    let unit = stage.unit(NAMES.0);
+    stage.make(&unit).await?;
+    stage.until(NAMES.0, Phase::Ready).await?;
+    let bare = like(stage.pods().get(NAMES.0).await?);
+    let mut sample = Sample::default();
+    for _ in 0..count {
+        start_bare(&stage, &pods, &bare, &mut sample).await?;
+        wake(&stage, &pods, &unit, &mut sample).await?;
+    }
+    Ok(Some(sample))
+}
+
+/// A pod as the cluster has it of a unit, to be made by hand.
+fn like(pod: Pod) -> Pod {
+    let mut spec = pod.spec;
+    if let Some(spec) = &mut spec {
+        spec.node_name = None;
+    }
+    Pod { metadata: ObjectMeta { name: Some(NAMES.1.to_owned()), ..ObjectMeta::default() }, spec, status: None }
+}
+
+async fn start_bare(stage: &Stage, pods: &Pods, pod: &Pod, sample: &mut Sample) -> anyhow::Result<()> {
+    let sent = Instant::now();
+    stage.pods().create(&PostParams::default(), pod).await?;
+    let (_, ready) = pods.ready(&pod.name_any()).await?;
+    sample.bare.add(milliseconds(ready - sent));
+    stage.pods().delete(&pod.name_any(), &DeleteParams::default()).await?;
+    pods.gone(&pod.name_any()).await
+}
+
+async fn wake(stage: &Stage, pods: &Pods, unit: &ComputingUnit, sample: &mut Sample) -> anyhow::Result<()> {
+    let name = unit.name_any();
+    let rest = Patch::Merge(json!({"spec": {"operatingMode": "Suspended"}}));
+    stage.units().patch(&name, &PatchParams::default(), &rest).await?;
+    stage.until(&name, Phase::Suspended).await?;
+    pods.gone(&name).await?;
+
+    let proxy = *stage.cluster.proxies().await?.first().context("a proxy")?;
+    let path = format!("{}?cuid={}", entry::path(stage), unit.spec.cuid.unwrap_or_default());
+    let (mut held, mut refused) = (false, false);
+    let sent = Instant::now();
+    let answer = follow(proxy, "localhost", &path, SOON, |answer| {
+        held |= answer.status == StatusCode::TEMPORARY_REDIRECT;
+        refused |= answer.status == StatusCode::SERVICE_UNAVAILABLE;
+    })
+    .await?;
+    let took = sent.elapsed();
+    ensure!(held || refused, "the unit was not suspended: {}", answer.by());
+    let (seen, ready) = pods.ready(&name).await?;
+    let before = |earlier: Instant, later: Instant| milliseconds(later.saturating_duration_since(earlier));
+    sample.woken.add(milliseconds(took));
+    sample.over_own.add(milliseconds(took) - before(seen.made, ready));
+    sample.made.add(before(sent, seen.made));
+    sample.answered.add(before(ready, sent + took));
+    sample.refused += usize::from(refused);
+    stage.until(&name, Phase::Ready).await.map(drop)
+}
