@@ -72,6 +72,15 @@ plugin: tools ## Build the kubectl plugins into .cluster/bin
 	@program="$$(cargo metadata --locked --no-deps --format-version 1 | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')/debug/kubectl-cu"; \
 	for name in $(PLUGIN_NAMES); do ln -sfn "$$program" .cluster/bin/$$name; done
 
+# Where the archives of a release will be.
+KREW_URL ?= https://example.org/releases
+
+.PHONY: krew
+krew: ## Pack kubectl cu for krew, with its manifest, into target/krew; KREW_URL says where the archive will be
+	@cargo build --locked --release --package kubectl-computing-unit
+	@kubectl/krew/pack.sh target/release/kubectl-cu \
+	  "$$(cargo pkgid --locked --package kubectl-computing-unit | sed 's/.*[#@]//')" "$(KREW_URL)" target/krew
+
 .PHONY: env
 env: ## Print what puts kubectl, the plugins and the kubeconfig into a shell: eval "$(make env)"
 	@$(CU_CLUSTER) env

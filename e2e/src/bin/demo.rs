@@ -50,9 +50,7 @@ async fn main() -> anyhow::Result<()> {
     run(&cluster, &format!("kubectl get pod,service,httproute -n {UNITS} -l texera.apache.org/unit={NAME}")).await?;
 
     heading("It is suspended: its pod is stopped, its Service and its URL stay");
-    for line in suspend(NAME) {
-        run(&cluster, &line).await?;
-    }
+    run(&cluster, &format!("kubectl cu suspend {NAME} -n {UNITS} --wait")).await?;
     run(&cluster, &format!("kubectl get cu -n {UNITS}")).await?;
     run(&cluster, &format!("kubectl get pod,service,httproute -n {UNITS} -l texera.apache.org/unit={NAME}")).await?;
 
@@ -68,16 +66,6 @@ async fn main() -> anyhow::Result<()> {
     heading("Go on by hand");
     println!("{}", next(&cluster, &url));
     Ok(())
-}
-
-/// The lines that suspend a unit, and end when it is suspended.
-fn suspend(name: &str) -> [String; 2] {
-    [
-        format!(
-            "kubectl patch cu {name} -n {UNITS} --type merge -p '{{\"spec\":{{\"operatingMode\":\"Suspended\"}}}}'"
-        ),
-        format!("kubectl wait cu {name} -n {UNITS} --for=jsonpath={{.status.phase}}=Suspended --timeout=1m"),
-    ]
 }
 
 async fn install(cluster: &Cluster) -> anyhow::Result<()> {
@@ -124,17 +112,16 @@ fn port(cluster: &Cluster) -> Option<u16> {
 
 fn next(cluster: &Cluster, url: &str) -> String {
     let bin = cluster.kubeconfig().parent().unwrap_or(Path::new("")).join("bin");
-    let suspend = suspend("mine").join("\n");
     format!(
         "export KUBECONFIG={} PATH={}:$PATH\n\
          kubectl create computingunit mine -n {UNITS} --cuid 42 --wait\n\
          curl -i '{url}'\n\
-         kubectl get cu -n {UNITS} -o wide --watch\n\
-         kubectl describe cu mine -n {UNITS}\n\
+         kubectl cu list -n {UNITS} --watch\n\
+         kubectl cu describe mine -n {UNITS}\n\
          kubectl explain cu.spec\n\
-         {suspend}\n\
+         kubectl cu suspend mine -n {UNITS} --wait\n\
          curl -iL '{url}'        # wakes it\n\
-         kubectl delete cu mine -n {UNITS}\n\
+         kubectl cu delete mine -n {UNITS} --wait\n\
          kubectl -n {SYSTEM} logs -l app.kubernetes.io/name=computing-unit-operator\n\
          make down        # takes the cluster down",
         cluster.kubeconfig().display(),

@@ -16,13 +16,13 @@ pub fn heading(text: &str) {
     println!("\n== {text}");
 }
 
-/// Runs a command line in sight, split at its spaces. Single quotes around a word are for the shell of whoever copies it.
+/// Runs a command line in sight, split at its spaces.
 ///
 /// # Errors
 /// If it fails.
 pub async fn run(cluster: &Cluster, line: &str) -> anyhow::Result<()> {
     println!("$ {line}");
-    let mut words = line.split_whitespace().map(|word| word.trim_matches('\''));
+    let mut words = line.split_whitespace();
     let program = words.next().context("an empty line")?;
     let mut command = Command::new(program);
     command.args(words).env("KUBECONFIG", cluster.kubeconfig()).stdin(Stdio::null());
