@@ -49,8 +49,8 @@ struct Looked {
     with: (f64, Duration),
     /// The same without looks.
     without: (f64, Duration),
-    /// Requests to each proxy.
-    requests: Vec<u64>,
+    /// Requests to each proxy, and in how many looks.
+    requests: (Vec<u64>, u64),
     writes: u64,
 }
 
@@ -78,7 +78,8 @@ pub async fn measure(many: usize) -> anyhow::Result<()> {
     let (whole, time) = looked.with;
     // What the operator does anyway, in as much time.
     let anyway = looked.without.0 * (milliseconds(time) / milliseconds(looked.without.1));
-    let most = looked.requests.iter().copied().max().unwrap_or_default();
+    let (requests, counted) = looked.requests;
+    let most = requests.into_iter().max().unwrap_or_default();
     let row = |what: &str, cell: String, goal: &str| vec![what.to_owned(), cell, goal.to_owned()];
     table::heading(&format!("Looks whether {many} units are in use, {} of them", looked.looks));
     table::print(
@@ -87,7 +88,7 @@ pub async fn measure(many: usize) -> anyhow::Result<()> {
             row("processor time of the operator, ms: all that it does", format!("{:.1}", whole / looks), ""),
             row("the same in as much time without looks, ms", format!("{:.1}", anyway / looks), ""),
             row("the difference, ms", format!("{:.1}", (whole - anyway) / looks), "100"),
-            row("requests to each proxy", format!("{:.2}", number(most) / looks), "1"),
+            row("requests to each proxy", format!("{:.2}", number(most) / number(counted)), "1"),
             row("writes to the API server, all looks", looked.writes.to_string(), "0"),
         ],
     );
@@ -110,19 +111,21 @@ async fn look(stage: &Stage, node: &Simulated, many: usize) -> anyhow::Result<Lo
         "lifecycle": {"idleTimeout": "24h"}, "activity": {"interval": "1s", "gracePeriod": "1s"},
     }});
     stage.pools().patch("default", &PatchParams::default(), &Patch::Merge(idle)).await?;
-    let before = scans(&operator).await?;
-    eventually("a look", MANY, || async { Ok((scans(&operator).await? > before).then_some(())) }).await?;
+    next_look(&operator).await?;
     let counts = stage.proxy.quiet(QUIET, MANY).await?;
 
-    let (asked, first) = (asked(stage).await?, scans(&operator).await?);
+    // Between two looks, so that each look's requests are counted with it.
+    let first = next_look(&operator).await?;
+    let before = asked(stage).await?;
     let with = spent(&operator).await?;
     let looks = scans(&operator).await? - first;
     ensure!(looks > 0, "no look has ended within {WHILE:?}");
+    let counted = next_look(&operator).await? - first;
     // The last request is this one.
-    let requests = self::asked(stage).await?.iter().zip(asked).map(|(now, before)| now - before - 1).collect();
+    let requests = asked(stage).await?.iter().zip(before).map(|(now, before)| now - before - 1).collect();
     let writes = stage.proxy.counts().since(&counts).writes();
     operator.kill().await?;
-    Ok(Looked { looks, with, without, requests, writes })
+    Ok(Looked { looks, with, without, requests: (requests, counted), writes })
 }
 
 /// Waits until that many units are Ready, as a watch tells.
@@ -152,6 +155,13 @@ async fn spent(operator: &OperatorProcess) -> anyhow::Result<(f64, Duration)> {
     // The whole of it is looked at, not waited for something in.
     let _ = timeout(WHILE, std::future::pending::<()>()).await;
     Ok((processor(operator)? - before, began.elapsed()))
+}
+
+/// Waits until a look has ended. Returns how many have.
+async fn next_look(operator: &OperatorProcess) -> anyhow::Result<u64> {
+    let before = scans(operator).await?;
+    let next = || async { Ok(Some(scans(operator).await?).filter(|now| *now > before)) };
+    eventually("a look", MANY, next).await
 }
 
 async fn scans(operator: &OperatorProcess) -> anyhow::Result<u64> {
