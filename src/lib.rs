@@ -22,6 +22,7 @@ pub mod gateway;
 pub mod goal;
 pub mod leader;
 pub mod life;
+pub mod listen;
 pub mod metrics;
 pub mod names;
 pub mod observed;
