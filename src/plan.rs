@@ -220,5 +220,3 @@ fn has_finalizer(unit: &ComputingUnit) -> bool {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-pub use tests::World;

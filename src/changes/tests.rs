@@ -8,7 +8,6 @@ use super::*;
 use crate::{
     desired,
     observed::Child,
-    plan::World,
     testing,
     validate::{Rejection, Unit},
 };
@@ -23,7 +22,7 @@ fn unit(resources: Value, pool: Value) -> Unit {
 
 /// A unit whose pod was made from `before` and that is `after` now.
 fn changed(before: &Unit, after: &Unit) -> (Observed, Children) {
-    let mut observed = World::new().observed;
+    let mut observed = testing::observed("2026-01-01T01:00:00Z");
     observed.unit = after.object.clone();
     observed.pool = Some(after.pool.clone());
     observed.pod = Child::Owned(Arc::new(desired::children(before).pod));

@@ -131,7 +131,7 @@ mod tests {
         names::TEMPLATE_HASH,
         observed::{Child, Observed},
         obstacles::Obstacle,
-        plan::{Wanted, World},
+        plan::Wanted,
         testing,
         validate::Rejection,
     };
@@ -151,7 +151,7 @@ mod tests {
             "resources": {"limits": {"cpu": given}},
         }]});
         pod.status = serde_json::from_value(status).unwrap();
-        let mut observed = World::new().observed;
+        let mut observed = testing::observed("2026-01-01T01:00:00Z");
         (observed.unit, observed.pod) = (unit.object, Child::Owned(Arc::new(pod)));
         (observed, Ok(children))
     }
