@@ -82,23 +82,17 @@ async fn pass(unit: &ComputingUnit, context: &Context) -> Result<Action> {
         if steps.is_empty() {
             break;
         }
-        let ends = steps.iter().find_map(|step| match step {
-            Step::DropFinalizer { overdue } => Some(*overdue),
-            _ => None,
-        });
-        if steps.iter().any(|step| matches!(step, Step::DeleteRoute { overdue: true, .. })) {
-            publish::overdue(context, unit).await;
-        }
         tracing::debug!(steps = ?steps.iter().map(Step::name).collect::<Vec<_>>(), "planned");
-        let expires = steps.contains(&Step::DeleteUnit);
+        let ends = steps.iter().any(|step| matches!(step, Step::DropFinalizer { .. }));
+        let (expires, overdue) = (steps.contains(&Step::DeleteUnit), steps.iter().any(Step::overdue));
         pod_made |= apply(context, &seen.observed, steps).await?;
         if expires {
             publish::expired(context, unit).await;
         }
-        if let Some(overdue) = ends {
-            if overdue {
-                publish::overdue(context, unit).await;
-            }
+        if overdue {
+            publish::overdue(context, unit).await;
+        }
+        if ends {
             return gone;
         }
         match look(unit, context) {

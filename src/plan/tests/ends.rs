@@ -29,6 +29,8 @@ fn an_end_is_made_of_these_steps() {
     }
     let late = closed().deleted("2026-01-01T00:59:29Z").plan(false);
     assert_eq!(late, [Step::DropFinalizer { overdue: true }]);
+    let nothing = ending().route(Routes::Absent).deleted("2026-01-01T00:59:29Z").plan(false);
+    assert_eq!(nothing, [Step::DropFinalizer { overdue: false }], "there was nothing to give up");
 }
 
 #[test]

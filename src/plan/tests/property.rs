@@ -50,7 +50,7 @@ impl World {
             Step::DeleteUnit => {
                 Arc::make_mut(&mut observed.unit).metadata.deletion_timestamp = Some(Time(observed.now));
             }
-            Step::DeletePod(_) => {
+            Step::DeletePod { .. } => {
                 observed.pod = Child::Leaving;
                 observed.endpoint_ready = false;
             }
@@ -129,7 +129,7 @@ proptest! {
                     Step::CreatePod(_) if claiming => {
                         prop_assert!(world.observed.claims["data-ada"].owned().is_some(), "a pod without its claim");
                     }
-                    Step::DeletePod(pod) => {
+                    Step::DeletePod { pod, .. } => {
                         let replaced = recreated && outdated && !suspended;
                         let routeless = matches!(world.observed.route, Child::Absent);
                         prop_assert!(routeless || ((ended(pod) || replaced) && !world.open()));

@@ -8,7 +8,7 @@ use super::{
     POD, REPLACE,
     world::{Pods, Routes, World, ready_pod},
 };
-use crate::{desired, observed::Child, obstacles::Kind, testing, validate::reasons};
+use crate::{desired, observed::Child, obstacles::Kind, plan::Step, testing, validate::reasons};
 
 #[test]
 fn a_pod_of_another_template_is_replaced_only_where_that_is_asked_for() {
@@ -30,6 +30,17 @@ fn a_pod_of_another_template_is_replaced_only_where_that_is_asked_for() {
     ] {
         assert_eq!(world.names(reached), steps, "{what}");
     }
+}
+
+#[test]
+fn a_replacement_that_its_proxies_hold_up_goes_on_by_the_deadline_and_says_so() {
+    let closed = || World::new().service().pod(Pods::Ready).route(Routes::Guarded).outdated().recreated();
+    let overdue = |world: World, reached| world.plan(reached).iter().map(Step::overdue).collect::<Vec<_>>();
+    assert_eq!(overdue(closed().replacing_since("2026-01-01T00:59:31Z"), false), [false; 0], "in time");
+    let late = || closed().replacing_since("2026-01-01T00:59:30Z");
+    assert_eq!((late().names(false), overdue(late(), false)), (vec!["delete the pod"], vec![true]));
+    assert_eq!(overdue(late(), true), [false], "they were seen to give it up, however late");
+    assert_eq!(overdue(late().route(Routes::Absent), false), [false], "there was nothing to give up");
 }
 
 #[test]

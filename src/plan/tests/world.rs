@@ -106,6 +106,13 @@ impl World {
         self
     }
 
+    /// Its status has said since then that it is being replaced.
+    pub fn replacing_since(self, since: &str) -> Self {
+        let said = json!({"type": "Replacing", "status": "True", "reason": "RouteClosing", "message": "",
+                          "lastTransitionTime": since});
+        self.unit(|unit| unit.status = serde_json::from_value(json!({"conditions": [said]})).unwrap())
+    }
+
     /// Its pool has a claim.
     pub fn claiming(mut self, claim: Child<PersistentVolumeClaim>) -> Self {
         if let Ok(children) = &mut self.wanted {
