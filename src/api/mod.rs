@@ -33,5 +33,3 @@ pub use volumes::{ClaimMetadata, ClaimRetention, ClaimRetentionPolicy, VolumeCla
 
 /// API group of both resources.
 pub const GROUP: &str = "texera.apache.org";
-/// API version of both resources.
-pub const VERSION: &str = "v1alpha1";
