@@ -40,6 +40,7 @@ pub mod server;
 pub mod settings;
 pub mod status;
 pub mod telemetry;
+pub mod turns;
 pub mod validate;
 
 #[cfg(test)]

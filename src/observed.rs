@@ -17,6 +17,7 @@ use crate::{
     gateway::{HTTPRoute, served::NotServed},
     obstacles::{Inputs, Remembered},
     routing::Origin,
+    turns::Turn,
 };
 
 pub use observe::observe;
@@ -86,6 +87,8 @@ pub struct Observed {
     pub obstacles: Remembered,
     /// What is known of its use.
     pub activity: Option<Activity>,
+    /// Whether its pod may be made anew now.
+    pub turn: Turn,
     /// Whether something here is known by a write alone, and is to be looked at again.
     pub unconfirmed: bool,
     /// The moment.

@@ -12,6 +12,7 @@ use crate::{
     observed::{Child, Observed, Way},
     obstacles::Remembered,
     routing::claim::Holder,
+    turns::Turn,
     validate::{Unit, validate},
 };
 
@@ -114,6 +115,7 @@ pub fn observed(now: &str) -> Observed {
         gateway: Some(Way { gateway, controller: Ok("controller".into()), origin: None }),
         obstacles: Remembered::default(),
         activity: None,
+        turn: Turn::Now,
         unconfirmed: false,
         now: time(now).0,
     }

@@ -136,6 +136,24 @@ fn another_pod_is_made_for_a_refused_resize_but_not_again_and_again() {
 }
 
 #[test]
+fn only_a_unit_that_its_pool_would_take_from_its_user_asks_for_a_turn() {
+    let said = json!({"type": types::REPLACING, "status": "True", "reason": "", "message": "",
+                      "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let reachable = || json!({"reachable": "2026-01-01T00:00:00Z"});
+    for (what, generation, stages, conditions, own) in [
+        ("its pool was edited", 1, reachable(), json!([]), false),
+        ("it was edited", 0, reachable(), json!([]), true),
+        ("it has not started yet", 1, json!({}), json!([]), true),
+        ("it has begun", 1, reachable(), json!([said]), true),
+    ] {
+        let mut observed = testing::observed("2026-01-01T01:00:00Z");
+        let status = json!({"observedGeneration": generation, "stages": stages, "conditions": conditions});
+        Arc::make_mut(&mut observed.unit).status = serde_json::from_value(status).unwrap();
+        assert_eq!(own_turn(&observed), own, "{what}");
+    }
+}
+
+#[test]
 fn amounts_are_compared_by_what_they_are() {
     let same = |a: &str, b: &str| same(&Amount(a.into()), &Amount(b.into()));
     for (a, b) in [("1100m", "1.1"), ("0.3", "300m"), ("1Gi", "1024Mi"), ("1e3", "1k"), ("0", "0Mi"), ("odd", "odd")] {

@@ -38,6 +38,7 @@ use crate::{
     routing::claim::ClaimIndex,
     server::Gates,
     settings::Settings,
+    turns::Turns,
 };
 
 /// Delay after the first failure of a unit.
@@ -75,6 +76,7 @@ pub async fn run(
         written: Arc::default(),
         claims: ClaimIndex::default(),
         obstacles: Obstacles::default(),
+        turns: Turns::default(),
         prober,
         waker: waker.clone(),
         metrics,

@@ -1,5 +1,5 @@
-//! Holds reconciles back until every cache is filled and every key is claimed: a unit that was there before must not
-//! lose its key, nor get its children a second time, because it was looked at first.
+//! Holds reconciles back until every cache is filled, every key is claimed and every turn that was begun is entered: a
+//! unit that was there before must not lose its key, nor get its children a second time, because it was looked at first.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::{
     caches::subscribe::{Watched, listed},
+    changes,
     context::Context,
     routing::claim::Claim,
     server::Gates,
@@ -24,6 +25,9 @@ pub async fn sync(context: Arc<Context>, watched: Watched, gates: Gates, synced:
     // Of two units of one second, one that an earlier operator has given the key keeps it.
     units.sort_by_key(|unit| (unit.status.as_ref().and_then(|status| status.key.as_ref()).is_none(), unit.uid()));
     for unit in &units {
+        if changes::told(unit) {
+            context.turns.enter(unit);
+        }
         if let Some(pool) = context.caches.pool_of(unit) {
             context.claims.enter(unit, &Claim::new(unit, &pool));
         }

@@ -16,6 +16,7 @@ use crate::{
     gateway::{HTTPRoute, listener, served},
     obstacles::Remembered,
     routing::overlap,
+    turns::Turn,
 };
 
 /// Takes the snapshot of a unit; `None` where the unit is gone.
@@ -47,6 +48,7 @@ pub fn observe(unit: &ComputingUnit, caches: &Caches, written: &AllWritten, now:
         endpoint_ready: false,
         obstacles: Remembered::default(),
         activity: None,
+        turn: Turn::default(),
         unconfirmed: false,
         now,
         unit,

@@ -98,7 +98,7 @@ proptest! {
         routes in routes(),
         (finalizer, deleted, suspended, service, edited) in any::<(bool, bool, bool, bool, bool)>(),
         (had, never, over) in any::<(bool, bool, bool)>(),
-        (outdated, recreated, claiming) in any::<(bool, bool, bool)>(),
+        (outdated, recreated, turn, claiming) in any::<(bool, bool, bool, bool)>(),
         refused in prop::option::of(prop::sample::select(vec![reasons::POOL_NOT_FOUND, reasons::KEY_CONFLICT])),
         unserved in prop::option::of(prop::sample::select(vec!["NoController", "GatewayNotFound"])),
     ) {
@@ -109,6 +109,7 @@ proptest! {
         if !finalizer && routes == Routes::Absent { world = world.without_finalizer(); }
         if outdated { world = world.outdated(); }
         if recreated { world = world.recreated(); }
+        if !turn { world = world.out_of_turn(); }
         if claiming { world = world.claiming(Child::Absent); }
         if deleted { world = world.deleted("2026-01-01T00:59:59Z"); }
         if suspended { world = world.suspended(); }
@@ -130,7 +131,7 @@ proptest! {
                         prop_assert!(world.observed.claims["data-ada"].owned().is_some(), "a pod without its claim");
                     }
                     Step::DeletePod { pod, .. } => {
-                        let replaced = recreated && outdated && !suspended;
+                        let replaced = recreated && outdated && turn && !suspended;
                         let routeless = matches!(world.observed.route, Child::Absent);
                         prop_assert!(routeless || ((ended(pod) || replaced) && !world.open()));
                         prop_assert!(suspended || !life::unwritten(&world.observed), "what has happened is written first");

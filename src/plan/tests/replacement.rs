@@ -17,6 +17,7 @@ fn a_pod_of_another_template_is_replaced_only_where_that_is_asked_for() {
     let no_pod = "delete the pod";
     for (what, world, reached, steps) in [
         ("it waits for the next start", running(), false, vec![]),
+        ("it waits for its turn", running().recreated().out_of_turn(), false, vec![]),
         ("the route is open", running().recreated(), false, vec![REPLACE]),
         ("the proxies still have it", closed(), false, vec![]),
         ("the proxies have given it up", closed(), true, vec![no_pod]),

@@ -15,6 +15,7 @@ use crate::{
     plan::{Step, Wanted, plan},
     status::{Facts, status},
     testing::{self, children},
+    turns::Turn,
     validate::Rejection,
 };
 
@@ -95,6 +96,12 @@ impl World {
 
     pub fn recreated(self) -> Self {
         self.unit(|unit| unit.spec.update_strategy = UpdateStrategy::Recreate)
+    }
+
+    /// Other units of its pool come first.
+    pub fn out_of_turn(mut self) -> Self {
+        self.observed.turn = Turn::Later;
+        self
     }
 
     /// Its pod was made from something else.
