@@ -110,7 +110,7 @@ impl<'a> Target<'a> {
             Step::RepairPod(pod) => self.repair(Kind::Pod, pod.as_ref(), &[], &written.pods).await,
             Step::DeleteRoute { route, .. } => self.delete(Kind::HTTPRoute, *route, &written.routes).await,
             Step::DeleteUnit => self.expire().await,
-            Step::DeletePod(pod) => self.delete(Kind::Pod, *pod, &written.pods).await,
+            Step::DeletePod { pod, .. } => self.delete(Kind::Pod, *pod, &written.pods).await,
             Step::ReplaceRoute(route) => {
                 self.repair(Kind::HTTPRoute, route.as_ref(), &[("", json!(route.spec))], &written.routes).await
             }

@@ -10,7 +10,7 @@ use k8s_openapi::{
 use kube::ResourceExt;
 
 use crate::{
-    api::{Quantity, UpdateStrategy},
+    api::{ComputingUnit, Quantity, UpdateStrategy},
     desired::{
         Children,
         pod::{AMOUNTS, outdated},
@@ -21,6 +21,7 @@ use crate::{
     obstacles::{Kind, Obstacle},
     plan::Wanted,
     status::types,
+    turns::Turn,
 };
 
 /// An amount of a running engine that should be another.
@@ -129,9 +130,9 @@ pub const REFUSED: &str = "ResizeRefused";
 /// Reason: the node will never have as much.
 pub const INFEASIBLE: &str = "Infeasible";
 
-/// Whether the unit's pod is to be made anew at once: the only reason beside a suspension for which a pod is deleted.
+/// Whether the unit's pod is to be made anew as soon as it is its [turn](crate::turns).
 #[must_use]
-pub fn replacing(observed: &Observed, wanted: &Wanted) -> bool {
+pub fn due(observed: &Observed, wanted: &Wanted) -> bool {
     let Ok(children) = wanted else { return false };
     !observed.deleting()
         && !observed.suspended()
@@ -141,13 +142,34 @@ pub fn replacing(observed: &Observed, wanted: &Wanted) -> bool {
         && pending(observed, children).is_some()
 }
 
+/// Whether the unit's pod is being made anew: the only reason beside a suspension for which a pod is deleted.
+#[must_use]
+pub fn replacing(observed: &Observed, wanted: &Wanted) -> bool {
+    observed.turn == Turn::Now && due(observed, wanted)
+}
+
+/// Whether the unit need not ask for a turn: it was edited itself, which concerns nobody else; it has not been reachable
+/// with its pod yet, so that nothing is lost; or it has begun already.
+#[must_use]
+pub fn own_turn(observed: &Observed) -> bool {
+    let Some(status) = &observed.unit.status else { return true };
+    status.observed_generation != observed.unit.metadata.generation
+        || status.stages.reachable.is_none()
+        || told(&observed.unit)
+}
+
+/// Whether the status says that the unit is being replaced.
+#[must_use]
+pub fn told(unit: &ComputingUnit) -> bool {
+    let conditions = unit.status.iter().flat_map(|status| &status.conditions);
+    conditions.into_iter().any(|said| said.type_ == types::REPLACING && said.status == "True")
+}
+
 /// Whether the unit has no pod because it is being made anew. Kept in the status, so that a restarted operator does not
 /// take the pod for lost.
 #[must_use]
 pub fn between_pods(observed: &Observed) -> bool {
-    let conditions = observed.unit.status.iter().flat_map(|status| &status.conditions);
-    let said = conditions.into_iter().any(|said| said.type_ == types::REPLACING && said.status == "True");
-    said && observed.pod.owned().is_none() && !observed.deleting() && !observed.resting()
+    told(&observed.unit) && observed.pod.owned().is_none() && !observed.deleting() && !observed.resting()
 }
 
 #[cfg(test)]

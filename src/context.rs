@@ -26,6 +26,7 @@ use crate::{
     obstacles::Obstacles,
     probe::Prober,
     routing::claim::ClaimIndex,
+    turns::Turns,
 };
 
 /// How long progress of a start may go unwritten, so that a quick start costs two writes of status.
@@ -43,6 +44,8 @@ pub struct Context {
     pub claims: ClaimIndex,
     /// What keeps children from being made.
     pub obstacles: Obstacles,
+    /// Whose pod may be made anew.
+    pub turns: Turns,
     /// Asks the proxies.
     pub prober: Prober,
     /// Wakes other units.

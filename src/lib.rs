@@ -22,6 +22,7 @@ pub mod gateway;
 pub mod goal;
 pub mod leader;
 pub mod life;
+pub mod listen;
 pub mod metrics;
 pub mod names;
 pub mod observed;
@@ -39,6 +40,7 @@ pub mod server;
 pub mod settings;
 pub mod status;
 pub mod telemetry;
+pub mod turns;
 pub mod validate;
 
 #[cfg(test)]

@@ -64,8 +64,14 @@ pub enum Step {
         /// Whether the deadline decided.
         overdue: bool,
     },
-    /// Stops the pod of a unit that is suspended, finished or given another, or removes one that has ended.
-    DeletePod(Box<Pod>),
+    /// Stops the pod of a unit that is suspended, finished or given another, or removes one that has ended. `overdue` as
+    /// below.
+    DeletePod {
+        /// The pod as it was seen.
+        pod: Box<Pod>,
+        /// Whether the deadline decided.
+        overdue: bool,
+    },
     /// Deletes a unit that was finished for long enough.
     DeleteUnit,
     /// Lets the unit go. `overdue` where the proxies have not been seen to give up its route.
@@ -91,9 +97,20 @@ impl Step {
             Self::CreateRoute(_) => "create the route, guarded",
             Self::ReplaceRoute(_) => "replace the route",
             Self::DeleteRoute { .. } => "delete the route",
-            Self::DeletePod(_) => "delete the pod",
+            Self::DeletePod { .. } => "delete the pod",
             Self::DeleteUnit => "delete the unit",
             Self::DropFinalizer { .. } => "drop the finalizer",
+        }
+    }
+
+    /// Whether a route is given up by it although the proxies were not seen to do so in time.
+    #[must_use]
+    pub const fn overdue(&self) -> bool {
+        match self {
+            Self::DeleteRoute { overdue, .. } | Self::DeletePod { overdue, .. } | Self::DropFinalizer { overdue } => {
+                *overdue
+            }
+            _ => false,
         }
     }
 }
@@ -148,7 +165,9 @@ fn service(observed: &Observed, children: &Children) -> Option<Step> {
 
 fn pod(observed: &Observed, children: &Children, life: &Life) -> Option<Step> {
     match &observed.pod {
-        Child::Owned(seen) if *life == Life::Spent => Some(Step::DeletePod(Box::new(seen.as_ref().clone()))),
+        Child::Owned(seen) if *life == Life::Spent => {
+            Some(Step::DeletePod { pod: Box::new(seen.as_ref().clone()), overdue: false })
+        }
         _ if observed.obstacles.bars(Kind::Pod) || *life != Life::Runs => None,
         Child::Absent => claims::all_there(observed, children).then(|| Step::CreatePod(Box::new(children.pod.clone()))),
         Child::Owned(seen) if !drift::metadata_matches(seen.as_ref(), &children.pod) => {
@@ -220,5 +239,3 @@ fn has_finalizer(unit: &ComputingUnit) -> bool {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-pub use tests::World;

@@ -12,7 +12,7 @@ use kube::{
 use tokio::time::{Instant, timeout};
 
 use crate::{
-    api::ComputingUnit,
+    api::{ComputingUnit, OperatingMode},
     apply::apply,
     caches::written::BELIEVED,
     changes,
@@ -25,7 +25,8 @@ use crate::{
     plan::{self, Step, Wanted, plan},
     probe::{Goal, Progress},
     routing::claim::{Claim, Holder},
-    status::{Facts, publish},
+    status::{self, Facts, publish},
+    turns::Turn,
     validate::validate,
 };
 
@@ -82,23 +83,17 @@ async fn pass(unit: &ComputingUnit, context: &Context) -> Result<Action> {
         if steps.is_empty() {
             break;
         }
-        let ends = steps.iter().find_map(|step| match step {
-            Step::DropFinalizer { overdue } => Some(*overdue),
-            _ => None,
-        });
-        if steps.iter().any(|step| matches!(step, Step::DeleteRoute { overdue: true, .. })) {
-            publish::overdue(context, unit).await;
-        }
         tracing::debug!(steps = ?steps.iter().map(Step::name).collect::<Vec<_>>(), "planned");
-        let expires = steps.contains(&Step::DeleteUnit);
+        let ends = steps.iter().any(|step| matches!(step, Step::DropFinalizer { .. }));
+        let (expires, overdue) = (steps.contains(&Step::DeleteUnit), steps.iter().any(Step::overdue));
         pod_made |= apply(context, &seen.observed, steps).await?;
         if expires {
             publish::expired(context, unit).await;
         }
-        if let Some(overdue) = ends {
-            if overdue {
-                publish::overdue(context, unit).await;
-            }
+        if overdue {
+            publish::overdue(context, unit).await;
+        }
+        if ends {
             return gone;
         }
         match look(unit, context) {
@@ -108,6 +103,7 @@ async fn pass(unit: &ComputingUnit, context: &Context) -> Result<Action> {
         seen.observed.pod_made = pod_made;
     }
     let unwritten = publish::publish(context, seen.facts()).await?;
+    end_turn(&seen, context);
     Ok(next(&seen, unwritten, context.resync))
 }
 
@@ -141,6 +137,10 @@ fn look(unit: &ComputingUnit, context: &Context) -> Option<Seen> {
         holder(context, &observed.unit, &Claim::new(&observed.unit, pool))
     });
     let wanted = valid.map(|unit| desired::children(&unit));
+    if changes::due(&observed, &wanted) {
+        let own = changes::own_turn(&observed);
+        observed.turn = if own { Turn::Now } else { ask(context, &observed.unit) };
+    }
     let goal = goal::goal(&observed, &wanted).zip(goal::target(&observed));
     let probe = goal.map(|(goal, target)| (goal, context.prober.want(target, goal)));
     if probe.is_none() {
@@ -156,13 +156,36 @@ fn holder(context: &Context, unit: &ComputingUnit, claim: &Claim) -> Holder {
     context.claims.holder(unit, claim)
 }
 
+/// Asks whether the unit's pod may be made anew, of as many units as its pool has running.
+fn ask(context: &Context, unit: &ComputingUnit) -> Turn {
+    let pool = (unit.namespace(), &unit.spec.pool_name);
+    let runs = |other: &Arc<ComputingUnit>| other.spec.operating_mode == OperatingMode::Running;
+    let of_pool = |other: &Arc<ComputingUnit>| (other.namespace(), &other.spec.pool_name) == pool;
+    context.turns.ask(unit, context.caches.units().filter(runs).filter(of_pool).count())
+}
+
+/// Ends the turn of a unit that has started again with its next pod, or will not, and wakes those that come next.
+fn end_turn(seen: &Seen, context: &Context) {
+    let observed = &seen.observed;
+    if !context.turns.concern(&observed.unit)
+        || changes::due(observed, &seen.wanted)
+        || (seen.wanted.is_ok() && changes::between_pods(observed))
+        || status::starting(seen.facts())
+    {
+        return;
+    }
+    for next in context.turns.leave(&observed.unit.uid().unwrap_or_default()) {
+        context.waker.wake(next);
+    }
+}
+
 /// When to look again although nothing happens.
 fn next(seen: &Seen, unwritten: Option<Duration>, resync: Duration) -> Action {
     let observed = &seen.observed;
     let until = |time: Timestamp| Duration::try_from(time.duration_since(observed.now)).ok();
     let ends = plan::deadline(observed).and_then(until);
     let drained = plan::drained(observed).and_then(until);
-    let late = crate::status::start_deadline(observed).and_then(until);
+    let late = status::start_deadline(observed).and_then(until);
     let life = life::next(observed).and_then(until);
     let confirm = observed.unconfirmed.then_some(BELIEVED);
     let times = [unwritten, observed.obstacles.wait, ends, drained, late, life, confirm];

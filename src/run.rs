@@ -4,6 +4,7 @@ use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use kube::{Client, Config, config::InferConfigError};
 use tokio::{
+    net::TcpListener,
     signal::unix::{SignalKind, signal},
     time::timeout,
 };
@@ -12,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     controller, entry,
     leader::{self, Lost},
+    listen::{BindError, bind},
     metrics::Metrics,
-    server::{BindError, Gates, Server},
+    server::{self, Gates},
     settings::Settings,
 };
 
@@ -33,12 +35,9 @@ pub enum Error {
     /// The configuration of the cluster cannot be used.
     #[error("cannot make a client of the cluster: {0}")]
     Client(#[source] Box<kube::Error>),
-    /// The address of health and metrics.
+    /// The address of health and metrics, or of the entries.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The address of the entries.
-    #[error(transparent)]
-    BindEntry(#[from] entry::BindError),
     /// Signals cannot be received.
     #[error("cannot listen for SIGTERM and SIGINT: {0}")]
     Signals(#[source] io::Error),
@@ -62,14 +61,14 @@ pub enum Error {
 /// If it cannot start, or must not go on.
 pub async fn run(settings: Settings) -> Result<(), Error> {
     let shutdown = signals().map_err(Error::Signals)?;
-    let server = Server::bind(settings.http_address).await?;
+    let http = bind("--http-address", settings.http_address).await?;
     let entry = match &settings.entry {
-        Some(entry) => Some(entry::Server::bind(entry).await?),
+        Some(entry) => Some(bind("--entry-address", entry.address).await?),
         None => None,
     };
     let client = client().await?;
     let (metrics, gates) = (Arc::new(Metrics::new()), Gates::default());
-    let address = server.address().map_err(Error::Serve)?;
+    let address = http.local_addr().map_err(Error::Serve)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, "health and metrics are served");
 
     let namespaces = settings.watch_namespaces.clone();
@@ -91,21 +90,21 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     tokio::select! {
         ended = both => ended,
         // Served until all work has ended, so that its end can be watched.
-        ended = server.serve(metrics, gates, CancellationToken::new()) => ended.map_err(Error::Serve),
+        ended = server::serve(http, metrics, gates, CancellationToken::new()) => ended.map_err(Error::Serve),
     }
 }
 
 /// Serves the entries of pools until `shutdown`. Without a Service for them there is nothing to serve.
 async fn entries(
-    server: Option<entry::Server>,
+    listener: Option<TcpListener>,
     namespaces: Vec<String>,
     client: Client,
     metrics: Arc<Metrics>,
     gates: Gates,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    if let Some(server) = server {
-        return server.serve(client, namespaces, metrics, gates, shutdown).await;
+    if let Some(listener) = listener {
+        return entry::serve(listener, client, &namespaces, metrics, &gates, shutdown).await;
     }
     shutdown.cancelled().await;
     Ok(())

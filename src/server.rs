@@ -2,7 +2,7 @@
 //!
 //! It reports and never decides: gates are opened and closed by those who know.
 
-use std::{collections::BTreeSet, io, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeSet, io, sync::Arc};
 
 use axum::{
     Router,
@@ -46,54 +46,24 @@ impl Gates {
     }
 }
 
-/// An address that cannot be served.
-#[derive(Debug, thiserror::Error)]
-#[error("--http-address: cannot listen on {address} ({source}): give a free address of this host, port 0 for any port")]
-pub struct BindError {
-    address: SocketAddr,
-    source: io::Error,
-}
-
-/// A bound address that is not served yet.
-#[derive(Debug)]
-pub struct Server {
+/// Answers on `listener` until `stop`.
+///
+/// # Errors
+/// If the system takes the address away.
+pub async fn serve(
     listener: TcpListener,
-}
-
-impl Server {
-    /// Takes the address.
-    ///
-    /// # Errors
-    /// If it is taken already or not of this host.
-    pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
-        match TcpListener::bind(address).await {
-            Ok(listener) => Ok(Self { listener }),
-            Err(source) => Err(BindError { address, source }),
-        }
-    }
-
-    /// The address with its port.
-    ///
-    /// # Errors
-    /// If the system does not know it.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
-    /// Answers until `stop`.
-    ///
-    /// # Errors
-    /// If the system takes the address away.
-    pub async fn serve(self, metrics: Arc<Metrics>, gates: Gates, stop: CancellationToken) -> io::Result<()> {
-        let routes = Router::new()
-            .route("/livez", get(async || "ok\n"))
-            .route("/readyz", get(ready).with_state(gates))
-            .route("/metrics", get(text).with_state(metrics));
-        // Not gracefully: a scraper's idle connection would hold the process up.
-        tokio::select! {
-            ended = axum::serve(self.listener, routes).into_future() => ended,
-            () = stop.cancelled() => Ok(()),
-        }
+    metrics: Arc<Metrics>,
+    gates: Gates,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let routes = Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(ready).with_state(gates))
+        .route("/metrics", get(text).with_state(metrics));
+    // Not gracefully: a scraper's idle connection would hold the process up.
+    tokio::select! {
+        ended = axum::serve(listener, routes).into_future() => ended,
+        () = stop.cancelled() => Ok(()),
     }
 }
 
@@ -113,7 +83,7 @@ async fn text(State(metrics): State<Arc<Metrics>>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, SocketAddr};
 
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -121,6 +91,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::listen::bind;
 
     async fn answer(address: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -133,12 +104,12 @@ mod tests {
 
     #[tokio::test]
     async fn is_ready_once_every_gate_is_open_and_says_what_it_waits_for() {
-        let server = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
-        let address = server.address().unwrap();
+        let listener = bind("--http-address", (Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
         let (gates, stop) = (Gates::default(), CancellationToken::new());
         gates.close("caches");
         gates.close("crds");
-        let serving = tokio::spawn(server.serve(Arc::default(), gates.clone(), stop.clone()));
+        let serving = tokio::spawn(serve(listener, Arc::default(), gates.clone(), stop.clone()));
 
         let refused = answer(address, "/readyz").await;
         assert!(refused.starts_with("HTTP/1.1 503") && refused.ends_with("waiting for: caches, crds\n"), "{refused}");
@@ -152,12 +123,5 @@ mod tests {
 
         stop.cancel();
         serving.await.unwrap().unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_taken_address_is_refused_by_the_name_of_its_flag() {
-        let first = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
-        let error = Server::bind(first.address().unwrap()).await.unwrap_err();
-        assert!(error.to_string().starts_with("--http-address: cannot listen on 127.0.0.1:"), "{error}");
     }
 }

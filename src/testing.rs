@@ -1,13 +1,18 @@
 //! Fixtures for unit tests.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
-use serde_json::json;
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+use serde_json::{Value, json};
 
 use crate::{
     api::{ComputingUnit, ComputingUnitPool, Routing},
+    desired::{self, Children},
+    names::FINALIZER,
+    observed::{Child, Observed, Way},
+    obstacles::Remembered,
     routing::claim::Holder,
+    turns::Turn,
     validate::{Unit, validate},
 };
 
@@ -73,4 +78,45 @@ pub fn unit(name: &str, cuid: Option<i64>, created: &str) -> ComputingUnit {
 pub fn accepted(routing: Routing) -> Unit {
     let object = Arc::new(unit("ada", Some(42), "2026-01-01T00:00:00Z"));
     validate(&object, Some(&Arc::new(pool(routing))), None, |_| Holder::Asker).unwrap()
+}
+
+/// What its children should be, with Texera's routing.
+pub fn children() -> Children {
+    desired::children(&accepted(query_routing()))
+}
+
+/// Its pod.
+pub fn pod(status: Value) -> Pod {
+    Pod { status: serde_json::from_value(status).unwrap(), ..children().pod }
+}
+
+/// The status of a pod that is Ready.
+pub fn ready() -> Value {
+    json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]})
+}
+
+/// What is seen of it at `now` where it has its finalizer and nothing else, on a gateway that is served.
+pub fn observed(now: &str) -> Observed {
+    let Unit { object, pool, .. } = accepted(query_routing());
+    let mut unit = object.as_ref().clone();
+    unit.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+    let gateway = pool.spec.gateway_ref.clone();
+    Observed {
+        unit: Arc::new(unit),
+        pool: Some(pool),
+        overlapped: None,
+        claims: BTreeMap::new(),
+        pod: Child::Absent,
+        leaving: None,
+        pod_made: false,
+        service: Child::Absent,
+        route: Child::Absent,
+        endpoint_ready: false,
+        gateway: Some(Way { gateway, controller: Ok("controller".into()), origin: None }),
+        obstacles: Remembered::default(),
+        activity: None,
+        turn: Turn::Now,
+        unconfirmed: false,
+        now: time(now).0,
+    }
 }

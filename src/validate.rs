@@ -3,15 +3,20 @@
 //!
 //! Pure. What the API server refuses by itself (see [`crate::api`]) is not checked again.
 
+mod limits;
+mod offers;
+mod rejection;
+
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::EnvVar;
 use kube::ResourceExt;
 
 use crate::{
-    api::{ComputingUnit, ComputingUnitPool, Quantity, References},
+    api::{ComputingUnit, ComputingUnitPool},
     routing::{self, Address, claim::Holder},
 };
+
+pub use rejection::{Rejection, reasons};
 
 /// A unit that may run, with everything that its pool decides resolved.
 #[derive(Clone, Debug)]
@@ -26,44 +31,6 @@ pub struct Unit {
     pub key: String,
     /// Where it is opened.
     pub address: Address,
-}
-
-/// Why a unit may not run. `reason` is the condition's, from a closed set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// Reason of the condition.
-    pub reason: &'static str,
-    /// What is wrong and what to do, as a sentence.
-    pub message: String,
-}
-
-impl Rejection {
-    /// A rejection.
-    pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
-    }
-}
-
-/// Reasons for which a unit is not accepted.
-pub mod reasons {
-    /// No pool of that name in the unit's namespace.
-    pub const POOL_NOT_FOUND: &str = "PoolNotFound";
-    /// The pool's routing overlaps an older pool's.
-    pub const POOL_NOT_ACCEPTED: &str = "PoolNotAccepted";
-    /// The image is not one of the pool's.
-    pub const IMAGE_NOT_OFFERED: &str = "ImageNotOffered";
-    /// A Secret or ConfigMap that the pool does not name.
-    pub const REFERENCE_NOT_ALLOWED: &str = "ReferenceNotAllowed";
-    /// More than the pool or the unit's own limits allow.
-    pub const LIMIT_EXCEEDED: &str = "LimitExceeded";
-    /// An older unit of the same namespace has the key.
-    pub const KEY_CONFLICT: &str = "KeyConflict";
-    /// A unit of another namespace has the key, or had it when this unit asked.
-    pub const KEY_CONFLICT_ELSEWHERE: &str = "KeyConflictElsewhere";
-    /// A child's name is taken by an object of somebody else.
-    pub const CHILD_NOT_OWNED: &str = "ChildNotOwned";
-    /// The API server refuses a child as it would have to be.
-    pub const CHILD_REFUSED: &str = "ChildRefused";
 }
 
 /// Decides whether `object` may run from `pool`, which is `None` where it does not exist.
@@ -101,11 +68,11 @@ pub fn validate(
             ),
         ));
     }
-    let image = image(spec.image.as_deref(), pool)?;
-    references(object, pool)?;
-    shared_memory(object, pool)?;
-    time_to_live(object, pool)?;
-    idle_timeout(object, pool)?;
+    let image = offers::image(spec.image.as_deref(), pool)?;
+    offers::references(object, pool)?;
+    limits::shared_memory(object, pool)?;
+    limits::time_to_live(object, pool)?;
+    limits::idle_timeout(object, pool)?;
     let name = object.name_any();
     let address = routing::address(&pool.spec.routing, &name, spec.cuid).ok_or_else(|| {
         Rejection::new(reasons::POOL_NOT_ACCEPTED, format!("the routing of pool {:?} is incomplete", spec.pool_name))
@@ -113,139 +80,6 @@ pub fn validate(
     key_is_free(object, holder(pool))?;
     let key = routing::key(&pool.spec.routing, &name, spec.cuid);
     Ok(Unit { object: object.clone(), pool: pool.clone(), image, key, address })
-}
-
-fn image(wanted: Option<&str>, pool: &ComputingUnitPool) -> Result<String, Rejection> {
-    let offered = &pool.spec.images;
-    let own = pool
-        .spec
-        .template
-        .spec
-        .as_ref()
-        .and_then(|pod| pod.containers.first())
-        .and_then(|engine| engine.image.as_deref())
-        .filter(|image| !image.is_empty());
-    let Some(wanted) = wanted else {
-        let default = offered.iter().find(|image| image.default).map(|image| image.image.as_str());
-        return default.or(own).map(str::to_owned).ok_or_else(|| {
-            Rejection::new(
-                reasons::IMAGE_NOT_OFFERED,
-                format!("pool {:?} has no default image: name one in spec.image", pool.name_any()),
-            )
-        });
-    };
-    offered
-        .iter()
-        .find(|image| image.name == wanted || image.image == wanted)
-        .map(|image| image.image.as_str())
-        .or(own.filter(|own| *own == wanted))
-        .map(str::to_owned)
-        .ok_or_else(|| {
-            let names: Vec<_> = offered.iter().map(|image| image.name.as_str()).collect();
-            let choice = if names.is_empty() {
-                "leave spec.image out".into()
-            } else {
-                format!("choose one of {}", names.join(", "))
-            };
-            Rejection::new(
-                reasons::IMAGE_NOT_OFFERED,
-                format!("pool {:?} does not offer image {wanted:?}: {choice}", pool.name_any()),
-            )
-        })
-}
-
-fn references(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {
-    let none = References::default();
-    let allowed = pool.spec.references.as_ref().unwrap_or(&none);
-    let name = object.name_any();
-    let check = |kind: &str, list: &[String], field: String, wanted: &str| {
-        if list.iter().any(|entry| entry.replace("{unit}", &name) == wanted) {
-            return Ok(());
-        }
-        Err(Rejection::new(
-            reasons::REFERENCE_NOT_ALLOWED,
-            format!(
-                "{field}: pool {:?} does not let units read {kind} {wanted:?}: ask for it to be added to the pool's \
-                 spec.references, or leave it out",
-                pool.name_any()
-            ),
-        ))
-    };
-    for EnvVar { name: variable, value_from, .. } in &object.spec.env {
-        let Some(source) = value_from else { continue };
-        let field = format!("spec.env[{variable}]");
-        if let Some(secret) = &source.secret_key_ref {
-            check("Secret", &allowed.secrets, field.clone(), &secret.name)?;
-        }
-        if let Some(map) = &source.config_map_key_ref {
-            check("ConfigMap", &allowed.config_maps, field, &map.name)?;
-        }
-    }
-    for (index, source) in object.spec.env_from.iter().enumerate() {
-        let field = format!("spec.envFrom[{index}]");
-        if let Some(secret) = &source.secret_ref {
-            check("Secret", &allowed.secrets, field.clone(), &secret.name)?;
-        }
-        if let Some(map) = &source.config_map_ref {
-            check("ConfigMap", &allowed.config_maps, field, &map.name)?;
-        }
-    }
-    Ok(())
-}
-
-fn time_to_live(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {
-    let own = object.spec.lifecycle.as_ref().and_then(|own| own.ttl_seconds_after_finished);
-    let ceiling = pool.spec.lifecycle.ttl_seconds_after_finished;
-    match own.zip(ceiling) {
-        Some((own, ceiling)) if own > ceiling => Err(Rejection::new(
-            reasons::LIMIT_EXCEEDED,
-            format!(
-                "spec.lifecycle.ttlSecondsAfterFinished {own} is more than the {ceiling} that pool {:?} allows: ask \
-                 for less, or leave it out for the pool's",
-                pool.name_any()
-            ),
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn idle_timeout(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {
-    let own = object.spec.lifecycle.as_ref().and_then(|own| own.idle_timeout);
-    let name = pool.name_any();
-    let message = match (own, pool.spec.lifecycle.idle_timeout) {
-        (Some(own), Some(ceiling)) if own > ceiling => format!(
-            "spec.lifecycle.idleTimeout {own} is more than the {ceiling} that pool {name:?} allows: ask for less, or \
-             leave it out for the pool's"
-        ),
-        (Some(own), None) => format!(
-            "spec.lifecycle.idleTimeout {own} is asked for, but pool {name:?} does not stop idle units: leave it out, or \
-             ask for the pool to have one"
-        ),
-        _ => return Ok(()),
-    };
-    Err(Rejection::new(reasons::LIMIT_EXCEEDED, message))
-}
-
-/// The API server compares the two where the unit gives both; here the limit may be the pool's.
-fn shared_memory(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {
-    let Some(wanted) = &object.spec.shared_memory else { return Ok(()) };
-    let own = object.spec.resources.as_ref().and_then(|resources| resources.limits.get("memory")).cloned();
-    let limit = own.or_else(|| {
-        let engine = pool.spec.template.spec.as_ref()?.containers.first()?;
-        let limit = engine.resources.as_ref()?.limits.as_ref()?.get("memory")?;
-        Some(Quantity(limit.0.clone()))
-    });
-    let Some(limit) = limit else { return Ok(()) };
-    match (wanted.value(), limit.value()) {
-        (Some(wanted_bytes), Some(limit_bytes)) if wanted_bytes <= limit_bytes => Ok(()),
-        _ => Err(Rejection::new(
-            reasons::LIMIT_EXCEEDED,
-            format!(
-                "spec.sharedMemory {wanted} is more than the memory limit {limit}, which it is taken from: ask for \
-                 less, or for more memory in spec.resources.limits.memory"
-            ),
-        )),
-    }
 }
 
 fn key_is_free(object: &ComputingUnit, holder: Holder) -> Result<(), Rejection> {

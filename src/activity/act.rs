@@ -22,9 +22,7 @@ use crate::{
 /// Tells that a unit is stopped soon.
 pub async fn tell_soon(context: &Context, watched: &Watched) {
     let Some(idle) = context.activity.idle(watched) else { return };
-    let action = done(watched.terms.action);
-    let note = format!("{}; it is {action} at {} unless it is used before", says(&idle), idle.at);
-    publish::idle(context, &watched.unit, "IdleSoon", note).await;
+    publish::idle(context, &watched.unit, "IdleSoon", idle.warning(watched.terms.action)).await;
 }
 
 /// Stops a unit. What fails is tried again at the next look; what was changed meanwhile is judged anew then.
@@ -41,9 +39,8 @@ pub async fn stop(context: &Context, watched: &Watched) {
         Ok(()) => {
             context.metrics.activity.stopped(watched.terms.action);
             context.activity.forget(&watched.uid);
-            tracing::info!(unit = name, action = done(watched.terms.action), since = %idle.since, "idle");
-            let note = format!("{}, which is as long as it may be: it is {}", says(&idle), done(watched.terms.action));
-            publish::idle(context, &watched.unit, "Idle", note).await;
+            tracing::info!(unit = name, action = ?watched.terms.action, since = %idle.since, "idle");
+            publish::idle(context, &watched.unit, "Idle", idle.notice(watched.terms.action)).await;
         }
         Err(kube::Error::Api(status)) if not_found(&status) || status.is_conflict() => {}
         Err(error) => tracing::warn!(unit = name, %error, "cannot stop an idle unit"),
@@ -73,15 +70,4 @@ async fn delete(context: &Context, api: &Api<ComputingUnit>, watched: &Watched) 
     let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
     let name = unit.name_any();
     context.write(Verb::Delete, Label::ComputingUnits, api.delete(&name, &params)).await.map(drop)
-}
-
-fn says(idle: &Idle) -> String {
-    format!("the unit has been idle since {} (last use: {})", idle.since, idle.source)
-}
-
-const fn done(action: IdleAction) -> &'static str {
-    match action {
-        IdleAction::Suspend => "suspended",
-        IdleAction::Delete => "deleted",
-    }
 }

@@ -22,15 +22,15 @@ use crate::{
 };
 
 /// Source: the unit was started.
-const START: &str = "Start";
+pub(super) const START: &str = "Start";
 /// Source: a request.
-const REQUEST: &str = "Request";
+pub(super) const REQUEST: &str = "Request";
 /// Source: bytes of open connections.
-const TRAFFIC: &str = "Traffic";
+pub(super) const TRAFFIC: &str = "Traffic";
 /// Source: the engine says that it is at work.
-const BUSY_PROBE: &str = "BusyProbe";
+pub(super) const BUSY_PROBE: &str = "BusyProbe";
 /// Source: the annotation.
-const ANNOTATION: &str = "Annotation";
+pub(super) const ANNOTATION: &str = "Annotation";
 /// How long a signal may go unread, beside a few intervals, before that time counts as use.
 const UNREAD: Duration = Duration::from_secs(30);
 /// How long news of what can be read waits at most after other news.

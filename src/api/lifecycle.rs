@@ -50,7 +50,7 @@ pub enum UpdateStrategy {
     /// When the unit is next started: running work is not interrupted.
     #[default]
     OnRestart,
-    /// At once: the route is closed and the pod is made anew.
+    /// By itself: the route is closed and the pod is made anew.
     Recreate,
 }
 

@@ -8,6 +8,8 @@ mod duration;
 mod entry;
 mod lifecycle;
 mod pool;
+mod pool_status;
+mod probe;
 mod quantity;
 mod routing;
 mod schema;
@@ -19,10 +21,9 @@ pub use activity::{ActivitySpec, BusyProbe, GatewayActivity, Signal};
 pub use duration::{Duration, InvalidDuration};
 pub use entry::EntrySpec;
 pub use lifecycle::{IdleAction, PoolLifecycle, RestartBackoff, UnitLifecycle, UpdateStrategy};
-pub use pool::{
-    ComputingUnitPool, ComputingUnitPoolSpec, ComputingUnitPoolStatus, GatewayRef, OfferedImage, PhaseCounts,
-    ProbeMethod, ProbeMode, ProbeSpec, References,
-};
+pub use pool::{ComputingUnitPool, ComputingUnitPoolSpec, GatewayRef, OfferedImage, References};
+pub use pool_status::{ComputingUnitPoolStatus, PhaseCounts};
+pub use probe::{ProbeMethod, ProbeMode, ProbeSpec};
 pub use quantity::Quantity;
 pub use routing::{HostRouting, PathMatch, PathMatchType, PathRouting, QueryRouting, Routing, RoutingType, Timeouts};
 pub use schema::crds;
@@ -32,5 +33,3 @@ pub use volumes::{ClaimMetadata, ClaimRetention, ClaimRetentionPolicy, VolumeCla
 
 /// API group of both resources.
 pub const GROUP: &str = "texera.apache.org";
-/// API version of both resources.
-pub const VERSION: &str = "v1alpha1";

@@ -1,13 +1,12 @@
 //! `ComputingUnitPool`: what the deployer decides for the units made from it.
 
-use k8s_openapi::{api::core::v1::PodTemplateSpec, apimachinery::pkg::apis::meta::v1::Condition};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActivitySpec, ClaimRetentionPolicy, Duration, EntrySpec, PoolLifecycle, RestartBackoff, Routing,
-    VolumeClaimTemplate,
+    ActivitySpec, ClaimRetentionPolicy, ComputingUnitPoolStatus, Duration, EntrySpec, PoolLifecycle, ProbeSpec,
+    RestartBackoff, Routing, VolumeClaimTemplate,
 };
 
 /// A ComputingUnitPool is what the deployer offers: the gateway and the routing of the units made from it, the pod they
@@ -164,101 +163,6 @@ pub struct References {
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub config_maps: Vec<String>,
-}
-
-/// The request by which the operator finds out, at every proxy of the gateway, that a unit's route is there or gone.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ProbeSpec {
-    /// `Disabled` where the operator cannot reach the proxies: units are then Ready when their route is accepted.
-    #[serde(default)]
-    pub mode: ProbeMode,
-    /// The method of the request.
-    #[serde(default)]
-    pub method: ProbeMethod,
-    /// The path of the request, where it is not to be that of `status.url`. In Path mode it follows the unit's prefix;
-    /// in Query mode it has to lie within one of the routing's paths.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024), regex(pattern = "^/[^?#\\s]*$"))]
-    pub path: Option<String>,
-}
-
-/// Whether probes are sent.
-#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ProbeMode {
-    /// To every proxy.
-    #[default]
-    Enabled,
-    /// Not at all.
-    Disabled,
-}
-
-/// The method of a probe.
-#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum ProbeMethod {
-    /// No body either way.
-    #[default]
-    Head,
-    /// The body of the answer is not read.
-    Get,
-    /// For engines that answer nothing else.
-    Options,
-}
-
-/// What the operator saw last of a pool.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ComputingUnitPoolStatus {
-    /// The `metadata.generation` that this status speaks of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// How many units are made from the pool. Brought up to date at most every 10 s.
-    #[serde(default)]
-    pub units: PhaseCounts,
-    /// The addresses of the pool's Gateway.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub addresses: Vec<String>,
-    /// Accepted: the routing does not overlap that of an older pool of the same gateway. GatewayFound: the Gateway
-    /// exists. Entry, where the pool asks for one: the gateway sends requests for units without a route to the operator.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
-    pub conditions: Vec<Condition>,
-}
-
-/// Units by phase.
-#[derive(KubeSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PhaseCounts {
-    /// All of them.
-    pub total: i32,
-    /// Not started.
-    #[serde(default)]
-    pub pending: i32,
-    /// On their way to Ready.
-    #[serde(default)]
-    pub starting: i32,
-    /// Reachable.
-    #[serde(default)]
-    pub ready: i32,
-    /// Were Ready and are not now.
-    #[serde(default)]
-    pub not_ready: i32,
-    /// Did not start, or ended.
-    #[serde(default)]
-    pub failed: i32,
-    /// Finished, by their own end or by a time limit.
-    #[serde(default)]
-    pub finished: i32,
-    /// On their way to be suspended.
-    #[serde(default)]
-    pub suspending: i32,
-    /// Without a pod.
-    #[serde(default)]
-    pub suspended: i32,
-    /// Being deleted.
-    #[serde(default)]
-    pub terminating: i32,
 }
 
 fn default_start_timeout() -> Duration {

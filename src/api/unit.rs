@@ -117,7 +117,8 @@ pub struct ComputingUnitSpec {
     pub lifecycle: Option<UnitLifecycle>,
 
     /// When a change of the unit's or the pool's template takes effect: `OnRestart`, which never interrupts running work
-    /// and shows as the condition UpdatePending, or `Recreate`, at once. A change of CPU and memory alone is made in the
+    /// and shows as the condition UpdatePending, or `Recreate`, at once where the unit was changed and, where its pool
+    /// was, when it is its turn: a tenth of a pool's units at a time. A change of CPU and memory alone is made in the
     /// running pod where the cluster can.
     #[serde(default, skip_serializing_if = "UpdateStrategy::is_on_restart")]
     #[schemars(extend("default" = "OnRestart"))]

@@ -6,6 +6,7 @@ pub mod affected;
 pub mod endpoints;
 pub mod follow;
 pub mod prune;
+pub mod subscribe;
 pub mod waker;
 pub mod writers;
 pub mod written;

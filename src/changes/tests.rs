@@ -8,7 +8,6 @@ use super::*;
 use crate::{
     desired,
     observed::Child,
-    plan::World,
     testing,
     validate::{Rejection, Unit},
 };
@@ -23,7 +22,7 @@ fn unit(resources: Value, pool: Value) -> Unit {
 
 /// A unit whose pod was made from `before` and that is `after` now.
 fn changed(before: &Unit, after: &Unit) -> (Observed, Children) {
-    let mut observed = World::new().observed;
+    let mut observed = testing::observed("2026-01-01T01:00:00Z");
     observed.unit = after.object.clone();
     observed.pool = Some(after.pool.clone());
     observed.pod = Child::Owned(Arc::new(desired::children(before).pod));
@@ -134,6 +133,24 @@ fn another_pod_is_made_for_a_refused_resize_but_not_again_and_again() {
         serde_json::from_value(json!({"limits": {"cpu": "1"}})).unwrap();
     observed.pod = Child::Owned(Arc::new(pod));
     assert!(!replacing(&observed, &wanted));
+}
+
+#[test]
+fn only_a_unit_that_its_pool_would_take_from_its_user_asks_for_a_turn() {
+    let said = json!({"type": types::REPLACING, "status": "True", "reason": "", "message": "",
+                      "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let reachable = || json!({"reachable": "2026-01-01T00:00:00Z"});
+    for (what, generation, stages, conditions, own) in [
+        ("its pool was edited", 1, reachable(), json!([]), false),
+        ("it was edited", 0, reachable(), json!([]), true),
+        ("it has not started yet", 1, json!({}), json!([]), true),
+        ("it has begun", 1, reachable(), json!([said]), true),
+    ] {
+        let mut observed = testing::observed("2026-01-01T01:00:00Z");
+        let status = json!({"observedGeneration": generation, "stages": stages, "conditions": conditions});
+        Arc::make_mut(&mut observed.unit).status = serde_json::from_value(status).unwrap();
+        assert_eq!(own_turn(&observed), own, "{what}");
+    }
 }
 
 #[test]

@@ -7,7 +7,10 @@ use std::{
 
 use kube::{
     ResourceExt,
-    runtime::{reflector::Store, watcher::Event},
+    runtime::{
+        reflector::{ObjectRef, Store},
+        watcher::Event,
+    },
 };
 
 use crate::{api::ComputingUnit, context::Context};
@@ -32,23 +35,25 @@ impl Leavers {
             Event::InitDone => {
                 let alive = std::mem::take(&mut *listed);
                 let before = units.state();
-                before
-                    .iter()
-                    .map(|unit| uid(unit))
-                    .filter(|uid| !alive.contains(uid))
-                    .for_each(|uid| forget(context, &uid));
+                before.iter().filter(|unit| !alive.contains(&uid(unit))).for_each(|unit| forget(context, unit));
             }
             Event::Apply(_) => {}
-            Event::Delete(unit) => forget(context, &uid(unit)),
+            Event::Delete(unit) => forget(context, unit),
         }
     }
 }
 
-fn forget(context: &Context, uid: &str) {
+fn forget(context: &Context, unit: &ComputingUnit) {
+    let uid = &unit.uid().unwrap_or_default();
+    // One of the same name may have taken its place; its delays then begin anew.
+    context.backoff.succeeded(&ObjectRef::from_obj(unit));
     context.prober.forget(uid);
     context.obstacles.forget(uid);
     context.paces.end(uid);
     context.activity.forget(uid);
+    for next in context.turns.leave(uid) {
+        context.waker.wake(next);
+    }
     if let Some(next) = context.claims.release(uid) {
         context.waker.wake(next);
     }

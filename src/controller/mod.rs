@@ -2,11 +2,8 @@
 //! them.
 
 mod forget;
-mod subscribe;
 mod sync;
 mod watches;
-
-pub use subscribe::in_scope;
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +26,7 @@ use crate::{
     activity,
     api::ComputingUnit,
     backoff::Backoff,
-    caches::{waker::Waker, writers},
+    caches::{subscribe::scopes, waker::Waker, writers},
     context::{Context, Paces},
     entry::keep::{self, Troubles},
     metrics::Metrics,
@@ -41,6 +38,7 @@ use crate::{
     routing::claim::ClaimIndex,
     server::Gates,
     settings::Settings,
+    turns::Turns,
 };
 
 /// Delay after the first failure of a unit.
@@ -64,8 +62,7 @@ pub async fn run(
     gates: Gates,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let scopes: Vec<Option<String>> = all_or(&settings.watch_namespaces);
-    let gateways: Vec<Option<String>> = all_or(&settings.gateway_namespaces);
+    let (scopes, gateways) = (scopes(&settings.watch_namespaces), scopes(&settings.gateway_namespaces));
     let (caches, writers) = writers::empty(&scopes, &gateways);
     let caches = Arc::new(caches);
     let (waker, wakes) = Waker::new(&scopes);
@@ -79,6 +76,7 @@ pub async fn run(
         written: Arc::default(),
         claims: ClaimIndex::default(),
         obstacles: Obstacles::default(),
+        turns: Turns::default(),
         prober,
         waker: waker.clone(),
         metrics,
@@ -113,10 +111,6 @@ pub async fn run(
     });
     join_all(controllers).await;
     if shutdown.is_cancelled() { Ok(()) } else { Err(Error) }
-}
-
-fn all_or(namespaces: &[String]) -> Vec<Option<String>> {
-    if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() }
 }
 
 type Outcome<E> = Result<(ObjectRef<ComputingUnit>, controller::Action), controller::Error<crate::error::Error, E>>;

@@ -4,22 +4,19 @@ use std::{fmt::Debug, sync::Arc};
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{
-    Api, Resource, ResourceExt,
-    core::NamespaceResourceScope,
+    Api, Client, Resource, ResourceExt,
+    core::{NamespaceResourceScope, error_boundary::InvalidObject},
     runtime::reflector::store::{Writer, store},
 };
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
-use super::{
-    forget::Leavers,
-    subscribe::{Watch, in_scope},
-    sync::Watched,
-};
+use super::forget::Leavers;
 use crate::{
     api::ComputingUnit,
     caches::{
         affected, prune,
+        subscribe::{Watch, Watched, in_scope},
         writers::{GatewayWriters, ScopeWriters, Writers},
         written::{AllWritten, Written},
     },
@@ -27,6 +24,7 @@ use crate::{
     metrics::Resource as Label,
     names,
     probe::Stores,
+    release,
 };
 
 /// Starts every watch.
@@ -57,7 +55,13 @@ impl Start<'_> {
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
-        watch.start(self.context, self.tasks, &mut self.watched);
+        let client = self.context.client.clone();
+        watch.unreadable(move |label, invalid| unreadable(label, invalid, &client)).start(
+            self.context.waker.clone(),
+            &self.context.metrics,
+            self.tasks,
+            &mut self.watched,
+        );
     }
 
     fn scope(&mut self, scope: ScopeWriters) {
@@ -141,5 +145,22 @@ impl Start<'_> {
         self.start(
             Watch::new(Label::EndpointSlices, in_scope(&client, namespace), proxies).labelled(Stores::selector()),
         );
+    }
+}
+
+/// Tells of an object that cannot be read, and lets a unit go that could not be let go otherwise.
+fn unreadable(label: Label, invalid: &InvalidObject, client: &Client) {
+    let (namespace, name) = (invalid.metadata.namespace.as_deref(), invalid.metadata.name.as_deref());
+    tracing::warn!(
+        resource = label.as_str(), namespace, name, error = %invalid.error,
+        "an object cannot be read and is left alone: correct it, or see that the CRDs are those of this release"
+    );
+    if label == Label::ComputingUnits && invalid.metadata.deletion_timestamp.is_some() {
+        let (client, metadata) = (client.clone(), invalid.metadata.clone());
+        tokio::spawn(async move {
+            if let Err(error) = release::unreadable(&client, metadata).await {
+                tracing::warn!(%error, "cannot let go of a unit that cannot be read");
+            }
+        });
     }
 }

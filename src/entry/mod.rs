@@ -17,4 +17,4 @@ mod wake;
 mod watch;
 
 pub use route::EntryService;
-pub use server::{BindError, Server};
+pub use server::serve;

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use super::answer::Answer;
 use crate::api::Stages;
 
-const WAITING: &str = include_str!("page/waiting.html");
-const MISSING: &str = include_str!("page/missing.html");
+const WAITING: &str = concat!(include_str!("page/head.html"), include_str!("page/waiting.html"));
+const MISSING: &str = concat!(include_str!("page/head.html"), include_str!("page/missing.html"));
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
@@ -61,7 +61,16 @@ pub fn waiting(answer: &Answer, place: &str) -> String {
 /// The page for an address that no unit has.
 #[must_use]
 pub fn missing(answer: &Answer) -> String {
-    fill(MISSING, &[("title", &escaped(&answer.title)), ("detail", &escaped(&answer.detail)), ("style", STYLE)])
+    fill(
+        MISSING,
+        &[
+            ("state", answer.state),
+            ("title", &escaped(&answer.title)),
+            ("refresh", ""),
+            ("detail", &escaped(&answer.detail)),
+            ("style", STYLE),
+        ],
+    )
 }
 
 fn stages(stages: &Stages) -> String {
@@ -130,6 +139,14 @@ mod tests {
             page.contains(&format!("<script>{SCRIPT}</script>")) && page.contains(&format!("<style>{STYLE}</style>"))
         );
         assert!(!POLICY.contains("unsafe") && POLICY.contains("default-src 'none'"));
+    }
+
+    #[test]
+    fn the_page_of_no_unit_is_whole_and_runs_nothing() {
+        let page = missing(&Answer::unknown());
+        assert!(page.starts_with("<!doctype html>\n<html lang=\"en\" data-state=\"unknown\">"), "{page}");
+        assert!(page.contains("<h1>No such unit</h1>") && page.ends_with("</html>\n"), "{page}");
+        assert!(!page.contains("script") && !page.contains("http-equiv"), "{page}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Who may ask is not decided here: a request that the gateway refuses does not arrive.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, sync::Arc};
 
 use axum::{
     Router,
@@ -29,62 +29,30 @@ use crate::{
     metrics::{EntryOutcome, Metrics},
     names::headers,
     server::Gates,
-    settings::Entry,
 };
 
-/// An address that cannot be served.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "--entry-address: cannot listen on {address} ({source}): give a free address of this host, port 0 for any port"
-)]
-pub struct BindError {
-    address: SocketAddr,
-    source: io::Error,
-}
-
-/// A bound address that is not served yet.
-#[derive(Debug)]
-pub struct Server {
+/// Answers on `listener` for the pools of `namespaces`, or of all, until `end`; then lets go whoever is held.
+///
+/// # Errors
+/// If the system takes the address away.
+pub async fn serve(
     listener: TcpListener,
-}
-
-impl Server {
-    /// Takes the address.
-    ///
-    /// # Errors
-    /// If it is taken already or not of this host.
-    pub async fn bind(entry: &Entry) -> Result<Self, BindError> {
-        let address = entry.address;
-        match TcpListener::bind(address).await {
-            Ok(listener) => Ok(Self { listener }),
-            Err(source) => Err(BindError { address, source }),
-        }
-    }
-
-    /// Answers for the pools of `namespaces`, or of all, until `end`; then lets go whoever is held.
-    ///
-    /// # Errors
-    /// If the system takes the address away.
-    pub async fn serve(
-        self,
-        client: Client,
-        namespaces: Vec<String>,
-        metrics: Arc<Metrics>,
-        gates: Gates,
-        end: CancellationToken,
-    ) -> io::Result<()> {
-        let index = Arc::new(Index::default());
-        // Dropped at the end, which ends them.
-        let _watches = watch::follow(&client, &namespaces, &index, &metrics, &gates);
-        let entries = Arc::new(Entries {
-            index,
-            wakes: Wakes::new(client, metrics.clone()),
-            room: Room::new(metrics.clone(), end.clone()),
-            metrics,
-        });
-        let routes = router(entries);
-        axum::serve(self.listener, routes).with_graceful_shutdown(end.cancelled_owned()).await
-    }
+    client: Client,
+    namespaces: &[String],
+    metrics: Arc<Metrics>,
+    gates: &Gates,
+    end: CancellationToken,
+) -> io::Result<()> {
+    let index = Arc::new(Index::default());
+    // Dropped at the end, which ends them.
+    let _watches = watch::follow(&client, namespaces, &index, &metrics, gates);
+    let entries = Arc::new(Entries {
+        index,
+        wakes: Wakes::new(client, metrics.clone()),
+        room: Room::new(metrics.clone(), end.clone()),
+        metrics,
+    });
+    axum::serve(listener, router(entries)).with_graceful_shutdown(end.cancelled_owned()).await
 }
 
 fn router(entries: Arc<Entries>) -> Router {

@@ -100,6 +100,7 @@ impl Shared {
         for _ in 0..TRIES {
             let seen = unit.borrow_and_update().clone();
             if situation(&seen) != Situation::Suspended {
+                self.backoff.succeeded(&uid.to_owned());
                 return true;
             }
             let conflict = match self.write(&seen).await {
@@ -107,7 +108,10 @@ impl Shared {
                     self.backoff.succeeded(&uid.to_owned());
                     return true;
                 }
-                Err(kube::Error::Api(status)) if not_found(&status) => return false,
+                Err(kube::Error::Api(status)) if not_found(&status) => {
+                    self.backoff.succeeded(&uid.to_owned());
+                    return false;
+                }
                 Err(kube::Error::Api(status)) if status.is_conflict() => true,
                 Err(error) => {
                     tracing::warn!(unit = seen.name_any(), %error, "cannot start a unit that was asked for");

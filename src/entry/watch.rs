@@ -6,23 +6,18 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::{
     Client, Resource, ResourceExt,
     core::NamespaceResourceScope,
-    runtime::{
-        reflector::store::store,
-        watcher::{Config, Event},
-    },
+    runtime::{reflector::store::store, watcher::Event},
 };
 use serde::de::DeserializeOwned;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::task::JoinSet;
 
 use super::index::Index;
 use crate::{
     api::{ComputingUnit, ComputingUnitPool, ComputingUnitSpec, ComputingUnitStatus},
     caches::{
-        affected::Units,
-        follow::{Failure, Follow, Progress},
+        subscribe::{Watch, Watched, in_scope, listed, scopes},
         waker::Waker,
     },
-    controller::in_scope,
     metrics::{Metrics, Resource as Label},
     server::Gates,
 };
@@ -39,22 +34,15 @@ pub fn follow(
     gates: &Gates,
 ) -> JoinSet<()> {
     gates.close(GATE);
-    let all: Vec<Option<String>> =
-        if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
-    let (mut tasks, mut watched) = (JoinSet::new(), vec![]);
-    for scope in all {
+    let (mut tasks, mut watched) = (JoinSet::new(), Watched::new());
+    for scope in scopes(namespaces) {
         let mut start = Start { client, scope, metrics, tasks: &mut tasks, watched: &mut watched };
-        let index = index.clone();
         start.units(index.clone());
-        start.pools(index);
+        start.pools(index.clone());
     }
     let (gates, index) = (gates.clone(), index.clone());
     tasks.spawn(async move {
-        for progress in &mut watched {
-            if progress.wait_for(|progress| *progress != Progress::Waiting).await.is_err() {
-                return;
-            }
-        }
+        listed(watched).await;
         index.completed();
         gates.open(GATE);
     });
@@ -66,7 +54,7 @@ struct Start<'a> {
     scope: Option<String>,
     metrics: &'a Arc<Metrics>,
     tasks: &'a mut JoinSet<()>,
-    watched: &'a mut Vec<watch::Receiver<Progress>>,
+    watched: &'a mut Watched,
 }
 
 impl Start<'_> {
@@ -105,34 +93,11 @@ impl Start<'_> {
             + 'static,
     {
         let (cache, writer) = store::<K>();
-        let progress = watch::Sender::default();
-        self.watched.push(progress.subscribe());
-        let metrics = self.metrics.clone();
-        let follow = Follow {
-            api: in_scope(self.client, self.scope.as_deref()),
-            config: Config::default(),
-            writer,
-            heard: Box::new(|_| ()),
-            kept: Box::new(move |event| {
-                let all = || cache.state().iter().filter_map(|object| object.uid()).collect();
-                told(event, &all);
-            }),
-            prune,
-            concerns: Box::new(|_, _| Units::new()),
-            waker: Waker::new(&[]).0,
-            progress,
-            failed: Box::new(move |failure: &Failure| {
-                metrics.watch_failed(label);
-                tracing::warn!(
-                    resource = label.as_str(),
-                    ?failure,
-                    "a watch of the entry failed and will be started again"
-                );
-            }),
-            // Whoever leads reports those.
-            unreadable: Box::new(|_| ()),
-        };
-        self.tasks.spawn(follow.run());
+        // No unit is woken, and what cannot be read is reported by whoever leads.
+        Watch::new(label, in_scope(self.client, self.scope.as_deref()), writer)
+            .prune(prune)
+            .kept(move |event| told(event, &|| cache.state().iter().filter_map(|object| object.uid()).collect()))
+            .start(Waker::new(&[]).0, self.metrics, self.tasks, self.watched);
     }
 }
 

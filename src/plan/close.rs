@@ -63,7 +63,7 @@ pub(super) fn rest(observed: &Observed, reached: bool) -> Option<Step> {
             Way::Closing => None,
         },
         Child::Leaving => None,
-        Child::Absent => observed.pod.owned().map(|pod| Step::DeletePod(Box::new(pod.clone()))),
+        Child::Absent => stop(observed, false),
     }
 }
 
@@ -73,26 +73,32 @@ pub(super) fn replace(observed: &Observed, reached: bool) -> Option<Step> {
         return Some(guard(observed, open));
     }
     match way(observed, reached) {
-        Way::Closed | Way::Overdue => observed.pod.owned().map(|pod| Step::DeletePod(Box::new(pod.clone()))),
+        Way::Closed => stop(observed, false),
+        Way::Overdue => stop(observed, true),
         Way::Open(route) => Some(Step::ReplaceRoute(route)),
         Way::Closing => None,
     }
 }
 
+fn stop(observed: &Observed, overdue: bool) -> Option<Step> {
+    observed.pod.owned().map(|pod| Step::DeletePod { pod: Box::new(pod.clone()), overdue })
+}
+
 fn way(observed: &Observed, reached: bool) -> Way {
-    if deadline(observed).is_some_and(|deadline| observed.now >= deadline) {
-        return Way::Overdue;
-    }
     let Some(seen) = observed.route.owned() else { return Way::Closed };
     if !observed.serving() || gateway_gone(observed) {
         return Way::Closed;
     }
-    if !route::is_guarded(seen) {
-        return Way::Open(guarded(observed, seen));
-    }
+    let open = !route::is_guarded(seen);
     // Without probes there is nothing to see: the proxies get the time that the pool gives them.
     let waited = unprobed(observed) && drained(observed).is_some_and(|drained| observed.now >= drained);
-    if reached || waited { Way::Closed } else { Way::Closing }
+    if !open && (reached || waited) {
+        return Way::Closed;
+    }
+    if deadline(observed).is_some_and(|deadline| observed.now >= deadline) {
+        return Way::Overdue;
+    }
+    if open { Way::Open(guarded(observed, seen)) } else { Way::Closing }
 }
 
 fn guard(observed: &Observed, seen: &HTTPRoute) -> Step {

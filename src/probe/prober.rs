@@ -103,14 +103,8 @@ impl Prober {
     }
 
     /// How many units there are tasks for.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
         lock(&self.tasks).len()
-    }
-
-    /// Whether there is no task.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }

@@ -361,7 +361,7 @@ async fn the_same_wish_goes_on_and_another_starts_over() {
         until(|| last(&prober, Goal::Open).is_some()).await;
         assert!(matches!(prober.want(other, Goal::Open), Progress::Pending { last: None, .. }));
     }
-    assert_eq!(prober.len(), 1);
+    assert_eq!(prober.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -374,7 +374,7 @@ async fn tasks_end_with_their_unit_and_with_the_prober() {
     until(|| tasks() == 2).await;
     prober.forget("ada-uid");
     until(|| tasks() == 1).await;
-    assert_eq!(prober.len(), 1);
+    assert_eq!(prober.count(), 1);
     drop(prober.clone());
     assert_eq!(tasks(), 1, "a clone is one of several");
     drop(prober);
@@ -391,10 +391,10 @@ async fn news_comes_after_two_seconds_and_a_task_that_nobody_asks_about_ends() {
     assert_eq!(began.elapsed().as_secs(), 2);
     news.next().await.unwrap();
     assert_eq!(began.elapsed().as_secs() / 10, 6, "it asks whether the unit is still there");
-    assert_eq!(prober.len(), 1);
+    assert_eq!(prober.count(), 1);
     let quiet = timeout(Duration::from_mins(10), news.next()).await;
     assert!(quiet.is_err());
-    assert!(prober.is_empty());
+    assert_eq!(prober.count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -419,7 +419,7 @@ async fn what_was_reached_is_known_for_the_length_of_a_lease() {
     assert!(timeout(Duration::from_secs(200), news.next()).await.is_err());
     assert_eq!(prober.want(target("ada"), Goal::Closed), done);
     assert!(timeout(Duration::from_secs(200), news.next()).await.is_err());
-    assert_eq!(prober.len(), 1, "asked again, it is kept");
+    assert_eq!(prober.count(), 1, "asked again, it is kept");
     assert!(timeout(Duration::from_secs(200), news.next()).await.is_err());
-    assert!(prober.is_empty());
+    assert_eq!(prober.count(), 0);
 }

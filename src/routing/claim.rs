@@ -125,15 +125,6 @@ impl ClaimIndex {
         let next = claims.by_claim.get(&claim)?.first()?;
         Some(ObjectRef::new(&next.name).within(&next.namespace))
     }
-
-    /// Gives up the claims of all units but those named, after a watch was begun anew.
-    pub fn retain(&self, alive: &BTreeSet<String>) -> Vec<ObjectRef<ComputingUnit>> {
-        let gone: Vec<String> = {
-            let claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            claims.by_uid.keys().filter(|uid| !alive.contains(*uid)).cloned().collect()
-        };
-        gone.iter().filter_map(|uid| self.release(uid)).collect()
-    }
 }
 
 impl Claims {
@@ -186,20 +177,6 @@ mod tests {
             assert_eq!(index.holder(first, &claim), Holder::Asker);
             assert_eq!(index.holder(second, &claim), Holder::Neighbour(first.name_any()));
         }
-    }
-
-    #[test]
-    fn a_restarted_watch_forgets_the_units_that_went_unseen() {
-        let index = ClaimIndex::default();
-        let pool = testing::pool(testing::query_routing());
-        let old = testing::unit("old", Some(42), "2026-01-01T00:00:00Z");
-        let young = testing::unit("young", Some(42), "2026-01-02T00:00:00Z");
-        let claim = Claim::new(&old, &pool);
-        index.enter(&old, &claim);
-        index.enter(&young, &claim);
-        let woken = index.retain(&BTreeSet::from([young.uid().unwrap()]));
-        assert_eq!(woken.len(), 1);
-        assert_eq!(index.holder(&young, &claim), Holder::Asker);
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::{
 
 /// Reason: a node cannot give as much now.
 pub const DEFERRED: &str = "Deferred";
+/// Reason: other units of the pool are made anew first.
+const QUEUED: &str = "Queued";
 /// Reason: the kubelet has tried and failed.
 pub const ERROR: &str = "Error";
 
@@ -44,6 +46,14 @@ pub fn replacing(facts: Facts<'_>) -> Option<Said> {
 fn update_pending(facts: Facts<'_>) -> Option<Said> {
     let children = facts.wanted.as_ref().ok()?;
     facts.observed.pod.owned().filter(|pod| !ended(pod))?;
+    if changes::due(facts.observed, facts.wanted) {
+        return Some(Said::yes(
+            types::UPDATE_PENDING,
+            QUEUED,
+            "the unit or its pool was changed since the pod was made: the pod is made anew when it is its turn, for the \
+             units of a pool take turns; suspend and resume the unit to have it now",
+        ));
+    }
     Some(match changes::pending(facts.observed, children)? {
         Pending::Template => Said::yes(
             types::UPDATE_PENDING,
@@ -131,8 +141,9 @@ mod tests {
         names::TEMPLATE_HASH,
         observed::{Child, Observed},
         obstacles::Obstacle,
-        plan::{Wanted, World},
+        plan::Wanted,
         testing,
+        turns::Turn,
         validate::Rejection,
     };
 
@@ -151,7 +162,7 @@ mod tests {
             "resources": {"limits": {"cpu": given}},
         }]});
         pod.status = serde_json::from_value(status).unwrap();
-        let mut observed = World::new().observed;
+        let mut observed = testing::observed("2026-01-01T01:00:00Z");
         (observed.unit, observed.pod) = (unit.object, Child::Owned(Arc::new(pod)));
         (observed, Ok(children))
     }
@@ -218,6 +229,9 @@ mod tests {
             [(types::UPDATE_PENDING, "TemplateChanged".to_owned())]
         );
         Arc::make_mut(&mut observed.unit).spec.update_strategy = UpdateStrategy::Recreate;
+        observed.turn = Turn::Later;
+        assert_eq!(reasons(&(observed.clone(), wanted.clone())), [(types::UPDATE_PENDING, QUEUED.to_owned())]);
+        observed.turn = Turn::Now;
         assert_eq!(reasons(&(observed.clone(), wanted.clone())), [(types::REPLACING, "RouteClosing".to_owned())]);
         // Said until the next pod is there.
         let unit = Arc::make_mut(&mut observed.unit);

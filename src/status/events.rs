@@ -84,13 +84,13 @@ pub fn idle(reason: &str, note: String) -> Event {
     event(EventType::Normal, reason, note, "Idle")
 }
 
-/// The Event of a unit that was let go although its proxies were not seen to give up its route.
+/// The Event of a unit whose pod is stopped although its proxies were not seen to give up its route.
 pub fn overdue() -> Event {
     event(
         EventType::Warning,
         "DrainTimedOut",
-        "the proxies of the gateway were not seen to give up the unit's route in time: the unit is let go all the same; \
-         see that the gateway's controller and its proxies run"
+        "the proxies of the gateway were not seen to give up the unit's route in time: its pod is stopped all the same, \
+         and requests may fail for a moment; see that the gateway's controller and its proxies run"
             .to_owned(),
         "Stop",
     )

@@ -10,7 +10,7 @@ pub mod publish;
 mod route;
 mod urgency;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use crate::{
@@ -140,6 +140,15 @@ pub fn status(facts: Facts<'_>) -> ComputingUnitStatus {
     }
 }
 
+/// Whether the unit is on its way to being reachable with the pod that it has, or is about to have.
+#[must_use]
+pub fn starting(facts: Facts<'_>) -> bool {
+    let status = status(facts);
+    let on_its_way =
+        matches!(status.phase, Some(Phase::Pending | Phase::Starting)) && status.stages.reachable.is_none();
+    on_its_way && facts.wanted.is_ok() && life::life(facts.observed) == Life::Runs
+}
+
 /// What is known of the unit's use. A unit without a pod keeps when it was last in use; what is not known yet is as it was.
 fn activity(facts: Facts<'_>) -> Option<Activity> {
     let observed = facts.observed;
@@ -219,23 +228,4 @@ fn phase(facts: Facts<'_>, record: &Record, said: &[Said], stages: &Stages) -> P
     } else {
         Phase::Starting
     }
-}
-
-/// Whether two statuses say the same at different times.
-fn same(a: &ComputingUnitStatus, b: &ComputingUnitStatus) -> bool {
-    let timeless = |status: &ComputingUnitStatus| {
-        let stages = &status.stages;
-        let passed =
-            [&stages.accepted, &stages.scheduled, &stages.pod_ready, &stages.route_accepted, &stages.reachable];
-        let passed = passed.map(Option::is_some);
-        let conditions: Vec<_> = status.conditions.iter().map(words).collect();
-        let rest = ComputingUnitStatus { stages: Stages::default(), conditions: vec![], ..status.clone() };
-        (rest, passed, conditions)
-    };
-    timeless(a) == timeless(b)
-}
-
-fn words(condition: &Condition) -> (String, String, String, String, Option<i64>) {
-    let Condition { type_, status, reason, message, observed_generation, last_transition_time: _ } = condition.clone();
-    (type_, status, reason, message, observed_generation)
 }

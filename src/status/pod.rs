@@ -243,14 +243,14 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{plan::World, validate::Rejection};
+    use crate::{testing, validate::Rejection};
 
     fn said(node: Value, scheduled: Value, class: Value, phase: &str) -> Said {
         let pod = json!({
             "spec": {"containers": [], "nodeName": node}, "status": {"phase": "Pending", "conditions": scheduled},
         });
         let claim = json!({"spec": {"storageClassName": class}, "status": {"phase": phase}});
-        let mut observed = World::new().observed;
+        let mut observed = testing::observed("2026-01-01T01:00:00Z");
         observed.pod = Child::Owned(Arc::new(serde_json::from_value(pod).unwrap()));
         observed.claims.insert("data-ada".into(), Child::Owned(Arc::new(serde_json::from_value(claim).unwrap())));
         let wanted = Err(Rejection::new("", ""));

@@ -68,7 +68,7 @@ pub async fn publish(context: &Context, facts: Facts<'_>) -> Result<Option<Durat
     Ok(None)
 }
 
-/// Tells that a unit was let go by the deadline.
+/// Tells that a route was given up by the deadline.
 pub async fn overdue(context: &Context, unit: &ComputingUnit) {
     tell(context, unit, vec![events::overdue()]).await;
 }

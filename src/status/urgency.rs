@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{change, pod, route, same, types};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::{change, pod, route, types};
 use crate::{
-    api::{ComputingUnitStatus, Phase},
+    api::{ComputingUnitStatus, Phase, Stages},
     changes::INFEASIBLE,
     life,
 };
@@ -91,4 +93,23 @@ fn troubles(status: &ComputingUnitStatus) -> BTreeSet<(&str, &str)> {
         .filter(|condition| trouble(&condition.type_, &condition.status, &condition.reason))
         .map(|condition| (condition.type_.as_str(), condition.reason.as_str()))
         .collect()
+}
+
+/// Whether two statuses say the same at different times.
+fn same(a: &ComputingUnitStatus, b: &ComputingUnitStatus) -> bool {
+    let timeless = |status: &ComputingUnitStatus| {
+        let stages = &status.stages;
+        let passed =
+            [&stages.accepted, &stages.scheduled, &stages.pod_ready, &stages.route_accepted, &stages.reachable];
+        let passed = passed.map(Option::is_some);
+        let conditions: Vec<_> = status.conditions.iter().map(words).collect();
+        let rest = ComputingUnitStatus { stages: Stages::default(), conditions: vec![], ..status.clone() };
+        (rest, passed, conditions)
+    };
+    timeless(a) == timeless(b)
+}
+
+fn words(condition: &Condition) -> (String, String, String, String, Option<i64>) {
+    let Condition { type_, status, reason, message, observed_generation, last_transition_time: _ } = condition.clone();
+    (type_, status, reason, message, observed_generation)
 }

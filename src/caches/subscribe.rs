@@ -1,6 +1,8 @@
 //! One watch as it is put together: what to watch, whom to tell, and what is said where it fails.
+//!
+//! Which watches there are, and what their changes concern, is for those who start them.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, future, sync::Arc};
 
 use kube::{
     Api, Client, Resource,
@@ -13,19 +15,19 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::{sync::watch, task::JoinSet};
 
-use super::sync::Watched;
-use crate::{
-    caches::{
-        affected::Units,
-        follow::{Concerns, Failure, Follow, Progress, Told},
-        prune,
-    },
-    context::Context,
-    metrics::Resource as Label,
-    release,
+use super::{
+    affected::Units,
+    follow::{Concerns, Failure, Follow, Progress, Told},
+    prune,
+    waker::Waker,
 };
+use crate::metrics::{Metrics, Resource as Label};
+
+/// How far each of several watches has come.
+pub type Watched = Vec<watch::Receiver<Progress>>;
 
 /// A watch that has not begun.
+#[must_use]
 pub struct Watch<K>
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
@@ -38,6 +40,7 @@ where
     kept: Told<Event<K>>,
     prune: fn(&mut K),
     concerns: Concerns<K>,
+    unreadable: Told<InvalidObject>,
     progress: watch::Sender<Progress>,
 }
 
@@ -56,6 +59,7 @@ where
             kept: Box::new(|_| ()),
             prune: prune::managed_fields,
             concerns: Box::new(|_, _| Units::new()),
+            unreadable: Box::new(|_| ()),
             progress: watch::Sender::default(),
         }
     }
@@ -108,20 +112,40 @@ where
         Self { progress, ..self }
     }
 
-    /// Starts it.
-    pub fn start(self, context: &Arc<Context>, tasks: &mut JoinSet<()>, watched: &mut Watched) {
-        let Self { label, api, writer, config, heard, kept, prune, concerns, progress } = self;
+    /// Tells of each object that cannot be read, and what its kind is called.
+    pub fn unreadable(self, unreadable: impl Fn(Label, &InvalidObject) + Send + 'static) -> Self {
+        let label = self.label;
+        Self { unreadable: Box::new(move |invalid| unreadable(label, invalid)), ..self }
+    }
+
+    /// Starts it. `waker` wakes the units that its changes concern.
+    pub fn start(self, waker: Waker, metrics: &Arc<Metrics>, tasks: &mut JoinSet<()>, watched: &mut Watched) {
+        let Self { label, api, writer, config, heard, kept, prune, concerns, unreadable, progress } = self;
         watched.push(progress.subscribe());
-        let (metrics, client) = (context.metrics.clone(), context.client.clone());
+        let metrics = metrics.clone();
         let failed = Box::new(move |failure: &Failure| {
             metrics.watch_failed(label);
             tell(label, failure);
         });
-        let unreadable = Box::new(move |invalid: &InvalidObject| unreadable(label, invalid, &client));
-        let waker = context.waker.clone();
         let follow = Follow { api, config, writer, heard, kept, prune, concerns, waker, progress, failed, unreadable };
         tasks.spawn(follow.run());
     }
+}
+
+/// Waits until each watch has listed its objects, or has been told that there is no such resource. One that broke off
+/// before that is waited for without end: nobody may act on what it would have told.
+pub async fn listed(watched: Watched) {
+    for mut progress in watched {
+        if progress.wait_for(|progress| *progress != Progress::Waiting).await.is_err() {
+            future::pending::<()>().await;
+        }
+    }
+}
+
+/// What to watch for these namespaces: each of them, or all together where none is named.
+#[must_use]
+pub fn scopes(namespaces: &[String]) -> Vec<Option<String>> {
+    if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() }
 }
 
 /// Objects of one namespace, or of all.
@@ -146,22 +170,5 @@ fn tell(label: Label, failure: &Failure) {
         Failure::Failed(error) => {
             tracing::warn!(resource = label.as_str(), %error, "a watch failed and will be started again");
         }
-    }
-}
-
-/// Tells of an object that cannot be read, and lets a unit go that could not be let go otherwise.
-fn unreadable(label: Label, invalid: &InvalidObject, client: &Client) {
-    let (namespace, name) = (invalid.metadata.namespace.as_deref(), invalid.metadata.name.as_deref());
-    tracing::warn!(
-        resource = label.as_str(), namespace, name, error = %invalid.error,
-        "an object cannot be read and is left alone: correct it, or see that the CRDs are those of this release"
-    );
-    if label == Label::ComputingUnits && invalid.metadata.deletion_timestamp.is_some() {
-        let (client, metadata) = (client.clone(), invalid.metadata.clone());
-        tokio::spawn(async move {
-            if let Err(error) = release::unreadable(&client, metadata).await {
-                tracing::warn!(%error, "cannot let go of a unit that cannot be read");
-            }
-        });
     }
 }

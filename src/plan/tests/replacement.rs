@@ -1,0 +1,69 @@
+//! What a change of a running unit is made of.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{
+    POD, REPLACE,
+    world::{Pods, Routes, World, ready_pod},
+};
+use crate::{desired, observed::Child, obstacles::Kind, plan::Step, testing, validate::reasons};
+
+#[test]
+fn a_pod_of_another_template_is_replaced_only_where_that_is_asked_for() {
+    let running = || World::new().service().pod(Pods::Ready).route(Routes::Open).outdated();
+    let closed = || running().route(Routes::Guarded).recreated();
+    let no_pod = "delete the pod";
+    for (what, world, reached, steps) in [
+        ("it waits for the next start", running(), false, vec![]),
+        ("it waits for its turn", running().recreated().out_of_turn(), false, vec![]),
+        ("the route is open", running().recreated(), false, vec![REPLACE]),
+        ("the proxies still have it", closed(), false, vec![]),
+        ("the proxies have given it up", closed(), true, vec![no_pod]),
+        ("the pod has ended by itself, which is written first", closed().pod(Pods::Ended).outdated(), false, vec![]),
+        ("it had no route", running().recreated().route(Routes::Absent), false, vec![no_pod]),
+        ("nobody is asked", closed().unprobed(), false, vec![]),
+        ("the pod is leaving", closed().pod(Pods::Leaving), false, vec![]),
+        ("the pod is gone", closed().pod(Pods::Absent), false, vec![POD]),
+        ("the next is ready", closed().pod(Pods::Ready), true, vec![REPLACE]),
+        ("it may not run as it is", running().recreated().refused(reasons::IMAGE_NOT_OFFERED), false, vec![]),
+    ] {
+        assert_eq!(world.names(reached), steps, "{what}");
+    }
+}
+
+#[test]
+fn a_replacement_that_its_proxies_hold_up_goes_on_by_the_deadline_and_says_so() {
+    let closed = || World::new().service().pod(Pods::Ready).route(Routes::Guarded).outdated().recreated();
+    let overdue = |world: World, reached| world.plan(reached).iter().map(Step::overdue).collect::<Vec<_>>();
+    assert_eq!(overdue(closed().replacing_since("2026-01-01T00:59:31Z"), false), [false; 0], "in time");
+    let late = || closed().replacing_since("2026-01-01T00:59:30Z");
+    assert_eq!((late().names(false), overdue(late(), false)), (vec!["delete the pod"], vec![true]));
+    assert_eq!(overdue(late(), true), [false], "they were seen to give it up, however late");
+    assert_eq!(overdue(late().route(Routes::Absent), false), [false], "there was nothing to give up");
+}
+
+#[test]
+fn a_pod_is_resized_once() {
+    let asks = |world: World, cpu: &str| {
+        let asked = serde_json::from_value(json!({"limits": {"cpu": cpu}})).unwrap();
+        let mut world = world.unit(|unit| unit.spec.resources = asked);
+        let pool = world.observed.pool.clone().unwrap();
+        let mut unit = testing::accepted(testing::query_routing());
+        (unit.object, unit.pool) = (world.observed.unit.clone(), pool);
+        world.wanted = Ok(desired::children(&unit));
+        world
+    };
+    let running = || World::new().service().route(Routes::Open);
+    let mut world = asks(running(), "1");
+    let mut pod = world.wanted.as_ref().unwrap().pod.clone();
+    pod.status = ready_pod().status;
+    world.observed.pod = Child::Owned(Arc::new(pod));
+    world.observed.endpoint_ready = true;
+    assert_eq!(world.names(true), Vec::<&str>::new());
+    let world = asks(world, "2");
+    assert_eq!(world.names(true), ["resize the pod"]);
+    assert_eq!(world.clone().barred(Kind::Resize).names(true), Vec::<&str>::new());
+    assert_eq!(world.suspended().names(false), [REPLACE], "not while it is being stopped");
+}
