@@ -10,6 +10,7 @@ pub mod demo;
 pub mod entry;
 pub mod faults;
 pub mod gateway;
+pub mod killer;
 pub mod namespace;
 pub mod plain;
 pub mod stage;
