@@ -6,18 +6,20 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::api::Phase;
+use computing_unit_operator::api::{ComputingUnitPool, Phase};
 use e2e::{
-    entry::{self, WAKES, ask, lead_here, problem, target, until_served},
+    entry::{self, SERVICE, WAKES, ask, lead_here, problem, target, until_served},
+    namespace,
     stage::{SOON, play},
     traffic::Target,
     units::Mode,
-    wait::eventually,
+    wait::{eventually, until},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use kube::{
-    ResourceExt,
-    api::{Patch, PatchParams},
+    Api, ResourceExt,
+    api::{DynamicObject, Patch, PatchParams, PostParams},
+    core::{ApiResource, GroupVersionKind},
 };
 use serde_json::json;
 
@@ -92,6 +94,53 @@ async fn a_pool_gives_up_its_entry_and_takes_it_back_if_it_is_changed() -> anyho
         stage.pools().patch("default", &PatchParams::default(), &none).await?;
         let gone = || async { Ok(routes.get_opt("entry.default").await?.is_none().then_some(())) };
         eventually("end of the entry", SOON, gone).await.context("without an entry")
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_waits_for_leave_to_lead_to_another_namespace() -> anyhow::Result<()> {
+    play("granted", |stage| async move {
+        let cluster = stage.cluster.clone();
+        namespace::within(&cluster, "operators", |operators| async move {
+            let Some([address]) = entry::ways(&stage, &operators).await? else { return Ok(()) };
+            let service = format!("--entry-service={operators}/{SERVICE}:80");
+            let operator = stage.operator.clone().args([service, format!("--entry-address={address}")]);
+            let mut operator = operator.start()?;
+            operator.ready(SOON).await?;
+            let pool = entry::pool(&stage, Mode::Query, &WAKES());
+            stage.pools().create(&PostParams::default(), &pool).await?;
+            let refused = |pool: Option<&ComputingUnitPool>| {
+                entry::says(pool).is_some_and(|(status, reason, _)| status == "False" && reason == "RefNotPermitted")
+            };
+            let pool = until("refusal", SOON, stage.pools(), "default", refused).await?;
+            let (.., message) = entry::says(pool.as_ref()).unwrap();
+            println!("{message}");
+            for word in ["ReferenceGrant", &operators, &stage.namespace, "entry.namespaces"] {
+                ensure!(message.contains(word), "{message:?} does not say {word:?}");
+            }
+            // By hand, as the message has it.
+            let grant = serde_json::from_value(json!({
+                "apiVersion": "gateway.networking.k8s.io/v1beta1",
+                "kind": "ReferenceGrant",
+                "metadata": {"name": "entries"},
+                "spec": {
+                    "from": [{
+                        "group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": stage.namespace,
+                    }],
+                    "to": [{"group": "", "kind": "Service", "name": SERVICE}],
+                },
+            }))?;
+            let kind = GroupVersionKind::gvk("gateway.networking.k8s.io", "v1beta1", "ReferenceGrant");
+            let kind = ApiResource::from_gvk_with_plural(&kind, "referencegrants");
+            let grants = Api::<DynamicObject>::namespaced_with(stage.cluster.client(), &operators, &kind);
+            grants.create(&PostParams::default(), &grant).await?;
+            entry::made(&stage).await?;
+            let nobody = target(&stage, Mode::Query, &stage.unit("nobody"))?;
+            assert_eq!(until_served(&stage, &nobody).await?.status, StatusCode::NOT_FOUND);
+            Ok(())
+        })
+        .await
     })
     .await
 }

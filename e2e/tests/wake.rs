@@ -153,7 +153,8 @@ async fn an_operator_that_is_killed_during_a_start_is_no_matter() -> anyhow::Res
         let round = async |killer: &mut Killer| {
             let target = target.clone();
             // Whoever asks asks again, as every client does that is told to.
-            let asking = async { Ok(tokio::spawn(async move { first_success(proxy, &target, Reuse::Fresh, SOON).await })) };
+            let asking =
+                async { Ok(tokio::spawn(async move { first_success(proxy, &target, Reuse::Fresh, SOON).await })) };
             let done = async || stage.until("ada", Phase::Ready).await.map(drop);
             killer.during(asking, done).await?.await??;
             let rest = Patch::Merge(json!({"spec": {"operatingMode": "Suspended"}}));

@@ -34,10 +34,7 @@ pub async fn lead_here(stage: &mut Stage) -> anyhow::Result<bool> {
 ///
 /// # Errors
 /// If the API server does not take it.
-pub async fn ways<const COUNT: usize>(
-    stage: &Stage,
-    namespace: &str,
-) -> anyhow::Result<Option<[SocketAddr; COUNT]>> {
+pub async fn ways<const COUNT: usize>(stage: &Stage, namespace: &str) -> anyhow::Result<Option<[SocketAddr; COUNT]>> {
     if !gateway::is_ours(&stage.cluster).await? {
         println!("NOT RUN: the proxies of the cluster in use need not reach this machine");
         return Ok(None);
