@@ -90,6 +90,7 @@ async fn a_kubelet_that_hangs_for_two_minutes_is_no_matter() -> anyhow::Result<(
             stage.until(name, Phase::Ready).await?;
         }
         let before = look(&stage).await?;
+        let proxy = stage.cluster.proxies().await?[0];
 
         let end = Instant::now() + OUTAGE;
         let paused = kubelet.pause()?;
@@ -111,7 +112,7 @@ async fn a_kubelet_that_hangs_for_two_minutes_is_no_matter() -> anyhow::Result<(
         stage.until_nothing_is_left("eve").await?;
         assert_eq!(look(&stage).await?, before);
         let target = units::target(Mode::Query, &stage.unit("ada"))?;
-        first_success(stage.cluster.proxies().await?[0], &target, Reuse::Fresh, SOON).await?;
+        first_success(proxy, &target, Reuse::Fresh, SOON).await?;
         stage.delete("ada").await
     })
     .await
