@@ -84,7 +84,7 @@ pub async fn hide_statistics(cluster: &Cluster, proxy: SocketAddr, hidden: bool)
     let rules = if hidden {
         format!(
             "table inet e2e {{ chain statistics {{ type filter hook input priority 0; \
-             tcp dport {STATISTICS} drop; }}; }}"
+             tcp dport {STATISTICS} reject with tcp reset; }}; }}"
         )
     } else {
         "delete table inet e2e".to_owned()

@@ -40,7 +40,7 @@ async fn a_proxy_that_cannot_be_read_stops_nothing() -> anyhow::Result<()> {
         let proxy = stage.cluster.proxies().await?[0];
         start(&stage, "ada").await?;
         hide_statistics(&stage.cluster, proxy, true).await?;
-        let words = format!("the proxy {} does not answer", proxy.ip());
+        let words = format!("the proxy {} takes no connection", proxy.ip());
         until_unreadable(&stage, "ada", &words).await?;
         stays(&stage, "ada").await?;
         // There is nothing else the matter with it.
