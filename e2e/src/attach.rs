@@ -77,6 +77,12 @@ impl Cluster {
         Ok(())
     }
 
+    /// The same with another Gateway.
+    #[must_use]
+    pub fn with_gateway(self, gateway: GatewayRef) -> Self {
+        Self { gateway, ..self }
+    }
+
     /// A client with the rights of the kubeconfig.
     #[must_use]
     pub fn client(&self) -> Client {

@@ -108,8 +108,9 @@ pub async fn scale_controller(cluster: &Cluster, replicas: i32) -> anyhow::Resul
 /// If the API server does not take it.
 pub async fn copy_proxy(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<()> {
     let shared = envoy_proxies(cluster).get(&cluster.gateway().name).await?;
-    let copy =
-        DynamicObject { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..shared };
+    let metadata =
+        ObjectMeta { name: Some(name.to_owned()), labels: shared.metadata.labels.clone(), ..ObjectMeta::default() };
+    let copy = DynamicObject { metadata, ..shared };
     let api = Api::<DynamicObject>::namespaced_with(cluster.client(), namespace, &envoy_proxy());
     api.create(&PostParams::default(), &copy).await?;
     Ok(())

@@ -18,7 +18,9 @@ use tokio::sync::OnceCell;
 use crate::{
     attach::Cluster,
     faults::{ApiProxy, Operator, OperatorProcess},
-    gateway, namespace, simulated,
+    gateway,
+    kubelet::Kubelet,
+    namespace, simulated,
     units::{self, Mode},
     wait::until,
 };
@@ -67,6 +69,9 @@ where
 }
 
 async fn prepare(cluster: &Cluster) -> anyhow::Result<()> {
+    if let Some(kubelet) = Kubelet::of(cluster).await? {
+        kubelet.resume()?;
+    }
     cluster.install_definitions().await?;
     gateway::restore(cluster).await?;
     // Pods that no kubelet ends would keep their namespaces.

@@ -10,6 +10,7 @@ use computing_unit_operator::{
 };
 use e2e::{
     faults::{LastWrite, Verb},
+    killer::Killer,
     stage::{SOON, Stage, play},
     traffic::Hammer,
     units::{self, Mode, says},
@@ -174,37 +175,26 @@ async fn a_change_of_the_template_waits_unless_it_may_not() -> anyhow::Result<()
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_that_is_killed_at_any_write_of_it_is_no_matter() -> anyhow::Result<()> {
     play("rekilled", |stage| async move {
-        let mut operator = stage.start().await?;
+        let mut killer = Killer::start(&stage).await?;
         start(&stage, json!({"updateStrategy": "Recreate"})).await?;
         let load = Hammer::new(&stage.cluster.proxies().await?, units::target(Mode::Query, &stage.unit("ada"))?);
         let load = load.connections(4).rate(200.0).start()?;
-        let mut cuts = 0;
-        for last in [LastWrite::Refused, LastWrite::Unanswered] {
-            for write in 1..=6 {
-                let colour = format!("{last:?} {write}");
-                let cut = stage.proxy.cut_at(write, last).await;
-                change(&stage, json!({"env": [{"name": "COLOUR", "value": colour}]})).await?;
-                let new = |pod: Option<&Pod>| pod.is_some_and(|pod| env(pod).as_ref() == Some(&colour));
-                let done = async {
-                    until("new pod", SOON, stage.pods(), "ada", new).await?;
-                    stage.until("ada", Phase::Ready).await
-                };
-                tokio::select! {
-                    call = cut.come(SOON) => { call?; cuts += 1; }
-                    done = done => { done?; }
-                }
-                operator.kill().await?;
-                stage.proxy.mend().await;
-                operator = stage.start().await?;
+        let round = async |killer: &mut Killer| {
+            let colour = killer.place();
+            let new = |pod: Option<&Pod>| pod.is_some_and(|pod| env(pod).as_ref() == Some(&colour));
+            let done = async || {
                 until("new pod", SOON, stage.pods(), "ada", new).await?;
-                stage.until("ada", Phase::Ready).await?;
-                assert!(!is_guarded(&stage.routes().get("ada").await?));
-            }
-        }
-        assert!(cuts >= 8, "{cuts} cuts");
+                stage.until("ada", Phase::Ready).await.map(drop)
+            };
+            killer.during(change(&stage, json!({"env": [{"name": "COLOUR", "value": colour}]})), done).await?;
+            assert!(!is_guarded(&stage.routes().get("ada").await?));
+            Ok(())
+        };
+        let kills = killer.at_each_write(&[LastWrite::Refused, LastWrite::Unanswered], 6, round).await?;
+        assert!(kills >= 8, "{kills} kills");
         load.stop().await?.assert_all_of(&[200, 404])?;
-        let gets = stage.proxy.counts().only(|call| call.verb == Verb::Delete && call.resource == "pods");
-        assert!(gets.total() >= 12, "each change takes a pod");
+        let deletions = stage.proxy.counts().only(|call| call.verb == Verb::Delete && call.resource == "pods");
+        assert!(deletions.total() >= 12, "each change takes a pod");
         stage.delete("ada").await
     })
     .await

@@ -7,37 +7,27 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, ensure};
 use computing_unit_operator::{
-    api::{Activity, ComputingUnit, OperatingMode, Phase},
+    api::{ComputingUnit, Phase},
     names::{LAST_ACTIVITY, PORT},
 };
 use e2e::{
+    idle::{IDLE, activity, pool, stays, suspended, until_activity, until_source, until_unreadable},
     stage::{SOON, Stage, play},
     traffic::{Connection, Hammer, Socket, Target},
     units::{self, Mode, with},
-    wait::{eventually, until},
+    wait::eventually,
 };
 use http::Method;
 use k8s_openapi::{api::events::v1::Event, jiff::Timestamp};
 use kube::{
     Api, ResourceExt,
     api::{ListParams, Patch, PatchParams, PostParams},
-    runtime::wait::await_condition,
 };
 use serde_json::{Value, json};
-use tokio::time::{MissedTickBehavior, interval, timeout};
-
-/// How long a unit may be idle here.
-const IDLE: Duration = Duration::from_secs(6);
-/// How long a unit is used for to see that it is not stopped.
-const WHILE: Duration = Duration::from_secs(10);
+use tokio::time::{MissedTickBehavior, interval};
 
 async fn make_pool(stage: &Stage, activity: Value) -> anyhow::Result<()> {
-    let quick = json!({"spec": {
-        "lifecycle": {"idleTimeout": "6s"},
-        "activity": {"interval": "1s", "gracePeriod": "1s"},
-    }});
-    let pool = with(&with(&stage.pool(Mode::Query), &quick), &json!({"spec": {"activity": activity}}));
-    stage.pools().create(&PostParams::default(), &pool).await?;
+    stage.pools().create(&PostParams::default(), &pool(stage, activity)).await?;
     Ok(())
 }
 
@@ -47,39 +37,6 @@ async fn ready(stage: &Stage, activity: Value) -> anyhow::Result<(ComputingUnit,
     stage.make(&unit).await?;
     stage.until("ada", Phase::Ready).await?;
     Ok((unit, stage.cluster.proxies().await?[0]))
-}
-
-fn activity(unit: Option<&ComputingUnit>) -> Option<&Activity> {
-    unit?.status.as_ref()?.activity.as_ref()
-}
-
-async fn until_activity(stage: &Stage, what: &str, so: impl Fn(&Activity) -> bool) -> anyhow::Result<Activity> {
-    let unit = until(what, SOON, stage.units(), "ada", |unit: Option<&ComputingUnit>| activity(unit).is_some_and(&so));
-    activity(unit.await?.as_ref()).cloned().context("its activity")
-}
-
-async fn until_source(stage: &Stage, source: &str) -> anyhow::Result<Activity> {
-    until_activity(stage, source, |activity| activity.source.as_deref() == Some(source)).await
-}
-
-/// For a while nobody stops the unit.
-async fn stays(stage: &Stage) -> anyhow::Result<()> {
-    let stopped = |unit: Option<&ComputingUnit>| {
-        unit.is_none_or(|unit| {
-            unit.spec.operating_mode == OperatingMode::Suspended || unit.metadata.deletion_timestamp.is_some()
-        })
-    };
-    match timeout(WHILE, await_condition(stage.units(), "ada", stopped)).await {
-        Ok(unit) => anyhow::bail!("it was stopped: {:#?}", unit?),
-        Err(_) => Ok(()),
-    }
-}
-
-async fn suspended(stage: &Stage) -> anyhow::Result<()> {
-    stage.until("ada", Phase::Suspended).await?;
-    let message = stage.until_says("ada", "Suspended", "True", "Idle").await?;
-    ensure!(message.contains("idle since"), "{message}");
-    Ok(())
 }
 
 async fn until_event(stage: &Stage, reason: &str) -> anyhow::Result<Event> {
@@ -108,9 +65,9 @@ async fn an_idle_unit_is_suspended_and_says_why() -> anyhow::Result<()> {
     play("idle", |stage| async move {
         let _operator = stage.start().await?;
         let (unit, _) = ready(&stage, json!({})).await?;
-        let shown = until_activity(&stage, "end ahead of time", |activity| activity.idle_at.is_some()).await?;
+        let shown = until_activity(&stage, "ada", "end ahead of time", |activity| activity.idle_at.is_some()).await?;
         ensure!(shown.message.is_none(), "{shown:?}");
-        suspended(&stage).await?;
+        suspended(&stage, "ada").await?;
         let soon = until_event(&stage, "IdleSoon").await?.note.unwrap_or_default();
         ensure!(soon.contains("suspended at"), "{soon}");
         let note = until_event(&stage, "Idle").await?.note.unwrap_or_default();
@@ -121,7 +78,7 @@ async fn an_idle_unit_is_suspended_and_says_why() -> anyhow::Result<()> {
         let patch = Patch::Merge(json!({"spec": {"operatingMode": "Running"}}));
         stage.units().patch("ada", &PatchParams::default(), &patch).await?;
         stage.until("ada", Phase::Ready).await?;
-        suspended(&stage).await?;
+        suspended(&stage, "ada").await?;
         stage.delete(&unit.name_any()).await
     })
     .await
@@ -148,10 +105,10 @@ async fn requests_keep_a_unit() -> anyhow::Result<()> {
         let _operator = stage.start().await?;
         let (unit, proxy) = ready(&stage, json!({})).await?;
         let load = Hammer::new(&[proxy], units::target(Mode::Query, &unit)?).rate(0.5).start()?;
-        until_source(&stage, "Request").await?;
-        stays(&stage).await?;
+        until_source(&stage, "ada", "Request").await?;
+        stays(&stage, "ada").await?;
         load.stop().await?;
-        suspended(&stage).await
+        suspended(&stage, "ada").await
     })
     .await
 }
@@ -173,12 +130,12 @@ async fn a_websocket_with_traffic_keeps_a_unit_and_one_with_heartbeats_does_not(
         let (unit, proxy) = ready(&stage, json!({})).await?;
         let (host, path) = units::address(Mode::Query, &unit);
         let busy = tokio::spawn(talk(Socket::open(proxy, &host, &path).await?, "x".repeat(500), IDLE / 30));
-        until_source(&stage, "Traffic").await?;
-        stays(&stage).await?;
+        until_source(&stage, "ada", "Traffic").await?;
+        stays(&stage, "ada").await?;
         busy.abort();
         let socket = Socket::open(proxy, &host, &path).await?;
         let heartbeats = tokio::spawn(talk(socket, "beat".to_owned(), IDLE / 6));
-        suspended(&stage).await?;
+        suspended(&stage, "ada").await?;
         heartbeats.abort();
         Ok(())
     })
@@ -189,22 +146,24 @@ async fn a_websocket_with_traffic_keeps_a_unit_and_one_with_heartbeats_does_not(
 async fn a_busy_engine_keeps_its_unit_and_one_that_cannot_be_asked_too() -> anyhow::Result<()> {
     play("idle-busy", |stage| async move {
         let _operator = stage.start().await?;
-        ready(&stage, json!({"busyProbe": {"path": "/busy", "timeout": "1s"}})).await?;
+        let (unit, proxy) = ready(&stage, json!({"busyProbe": {"path": "/busy", "timeout": "1s"}})).await?;
         tell(&stage, "true").await?;
-        until_source(&stage, "BusyProbe").await?;
-        stays(&stage).await?;
+        until_source(&stage, "ada", "BusyProbe").await?;
+        stays(&stage, "ada").await?;
         for (answer, words) in
             [("hang", "does not answer within 1s"), ("garbage", "something else than"), ("huge", "more than 64 KiB")]
         {
             tell(&stage, answer).await?;
-            let says = |activity: &Activity| {
-                activity.idle_at.is_none() && activity.message.as_ref().is_some_and(|message| message.contains(words))
-            };
-            until_activity(&stage, words, says).await?;
-            stays(&stage).await?;
+            until_unreadable(&stage, "ada", words).await?;
+            stays(&stage, "ada").await?;
         }
+        // One that says that it does nothing, and is asked for work all the while.
+        let load = Hammer::new(&[proxy], units::target(Mode::Query, &unit)?).rate(0.5).start()?;
         tell(&stage, "false").await?;
-        suspended(&stage).await
+        until_source(&stage, "ada", "Request").await?;
+        stays(&stage, "ada").await?;
+        load.stop().await?;
+        suspended(&stage, "ada").await
     })
     .await
 }
@@ -231,17 +190,14 @@ async fn the_annotation_keeps_a_unit() -> anyhow::Result<()> {
                 }
             }
         });
-        until_source(&stage, "Annotation").await?;
-        stays(&stage).await?;
+        until_source(&stage, "ada", "Annotation").await?;
+        stays(&stage, "ada").await?;
         backend.abort();
         say("yesterday".to_owned()).await?;
-        let unread = |activity: &Activity| {
-            activity.idle_at.is_none() && activity.message.as_ref().is_some_and(|message| message.contains("yesterday"))
-        };
-        until_activity(&stage, "unreadable annotation", unread).await?;
-        stays(&stage).await?;
+        until_unreadable(&stage, "ada", "yesterday").await?;
+        stays(&stage, "ada").await?;
         say("2026-01-01T00:00:00Z".to_owned()).await?;
-        suspended(&stage).await
+        suspended(&stage, "ada").await
     })
     .await
 }

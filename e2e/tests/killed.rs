@@ -6,7 +6,8 @@
 use anyhow::ensure;
 use computing_unit_operator::api::Phase;
 use e2e::{
-    faults::{Cut, LastWrite},
+    faults::LastWrite,
+    killer::Killer,
     stage::{SOON, Stage, play},
     traffic::Hammer,
     units::{self, Mode},
@@ -16,30 +17,18 @@ use kube::api::{DeleteParams, ListParams};
 /// More writes than a start or an end has.
 const TOO_MANY: u64 = 20;
 
-/// Waits for the cut, or for the end of what it was to cut: whether the cut came.
-async fn came(cut: Cut, done: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<bool> {
-    tokio::select! {
-        call = cut.come(SOON) => call.map(|_| true),
-        done = done => done.map(|()| false),
-    }
-}
-
-/// A unit is started and ended while operators are killed at the `write`-th write of the start, and of the end. Whether
-/// there were so many.
-async fn killed_at(stage: &Stage, write: u64, last: LastWrite) -> anyhow::Result<(bool, bool)> {
-    let name = format!("{last:?}-{write}").to_lowercase();
+/// A unit is started and ended while operators are killed, each at the write that was said. Whether the start, and the
+/// end, had so many.
+async fn killed_at(stage: &Stage, killer: &mut Killer<'_>) -> anyhow::Result<(u64, u64)> {
+    let name = killer.place();
     let unit = stage.unit(&name);
     let load = Hammer::new(&stage.cluster.proxies().await?, units::target(Mode::Query, &unit)?);
     let load = load.connections(2).rate(200.0).start()?;
 
-    let operator = stage.start().await?;
-    let cut = stage.proxy.cut_at(write, last).await;
-    stage.make(&unit).await?;
-    let starting = came(cut, async { stage.until(&name, Phase::Ready).await.map(drop) }).await?;
-    operator.kill().await?;
-    stage.proxy.mend().await;
-    let operator = stage.start().await?;
-    stage.until(&name, Phase::Ready).await?;
+    let before = killer.kills();
+    let ready = async || stage.until(&name, Phase::Ready).await.map(drop);
+    killer.during(stage.make(&unit), ready).await?;
+    let started = killer.kills();
     load.answer_more(20, SOON).await?;
     for (kind, count) in [
         ("pods", stage.pods().list_metadata(&ListParams::default()).await?.items.len()),
@@ -49,28 +38,25 @@ async fn killed_at(stage: &Stage, write: u64, last: LastWrite) -> anyhow::Result
         ensure!(count == 1, "{name}: {count} {kind}");
     }
 
-    let cut = stage.proxy.cut_at(write, last).await;
-    stage.units().delete(&name, &DeleteParams::default()).await?;
-    let ending = came(cut, stage.until_gone(&name)).await?;
-    operator.kill().await?;
-    stage.proxy.mend().await;
-    let operator = stage.start().await?;
+    let delete = async { anyhow::Ok(stage.units().delete(&name, &DeleteParams::default()).await?) };
+    killer.during(delete, async || stage.until_gone(&name).await).await?;
     stage.until_nothing_is_left(&name).await?;
-    operator.kill().await?;
     load.answer_more(20, SOON).await?;
     load.stop().await?.assert_all_of(&[200, 404])?;
-    Ok((starting, ending))
+    Ok((started - before, killer.kills() - started))
 }
 
 async fn killed(name: &str, last: LastWrite) -> anyhow::Result<()> {
     play(name, |stage| async move {
         stage.make_pool(Mode::Query).await?;
+        let mut killer = Killer::start(&stage).await?;
         let (mut starts, mut ends) = (0, 0);
         for write in 1..TOO_MANY {
-            let (starting, ending) = killed_at(&stage, write, last).await?;
-            starts += u64::from(starting);
-            ends += u64::from(ending);
-            if !starting && !ending {
+            killer.at(write, last);
+            let (starting, ending) = killed_at(&stage, &mut killer).await?;
+            starts += starting;
+            ends += ending;
+            if starting + ending == 0 {
                 println!("{last:?}: killed at {starts} writes of a start and {ends} of an end");
                 // Seven and three; the last of each may be noticed by its effect first.
                 assert!(starts >= 6 && ends >= 2, "{starts} and {ends}");

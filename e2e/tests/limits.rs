@@ -9,6 +9,7 @@ use anyhow::ensure;
 use computing_unit_operator::api::Phase;
 use e2e::{
     faults::LastWrite,
+    killer::Killer,
     stage::{SOON, Stage, play},
     traffic::Hammer,
     units::{self, Mode, with},
@@ -161,27 +162,18 @@ async fn a_finished_unit_is_deleted_in_time() -> anyhow::Result<()> {
 async fn an_operator_that_is_killed_at_any_write_is_no_matter() -> anyhow::Result<()> {
     play("killed", |stage| async move {
         stage.make_pool(Mode::Query).await?;
-        let mut operator = stage.start().await?;
+        let mut killer = Killer::start(&stage).await?;
         stage.make(&stage.unit("ada")).await?;
         stage.until("ada", Phase::Ready).await?;
-        let mut cuts = 0;
-        for last in [LastWrite::Refused, LastWrite::Unanswered] {
-            for write in 1..=5 {
-                for (time, phase) in [(soon(0), Phase::Finished), (soon(3600), Phase::Ready)] {
-                    let cut = stage.proxy.cut_at(write, last).await;
-                    edit(&stage, "ada", json!({"shutdownTime": time})).await?;
-                    tokio::select! {
-                        call = cut.come(SOON) => { call?; cuts += 1; }
-                        done = stage.until("ada", phase) => { done?; }
-                    }
-                    operator.kill().await?;
-                    stage.proxy.mend().await;
-                    operator = stage.start().await?;
-                    stage.until("ada", phase).await?;
-                }
+        let round = async |killer: &mut Killer| {
+            for (time, phase) in [(soon(0), Phase::Finished), (soon(3600), Phase::Ready)] {
+                let done = async || stage.until("ada", phase).await.map(drop);
+                killer.during(edit(&stage, "ada", json!({"shutdownTime": time})), done).await?;
             }
-        }
-        assert!(cuts >= 14, "{cuts} cuts");
+            Ok(())
+        };
+        let kills = killer.at_each_write(&[LastWrite::Refused, LastWrite::Unanswered], 5, round).await?;
+        assert!(kills >= 14, "{kills} kills");
         let failure = stage.units().get("ada").await?.status.unwrap().last_failure;
         assert_eq!(failure, None, "a pod that the operator stopped is not lost");
         stage.delete("ada").await

@@ -5,6 +5,7 @@
 use computing_unit_operator::api::{ComputingUnit, Phase};
 use e2e::{
     faults::LastWrite,
+    killer::Killer,
     stage::{SOON, Stage, play},
     traffic::{Hammer, Reuse, first_success},
     units::{self, Mode},
@@ -187,27 +188,18 @@ async fn after_fifty_flips_it_is_as_it_was_last_asked() -> anyhow::Result<()> {
 async fn an_operator_that_is_killed_at_any_write_is_no_matter() -> anyhow::Result<()> {
     play("killed", |stage| async move {
         stage.make_pool(Mode::Query).await?;
-        let mut operator = stage.start().await?;
+        let mut killer = Killer::start(&stage).await?;
         stage.make(&stage.unit("ada")).await?;
         stage.until("ada", Phase::Ready).await?;
-        let mut cuts = 0;
-        for last in [LastWrite::Refused, LastWrite::Unanswered] {
-            for write in 1..=6 {
-                for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
-                    let cut = stage.proxy.cut_at(write, last).await;
-                    ask(&stage, "ada", mode).await?;
-                    tokio::select! {
-                        call = cut.come(SOON) => { call?; cuts += 1; }
-                        done = stage.until("ada", phase) => { done?; }
-                    }
-                    operator.kill().await?;
-                    stage.proxy.mend().await;
-                    operator = stage.start().await?;
-                    stage.until("ada", phase).await?;
-                }
+        let round = async |killer: &mut Killer| {
+            for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
+                let done = async || stage.until("ada", phase).await.map(drop);
+                killer.during(ask(&stage, "ada", mode), done).await?;
             }
-        }
-        assert!(cuts >= 16, "{cuts} cuts");
+            Ok(())
+        };
+        let kills = killer.at_each_write(&[LastWrite::Refused, LastWrite::Unanswered], 6, round).await?;
+        assert!(kills >= 16, "{kills} kills");
         stage.delete("ada").await
     })
     .await

@@ -11,6 +11,7 @@ use computing_unit_operator::{
 };
 use e2e::{
     attach::Cluster,
+    proxies::processes,
     stage::{SOON, Stage, play},
     units::{self, Mode},
     wait::until,
@@ -52,12 +53,8 @@ fn pool(stage: &Stage, policy: &str, more: &Value) -> ComputingUnitPool {
 /// A file of the volume as the engine sees it: through the root of its process, which runs on this machine.
 fn file(pod: &Pod) -> anyhow::Result<PathBuf> {
     let uid = pod.uid().context("a UID")?;
-    let mut processes = fs::read_dir("/proc")?.flatten().map(|entry| entry.path());
-    let inside = |process: &PathBuf| {
-        let groups = fs::read_to_string(process.join("cgroup")).unwrap_or_default();
-        groups.contains(&uid) && process.join("root/data").is_dir()
-    };
-    let process = processes.find(inside).with_context(|| format!("no process of pod {uid} runs on this machine"))?;
+    let process = processes(&uid)?.find(|process| process.join("root/data").is_dir());
+    let process = process.with_context(|| format!("no process of pod {uid} runs on this machine"))?;
     Ok(process.join("root/data/file"))
 }
 

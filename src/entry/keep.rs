@@ -17,7 +17,7 @@ use kube::{
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::route::{NoEntry, entry};
+use super::route::{EntryService, NoEntry, entry};
 use crate::{
     api::ComputingUnitPool,
     apply::replacement,
@@ -91,11 +91,23 @@ pub fn says(
         Verdict::Accepted => {
             ("True", "Served".to_owned(), "the gateway sends requests for units without a route here".to_owned())
         }
-        Verdict::Refused { reason, message } => ("False", reason, message),
+        Verdict::Refused { reason, message } => {
+            let message = advice(&reason, &message, &namespace, context.entry.as_ref()).unwrap_or(message);
+            ("False", reason, message)
+        }
         Verdict::Unseen => {
             ("Unknown", "Pending".to_owned(), "the gateway has said nothing of the entry's route yet".to_owned())
         }
     })
+}
+
+/// What to do about a refusal, after the controller's own words; nothing where those are all that is known.
+fn advice(reason: &str, message: &str, namespace: &str, service: Option<&EntryService>) -> Option<String> {
+    let EntryService { namespace: to, name, .. } = service.filter(|_| reason == "RefNotPermitted")?;
+    Some(format!(
+        "{message} Name namespace {namespace:?} in the chart's entry.namespaces, or make a ReferenceGrant in namespace \
+         {to:?} that lets HTTPRoutes of {namespace:?} lead to Service {name:?}"
+    ))
 }
 
 /// Looks at all entries again and again, until dropped.
@@ -231,7 +243,7 @@ fn owned(route: &HTTPRoute, uid: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{entry::EntryService, testing};
+    use crate::testing;
 
     fn made() -> HTTPRoute {
         let mut pool = testing::pool(testing::query_routing());
@@ -254,6 +266,23 @@ mod tests {
         let mut going = made();
         going.metadata.deletion_timestamp = Some(testing::time("2026-01-01T00:00:00Z"));
         assert_eq!(step(Some(Arc::new(going)), None), None);
+    }
+
+    #[test]
+    fn a_refusal_for_want_of_leave_says_what_to_do() {
+        let service = EntryService { namespace: "operators".into(), name: "entry".into(), port: 80 };
+        let advice = |reason: &str| advice(reason, "Not permitted.", "units", Some(&service));
+        let told = advice("RefNotPermitted").unwrap();
+        for word in [
+            "Not permitted. ",
+            "ReferenceGrant in namespace \"operators\"",
+            "\"units\"",
+            "\"entry\"",
+            "entry.namespaces",
+        ] {
+            assert!(told.contains(word), "{told}");
+        }
+        assert_eq!(advice("NotAllowedByListeners"), None);
     }
 
     #[test]

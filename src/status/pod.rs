@@ -30,6 +30,8 @@ pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
 pub const CRASH_LOOP: &str = "CrashLoop";
 /// Reason: the node cannot make the container.
 pub const CONTAINER_REFUSED: &str = "ContainerRefused";
+/// Reason: the node of the pod has fallen silent.
+pub const NODE_NOT_READY: &str = "NodeNotReady";
 /// Reason: the pod has ended with an error.
 pub const POD_FAILED: &str = "PodFailed";
 /// Reason: the pod has ended without an error.
@@ -73,7 +75,7 @@ pub fn condition(facts: Facts<'_>, record: &Record) -> Said {
     if ready.is_some_and(|ready| ready.status == "True") {
         return Said::yes(types::POD_READY, "PodReady", "the pod is Ready");
     }
-    let (reason, message) = volume(observed, pod).or_else(|| trouble(pod)).unwrap_or_else(|| calm(ready));
+    let (reason, message) = volume(observed, pod).or_else(|| trouble(pod)).unwrap_or_else(|| calm(pod));
     no(reason, message)
 }
 
@@ -93,7 +95,7 @@ pub fn start_deadline(observed: &Observed) -> Option<Timestamp> {
 
 /// What keeps a pod from being Ready.
 pub fn unready(pod: &Pod) -> String {
-    trouble(pod).unwrap_or_else(|| calm(named(pod, "Ready"))).1
+    trouble(pod).unwrap_or_else(|| calm(pod)).1
 }
 
 /// The container to blame for the end of a pod, or for its not being Ready.
@@ -215,9 +217,15 @@ fn last_words(container: &ContainerStatus) -> String {
     }
 }
 
-fn calm(ready: Option<&PodCondition>) -> (&'static str, String) {
-    match ready.and_then(|ready| ready.message.clone()) {
+/// What passes by itself. Where a node falls silent, the cluster takes `Ready` back, and leaves the rest as the node said it.
+fn calm(pod: &Pod) -> (&'static str, String) {
+    let says = |type_: &str| named(pod, type_).map(|condition| condition.status.as_str());
+    match named(pod, "Ready").and_then(|ready| ready.message.clone()) {
         Some(message) => ("ContainersNotReady", message),
+        None if (says("Ready"), says("ContainersReady")) == (Some("False"), Some("True")) => {
+            let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default();
+            (NODE_NOT_READY, format!("node {node:?} does not say any more how the pod is: the node is not ready"))
+        }
         None => ("PodStarting", "the pod is starting".to_owned()),
     }
 }
@@ -282,6 +290,19 @@ mod tests {
             let said = said(node, scheduled, class, phase);
             assert_eq!(said.reason, reason, "{}", said.message);
             assert!(said.message.contains(words), "{}", said.message);
+        }
+    }
+
+    #[test]
+    fn a_node_that_falls_silent_is_named() {
+        let condition = |type_: &str, status: &str| json!({"type": type_, "status": status});
+        for (ready, containers, reason) in
+            [("False", "True", NODE_NOT_READY), ("False", "False", "PodStarting"), ("True", "True", "PodReady")]
+        {
+            let conditions = json!([condition("Ready", ready), condition("ContainersReady", containers)]);
+            let said = said(json!("one"), conditions, json!("fast"), "Bound");
+            assert_eq!(said.reason, reason, "{}", said.message);
+            assert!(reason != NODE_NOT_READY || said.message.contains("node \"one\""), "{}", said.message);
         }
     }
 }

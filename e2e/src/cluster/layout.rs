@@ -107,6 +107,14 @@ impl Layout {
         Ok(Self::all()?.into_iter().find(|layout| layout.name == name))
     }
 
+    /// The layout of the cluster that has a node of that name, if it is one of this machine.
+    ///
+    /// # Errors
+    /// If the state folder cannot be read.
+    pub fn of_node(node: &str) -> anyhow::Result<Option<Self>> {
+        Ok(Self::all()?.into_iter().find(|layout| layout.node() == node))
+    }
+
     /// All clusters that are known on this machine.
     ///
     /// # Errors

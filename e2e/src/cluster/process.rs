@@ -128,6 +128,28 @@ impl Processes {
         Ok(())
     }
 
+    /// Stops the process of that name where it is, as a machine that hangs would.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn pause(&self, name: &str) -> anyhow::Result<()> {
+        self.signal(name, Signal::STOP)
+    }
+
+    /// Has the process of that name go on. One that was not stopped does not notice.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn resume(&self, name: &str) -> anyhow::Result<()> {
+        self.signal(name, Signal::CONT)
+    }
+
+    fn signal(&self, name: &str, signal: Signal) -> anyhow::Result<()> {
+        let known = self.known(name).filter(|known| alive(*known)).with_context(|| format!("{name} does not run"))?;
+        let pid = Pid::from_raw(known.pid).context("a pid")?;
+        kill_process(pid, signal).with_context(|| format!("signal {name}"))
+    }
+
     /// Ends every process that bears this cluster's mark.
     ///
     /// # Errors
@@ -225,6 +247,26 @@ mod tests {
         processes.stop("one").unwrap();
         assert!(!processes.runs("one"));
         processes.stop("one").unwrap();
+        fs::remove_dir_all(processes.state).unwrap();
+    }
+
+    #[test]
+    fn what_was_stopped_goes_on() {
+        let processes = processes("pause");
+        sleeper(&processes, "one");
+        let state = || {
+            let pid = processes.known("one").unwrap().pid;
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            stat.rsplit_once(')').unwrap().1.trim().chars().next().unwrap()
+        };
+        let until = |stopped: bool| shell::wait("it", PATIENCE, || Ok((state() == 'T') == stopped)).unwrap();
+        processes.pause("one").unwrap();
+        until(true);
+        assert!(processes.runs("one"), "it is there still");
+        processes.resume("one").unwrap();
+        until(false);
+        processes.stop("one").unwrap();
+        assert!(processes.resume("one").is_err());
         fs::remove_dir_all(processes.state).unwrap();
     }
 

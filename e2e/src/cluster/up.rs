@@ -32,6 +32,8 @@ pub fn up(name: &str) -> anyhow::Result<Layout> {
     let layout = Layout::claim(name)?;
     let processes = Processes::of(&layout)?;
     let began = Instant::now();
+    // A test that was killed may have left it stopped.
+    let _ = processes.resume("kubelet");
     if !healthy(&layout, &programs, &processes) {
         down(&layout)?;
         let layout = Layout::claim(name)?;

@@ -13,6 +13,7 @@ use super::process::OperatorProcess;
 
 /// Names the operator's program, where it is not to be found beside the tests.
 const PROGRAM: &str = "OPERATOR_BIN";
+
 /// How to start an operator, any number of times.
 #[derive(Clone, Debug)]
 pub struct Operator {
@@ -20,6 +21,7 @@ pub struct Operator {
     kubeconfig: PathBuf,
     log: PathBuf,
     args: Vec<String>,
+    election: Vec<String>,
     env: Vec<(String, String)>,
 }
 
@@ -33,6 +35,7 @@ impl Operator {
             kubeconfig: kubeconfig.to_owned(),
             log: log.to_owned(),
             args: vec!["run".to_owned()],
+            election: Vec::new(),
             env: Vec::new(),
         }
     }
@@ -56,17 +59,19 @@ impl Operator {
         self.args([format!("--gateway-namespaces={}", namespaces.join(","))])
     }
 
-    /// Whether it must hold the Lease in `namespace`, as `identity`; without a word, that is for the program to say.
+    /// Whether it must hold the Lease in `namespace`, as `identity`; the last word counts, and without one that is for the
+    /// program to say.
     #[must_use]
-    pub fn leader(self, election: Option<(&str, &str)>) -> Self {
-        match election {
-            None => self.args(["--leader-elect=false"]),
-            Some((namespace, identity)) => self.args([
+    pub fn leader(mut self, election: Option<(&str, &str)>) -> Self {
+        self.election = match election {
+            None => vec!["--leader-elect=false".to_owned()],
+            Some((namespace, identity)) => vec![
                 "--leader-elect=true".to_owned(),
                 format!("--leader-election-namespace={namespace}"),
                 format!("--identity={identity}"),
-            ]),
-        }
+            ],
+        };
+        self
     }
 
     /// More arguments.
@@ -98,7 +103,7 @@ impl Operator {
         let log = File::options().create(true).append(true).open(&self.log);
         let log = log.with_context(|| format!("open {}", self.log.display()))?;
         let child = Command::new(&program)
-            .args(&self.args)
+            .args(self.args.iter().chain(&self.election))
             .arg(format!("--http-address={http}"))
             .env("KUBECONFIG", &self.kubeconfig)
             .envs(self.env.iter().map(|(name, value)| (name, value)))

@@ -82,11 +82,11 @@ async fn answer_for(process: &OperatorProcess) {
 #[tokio::test]
 async fn an_operator_is_told_what_to_do() {
     let directory = Directory::new("operator-told", r#"echo "$KUBECONFIG" "$FLAVOUR" "$@" end"#);
-    let operator = directory.operator().watch(&["a", "b"]).gateways(&["g"]).leader(Some(("a", "one")));
+    let operator = directory.operator().watch(&["a", "b"]).gateways(&["g"]).leader(None).leader(Some(("a", "one")));
     let mut process = operator.args(["--resync-period=5s"]).env("FLAVOUR", "plain").start().unwrap();
     let expected = format!(
-        "/the/kubeconfig plain run --watch-namespaces=a,b --gateway-namespaces=g --leader-elect=true \
-         --leader-election-namespace=a --identity=one --resync-period=5s --http-address={} end\n",
+        "/the/kubeconfig plain run --watch-namespaces=a,b --gateway-namespaces=g --resync-period=5s --leader-elect=true \
+         --leader-election-namespace=a --identity=one --http-address={} end\n",
         process.http()
     );
     assert!(process.ended(SOON).await.unwrap().success());

@@ -1,0 +1,97 @@
+//! Changes during which the operator is killed, at each of the writes that come of them, and which the next operator has
+//! to carry out. What is changed, and what is to come of it, is for the test to say.
+
+use anyhow::Context;
+
+use crate::{
+    faults::{LastWrite, OperatorProcess},
+    stage::{SOON, Stage},
+};
+
+/// Kills one operator after another. There is always one that runs, which ends with the killer.
+pub struct Killer<'a> {
+    stage: &'a Stage,
+    operator: Option<OperatorProcess>,
+    write: u64,
+    last: LastWrite,
+    kills: u64,
+}
+
+impl<'a> Killer<'a> {
+    /// Starts an operator, and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it does not get there.
+    pub async fn start(stage: &'a Stage) -> anyhow::Result<Self> {
+        let operator = Some(stage.start().await?);
+        Ok(Self { stage, operator, write: 1, last: LastWrite::Refused, kills: 0 })
+    }
+
+    /// Plays `round` once for each of the first `writes` writes of a change, and each of `lasts`. How often the operator
+    /// was killed at a write: a change that has fewer writes is over before.
+    ///
+    /// # Errors
+    /// Those of a round.
+    pub async fn at_each_write(
+        &mut self,
+        lasts: &[LastWrite],
+        writes: u64,
+        round: impl AsyncFn(&mut Self) -> anyhow::Result<()>,
+    ) -> anyhow::Result<u64> {
+        let before = self.kills;
+        for last in lasts {
+            for write in 1..=writes {
+                self.at(write, *last);
+                round(self).await.with_context(|| self.place())?;
+            }
+        }
+        println!("killed at {} writes", self.kills - before);
+        Ok(self.kills - before)
+    }
+
+    /// Kills at the `write`-th write of each change from now on.
+    pub const fn at(&mut self, write: u64, last: LastWrite) {
+        self.write = write;
+        self.last = last;
+    }
+
+    /// Where it kills, in words.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{:?}-{}", self.last, self.write).to_lowercase()
+    }
+
+    /// How often an operator was killed at a write.
+    #[must_use]
+    pub const fn kills(&self) -> u64 {
+        self.kills
+    }
+
+    /// Makes a change, and kills the operator at the write that was said, or once all is `done`. Waits until the next
+    /// operator has it done. What `change` has returned.
+    ///
+    /// # Errors
+    /// Those of the change, or if it is not done.
+    pub async fn during<T>(
+        &mut self,
+        change: impl Future<Output = anyhow::Result<T>>,
+        done: impl AsyncFn() -> anyhow::Result<()>,
+    ) -> anyhow::Result<T> {
+        let cut = self.stage.proxy.cut_at(self.write, self.last).await;
+        let changed = change.await?;
+        tokio::select! {
+            call = cut.come(SOON) => {
+                call?;
+                self.kills += 1;
+            }
+            ended = done() => ended?,
+        }
+        if let Some(operator) = self.operator.take() {
+            operator.kill().await?;
+        }
+        self.stage.proxy.mend().await;
+        self.operator = Some(self.stage.start().await?);
+        done().await.context("by the next operator")?;
+        Ok(changed)
+    }
+}

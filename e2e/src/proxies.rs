@@ -1,0 +1,126 @@
+//! Proxies that one test has for itself: a Gateway in its own namespace, and what can happen to the proxies of that. On
+//! the local cluster alone, whose pods are processes of this machine.
+
+use std::{fs, net::SocketAddr, path::PathBuf, process::Command};
+
+use anyhow::{Context, ensure};
+use computing_unit_operator::{api::GatewayRef, gateway::Gateway};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, PostParams},
+};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::{
+    attach::Cluster,
+    cluster::shell,
+    gateway,
+    stage::{SOON, Stage},
+    wait::{eventually, until},
+};
+
+/// Name of the Gateway, and of what its proxies are made from.
+const NAME: &str = "own";
+/// The port on which a proxy serves its statistics.
+const STATISTICS: u16 = 19001;
+
+/// Gives the stage a Gateway of its own with one proxy, and has it used by pools and operator. On a cluster that is not
+/// the tests' own, it says that the test does not run.
+///
+/// # Errors
+/// If the Gateway does not come up.
+pub async fn own(stage: &mut Stage) -> anyhow::Result<bool> {
+    if !gateway::is_ours(&stage.cluster).await? {
+        println!("NOT RUN: what the proxies of the cluster in use are made from is not known");
+        return Ok(false);
+    }
+    let shared = stage.cluster.gateway();
+    let gateways = |namespace: &str| Api::<Gateway>::namespaced(stage.cluster.client(), namespace);
+    let class = gateways(&shared.namespace).get(&shared.name).await?.spec.gateway_class_name.clone();
+    gateway::copy_proxy(&stage.cluster, &stage.namespace, NAME).await?;
+    let made = serde_json::from_value(json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+        "metadata": {"name": NAME},
+        "spec": {
+            "gatewayClassName": class,
+            "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}],
+            "infrastructure": {"parametersRef": {
+                "group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "name": NAME,
+            }},
+        },
+    }))?;
+    gateways(&stage.namespace).create(&PostParams::default(), &made).await?;
+    let own = GatewayRef { name: NAME.to_owned(), namespace: stage.namespace.clone(), section_name: None };
+    stage.cluster = stage.cluster.clone().with_gateway(own);
+    stage.operator = stage.operator.clone().gateways(&[&stage.namespace]);
+    gateway::scale_proxies(&stage.cluster, 1).await?;
+    Ok(true)
+}
+
+/// Kills Envoy in the proxy at that address, and waits until the kubelet has started it anew.
+///
+/// # Errors
+/// If it is not found, or does not come back.
+pub async fn restart(cluster: &Cluster, proxy: SocketAddr) -> anyhow::Result<()> {
+    let pod = pod(cluster, proxy).await?;
+    let before = restarts(&pod).context("its restarts")?;
+    kill_process(Pid::from_raw(envoy(&pod)?).context("a pid")?, Signal::KILL)?;
+    let again = |pod: Option<&Pod>| pod.and_then(restarts).is_some_and(|restarts| restarts > before);
+    let pods = Api::<Pod>::namespaced(cluster.client(), &pod.namespace().unwrap_or_default());
+    until("restart", SOON, pods, &pod.name_any(), again).await?;
+    let back = || async { Ok(cluster.proxies().await.is_ok_and(|all| all.contains(&proxy)).then_some(())) };
+    eventually("the proxy's return", SOON, back).await
+}
+
+/// Has nobody read the statistics of the proxy at that address, or everybody again. Requests pass meanwhile.
+///
+/// # Errors
+/// If the proxy is not found.
+pub async fn hide_statistics(cluster: &Cluster, proxy: SocketAddr, hidden: bool) -> anyhow::Result<()> {
+    // In the pod's own network, with which it goes.
+    let network = format!("--net=/proc/{}/ns/net", envoy(&pod(cluster, proxy).await?)?);
+    let rules = if hidden {
+        format!(
+            "table inet e2e {{ chain statistics {{ type filter hook input priority 0; \
+             tcp dport {STATISTICS} reject with tcp reset; }}; }}"
+        )
+    } else {
+        "delete table inet e2e".to_owned()
+    };
+    shell::output(Command::new("nsenter").args([&network, "nft", &rules])).map(drop)
+}
+
+/// The pod of a proxy.
+async fn pod(cluster: &Cluster, proxy: SocketAddr) -> anyhow::Result<Pod> {
+    let labels = format!("gateway.envoyproxy.io/owning-gateway-namespace={}", cluster.gateway().namespace);
+    let pods = Api::<Pod>::all(cluster.client()).list(&ListParams::default().labels(&labels)).await?;
+    let ip = proxy.ip().to_string();
+    let so = |pod: &Pod| pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()) == Some(ip.as_str());
+    pods.items.into_iter().find(so).with_context(|| format!("no proxy has the address {ip}"))
+}
+
+fn restarts(pod: &Pod) -> Option<i32> {
+    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
+    containers.iter().find(|container| container.name == "envoy").map(|container| container.restart_count)
+}
+
+/// The process of Envoy in a proxy's pod.
+fn envoy(pod: &Pod) -> anyhow::Result<i32> {
+    let uid = pod.uid().context("a UID")?;
+    let named = |process: &PathBuf| fs::read_to_string(process.join("comm")).is_ok_and(|comm| comm.trim() == "envoy");
+    let found: Vec<PathBuf> = processes(&uid)?.filter(named).collect();
+    ensure!(found.len() == 1, "pod {uid} has not one Envoy on this machine but {found:?}");
+    let pid = found[0].file_name().and_then(|name| name.to_str()).context("a pid")?;
+    Ok(pid.parse()?)
+}
+
+/// The processes of the pod with that UID that run on this machine, as folders in `/proc`.
+///
+/// # Errors
+/// If there is no `/proc`.
+pub fn processes(pod: &str) -> anyhow::Result<impl Iterator<Item = PathBuf>> {
+    let all = fs::read_dir("/proc")?.flatten().map(|entry| entry.path());
+    Ok(all.filter(move |process| fs::read_to_string(process.join("cgroup")).unwrap_or_default().contains(pod)))
+}

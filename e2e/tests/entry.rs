@@ -1,0 +1,146 @@
+//! What a pool's entry is: it answers for keys that no unit has, its route is kept as it should be, and it needs the leave
+//! of the namespace that it leads to.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use computing_unit_operator::api::{ComputingUnitPool, Phase};
+use e2e::{
+    entry::{self, SERVICE, WAKES, ask, lead_here, problem, target, until_served},
+    namespace,
+    stage::{SOON, play},
+    traffic::Target,
+    units::Mode,
+    wait::{eventually, until},
+};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use kube::{
+    Api, ResourceExt,
+    api::{DynamicObject, Patch, PatchParams, PostParams},
+    core::{ApiResource, GroupVersionKind},
+};
+use serde_json::json;
+
+fn accepts(target: Target, what: &'static str) -> Target {
+    target.header(header::ACCEPT, HeaderValue::from_static(what))
+}
+
+async fn unknown(mode: Mode, name: &str) -> anyhow::Result<()> {
+    play(name, |mut stage| async move {
+        if !lead_here(&mut stage).await? {
+            return Ok(());
+        }
+        let _operator = stage.start().await?;
+        entry::make(&stage, &entry::pool(&stage, mode, &WAKES())).await?;
+        let nobody = target(&stage, mode, &stage.unit("nobody"))?;
+        let answer = until_served(&stage, &nobody).await?;
+        assert_eq!((answer.status, answer.headers.get("x-computing-unit")), (StatusCode::NOT_FOUND, None));
+        assert_eq!(problem(&answer)?["title"], "No such unit");
+        let page = ask(&stage, &accepts(nobody.clone(), "text/html")).await?;
+        assert!(page.status == 404 && page.start(15) == "<!doctype html>", "{}", page.start(200));
+        // Whatever pool a client names, the gateway says which it is.
+        let lie = (HeaderName::from_static("x-computing-unit-pool"), HeaderValue::from_static("other"));
+        let unit = stage.unit("ada");
+        stage.make(&unit).await?;
+        let known = target(&stage, mode, &unit)?;
+        let answer = ask(&stage, &known.clone().header(lie.0, lie.1)).await?;
+        ensure!(answer.status == 503 || answer.status == 404 || answer.status == 200, "{}", answer.status);
+        // Its own route goes before the entry.
+        stage.until("ada", Phase::Ready).await?;
+        assert_eq!(ask(&stage, &known).await?.status, StatusCode::OK);
+        stage.delete("ada").await?;
+        until_served(&stage, &known).await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobodys_key_is_not_found_in_query_mode() -> anyhow::Result<()> {
+    unknown(Mode::Query, "unknown-query").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobodys_key_is_not_found_in_path_mode() -> anyhow::Result<()> {
+    unknown(Mode::Path, "unknown-path").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobodys_key_is_not_found_in_host_mode() -> anyhow::Result<()> {
+    unknown(Mode::Host, "unknown-host").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_gives_up_its_entry_and_takes_it_back_if_it_is_changed() -> anyhow::Result<()> {
+    play("kept", |mut stage| async move {
+        if !lead_here(&mut stage).await? {
+            return Ok(());
+        }
+        let _operator = stage.start().await?;
+        entry::make(&stage, &entry::pool(&stage, Mode::Path, &WAKES())).await?;
+        let routes = stage.routes();
+        let made = routes.get("entry.default").await?;
+        let before = stage.proxy.quiet(Duration::from_secs(12), SOON).await?;
+        assert_eq!(stage.proxy.counts().since(&before).total(), 0, "nothing is written while it is as it should be");
+        let change = Patch::Merge(json!({"spec": {"hostnames": ["elsewhere.example.org"]}}));
+        routes.patch("entry.default", &PatchParams::default(), &change).await?;
+        let repaired = || async {
+            let now = routes.get("entry.default").await?;
+            Ok((now.spec == made.spec && now.uid() == made.uid()).then_some(()))
+        };
+        eventually("repair", SOON, repaired).await?;
+        let none = Patch::Merge(json!({"spec": {"entry": null}}));
+        stage.pools().patch("default", &PatchParams::default(), &none).await?;
+        let gone = || async { Ok(routes.get_opt("entry.default").await?.is_none().then_some(())) };
+        eventually("end of the entry", SOON, gone).await.context("without an entry")
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_waits_for_leave_to_lead_to_another_namespace() -> anyhow::Result<()> {
+    play("granted", |stage| async move {
+        let cluster = stage.cluster.clone();
+        namespace::within(&cluster, "operators", |operators| async move {
+            let Some([address]) = entry::ways(&stage, &operators).await? else { return Ok(()) };
+            let service = format!("--entry-service={operators}/{SERVICE}:80");
+            let operator = stage.operator.clone().args([service, format!("--entry-address={address}")]);
+            let mut operator = operator.start()?;
+            operator.ready(SOON).await?;
+            let pool = entry::pool(&stage, Mode::Query, &WAKES());
+            stage.pools().create(&PostParams::default(), &pool).await?;
+            let refused = |pool: Option<&ComputingUnitPool>| {
+                entry::says(pool).is_some_and(|(status, reason, _)| status == "False" && reason == "RefNotPermitted")
+            };
+            let pool = until("refusal", SOON, stage.pools(), "default", refused).await?;
+            let (.., message) = entry::says(pool.as_ref()).unwrap();
+            println!("{message}");
+            for word in ["ReferenceGrant", &operators, &stage.namespace, "entry.namespaces"] {
+                ensure!(message.contains(word), "{message:?} does not say {word:?}");
+            }
+            // By hand, as the message has it.
+            let grant = serde_json::from_value(json!({
+                "apiVersion": "gateway.networking.k8s.io/v1beta1",
+                "kind": "ReferenceGrant",
+                "metadata": {"name": "entries"},
+                "spec": {
+                    "from": [{
+                        "group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": stage.namespace,
+                    }],
+                    "to": [{"group": "", "kind": "Service", "name": SERVICE}],
+                },
+            }))?;
+            let kind = GroupVersionKind::gvk("gateway.networking.k8s.io", "v1beta1", "ReferenceGrant");
+            let kind = ApiResource::from_gvk_with_plural(&kind, "referencegrants");
+            let grants = Api::<DynamicObject>::namespaced_with(stage.cluster.client(), &operators, &kind);
+            grants.create(&PostParams::default(), &grant).await?;
+            entry::made(&stage).await?;
+            let nobody = target(&stage, Mode::Query, &stage.unit("nobody"))?;
+            assert_eq!(until_served(&stage, &nobody).await?.status, StatusCode::NOT_FOUND);
+            Ok(())
+        })
+        .await
+    })
+    .await
+}
