@@ -77,7 +77,8 @@ async fn turns(mut stage: Stage, count: usize) -> anyhow::Result<Option<Sample>>
         return Ok(None);
     }
     let _operator = stage.start().await?;
-    entry::make_pool(&stage, Mode::Query, &json!({"wakeOnRequest": true, "hold": "30s"})).await?;
+    let pool = entry::pool(&stage, Mode::Query, &json!({"wakeOnRequest": true, "hold": "30s"}));
+    entry::make(&stage, &pool).await?;
     let pods = Pods::watch(stage.pods()).await?;
     let unit = stage.unit(NAMES.0);
     stage.make(&unit).await?;
