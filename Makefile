@@ -33,7 +33,7 @@ lint: ## Format and lints
 .PHONY: unit
 unit: helm ## Tests that need no cluster
 	@$(WITH_HELM) cargo test --locked --quiet --workspace --lib --bins
-	@$(WITH_HELM) cargo test --locked --quiet --package computing-unit-operator --test '*'
+	@$(WITH_HELM) cargo test --locked --quiet --package computing-unit-operator --package kubectl-computing-unit --test '*'
 	@cargo test --locked --quiet --package engine
 
 .PHONY: helm-lint
