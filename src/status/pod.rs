@@ -211,7 +211,7 @@ fn last_words(container: &ContainerStatus) -> String {
         Some(terminated) => {
             let why = terminated.message.as_deref().or(terminated.reason.as_deref()).unwrap_or_default().trim();
             let restarts = container.restart_count;
-            format!("ended with exit code {} ({why}), restarted {restarts} times", terminated.exit_code)
+            format!("ended with exit code {} ({why}), restarts: {restarts}", terminated.exit_code)
         }
         None => "ends again and again".to_owned(),
     }
