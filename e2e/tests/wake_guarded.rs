@@ -73,7 +73,10 @@ async fn a_flood_of_made_up_keys_costs_the_api_server_nothing() -> anyhow::Resul
                 let mut connection = Connection::open(proxy).await?;
                 for number in 0..500 {
                     let path = format!("{}?cuid={}", entry::path(stage), 5_000_000_000 + part * 500 + number);
-                    ensure!(!connection.closed().await, "the proxy has closed a connection");
+                    // A policy that another test makes gives the proxy another listener, which ends the connections of the old.
+                    if connection.closed().await {
+                        connection = Connection::open(proxy).await?;
+                    }
                     let answer = connection.send(&Target::new("localhost", &path)?).await?;
                     ensure!(answer.status == 404, "{}: {}", answer.status, answer.start(200));
                 }
