@@ -8,8 +8,13 @@ export RUST_BACKTRACE ?= 0
 
 CU_CLUSTER := cargo run --quiet --locked --package e2e --bin cu-cluster --
 CHART := charts/computing-unit-operator
-# The programs and the kubeconfig of the cluster that is up.
-WITH_CLUSTER := set -a; eval "$$($(CU_CLUSTER) env)";
+# The programs, and the kubeconfig of the cluster that is up. Where there is none, kubectl fails rather than
+# speak to another cluster that it knows.
+ENV := export PATH="$(CURDIR)/.cluster/bin:$$PATH"
+ifneq ($(CLUSTER),current)
+ENV += KUBECONFIG="$(CURDIR)/.cluster/kubeconfig"
+endif
+WITH_CLUSTER := $(ENV);
 # Tests that need a cluster run side by side in this number.
 E2E_THREADS ?= 4
 
@@ -83,7 +88,9 @@ krew: ## Pack kubectl cu for krew, with its manifest, into target/krew; KREW_URL
 
 .PHONY: env
 env: ## Print what puts kubectl, the plugins and the kubeconfig into a shell: eval "$(make env)"
-	@$(CU_CLUSTER) env
+	@echo '$(ENV)'
+	@[ "$(CLUSTER)" = current ] || [ -e .cluster/kubeconfig ] || \
+	  { echo 'there is no cluster yet: run `make demo` (or `make cluster plugin`)' >&2; echo false; }
 
 .PHONY: down
 down: ## Take the cluster down, with all that is left of it

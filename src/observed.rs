@@ -96,6 +96,29 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// A unit of which nothing else is known.
+    #[must_use]
+    pub fn alone(unit: Arc<ComputingUnit>, now: Timestamp) -> Self {
+        Self {
+            unit,
+            pool: None,
+            overlapped: None,
+            claims: BTreeMap::new(),
+            pod: Child::Absent,
+            leaving: None,
+            pod_made: false,
+            service: Child::Absent,
+            route: Child::Absent,
+            endpoint_ready: false,
+            gateway: None,
+            obstacles: Remembered::default(),
+            activity: None,
+            turn: Turn::default(),
+            unconfirmed: false,
+            now,
+        }
+    }
+
     /// Whether the unit is being deleted.
     #[must_use]
     pub fn deleting(&self) -> bool {

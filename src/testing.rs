@@ -1,6 +1,6 @@
 //! Fixtures for unit tests.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use serde_json::{Value, json};
@@ -9,8 +9,7 @@ use crate::{
     api::{ComputingUnit, ComputingUnitPool, Routing},
     desired::{self, Children},
     names::FINALIZER,
-    observed::{Child, Observed, Way},
-    obstacles::Remembered,
+    observed::{Observed, Way},
     routing::claim::Holder,
     turns::Turn,
     validate::{Unit, validate},
@@ -102,21 +101,9 @@ pub fn observed(now: &str) -> Observed {
     unit.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
     let gateway = pool.spec.gateway_ref.clone();
     Observed {
-        unit: Arc::new(unit),
         pool: Some(pool),
-        overlapped: None,
-        claims: BTreeMap::new(),
-        pod: Child::Absent,
-        leaving: None,
-        pod_made: false,
-        service: Child::Absent,
-        route: Child::Absent,
-        endpoint_ready: false,
         gateway: Some(Way { gateway, controller: Ok("controller".into()), origin: None }),
-        obstacles: Remembered::default(),
-        activity: None,
         turn: Turn::Now,
-        unconfirmed: false,
-        now: time(now).0,
+        ..Observed::alone(Arc::new(unit), time(now).0)
     }
 }

@@ -2,7 +2,7 @@
 //! up; the harness does.
 
 use std::{
-    env, fs,
+    env,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
@@ -37,8 +37,9 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster of `KUBECONFIG`, or else of `.cluster/kubeconfig` in this folder or one above it, with the Gateway
-    /// that `GATEWAY` names as `namespace/name` (`envoy-gateway-system/shared` without).
+    /// The cluster of `KUBECONFIG`, or else of `.cluster/kubeconfig` in this folder or one above it (with
+    /// `CLUSTER=current`, of `~/.kube/config`), with the Gateway that `GATEWAY` names as `namespace/name`
+    /// (`envoy-gateway-system/shared` without).
     ///
     /// # Errors
     /// If there is no cluster, or it has no such Gateway: what to do.
@@ -146,13 +147,15 @@ impl Cluster {
 }
 
 fn kubeconfig() -> anyhow::Result<PathBuf> {
-    if let Some(path) = env::var_os("KUBECONFIG").filter(|path| !path.is_empty()) {
-        return Ok(path.into());
+    let named = env::var_os("KUBECONFIG").and_then(|paths| env::split_paths(&paths).find(|path| path.is_file()));
+    if let Some(path) = named {
+        return Ok(path);
+    }
+    if env::var("CLUSTER").is_ok_and(|cluster| cluster == "current") {
+        let usual = env::home_dir().map(|home| home.join(".kube/config")).filter(|path| path.is_file());
+        return usual.context("CLUSTER=current: there is no ~/.kube/config; name yours in KUBECONFIG");
     }
     let here = env::current_dir()?;
-    let found = here
-        .ancestors()
-        .map(|folder| folder.join(".cluster/kubeconfig"))
-        .find(|path| fs::exists(path).unwrap_or(false));
-    found.context("there is no cluster: run `make cluster`, or set KUBECONFIG")
+    let found = here.ancestors().map(|folder| folder.join(".cluster/kubeconfig")).find(|path| path.is_file());
+    found.context("there is no cluster: run `make demo`, or `make cluster plugin` for the cluster alone")
 }

@@ -29,6 +29,14 @@ pub fn pool(stage: &Stage, activity: Value) -> ComputingUnitPool {
     with(&with(&stage.pool(Mode::Query), &quick), &json!({"spec": {"activity": activity}}))
 }
 
+/// Makes [`pool`].
+///
+/// # Errors
+/// If the API server refuses it.
+pub async fn make_pool(stage: &Stage, activity: Value) -> anyhow::Result<()> {
+    stage.put_pool(&pool(stage, activity)).await.map(drop)
+}
+
 /// What is published of the use of a unit.
 #[must_use]
 pub fn activity(unit: Option<&ComputingUnit>) -> Option<&Activity> {

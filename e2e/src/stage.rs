@@ -11,8 +11,9 @@ use computing_unit_operator::{
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::{
     Api,
-    api::{DeleteParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -143,8 +144,23 @@ impl Stage {
     /// # Errors
     /// If the API server refuses it.
     pub async fn make_pool(&self, mode: Mode) -> anyhow::Result<()> {
-        self.pools().create(&PostParams::default(), &self.pool(mode)).await?;
-        Ok(())
+        self.put_pool(&self.pool(mode)).await.map(drop)
+    }
+
+    /// Makes the pool named `default` in Query mode, with this merged into its spec.
+    ///
+    /// # Errors
+    /// If the API server refuses it.
+    pub async fn make_pool_with(&self, spec: &Value) -> anyhow::Result<()> {
+        self.put_pool(&units::with(&self.pool(Mode::Query), &json!({"spec": spec}))).await.map(drop)
+    }
+
+    /// Makes a pool.
+    ///
+    /// # Errors
+    /// If the API server refuses it.
+    pub async fn put_pool(&self, pool: &ComputingUnitPool) -> anyhow::Result<ComputingUnitPool> {
+        Ok(self.pools().create(&PostParams::default(), pool).await?)
     }
 
     /// Makes a unit.
@@ -153,6 +169,24 @@ impl Stage {
     /// If the API server refuses it.
     pub async fn make(&self, unit: &ComputingUnit) -> anyhow::Result<ComputingUnit> {
         Ok(self.units().create(&PostParams::default(), unit).await?)
+    }
+
+    /// Merges this into the spec of a unit.
+    ///
+    /// # Errors
+    /// If the API server refuses it.
+    pub async fn edit(&self, name: &str, spec: Value) -> anyhow::Result<()> {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        self.units().patch(name, &PatchParams::default(), &patch).await?;
+        Ok(())
+    }
+
+    /// Asks a unit to be `Running` or `Suspended`.
+    ///
+    /// # Errors
+    /// If the API server refuses it.
+    pub async fn ask(&self, name: &str, mode: &str) -> anyhow::Result<()> {
+        self.edit(name, json!({"operatingMode": mode})).await
     }
 
     /// A unit of this namespace, as it would be made. Its number is the test's own.

@@ -64,5 +64,6 @@ pub fn command(cluster: &Cluster, line: &str) -> anyhow::Result<Command> {
 /// The path of a file of this project.
 #[must_use]
 pub fn file(path: &str) -> String {
-    format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))
+    let package = env!("CARGO_MANIFEST_DIR");
+    format!("{}/{path}", package.rsplit_once('/').map_or(".", |(project, _)| project))
 }

@@ -17,19 +17,10 @@ use e2e::{
     wait::until,
 };
 use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    ResourceExt,
-    api::{Patch, PatchParams},
-};
+use kube::ResourceExt;
 use serde_json::{Value, json};
 
 const QUIET: Duration = Duration::from_secs(12);
-
-async fn change(stage: &Stage, spec: Value) -> anyhow::Result<()> {
-    let patch = Patch::Merge(json!({"spec": spec}));
-    stage.units().patch("ada", &PatchParams::default(), &patch).await?;
-    Ok(())
-}
 
 async fn start(stage: &Stage, spec: Value) -> anyhow::Result<Pod> {
     stage.make_pool(Mode::Query).await?;
@@ -63,7 +54,7 @@ async fn cpu_and_memory_are_changed_in_the_pod_as_it_runs() -> anyhow::Result<()
         };
         let before = start(&stage, asks("5m", "64Mi")).await?;
         let calls = stage.proxy.quiet(QUIET, SOON).await?;
-        change(&stage, asks("7m", "96Mi")).await?;
+        stage.edit("ada", asks("7m", "96Mi")).await?;
         let wanted = json!({"limits": {"memory": "96Mi"}, "requests": {"cpu": "7m", "memory": "16Mi"}});
         let so = |pod: Option<&Pod>| pod.is_some_and(|pod| given(pod) == (wanted.clone(), 0));
         let after = until("new amounts", SOON, stage.pods(), "ada", so).await?.unwrap();
@@ -87,17 +78,17 @@ async fn what_a_node_cannot_give_is_said_in_its_words() -> anyhow::Result<()> {
         let _operator = stage.start().await?;
         let asks = |cpu: &str| json!({"resources": {"requests": {"cpu": cpu}}});
         let before = start(&stage, asks("5m")).await?;
-        change(&stage, asks("1000")).await?;
+        stage.edit("ada", asks("1000")).await?;
         let words = stage.until_says("ada", "ResizePending", "True", "Infeasible").await?;
         assert!(words.contains("enough") && words.contains("cpu, requested: 1000000"), "{words}");
         // As much as the node has, but others use some of it.
         let node = kube::Api::<k8s_openapi::api::core::v1::Node>::all(stage.cluster.client());
         let node = node.get(before.spec.as_ref().unwrap().node_name.as_ref().unwrap()).await?;
         let all = node.status.unwrap().allocatable.unwrap()["cpu"].0.clone();
-        change(&stage, asks(&all)).await?;
+        stage.edit("ada", asks(&all)).await?;
         let words = stage.until_says("ada", "ResizePending", "True", "Deferred").await?;
         assert!(words.contains("Node didn't have enough resource: cpu"), "{words}");
-        change(&stage, asks("6m")).await?;
+        stage.edit("ada", asks("6m")).await?;
         until_it_does_not_say(&stage, "ResizePending").await?;
         let after = stage.pods().get("ada").await?;
         assert_eq!((after.uid(), given(&after).1), (before.uid(), 0));
@@ -117,15 +108,15 @@ async fn what_cannot_be_changed_in_place_waits_for_the_next_start() -> anyhow::R
         };
         let before = start(&stage, asks("50m")).await?;
         // Another quality of service.
-        change(&stage, asks("100m")).await?;
+        stage.edit("ada", asks("100m")).await?;
         let words = stage.until_says("ada", "UpdatePending", "True", "ResizeRefused").await?;
         assert!(words.contains("QOS"), "{words}");
         assert_eq!(stage.pods().get("ada").await?.uid(), before.uid());
         // A limit that the pod does not have.
-        change(&stage, json!({"resources": null})).await?;
+        stage.edit("ada", json!({"resources": null})).await?;
         stage.until_says("ada", "UpdatePending", "True", "TemplateChanged").await?;
         for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
-            change(&stage, json!({"operatingMode": mode})).await?;
+            stage.edit("ada", json!({"operatingMode": mode})).await?;
             stage.until("ada", phase).await?;
         }
         assert!(says(Some(&stage.units().get("ada").await?), "UpdatePending", "True").is_none());
@@ -140,7 +131,7 @@ async fn a_change_of_the_template_waits_unless_it_may_not() -> anyhow::Result<()
         let _operator = stage.start().await?;
         let first = start(&stage, json!({})).await?;
         let colour = |colour: &str| json!({"env": [{"name": "COLOUR", "value": colour}]});
-        change(&stage, colour("red")).await?;
+        stage.edit("ada", colour("red")).await?;
         stage.until_says("ada", "UpdatePending", "True", "TemplateChanged").await?;
         assert_eq!(stage.pods().get("ada").await?.uid(), first.uid(), "running work is not interrupted");
 
@@ -152,7 +143,7 @@ async fn a_change_of_the_template_waits_unless_it_may_not() -> anyhow::Result<()
         let mut last = first;
         for change_to in [json!({"updateStrategy": "Recreate"}), colour("blue"), colour("green")] {
             load.answer_more(500, SOON).await?;
-            change(&stage, change_to).await?;
+            stage.edit("ada", change_to).await?;
             let uid = last.uid();
             let new = |pod: Option<&Pod>| pod.is_some_and(|pod| pod.uid() != uid);
             last = until("new pod", SOON, stage.pods(), "ada", new).await?.unwrap();
@@ -186,7 +177,7 @@ async fn an_operator_that_is_killed_at_any_write_of_it_is_no_matter() -> anyhow:
                 until("new pod", SOON, stage.pods(), "ada", new).await?;
                 stage.until("ada", Phase::Ready).await.map(drop)
             };
-            killer.during(change(&stage, json!({"env": [{"name": "COLOUR", "value": colour}]})), done).await?;
+            killer.during(stage.edit("ada", json!({"env": [{"name": "COLOUR", "value": colour}]})), done).await?;
             assert!(!is_guarded(&stage.routes().get("ada").await?));
             Ok(())
         };

@@ -13,7 +13,7 @@ use e2e::{
     units::{self, Mode, with},
     wait::eventually,
 };
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -37,12 +37,6 @@ async fn refused(stage: &Stage, line: &str, says: &str) -> anyhow::Result<Told> 
     let told = cu(stage, line).await?;
     ensure!(told.code == Some(1) && told.err.contains(says), "kubectl cu {line} does not say {says:?}: {told:?}");
     Ok(told)
-}
-
-async fn make_pool(stage: &Stage, spec: Value) -> anyhow::Result<()> {
-    let pool = with(&stage.pool(Mode::Query), &json!({"spec": spec}));
-    stage.pools().create(&PostParams::default(), &pool).await?;
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +95,7 @@ async fn a_unit_that_failed_is_described_and_tried_again() -> anyhow::Result<()>
             json!({"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}})
         };
         let fails = json!([{"name": "FAIL_START", "value": "3"}, {"name": "FAIL_MESSAGE", "value": "out of cheese"}]);
-        make_pool(&stage, engine(fails)).await?;
+        stage.make_pool_with(&engine(fails)).await?;
         let _operator = stage.start().await?;
         stage.make(&stage.unit("ada")).await?;
         refused(&stage, "wait ada --timeout=2m", "does not run: PodFailed").await?;
@@ -135,8 +129,7 @@ async fn a_unit_is_resized_and_restarted() -> anyhow::Result<()> {
         ensure!(done(&stage, "list ada").await?.contains("ResizePending:Infeasible"));
         done(&stage, "resize ada --cpu 100m --wait=2m").await?;
 
-        let colour = json!({"spec": {"env": [{"name": "COLOUR", "value": "green"}]}});
-        stage.units().patch("ada", &PatchParams::default(), &Patch::Merge(&colour)).await?;
+        stage.edit("ada", json!({"env": [{"name": "COLOUR", "value": "green"}]})).await?;
         stage.until_says("ada", "UpdatePending", "True", "TemplateChanged").await?;
         done(&stage, "restart ada --wait=2m").await?;
         ensure!(!done(&stage, "list ada").await?.contains("UpdatePending"));

@@ -9,7 +9,7 @@ use e2e::{
     stage::{Stage, play},
     units::{Mode, with},
 };
-use kube::api::{DeleteParams, PostParams};
+use kube::api::DeleteParams;
 use serde_json::json;
 
 async fn ready(stage: &Stage, name: &str) -> anyhow::Result<()> {
@@ -20,10 +20,8 @@ async fn ready(stage: &Stage, name: &str) -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_goes_while_its_image_cannot_be_pulled() -> anyhow::Result<()> {
     play("unpulled", |stage| async move {
-        let missing = json!({"spec": {"images": [
-            {"name": "missing", "image": "docker.io/local/there-is-none:dev", "default": true},
-        ]}});
-        stage.pools().create(&PostParams::default(), &with(&stage.pool(Mode::Query), &missing)).await?;
+        let missing = json!([{"name": "missing", "image": "docker.io/local/there-is-none:dev", "default": true}]);
+        stage.make_pool_with(&json!({"images": missing})).await?;
         let _operator = stage.start().await?;
         stage.make(&stage.unit("ada")).await?;
         let message = stage.until_says("ada", "PodReady", "False", "ImagePullFailed").await?;

@@ -109,7 +109,7 @@ async fn a_pool_waits_for_leave_to_lead_to_another_namespace() -> anyhow::Result
             let mut operator = operator.start()?;
             operator.ready(SOON).await?;
             let pool = entry::pool(&stage, Mode::Query, &WAKES());
-            stage.pools().create(&PostParams::default(), &pool).await?;
+            stage.put_pool(&pool).await?;
             let refused = |pool: Option<&ComputingUnitPool>| {
                 entry::says(pool).is_some_and(|(status, reason, _)| status == "False" && reason == "RefNotPermitted")
             };

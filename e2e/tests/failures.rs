@@ -16,23 +16,11 @@ use e2e::{
 use k8s_openapi::api::{core::v1::Pod, events::v1::Event};
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, EvictParams, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, EvictParams, ListParams},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 const QUIET: Duration = Duration::from_secs(3);
-
-/// Makes the pool named `default`, changed like that.
-async fn make_pool(stage: &Stage, change: &Value) -> anyhow::Result<()> {
-    stage.pools().create(&PostParams::default(), &with(&stage.pool(Mode::Query), &json!({"spec": change}))).await?;
-    Ok(())
-}
-
-async fn edit(stage: &Stage, name: &str, spec: Value) -> anyhow::Result<()> {
-    let patch = Patch::Merge(json!({"spec": spec}));
-    stage.units().patch(name, &PatchParams::default(), &patch).await?;
-    Ok(())
-}
 
 fn of(unit: Option<&ComputingUnit>) -> Option<&ComputingUnitStatus> {
     unit?.status.as_ref()
@@ -86,7 +74,7 @@ async fn events(stage: &Stage) -> anyhow::Result<Vec<(String, String)>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_that_is_deleted_again_and_again_comes_back_later_each_time() -> anyhow::Result<()> {
     play("deleted", |stage| async move {
-        make_pool(&stage, &json!({"restartBackoff": {"initial": "1s", "max": "4s", "reset": "10m"}})).await?;
+        stage.make_pool_with(&json!({"restartBackoff": {"initial": "1s", "max": "4s", "reset": "10m"}})).await?;
         let _operator = stage.start().await?;
         stage.make(&stage.unit("ada")).await?;
         let url = stage.until("ada", Phase::Ready).await?.status.unwrap().url;
@@ -116,7 +104,7 @@ async fn a_pod_that_is_deleted_again_and_again_comes_back_later_each_time() -> a
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_that_is_deleted_as_soon_as_it_is_there_meets_the_delay() -> anyhow::Result<()> {
     play("loop", |stage| async move {
-        make_pool(&stage, &json!({"restartBackoff": {"initial": "1s", "max": "2s", "reset": "10m"}})).await?;
+        stage.make_pool_with(&json!({"restartBackoff": {"initial": "1s", "max": "2s", "reset": "10m"}})).await?;
         let _operator = stage.start().await?;
         let pods = stage.pods();
         let deleter = tokio::spawn(async move {
@@ -163,7 +151,7 @@ async fn a_pod_that_is_evicted_is_made_anew() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_that_is_killed_while_a_pod_is_waited_for_is_no_matter() -> anyhow::Result<()> {
     play("killed", |stage| async move {
-        make_pool(&stage, &json!({"restartBackoff": {"initial": "8s", "max": "8s", "reset": "10m"}})).await?;
+        stage.make_pool_with(&json!({"restartBackoff": {"initial": "8s", "max": "8s", "reset": "10m"}})).await?;
         let operator = stage.start().await?;
         stage.make(&stage.unit("ada")).await?;
         stage.until("ada", Phase::Ready).await?;
@@ -183,7 +171,7 @@ async fn an_operator_that_is_killed_while_a_pod_is_waited_for_is_no_matter() -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_fails_and_is_not_restarted_says_how() -> anyhow::Result<()> {
     play("failed", |stage| async move {
-        make_pool(&stage, &json!({"template": {"spec": {"restartPolicy": "Never"}}})).await?;
+        stage.make_pool_with(&json!({"template": {"spec": {"restartPolicy": "Never"}}})).await?;
         let operator = stage.start().await?;
         let fails = json!({"spec": {"env": [
             {"name": "FAIL_START", "value": "3"}, {"name": "FAIL_MESSAGE", "value": "out of cheese"},
@@ -206,11 +194,11 @@ async fn an_engine_that_fails_and_is_not_restarted_says_how() -> anyhow::Result<
         let told = events(&stage).await?;
         assert_eq!(told.iter().filter(|(reason, _)| reason == "Failed").count(), 1, "{told:?}");
         // Suspended and resumed, it fails again; edited, it runs.
-        edit(&stage, "ada", json!({"operatingMode": "Suspended"})).await?;
+        stage.edit("ada", json!({"operatingMode": "Suspended"})).await?;
         stage.until("ada", Phase::Suspended).await?;
-        edit(&stage, "ada", json!({"operatingMode": "Running"})).await?;
+        stage.edit("ada", json!({"operatingMode": "Running"})).await?;
         stage.until("ada", Phase::Failed).await?;
-        edit(&stage, "ada", json!({"env": []})).await?;
+        stage.edit("ada", json!({"env": []})).await?;
         let ready = stage.until("ada", Phase::Ready).await?;
         ensure!(units::says(Some(&ready), "Finished", "True").is_none());
         ensure!(ready.status.unwrap().last_failure.is_some(), "it is still told");
@@ -222,7 +210,7 @@ async fn an_engine_that_fails_and_is_not_restarted_says_how() -> anyhow::Result<
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_ends_by_itself_is_finished() -> anyhow::Result<()> {
     play("succeeded", |stage| async move {
-        make_pool(&stage, &json!({"template": {"spec": {"restartPolicy": "OnFailure"}}})).await?;
+        stage.make_pool_with(&json!({"template": {"spec": {"restartPolicy": "OnFailure"}}})).await?;
         let _operator = stage.start().await?;
         let ends = json!({"spec": {"env": [{"name": "FAIL_START", "value": "0"}]}});
         stage.make(&with(&stage.unit("ada"), &ends)).await?;
@@ -243,7 +231,7 @@ async fn a_start_that_takes_too_long_is_given_up_until_the_unit_is_edited() -> a
             {"name": "engine", "image": units::ENGINE},
             {"name": "missing", "image": "docker.io/local/there-is-none:dev"},
         ]);
-        make_pool(&stage, &json!({"startTimeout": "20s", "images": images})).await?;
+        stage.make_pool_with(&json!({"startTimeout": "20s", "images": images})).await?;
         let operator = stage.start().await?;
         stage.make(&with(&stage.unit("ada"), &json!({"spec": {"image": "missing"}}))).await?;
         let early = stage.until_says("ada", "PodReady", "False", "ImagePullFailed").await?;
@@ -257,7 +245,7 @@ async fn a_start_that_takes_too_long_is_given_up_until_the_unit_is_edited() -> a
         operator.kill().await?;
         let _operator = stage.start().await?;
         stays(&stage, "ada", Phase::Failed).await?;
-        edit(&stage, "ada", json!({"image": "engine"})).await?;
+        stage.edit("ada", json!({"image": "engine"})).await?;
         stage.until("ada", Phase::Ready).await?;
         stage.delete("ada").await
     })
@@ -268,7 +256,7 @@ async fn a_start_that_takes_too_long_is_given_up_until_the_unit_is_edited() -> a
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_that_no_node_takes_is_no_failure_before_the_timeout() -> anyhow::Result<()> {
     play("unschedulable", |stage| async move {
-        make_pool(&stage, &json!({"startTimeout": "6s"})).await?;
+        stage.make_pool_with(&json!({"startTimeout": "6s"})).await?;
         let _operator = stage.start().await?;
         let large = json!({"spec": {"resources": {"limits": {"cpu": "1000"}}}});
         stage.make(&with(&stage.unit("ada"), &large)).await?;

@@ -9,13 +9,10 @@ use e2e::{
     plain::Plain,
     stage::{SOON, Stage, play},
     traffic::{Hammer, Report, Reuse, first_success},
-    units::{self, Mode, with},
+    units::{self, Mode},
 };
 use k8s_openapi::api::events::v1::Event;
-use kube::{
-    Api,
-    api::{ListParams, PostParams},
-};
+use kube::{Api, api::ListParams};
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -67,8 +64,7 @@ async fn a_unit_goes_while_the_gateways_controller_is_stopped() -> anyhow::Resul
     play("stopped", |stage| async move {
         let cluster = stage.cluster.clone();
         let test = async {
-            let quick = with(&stage.pool(Mode::Query), &json!({"spec": {"drainTimeout": "1s"}}));
-            stage.pools().create(&PostParams::default(), &quick).await?;
+            stage.make_pool_with(&json!({"drainTimeout": "1s"})).await?;
             let _operator = stage.start().await?;
             stage.make(&stage.unit("ada")).await?;
             stage.until("ada", Phase::Ready).await?;

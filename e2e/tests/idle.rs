@@ -11,7 +11,7 @@ use computing_unit_operator::{
     names::{LAST_ACTIVITY, PORT},
 };
 use e2e::{
-    idle::{IDLE, activity, pool, stays, suspended, until_activity, until_source, until_unreadable},
+    idle::{IDLE, activity, make_pool, stays, suspended, until_activity, until_source, until_unreadable},
     stage::{SOON, Stage, play},
     traffic::{Connection, Hammer, Socket, Target},
     units::{self, Mode, with},
@@ -21,15 +21,10 @@ use http::Method;
 use k8s_openapi::{api::events::v1::Event, jiff::Timestamp};
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
-
-async fn make_pool(stage: &Stage, activity: Value) -> anyhow::Result<()> {
-    stage.pools().create(&PostParams::default(), &pool(stage, activity)).await?;
-    Ok(())
-}
 
 async fn ready(stage: &Stage, activity: Value) -> anyhow::Result<(ComputingUnit, SocketAddr)> {
     make_pool(stage, activity).await?;
@@ -75,8 +70,7 @@ async fn an_idle_unit_is_suspended_and_says_why() -> anyhow::Result<()> {
         let rests = stage.units().get("ada").await?;
         ensure!(activity(Some(&rests)).is_some_and(|activity| activity.idle_at.is_none()), "{rests:#?}");
         // It comes back for as long as it may be idle, and is then stopped again.
-        let patch = Patch::Merge(json!({"spec": {"operatingMode": "Running"}}));
-        stage.units().patch("ada", &PatchParams::default(), &patch).await?;
+        stage.ask("ada", "Running").await?;
         stage.until("ada", Phase::Ready).await?;
         suspended(&stage, "ada").await?;
         stage.delete(&unit.name_any()).await

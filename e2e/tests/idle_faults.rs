@@ -8,14 +8,13 @@ use computing_unit_operator::api::{OperatingMode, Phase};
 use e2e::{
     faults::LastWrite,
     gateway::scale_proxies,
-    idle::{pool, stays, suspended, until_activity, until_source, until_unreadable},
+    idle::{make_pool, pool, stays, suspended, until_activity, until_source, until_unreadable},
     killer::Killer,
     proxies::{hide_statistics, own, restart},
     stage::{SOON, Stage, play},
     traffic::{Hammer, Reuse, first_success},
     units::{self, Mode, with},
 };
-use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 
 /// A unit of a pool that stops idle ones.
@@ -24,21 +23,27 @@ async fn start(stage: &Stage, name: &str) -> anyhow::Result<()> {
     stage.until(name, Phase::Ready).await.map(drop)
 }
 
-async fn make_pool(stage: &Stage) -> anyhow::Result<()> {
-    stage.pools().create(&PostParams::default(), &pool(stage, json!({}))).await?;
-    Ok(())
+/// Plays on a Gateway of the test's own, with a pool that stops idle units, an operator, and the unit `ada`.
+async fn play_apart<F>(name: &str, test: impl FnOnce(Stage) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    play(name, |mut stage| async move {
+        if !own(&mut stage).await? {
+            return Ok(());
+        }
+        make_pool(&stage, json!({})).await?;
+        let _operator = stage.start().await?;
+        start(&stage, "ada").await?;
+        test(stage).await
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_cannot_be_read_stops_nothing() -> anyhow::Result<()> {
-    play("unread", |mut stage| async move {
-        if !own(&mut stage).await? {
-            return Ok(());
-        }
-        make_pool(&stage).await?;
-        let _operator = stage.start().await?;
+    play_apart("unread", |stage| async move {
         let proxy = stage.cluster.proxies().await?[0];
-        start(&stage, "ada").await?;
         hide_statistics(&stage.cluster, proxy, true).await?;
         let words = format!("the proxy {} takes no connection", proxy.ip());
         until_unreadable(&stage, "ada", &words).await?;
@@ -54,14 +59,8 @@ async fn a_proxy_that_cannot_be_read_stops_nothing() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_starts_anew_hides_no_use() -> anyhow::Result<()> {
-    play("restarted", |mut stage| async move {
-        if !own(&mut stage).await? {
-            return Ok(());
-        }
-        make_pool(&stage).await?;
-        let _operator = stage.start().await?;
+    play_apart("restarted", |stage| async move {
         let proxy = stage.cluster.proxies().await?[0];
-        start(&stage, "ada").await?;
         // More than are counted in all the rest of the test.
         let load = Hammer::new(&[proxy], units::target(Mode::Query, &stage.unit("ada"))?).start()?;
         load.answer_more(2000, SOON).await?;
@@ -82,13 +81,7 @@ async fn a_proxy_that_starts_anew_hides_no_use() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn use_by_one_of_three_proxies_is_use() -> anyhow::Result<()> {
-    play("three", |mut stage| async move {
-        if !own(&mut stage).await? {
-            return Ok(());
-        }
-        make_pool(&stage).await?;
-        let _operator = stage.start().await?;
-        start(&stage, "ada").await?;
+    play_apart("three", |stage| async move {
         let target = units::target(Mode::Query, &stage.unit("ada"))?;
         let load = Hammer::new(&stage.cluster.proxies().await?, target.clone()).rate(0.5).start()?;
         let proxies = scale_proxies(&stage.cluster, 3).await?;
@@ -110,12 +103,11 @@ async fn use_by_one_of_three_proxies_is_use() -> anyhow::Result<()> {
 async fn killed(name: &str, last: LastWrite) -> anyhow::Result<()> {
     play(name, |stage| async move {
         let quick = with(&pool(&stage, json!({})), &json!({"spec": {"lifecycle": {"idleTimeout": "2s"}}}));
-        stage.pools().create(&PostParams::default(), &quick).await?;
+        stage.put_pool(&quick).await?;
         let mut killer = Killer::start(&stage).await?;
         start(&stage, "ada").await?;
         let round = async |killer: &mut Killer| {
-            let wake = Patch::Merge(json!({"spec": {"operatingMode": "Running"}}));
-            stage.units().patch("ada", &PatchParams::default(), &wake).await?;
+            stage.ask("ada", "Running").await?;
             stage.until("ada", Phase::Ready).await?;
             killer.during(async { Ok(()) }, async || suspended(&stage, "ada").await).await?;
             ensure!(stage.pods().get_opt("ada").await?.is_none(), "its pod is gone");

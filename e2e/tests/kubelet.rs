@@ -11,15 +11,11 @@ use e2e::{
     kubelet::Kubelet,
     stage::{SOON, Stage, play},
     traffic::{Reuse, first_success},
-    units::{self, Mode, with},
+    units::{self, Mode},
     wait::until,
 };
 use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::{
-    Api, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
-    runtime::wait::await_condition,
-};
+use kube::{Api, ResourceExt, api::DeleteParams, runtime::wait::await_condition};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
@@ -80,8 +76,7 @@ async fn a_kubelet_that_hangs_for_two_minutes_is_no_matter() -> anyhow::Result<(
             return Ok(());
         };
         // Less than the outage: a unit that was Ready is not given up.
-        let pool = with(&stage.pool(Mode::Query), &json!({"spec": {"startTimeout": "60s"}}));
-        stage.pools().create(&PostParams::default(), &pool).await?;
+        stage.make_pool_with(&json!({"startTimeout": "60s"})).await?;
         let _operator = stage.start().await?;
         for name in ["ada", "bob", "eve"] {
             stage.make(&stage.unit(name)).await?;
@@ -100,8 +95,7 @@ async fn a_kubelet_that_hangs_for_two_minutes_is_no_matter() -> anyhow::Result<(
         ensure!(words.contains(kubelet.node()), "{words}");
         println!("{:?} before the end of the outage: {words}", end.saturating_duration_since(Instant::now()));
         // What is asked for meanwhile is done afterwards.
-        let rest = Patch::Merge(json!({"spec": {"operatingMode": "Suspended"}}));
-        stage.units().patch("bob", &PatchParams::default(), &rest).await?;
+        stage.ask("bob", "Suspended").await?;
         stage.units().delete("eve", &DeleteParams::default()).await?;
         stays(&stage, end).await?;
         drop(paused);

@@ -18,24 +18,17 @@ use k8s_openapi::{
     api::events::v1::Event,
     jiff::{SignedDuration, Timestamp},
 };
-use kube::{
-    Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams, PostParams},
-};
+use kube::{Api, ResourceExt, api::ListParams};
 use serde_json::{Value, json};
 
 const PAST: &str = "2020-01-01T00:00:00Z";
 
 async fn make_pool(stage: &Stage, lifecycle: Value) -> anyhow::Result<()> {
-    let change = json!({"spec": {"lifecycle": lifecycle}});
-    stage.pools().create(&PostParams::default(), &with(&stage.pool(Mode::Query), &change)).await?;
-    Ok(())
+    stage.make_pool_with(&json!({"lifecycle": lifecycle})).await
 }
 
 async fn edit(stage: &Stage, name: &str, lifecycle: Value) -> anyhow::Result<()> {
-    let patch = Patch::Merge(json!({"spec": {"lifecycle": lifecycle}}));
-    stage.units().patch(name, &PatchParams::default(), &patch).await?;
-    Ok(())
+    stage.edit(name, json!({"lifecycle": lifecycle})).await
 }
 
 fn soon(seconds: i64) -> String {

@@ -8,7 +8,7 @@ use computing_unit_operator::{api::Phase, rbac};
 use e2e::{
     faults::{Operator, Verb},
     stage::{SOON, Stage, play},
-    units::{self, Mode},
+    units::{self},
     wait::{eventually, until},
 };
 use k8s_openapi::api::core::v1::{Pod, Service};
@@ -123,19 +123,16 @@ async fn each_right_is_used_and_no_other() -> anyhow::Result<()> {
             .gateways(&[&stage.cluster.gateway().namespace])
             .leader(Some((&stage.namespace, "rights")))
             .start()?;
-        let claims = json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": volume()}]}});
-        let pool = units::with(&stage.pool(Mode::Query), &claims);
-        stage.pools().create(&PostParams::default(), &pool).await?;
+        let claims = json!({"volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": volume()}]});
+        stage.make_pool_with(&claims).await?;
         operator.ready(SOON).await?;
         in_the_way(&stage).await?;
         repaired(&stage).await?;
-        let patch = Patch::Merge(json!({"spec": {"resources": {"requests": {"cpu": "7m"}}}}));
-        stage.units().patch("ada", &PatchParams::default(), &patch).await?;
+        stage.edit("ada", json!({"resources": {"requests": {"cpu": "7m"}}})).await?;
         let so = |pod: Option<&Pod>| pod.is_some_and(resized);
         until("new amount", SOON, stage.pods(), "ada", so).await?;
         for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
-            let patch = Patch::Merge(json!({"spec": {"operatingMode": mode}}));
-            stage.units().patch("ada", &PatchParams::default(), &patch).await?;
+            stage.ask("ada", mode).await?;
             stage.until("ada", phase).await?;
         }
         stage.delete("ada").await?;

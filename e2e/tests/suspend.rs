@@ -12,17 +12,8 @@ use e2e::{
     wait::until,
 };
 use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    ResourceExt,
-    api::{DeleteParams, Patch, PatchParams},
-};
+use kube::{ResourceExt, api::DeleteParams};
 use serde_json::json;
-
-async fn ask(stage: &Stage, name: &str, mode: &str) -> anyhow::Result<()> {
-    let patch = Patch::Merge(json!({"spec": {"operatingMode": mode}}));
-    stage.units().patch(name, &PatchParams::default(), &patch).await?;
-    Ok(())
-}
 
 async fn at_rest(stage: &Stage, name: &str) -> anyhow::Result<ComputingUnit> {
     let unit = stage.until(name, Phase::Suspended).await?;
@@ -43,12 +34,12 @@ async fn under_load(mode: Mode, name: &str) -> anyhow::Result<()> {
         let load = Hammer::new(&proxies, units::target(mode, &unit)?).connections(8).start()?;
         for _ in 0..3 {
             load.answer_more(500, SOON).await?;
-            ask(&stage, "ada", "Suspended").await?;
+            stage.ask("ada", "Suspended").await?;
             let suspended = at_rest(&stage, "ada").await?;
             assert_eq!(ready.status.as_ref().unwrap().url, suspended.status.unwrap().url, "it keeps its URL");
             assert_eq!(service.uid(), stage.services().get("ada").await?.uid(), "and its Service");
             load.answer_more(500, SOON).await?;
-            ask(&stage, "ada", "Running").await?;
+            stage.ask("ada", "Running").await?;
             stage.until("ada", Phase::Ready).await?;
             first_success(proxies[0], &units::target(mode, &unit)?, Reuse::Fresh, SOON).await?;
         }
@@ -80,13 +71,13 @@ async fn what_it_costs() -> anyhow::Result<()> {
         let cost =
             |before| stage.proxy.counts().since(before).only(|call| call.resource != "computingunitpools").writes();
         let before = stage.proxy.quiet(quiet, SOON).await?;
-        ask(&stage, "ada", "Suspended").await?;
+        stage.ask("ada", "Suspended").await?;
         at_rest(&stage, "ada").await?;
         let suspending = cost(&before);
         // Status, route closed, route deleted, pod deleted, status; a pod that takes its time to stop costs one more.
         assert!(suspending <= 6, "{suspending} writes to suspend\n{}", stage.proxy.describe(&before));
         let before = stage.proxy.quiet(quiet, SOON).await?;
-        ask(&stage, "ada", "Running").await?;
+        stage.ask("ada", "Running").await?;
         stage.until("ada", Phase::Ready).await?;
         let resuming = cost(&before);
         // Pod, route guarded, route open, two of status.
@@ -104,7 +95,7 @@ async fn made_suspended_it_has_no_pod_until_it_is_resumed() -> anyhow::Result<()
         let suspended = json!({"spec": {"operatingMode": "Suspended"}});
         stage.make(&units::with(&stage.unit("ada"), &suspended)).await?;
         at_rest(&stage, "ada").await?;
-        ask(&stage, "ada", "Running").await?;
+        stage.ask("ada", "Running").await?;
         stage.until("ada", Phase::Ready).await?;
         stage.delete("ada").await
     })
@@ -123,20 +114,20 @@ async fn whenever_it_is_asked() -> anyhow::Result<()> {
             if name == "later" {
                 until("pod", SOON, stage.pods(), name, pod_is_there).await?;
             }
-            ask(&stage, name, "Suspended").await?;
+            stage.ask(name, "Suspended").await?;
             at_rest(&stage, name).await?;
         }
         // Resumed during a suspension.
-        ask(&stage, "early", "Running").await?;
+        stage.ask("early", "Running").await?;
         stage.until("early", Phase::Ready).await?;
-        ask(&stage, "early", "Suspended").await?;
+        stage.ask("early", "Suspended").await?;
         stage.until("early", Phase::Suspending).await?;
-        ask(&stage, "early", "Running").await?;
+        stage.ask("early", "Running").await?;
         stage.until("early", Phase::Ready).await?;
         // Deleted during either.
-        ask(&stage, "early", "Suspended").await?;
+        stage.ask("early", "Suspended").await?;
         stage.units().delete("early", &DeleteParams::default()).await?;
-        ask(&stage, "later", "Running").await?;
+        stage.ask("later", "Running").await?;
         stage.units().delete("later", &DeleteParams::default()).await?;
         for name in ["early", "later"] {
             stage.until_nothing_is_left(name).await?;
@@ -169,12 +160,12 @@ async fn after_fifty_flips_it_is_as_it_was_last_asked() -> anyhow::Result<()> {
         let load = Hammer::new(&stage.cluster.proxies().await?, units::target(Mode::Query, &unit)?);
         let load = load.connections(4).rate(400.0).start()?;
         for (number, running) in flips(50).enumerate() {
-            ask(&stage, "ada", if running { "Running" } else { "Suspended" }).await?;
+            stage.ask("ada", if running { "Running" } else { "Suspended" }).await?;
             // Some are seen through to the end, most are not.
             load.answer_more(u64::try_from(number % 7)? * 40, SOON).await?;
         }
         for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
-            ask(&stage, "ada", mode).await?;
+            stage.ask("ada", mode).await?;
             stage.until("ada", phase).await?;
         }
         load.answer_more(100, SOON).await?;
@@ -194,7 +185,7 @@ async fn an_operator_that_is_killed_at_any_write_is_no_matter() -> anyhow::Resul
         let round = async |killer: &mut Killer| {
             for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
                 let done = async || stage.until("ada", phase).await.map(drop);
-                killer.during(ask(&stage, "ada", mode), done).await?;
+                killer.during(stage.ask("ada", mode), done).await?;
             }
             Ok(())
         };

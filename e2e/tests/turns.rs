@@ -94,8 +94,7 @@ async fn a_change_by_which_units_do_not_start_stops_at_the_first_until_it_is_tak
         ensure!(down.len() == 1, "{down:?} {queued:?}");
         // A user's own edit waits for nobody, and is not held up by the pod that does not start.
         let own = queued.pop_first().context("one that waits")?;
-        let patch = Patch::Merge(json!({"spec": {"env": [{"name": "OWN", "value": "1"}]}}));
-        stage.units().patch(&own, &PatchParams::default(), &patch).await?;
+        stage.edit(&own, json!({"env": [{"name": "OWN", "value": "1"}]})).await?;
         stage.until(&own, Phase::Starting).await?;
         ask_at(&stage, PORT, "/api/healthcheck").await?;
         for name in NAMES {

@@ -58,12 +58,6 @@ fn file(pod: &Pod) -> anyhow::Result<PathBuf> {
     Ok(process.join("root/data/file"))
 }
 
-async fn ask(stage: &Stage, mode: &str) -> anyhow::Result<()> {
-    let patch = Patch::Merge(json!({"spec": {"operatingMode": mode}}));
-    stage.units().patch("ada", &PatchParams::default(), &patch).await?;
-    Ok(())
-}
-
 async fn start(stage: &Stage) -> anyhow::Result<Pod> {
     stage.make(&stage.unit("ada")).await?;
     stage.until("ada", Phase::Ready).await?;
@@ -80,17 +74,17 @@ async fn data_outlives_a_suspension_and_goes_with_its_unit() -> anyhow::Result<(
         return Ok(());
     }
     play("volume", |stage| async move {
-        stage.pools().create(&PostParams::default(), &pool(&stage, "Delete", &json!({}))).await?;
+        stage.put_pool(&pool(&stage, "Delete", &json!({}))).await?;
         let _operator = stage.start().await?;
         let before = start(&stage).await?;
         fs::write(file(&before)?, "work of hours")?;
         let claim = stage.claims().get(CLAIM).await?;
         assert_eq!(claim.labels().get(labels::UNIT).map(String::as_str), Some("ada"));
 
-        ask(&stage, "Suspended").await?;
+        stage.ask("ada", "Suspended").await?;
         stage.until("ada", Phase::Suspended).await?;
         assert_eq!(stage.claims().get(CLAIM).await?.uid(), claim.uid(), "it is kept");
-        ask(&stage, "Running").await?;
+        stage.ask("ada", "Running").await?;
         stage.until("ada", Phase::Ready).await?;
         let after = stage.pods().get("ada").await?;
         assert_ne!(after.uid(), before.uid());
@@ -110,7 +104,7 @@ async fn a_claim_that_stays_is_found_again() -> anyhow::Result<()> {
         return Ok(());
     }
     play("kept", |stage| async move {
-        stage.pools().create(&PostParams::default(), &pool(&stage, "Retain", &json!({}))).await?;
+        stage.put_pool(&pool(&stage, "Retain", &json!({}))).await?;
         let _operator = stage.start().await?;
         fs::write(file(&start(&stage).await?)?, "work of days")?;
         let claim = stage.claims().get(CLAIM).await?;
@@ -143,7 +137,7 @@ async fn somebody_elses_claim_is_not_touched() -> anyhow::Result<()> {
         return Ok(());
     }
     play("foreign", |stage| async move {
-        stage.pools().create(&PostParams::default(), &pool(&stage, "Delete", &json!({}))).await?;
+        stage.put_pool(&pool(&stage, "Delete", &json!({}))).await?;
         let _operator = stage.start().await?;
         let theirs: PersistentVolumeClaim = serde_json::from_value(json!({
             "metadata": {"name": CLAIM, "labels": {"of": "somebody"}},
@@ -167,7 +161,7 @@ async fn somebody_elses_claim_is_not_touched() -> anyhow::Result<()> {
 async fn a_claim_without_a_volume_says_so_and_holds_nothing_up() -> anyhow::Result<()> {
     play("unbound", |stage| async move {
         let class = json!({"storageClassName": "e2e-nowhere"});
-        stage.pools().create(&PostParams::default(), &pool(&stage, "Delete", &class)).await?;
+        stage.put_pool(&pool(&stage, "Delete", &class)).await?;
         let _operator = stage.start().await?;
         stage.make(&stage.unit("ada")).await?;
         let words = stage.until_says("ada", "PodReady", "False", "VolumePending").await?;

@@ -20,11 +20,6 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-async fn make_pool(stage: &Stage, pool: &ComputingUnitPool) -> anyhow::Result<()> {
-    stage.pools().create(&PostParams::default(), pool).await?;
-    Ok(())
-}
-
 async fn until_says(stage: &Stage, name: &str, said: (&str, &str), words: &[&str]) -> anyhow::Result<()> {
     let message = stage.until_says(name, said.0, "False", said.1).await?;
     for word in words {
@@ -58,7 +53,7 @@ async fn for_its_pool() -> anyhow::Result<()> {
 async fn for_an_image_that_its_pool_offers() -> anyhow::Result<()> {
     play("image", |stage| async move {
         let offers = json!({"spec": {"images": [{"name": "engine", "image": units::ENGINE}]}});
-        make_pool(&stage, &with(&stage.pool(Mode::Query), &offers)).await?;
+        stage.put_pool(&with(&stage.pool(Mode::Query), &offers)).await?;
         let _operator = stage.start().await?;
         for name in ["ada", "bob"] {
             stage.make(&with(&stage.unit(name), &json!({"spec": {"image": "nightly"}}))).await?;
@@ -89,7 +84,7 @@ async fn for_its_gateway_and_the_listener() -> anyhow::Result<()> {
             namespace: stage.namespace.clone(),
             section_name: Some("units".to_owned()),
         };
-        make_pool(&stage, &with(&stage.pool(Mode::Query), &json!({"spec": {"gatewayRef": own}}))).await?;
+        stage.put_pool(&with(&stage.pool(Mode::Query), &json!({"spec": {"gatewayRef": own}}))).await?;
         let mut operator = stage.operator.clone().gateways(&[&stage.namespace]).start()?;
         operator.ready(SOON).await?;
         stage.make(&stage.unit("ada")).await?;
@@ -202,7 +197,7 @@ async fn for_a_pool_that_overlaps_no_other() -> anyhow::Result<()> {
             "spec": {"routing": {"path": {"prefix": format!("/{}/inner", stage.namespace)}}},
         });
         let made_later = || async {
-            let made = stage.pools().create(&PostParams::default(), &with(&stage.pool(Mode::Path), &inner)).await?;
+            let made = stage.put_pool(&with(&stage.pool(Mode::Path), &inner)).await?;
             if made.metadata.creation_timestamp > first.metadata.creation_timestamp {
                 return Ok(Some(()));
             }
@@ -243,7 +238,7 @@ async fn for_room_in_the_quota_of_its_namespace() -> anyhow::Result<()> {
 async fn for_a_template_that_the_api_server_takes() -> anyhow::Result<()> {
     play("template", |stage| async move {
         let containers = |policy: &str| json!({"spec": {"template": {"spec": {"dnsPolicy": policy}}}});
-        make_pool(&stage, &with(&stage.pool(Mode::Query), &containers("Sometimes"))).await?;
+        stage.put_pool(&with(&stage.pool(Mode::Query), &containers("Sometimes"))).await?;
         let _operator = stage.start().await?;
         stage.make(&stage.unit("ada")).await?;
         let words = ["the API server refuses the Pod", "spec.dnsPolicy: Unsupported value: \"Sometimes\""];

@@ -17,7 +17,6 @@ use e2e::{
 };
 use futures::future::try_join_all;
 use http::{HeaderName, HeaderValue, StatusCode};
-use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 async fn wakes(mode: Mode, name: &str) -> anyhow::Result<()> {
@@ -41,8 +40,7 @@ async fn wakes(mode: Mode, name: &str) -> anyhow::Result<()> {
             assert!(again.iter().all(|answer| answer.status == 200), "{:?}", again[0]);
             assert_eq!(starts(&stage, &before), 1, "{}", stage.proxy.describe(&before));
             println!("{mode:?}: 20 requests were held until 200 for {reached:?}");
-            let rest = Patch::Merge(json!({"spec": {"operatingMode": "Suspended"}}));
-            stage.units().patch("ada", &PatchParams::default(), &rest).await?;
+            stage.ask("ada", "Suspended").await?;
             stage.until("ada", Phase::Suspended).await?;
         }
         Ok(())
@@ -157,8 +155,7 @@ async fn an_operator_that_is_killed_during_a_start_is_no_matter() -> anyhow::Res
                 async { Ok(tokio::spawn(async move { first_success(proxy, &target, Reuse::Fresh, SOON).await })) };
             let done = async || stage.until("ada", Phase::Ready).await.map(drop);
             killer.during(asking, done).await?.await??;
-            let rest = Patch::Merge(json!({"spec": {"operatingMode": "Suspended"}}));
-            stage.units().patch("ada", &PatchParams::default(), &rest).await?;
+            stage.ask("ada", "Suspended").await?;
             stage.until("ada", Phase::Suspended).await.map(drop)
         };
         let lasts = [LastWrite::Refused, LastWrite::Unanswered, LastWrite::Answered];

@@ -10,7 +10,6 @@ use e2e::{
     wait::eventually,
 };
 use k8s_openapi::ByteString;
-use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 /// The picture of a page, for the documentation where it is asked for.
@@ -31,8 +30,7 @@ async fn a_browser_sees_the_start_and_then_the_unit() -> anyhow::Result<()> {
         let _operator = stage.start().await?;
         suspended(&stage, Mode::Query, &WAKES(), "ada").await?;
         // Long enough for a browser to be slow.
-        let slow = Patch::Merge(json!({"spec": {"env": [{"name": "START_DELAY", "value": "10"}]}}));
-        stage.units().patch("ada", &PatchParams::default(), &slow).await?;
+        stage.edit("ada", json!({"env": [{"name": "START_DELAY", "value": "10"}]})).await?;
         // Not a proxy's own port, which browsers refuse.
         let gateway = stage.cluster.gateway_address().await?;
         let url = format!("http://{gateway}{}?cuid={}", entry::path(&stage), stage.unit("ada").spec.cuid.unwrap());

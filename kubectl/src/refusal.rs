@@ -108,6 +108,12 @@ fn forbidden(status: &Status, namespace: &str) -> String {
     })
 }
 
+/// Says that there are no units, in a namespace or at all.
+pub fn none(namespace: Option<&str>) -> String {
+    let place = namespace.map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default();
+    format!("no computing units found{place}")
+}
+
 /// Says that there is no such unit.
 pub fn missing(asked: Asked<'_>) -> String {
     let Asked { name, namespace, .. } = asked;

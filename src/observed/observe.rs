@@ -14,9 +14,7 @@ use crate::{
     },
     desired::claim,
     gateway::{HTTPRoute, listener, served},
-    obstacles::Remembered,
     routing::overlap,
-    turns::Turn,
 };
 
 /// Takes the snapshot of a unit; `None` where the unit is gone.
@@ -35,24 +33,7 @@ pub fn observe(unit: &ComputingUnit, caches: &Caches, written: &AllWritten, now:
         let older = overlap::overlapped(pool, all.iter().map(Arc::as_ref)).map(ResourceExt::uid)?;
         all.into_iter().find(|pool| pool.uid() == older)
     });
-    let mut observed = Observed {
-        gateway: None,
-        pool,
-        overlapped,
-        claims: BTreeMap::new(),
-        pod: Child::Absent,
-        leaving: None,
-        pod_made: false,
-        service: Child::Absent,
-        route: Child::Absent,
-        endpoint_ready: false,
-        obstacles: Remembered::default(),
-        activity: None,
-        turn: Turn::default(),
-        unconfirmed: false,
-        now,
-        unit,
-    };
+    let mut observed = Observed { pool, overlapped, ..Observed::alone(unit, now) };
     if let Some(scope) = caches.scope(&namespace) {
         let mut newest =
             Newest { unit: &observed.unit, namespace: &namespace, name: &name, unconfirmed: &mut unconfirmed };

@@ -13,7 +13,7 @@ use computing_unit_operator::api::{ComputingUnit, Phase};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::{
     ResourceExt,
-    api::{Patch, PatchParams, PostParams},
+    api::{Patch, PatchParams},
     runtime::watcher::{self, Event},
 };
 use serde_json::json;
@@ -26,7 +26,7 @@ use crate::{
     simulated::Simulated,
     stage::{Stage, play},
     traffic::{Connection, Target},
-    units::{self, Mode, with},
+    units::{self},
     wait::eventually,
 };
 
@@ -96,8 +96,7 @@ pub async fn measure(many: usize) -> anyhow::Result<()> {
 }
 
 async fn look(stage: &Stage, node: &Simulated, many: usize) -> anyhow::Result<Looked> {
-    let there = json!({"spec": {"template": {"spec": {"nodeName": node.name()}}}});
-    stage.pools().create(&PostParams::default(), &with(&stage.pool(Mode::Query), &there)).await?;
+    stage.make_pool_with(&json!({"template": {"spec": {"nodeName": node.name()}}})).await?;
     let operator = stage.start().await?;
     let began = Instant::now();
     let units: Vec<ComputingUnit> = (0..many).map(|number| stage.unit(&format!("unit-{number}"))).collect();

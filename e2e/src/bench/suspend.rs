@@ -4,11 +4,7 @@ use std::time::{Duration, Instant};
 
 use computing_unit_operator::api::{ComputingUnit, Phase};
 use futures::{StreamExt, TryStreamExt, stream};
-use kube::{
-    ResourceExt,
-    api::{ListParams, Patch, PatchParams},
-};
-use serde_json::json;
+use kube::{ResourceExt, api::ListParams};
 
 use super::{
     pods::Pods,
@@ -63,12 +59,6 @@ pub async fn measure(count: usize, many: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn ask(stage: &Stage, name: &str, mode: &str) -> anyhow::Result<()> {
-    let patch = Patch::Merge(json!({"spec": {"operatingMode": mode}}));
-    stage.units().patch(name, &PatchParams::default(), &patch).await?;
-    Ok(())
-}
-
 async fn resume(stage: &Stage, count: usize) -> anyhow::Result<Times> {
     stage.make_pool(Mode::Query).await?;
     let _operator = stage.start().await?;
@@ -79,13 +69,13 @@ async fn resume(stage: &Stage, count: usize) -> anyhow::Result<Times> {
     stage.until("ada", Phase::Ready).await?;
     let mut answered = Times::default();
     for _ in 0..count {
-        ask(stage, "ada", "Suspended").await?;
+        stage.ask("ada", "Suspended").await?;
         stage.until("ada", Phase::Suspended).await?;
         until("end of the pod", SOON, stage.pods(), "ada", |pod| pod.is_none()).await?;
         pods.gone("ada").await?;
         let target = target.clone();
         let searching = tokio::spawn(async move { first_success(proxy, &target, Reuse::Kept, SOON).await });
-        ask(stage, "ada", "Running").await?;
+        stage.ask("ada", "Running").await?;
         let first = searching.await??;
         let (_, ready) = pods.ready("ada").await?;
         answered.add(milliseconds(first.at.saturating_duration_since(ready)));
@@ -109,7 +99,7 @@ async fn at_once(stage: &Stage, many: usize) -> anyhow::Result<(Duration, Report
     let began = Instant::now();
     let suspend = |unit: &ComputingUnit| {
         let name = unit.name_any();
-        async move { ask(stage, &name, "Suspended").await }
+        async move { stage.ask(&name, "Suspended").await }
     };
     stream::iter(&units).map(suspend).buffer_unordered(16).try_collect::<Vec<_>>().await?;
     all(stage, many, Phase::Suspended).await?;

@@ -9,7 +9,7 @@ use http::StatusCode;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     ResourceExt,
-    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ObjectMeta, PostParams},
 };
 use serde_json::json;
 
@@ -112,8 +112,7 @@ async fn start_bare(stage: &Stage, pods: &Pods, pod: &Pod, sample: &mut Sample) 
 
 async fn wake(stage: &Stage, pods: &Pods, unit: &ComputingUnit, sample: &mut Sample) -> anyhow::Result<()> {
     let name = unit.name_any();
-    let rest = Patch::Merge(json!({"spec": {"operatingMode": "Suspended"}}));
-    stage.units().patch(&name, &PatchParams::default(), &rest).await?;
+    stage.ask(&name, "Suspended").await?;
     stage.until(&name, Phase::Suspended).await?;
     pods.gone(&name).await?;
 

@@ -42,8 +42,6 @@ enum Command {
     },
     /// Compile and package the operator and the stand-in engine, and bring their images into the cluster
     Images,
-    /// Print what puts kubectl, the plugin and the kubeconfig into a shell
-    Env,
     /// Put Helm into .cluster/bin, without a cluster
     Helm,
     /// Tell which clusters there are
@@ -87,7 +85,6 @@ fn main() -> anyhow::Result<()> {
             Kind::Current => Ok(()),
         },
         Command::Helm => packages::install().and_then(|()| helm()),
-        Command::Env => environment(),
         Command::List => {
             for layout in Layout::all()? {
                 println!(
@@ -100,7 +97,8 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Command::Log { process } => {
-            let layout = Layout::find(&layout::name()?)?.context("the cluster is not up: run `make cluster`")?;
+            let layout =
+                Layout::find(&layout::name()?)?.context("the cluster is not up: run `make demo`, or `make cluster`")?;
             print!("{}", fs::read_to_string(Processes::of(&layout)?.log(&process)).context("no such process")?);
             Ok(())
         }
@@ -147,15 +145,5 @@ fn sweep(prefix: &str) -> anyhow::Result<()> {
             remove(&layout.name)?;
         }
     }
-    Ok(())
-}
-
-fn environment() -> anyhow::Result<()> {
-    let folder = layout::checkout().join(".cluster");
-    if !folder.join("kubeconfig").exists() {
-        bail!("there is no cluster: run `make cluster`");
-    }
-    println!("export KUBECONFIG={}", folder.join("kubeconfig").display());
-    println!("export PATH={}:$PATH", folder.join("bin").display());
     Ok(())
 }

@@ -111,9 +111,9 @@ fn port(cluster: &Cluster) -> Option<u16> {
 }
 
 fn next(cluster: &Cluster, url: &str) -> String {
-    let bin = cluster.kubeconfig().parent().unwrap_or(Path::new("")).join("bin");
+    let bin = tool::file(".cluster/bin");
     format!(
-        "export KUBECONFIG={} PATH={}:$PATH\n\
+        "export KUBECONFIG={} PATH={bin}:$PATH\n\
          kubectl create computingunit mine -n {UNITS} --cuid 42 --wait\n\
          curl -i '{url}'\n\
          kubectl cu list -n {UNITS} --watch\n\
@@ -125,6 +125,5 @@ fn next(cluster: &Cluster, url: &str) -> String {
          kubectl -n {SYSTEM} logs -l app.kubernetes.io/name=computing-unit-operator\n\
          make down        # takes the cluster down",
         cluster.kubeconfig().display(),
-        bin.display(),
     )
 }

@@ -90,7 +90,7 @@ pub fn port(layout: &Layout) -> anyhow::Result<u16> {
     fs::read_to_string(path)
         .ok()
         .and_then(|port| port.trim().parse().ok())
-        .context("the cluster is not up: run `make cluster`")
+        .context("the cluster is not up: run `make demo`, or `make cluster`")
 }
 
 /// Whether all of it runs and serves.
@@ -140,7 +140,7 @@ fn symlink(to: &Path, link: &Path) -> anyhow::Result<()> {
 /// # Errors
 /// If they do not compile, or the cluster is not up.
 pub fn load(name: &str, which: &[images::Own]) -> anyhow::Result<()> {
-    let layout = Layout::find(name)?.context("the cluster is not up: run `make cluster`")?;
+    let layout = Layout::find(name)?.context("the cluster is not up: run `make demo`, or `make cluster`")?;
     let archives: Vec<PathBuf> = images::own(which)?;
     images::import(&layout, &archives)
 }

@@ -38,6 +38,8 @@ pub fn remove(folders: &[PathBuf]) -> anyhow::Result<()> {
     for folder in folders.iter().filter(|folder| folder.is_dir()) {
         fs::remove_dir_all(folder)?;
     }
+    // It stays where another cluster has volumes.
+    let _ = fs::remove_dir(FOLDER);
     Ok(())
 }
 

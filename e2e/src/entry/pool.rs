@@ -3,7 +3,7 @@
 use computing_unit_operator::api::ComputingUnitPool;
 use kube::{
     Api,
-    api::{DynamicObject, PostParams},
+    api::DynamicObject,
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ pub fn says(pool: Option<&ComputingUnitPool>) -> Option<(String, String, String)
 /// # Errors
 /// If it does not.
 pub async fn make(stage: &Stage, pool: &ComputingUnitPool) -> anyhow::Result<()> {
-    stage.pools().create(&PostParams::default(), pool).await?;
+    stage.put_pool(pool).await?;
     made(stage).await
 }
 

@@ -2,13 +2,11 @@
 //!
 //! Nothing here knows the API server. What an object may contain is decided there, see [`crate::refusal`].
 
-use std::time::Duration;
-
 use clap::{ArgAction, Parser, ValueEnum};
 use computing_unit_operator::api::Quantity;
 
 use crate::{
-    options::{ConnectionArgs, positive_duration, quantity},
+    options::{ConnectionArgs, WaitArgs, quantity},
     print::Output,
 };
 
@@ -43,20 +41,9 @@ pub struct Args {
     #[command(flatten, next_help_heading = "The unit")]
     pub unit: UnitArgs,
 
-    /// Wait until the unit answers at its URL, at most so long [default: 10m]
-    ///
-    /// Written like 90s, 5m or 1h30m; a bare number is seconds. The stages go to stderr as they pass. The URL is the
-    /// last line of stdout, except with --output: yaml and json then print the unit as it was at the end.
-    #[arg(
-        long,
-        value_name = "DURATION",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "10m",
-        value_parser = positive_duration,
-        conflicts_with = "dry_run",
-    )]
-    pub wait: Option<Duration>,
+    /// Whether to wait until it answers.
+    #[command(flatten)]
+    pub wait: WaitArgs,
 
     /// Create nothing: "client" only prints the object, "server" has the API server check it too; without a value, "client"
     #[arg(
@@ -67,6 +54,7 @@ pub struct Args {
         default_missing_value = "client",
         value_enum,
         hide_possible_values = true,
+        conflicts_with = "wait",
     )]
     dry_run: Option<DryRun>,
 
@@ -142,7 +130,8 @@ Create a computing unit: a running engine of your own, at a URL of its own.
 
 The unit is made from a ComputingUnitPool of the same namespace, which decides the image, the
 gateway and the bounds. With --wait the command ends once requests through the gateway reach the
-unit, and prints its URL.
+unit. Its URL is then the last line of stdout, except with --output: yaml and json print the unit as
+it was at the end.
 
 Waiting goes on for whatever can heal by itself: a pool or a gateway that is not there yet, a node
 that has no room, an image that cannot be pulled at the moment. It ends at once, with exit code 1,
@@ -185,6 +174,8 @@ fn variable(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use clap::CommandFactory;
 
     use super::*;
@@ -207,7 +198,7 @@ mod tests {
         assert_eq!(connection.context.as_deref(), Some("c"));
         assert_eq!(args.unit.env, [("A".into(), "b=c".into()), ("B".into(), String::new())]);
         assert_eq!(args.output, Some(Output::Yaml));
-        assert_eq!((args.wait, args.dry_run()), (None, None));
+        assert_eq!((args.wait.wait, args.dry_run()), (None, None));
     }
 
     #[test]
@@ -220,7 +211,7 @@ mod tests {
             ("ada --wait=1h30m", 5400),
             ("ada --wait=1.5h", 5400),
         ] {
-            assert_eq!(parse(line).unwrap().args.wait, Some(Duration::from_secs(seconds)), "{line}");
+            assert_eq!(parse(line).unwrap().args.wait.wait, Some(Duration::from_secs(seconds)), "{line}");
         }
         for line in ["ada --wait=", "ada --wait=soon", "ada --wait=-5s", "ada --wait=0", "ada --wait --dry-run=server"]
         {

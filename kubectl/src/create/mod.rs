@@ -33,7 +33,7 @@ pub async fn create(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode
     let connection = connect(connection).await?;
     let unit = object::unit(&args.name, Some(&connection.namespace), &args.unit);
     let created = request::create(&connection, &unit, args.dry_run().is_some()).await?;
-    let Some(patience) = args.wait else {
+    let Some(patience) = args.wait.wait else {
         show(&created, args)?;
         return Ok(ExitCode::SUCCESS);
     };

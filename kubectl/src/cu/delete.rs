@@ -7,29 +7,14 @@ use kube::{
     api::{DeleteParams, Preconditions},
 };
 
-use super::{select::Select, session::Session};
-use crate::{
-    error::Error,
-    goal::Goal,
-    options::{ConnectionArgs, WaitArgs},
-    print,
-    stdio::say,
-};
-
-/// Which units, and whether to wait until they are gone.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(flatten)]
-    select: Select,
-    #[command(flatten)]
-    wait: WaitArgs,
-}
+use super::{select::SelectAndWait, session::Session};
+use crate::{error::Error, goal::Goal, options::ConnectionArgs, print, stdio::say};
 
 /// Deletes units.
 ///
 /// # Errors
 /// If there is no way to them, or the result cannot be written.
-pub async fn delete(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
+pub async fn delete(args: &SelectAndWait, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
     let mut asked = vec![];
     for unit in session.choose(&args.select).await? {
@@ -46,10 +31,6 @@ pub async fn delete(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode
             Err(sentences) => session.fail(sentences),
         }
     }
-    if let Some(patience) = args.wait.wait {
-        for unit in session.reach(asked, Goal::Deleted, patience).await? {
-            say(&format!("{} deleted", print::name(&unit)))?;
-        }
-    }
+    session.settle(asked, Goal::Deleted, args.wait.wait).await?;
     Ok(session.code())
 }

@@ -24,7 +24,7 @@ use crate::{
     options::ConnectionArgs,
     print::{self, Output},
     refusal,
-    stdio::{say, tell},
+    stdio::{complain, say, tell},
     wait::fatal,
 };
 
@@ -69,6 +69,17 @@ enum Shape {
     Name,
 }
 
+/// What is shown, and how; settled once for all units.
+struct View<'a> {
+    names: Vec<String>,
+    columns: Vec<Column>,
+    output: Option<Shape>,
+    /// Whether several units are several objects, not a list of them.
+    apart: bool,
+    /// Where the units are; nothing for everywhere.
+    namespace: Option<&'a str>,
+}
+
 /// Shows units.
 ///
 /// # Errors
@@ -76,11 +87,16 @@ enum Shape {
 pub async fn list(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let connection = connect(connection).await?;
     let units = if args.all_namespaces { Api::all(connection.client.clone()) } else { connection.units() };
-    if args.watch { watch(args, &connection, units).await } else { once(args, &connection, units).await }
+    let view = View::new(args, &connection);
+    if args.watch { watch(args, &view, &connection, units).await } else { once(args, &view, &connection, units).await }
 }
 
-async fn once(args: &Args, connection: &Connection, units: Api<ComputingUnit>) -> Result<ExitCode, Error> {
-    let names = select::names(&args.names);
+async fn once(
+    args: &Args,
+    view: &View<'_>,
+    connection: &Connection,
+    units: Api<ComputingUnit>,
+) -> Result<ExitCode, Error> {
     let params = ListParams {
         label_selector: args.selector.clone(),
         field_selector: field_selector(args),
@@ -88,25 +104,25 @@ async fn once(args: &Args, connection: &Connection, units: Api<ComputingUnit>) -
     };
     let mut found = connection.within("", units.list(&params)).await?.items;
     let known = |name: &&String| !found.iter().any(|unit| unit.name_any() == **name);
-    let missing: Vec<_> = names.iter().filter(known).cloned().collect();
-    found.retain(|unit| wanted(args, unit));
-    match args.output {
-        Some(Shape::Yaml | Shape::Json) if !names.is_empty() || !found.is_empty() => objects(args, &found)?,
-        Some(Shape::Name) => found.iter().try_for_each(|unit| say(&print::name(unit)))?,
-        _ if found.is_empty() && missing.is_empty() => tell(&nothing(args, connection)),
-        _ => {
-            let rows = rows(args, &found);
-            let table = Table::fitting(&rows);
-            rows.iter().try_for_each(|row| say(&table.line(row)))?;
-        }
+    let missing: Vec<_> = view.names.iter().filter(known).collect();
+    found.retain(|unit| view.has(unit));
+    if found.is_empty() && view.names.is_empty() && args.output != Some(Shape::Name) {
+        tell(&refusal::none(view.namespace));
+    } else {
+        view.show(&found, &view.table(&found), true)?;
     }
     for name in &missing {
-        tell(&format!("error: {}", refusal::missing(connection.asked(name))));
+        complain([refusal::missing(connection.asked(name))]);
     }
     Ok(if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn watch(args: &Args, connection: &Connection, units: Api<ComputingUnit>) -> Result<ExitCode, Error> {
+async fn watch(
+    args: &Args,
+    view: &View<'_>,
+    connection: &Connection,
+    units: Api<ComputingUnit>,
+) -> Result<ExitCode, Error> {
     let config = watcher::Config {
         label_selector: args.selector.clone(),
         field_selector: field_selector(args),
@@ -121,15 +137,20 @@ async fn watch(args: &Args, connection: &Connection, units: Api<ComputingUnit>) 
         let (unit, gone) = match event {
             Ok(watcher::Event::Init) => continue,
             Ok(watcher::Event::InitApply(unit)) if table.is_none() => {
-                if wanted(args, &unit) {
-                    first.push(unit);
-                }
+                first.push(unit);
                 continue;
             }
             Ok(watcher::Event::InitDone) => {
                 if table.is_none() {
+                    first.retain(|unit| view.has(unit));
                     shown.extend(first.iter().map(|unit| (unit.uid().unwrap_or_default(), unit.resource_version())));
-                    table = Some(begin(args, connection, &std::mem::take(&mut first))?);
+                    let fitting = view.table(&first);
+                    view.show(&first, &fitting, true)?;
+                    if first.is_empty() {
+                        tell(&refusal::none(view.namespace));
+                    }
+                    table = Some(fitting);
+                    first = vec![];
                 }
                 continue;
             }
@@ -144,86 +165,84 @@ async fn watch(args: &Args, connection: &Connection, units: Api<ComputingUnit>) 
             },
         };
         let version = unit.resource_version();
-        if !wanted(args, &unit)
-            || shown.insert(unit.uid().unwrap_or_default(), version.clone()) == Some(version) && !gone
-        {
-            continue;
-        }
-        match (args.output, &table) {
-            (Some(Shape::Yaml | Shape::Json), _) => objects(args, std::slice::from_ref(&unit))?,
-            (Some(Shape::Name), _) => say(&print::name(&unit))?,
-            (_, Some(table)) => {
-                let mut row = row(args, &unit);
-                if gone && let Some(phase) = columns(args).iter().position(|column| *column == Column::Phase) {
-                    "Deleted".clone_into(&mut row[phase]);
-                }
-                say(&table.line(&row))?;
-            }
-            (_, None) => {}
+        let new =
+            view.has(&unit) && (shown.insert(unit.uid().unwrap_or_default(), version.clone()) != Some(version) || gone);
+        let Some(table) = table.as_ref().filter(|_| new) else { continue };
+        if gone && view.is_table() {
+            say(&table.line(&view.last_row(&unit)))?;
+        } else {
+            view.show(&[unit], table, false)?;
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Shows what there is when the watch begins.
-fn begin(args: &Args, connection: &Connection, units: &[ComputingUnit]) -> Result<Table, Error> {
-    let rows = rows(args, units);
-    let table = Table::fitting(&rows);
-    match args.output {
-        Some(Shape::Yaml | Shape::Json) => {
-            units.iter().try_for_each(|unit| objects(args, std::slice::from_ref(unit)))?;
-        }
-        Some(Shape::Name) => units.iter().try_for_each(|unit| say(&print::name(unit)))?,
-        _ => rows.iter().try_for_each(|row| say(&table.line(row)))?,
-    }
-    if units.is_empty() {
-        tell(&nothing(args, connection));
-    }
-    Ok(table)
-}
-
-/// One object as it is, several in a list, as kubectl does.
-fn objects(args: &Args, units: &[ComputingUnit]) -> Result<(), Error> {
-    let output = if args.output == Some(Shape::Json) { Output::Json } else { Output::Yaml };
-    if let [unit] = units
-        && (args.names.len() == 1 || args.watch)
-    {
-        return Ok(say(&print::object(unit, output)?)?);
-    }
-    let items: Vec<_> = units.iter().map(print::plain).collect::<Result<_, _>>()?;
-    let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items});
-    Ok(say(&print::text(&list, output)?)?)
 }
 
 fn field_selector(args: &Args) -> Option<String> {
     args.owner.as_ref().map(|owner| format!("spec.owner={owner}"))
 }
 
-fn wanted(args: &Args, unit: &ComputingUnit) -> bool {
-    args.names.is_empty() || select::names(&args.names).contains(&unit.name_any())
-}
-
-fn columns(args: &Args) -> Vec<Column> {
-    let usual = if args.output == Some(Shape::Wide) { WIDE } else { USUAL };
-    let mut columns = if args.columns.is_empty() { usual.to_vec() } else { args.columns.clone() };
-    if args.all_namespaces && !columns.contains(&Column::Namespace) {
-        columns.insert(0, Column::Namespace);
+impl<'a> View<'a> {
+    fn new(args: &Args, connection: &'a Connection) -> Self {
+        let usual = if args.output == Some(Shape::Wide) { WIDE } else { USUAL };
+        let mut columns = if args.columns.is_empty() { usual.to_vec() } else { args.columns.clone() };
+        if args.all_namespaces && !columns.contains(&Column::Namespace) {
+            columns.insert(0, Column::Namespace);
+        }
+        let namespace = (!args.all_namespaces).then_some(connection.namespace.as_str());
+        Self { names: select::names(&args.names), columns, output: args.output, apart: args.watch, namespace }
     }
-    columns
-}
 
-fn rows(args: &Args, units: &[ComputingUnit]) -> Vec<Vec<String>> {
-    let heading = columns(args).iter().map(|column| column.heading().to_owned()).collect();
-    [heading].into_iter().chain(units.iter().map(|unit| row(args, unit))).collect()
-}
-
-fn row(args: &Args, unit: &ComputingUnit) -> Vec<String> {
-    columns(args).iter().map(|column| column.cell(unit, Timestamp::now())).collect()
-}
-
-fn nothing(args: &Args, connection: &Connection) -> String {
-    if args.all_namespaces {
-        return "no computing units found".to_owned();
+    fn has(&self, unit: &ComputingUnit) -> bool {
+        self.names.is_empty() || self.names.contains(&unit.name_any())
     }
-    format!("no computing units found in namespace {}", connection.namespace)
+
+    const fn is_table(&self) -> bool {
+        matches!(self.output, None | Some(Shape::Wide))
+    }
+
+    /// A table that fits these units.
+    fn table(&self, units: &[ComputingUnit]) -> Table {
+        Table::fitting(&[vec![self.heading()], self.rows(units)].concat())
+    }
+
+    /// Writes units, under their headings where they are `first`.
+    fn show(&self, units: &[ComputingUnit], table: &Table, first: bool) -> Result<(), Error> {
+        match self.output {
+            Some(Shape::Yaml) => self.objects(units, Output::Yaml),
+            Some(Shape::Json) => self.objects(units, Output::Json),
+            Some(Shape::Name) => Ok(units.iter().try_for_each(|unit| say(&print::name(unit)))?),
+            None | Some(Shape::Wide) => {
+                let heading = first.then(|| self.heading());
+                Ok(heading.iter().chain(&self.rows(units)).try_for_each(|row| say(&table.line(row)))?)
+            }
+        }
+    }
+
+    /// Writes objects: one that was asked for by its name as it is, several in a list, as kubectl does.
+    fn objects(&self, units: &[ComputingUnit], output: Output) -> Result<(), Error> {
+        if self.apart || (self.names.len() == 1 && units.len() == 1) {
+            return units.iter().try_for_each(|unit| Ok(say(&print::object(unit, output)?)?));
+        }
+        let items: Vec<_> = units.iter().map(print::plain).collect::<Result<_, _>>()?;
+        let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items});
+        Ok(say(&print::text(&list, output)?)?)
+    }
+
+    fn heading(&self) -> Vec<String> {
+        self.columns.iter().map(|column| column.heading().to_owned()).collect()
+    }
+
+    fn rows(&self, units: &[ComputingUnit]) -> Vec<Vec<String>> {
+        let now = Timestamp::now();
+        units.iter().map(|unit| self.columns.iter().map(|column| column.cell(unit, now)).collect()).collect()
+    }
+
+    /// The row of a unit that is gone.
+    fn last_row(&self, unit: &ComputingUnit) -> Vec<String> {
+        let now = Timestamp::now();
+        let cell = |column: &Column| {
+            if *column == Column::Phase { "Deleted".to_owned() } else { column.cell(unit, now) }
+        };
+        self.columns.iter().map(cell).collect()
+    }
 }

@@ -28,6 +28,7 @@ use crate::{
 };
 
 pub use complete::complete;
+use select::SelectAndWait;
 
 /// `kubectl cu`.
 #[derive(Debug, Parser)]
@@ -58,11 +59,11 @@ enum Command {
     /// Create a unit, as `kubectl create computingunit` does
     Create(CreateArgs),
     /// Stop units and keep their names, URLs and volumes
-    Suspend(mode::Args),
+    Suspend(SelectAndWait),
     /// Start units that are suspended, have failed or have ended
-    Resume(mode::Args),
+    Resume(SelectAndWait),
     /// Stop units and start them again; changes that wait for the next start take effect
-    Restart(mode::Args),
+    Restart(SelectAndWait),
     /// Give units another amount of CPU and memory, while they run where the cluster can
     Resize(resize::Args),
     /// Print the URLs of units, or open them in a browser
@@ -73,7 +74,7 @@ enum Command {
     Wait(wait::Args),
     /// Delete units
     #[command(visible_alias = "rm")]
-    Delete(delete::Args),
+    Delete(SelectAndWait),
     /// Print the file kubectl_complete-cu, by which kubectl's own completion knows these commands
     #[command(after_help = COMPLETION)]
     Completion,
@@ -121,8 +122,8 @@ Examples:
 
 const COMPLETION: &str = "\
 kubectl completes what plugins have to offer once a file of that name is on the PATH:
-  kubectl cu completion > ~/.local/bin/kubectl_complete-cu
-  chmod +x ~/.local/bin/kubectl_complete-cu";
+  kubectl cu completion > /usr/local/bin/kubectl_complete-cu
+  chmod +x /usr/local/bin/kubectl_complete-cu";
 
 #[cfg(test)]
 mod tests {

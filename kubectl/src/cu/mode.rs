@@ -4,51 +4,30 @@
 use std::{process::ExitCode, time::Duration};
 
 use computing_unit_operator::api::{ComputingUnit, OperatingMode, Phase};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{select::Select, session::Session};
-use crate::{
-    create::url,
-    error::Error,
-    goal::Goal,
-    options::{ConnectionArgs, WaitArgs},
-    print,
-    stdio::say,
-};
+use super::{select::SelectAndWait, session::Session};
+use crate::{error::Error, goal::Goal, options::ConnectionArgs, print, stdio::say};
 
 /// How long a restart may take to stop a unit, where it is not said how long to wait.
 const STOP: Duration = Duration::from_mins(10);
-
-/// Which units, and whether to wait for them.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(flatten)]
-    select: Select,
-    #[command(flatten)]
-    wait: WaitArgs,
-}
 
 /// Suspends units.
 ///
 /// # Errors
 /// If there is no way to them, or the result cannot be written.
-pub async fn suspend(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
+pub async fn suspend(args: &SelectAndWait, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
     let mut asked = vec![];
     for unit in session.choose_staying(&args.select).await? {
         if is_suspended(&unit) {
-            say(&format!("{} unchanged: it is {}", print::name(&unit), phase(&unit)))?;
+            unchanged(&unit)?;
             asked.push(unit);
-        } else if let Some(unit) = ask(&mut session, &unit, OperatingMode::Suspended).await {
-            say(&format!("{} suspending", print::name(&unit)))?;
-            asked.push(unit);
+        } else {
+            asked.extend(session.change(&unit, to(OperatingMode::Suspended), "suspending").await?);
         }
     }
-    if let Some(patience) = args.wait.wait {
-        for unit in session.reach(asked, Goal::Suspended, patience).await? {
-            say(&format!("{} suspended", print::name(&unit)))?;
-        }
-    }
+    session.settle(asked, Goal::Suspended, args.wait.wait).await?;
     Ok(session.code())
 }
 
@@ -56,25 +35,23 @@ pub async fn suspend(args: &Args, connection: &ConnectionArgs) -> Result<ExitCod
 ///
 /// # Errors
 /// If there is no way to them, or the result cannot be written.
-pub async fn resume(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
+pub async fn resume(args: &SelectAndWait, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
     let mut asked = vec![];
     for unit in session.choose_staying(&args.select).await? {
         if !is_suspended(&unit) && !has_ended(&unit) {
-            say(&format!("{} unchanged: it is {}", print::name(&unit), phase(&unit)))?;
+            unchanged(&unit)?;
             asked.push(unit);
             continue;
         }
         // A unit that has failed is not tried again until its spec is changed.
-        let changed =
-            if is_suspended(&unit) { Some(unit) } else { ask(&mut session, &unit, OperatingMode::Suspended).await };
-        let Some(unit) = changed else { continue };
-        if let Some(unit) = ask(&mut session, &unit, OperatingMode::Running).await {
-            say(&format!("{} resuming", print::name(&unit)))?;
-            asked.push(unit);
+        let resting =
+            if is_suspended(&unit) { Some(unit) } else { session.patch(&unit, to(OperatingMode::Suspended)).await };
+        if let Some(unit) = resting {
+            asked.extend(session.change(&unit, to(OperatingMode::Running), "resuming").await?);
         }
     }
-    ready(&mut session, asked, args.wait.wait).await?;
+    session.settle(asked, Goal::Ready, args.wait.wait).await?;
     Ok(session.code())
 }
 
@@ -82,47 +59,33 @@ pub async fn resume(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode
 ///
 /// # Errors
 /// If there is no way to them, or the result cannot be written.
-pub async fn restart(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
+pub async fn restart(args: &SelectAndWait, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
     let mut stopping = vec![];
     for unit in session.choose_staying(&args.select).await? {
-        stopping.extend(ask(&mut session, &unit, OperatingMode::Suspended).await);
-    }
-    for unit in &stopping {
-        say(&format!("{} suspending", print::name(unit)))?;
+        stopping.extend(session.change(&unit, to(OperatingMode::Suspended), "suspending").await?);
     }
     let patience = args.wait.wait.unwrap_or(STOP);
     let mut asked = vec![];
     for unit in session.reach(stopping, Goal::Suspended, patience).await? {
-        if let Some(unit) = ask(&mut session, &unit, OperatingMode::Running).await {
-            say(&format!("{} resuming", print::name(&unit)))?;
-            asked.push(unit);
-        }
+        asked.extend(session.change(&unit, to(OperatingMode::Running), "resuming").await?);
     }
-    ready(&mut session, asked, args.wait.wait).await?;
+    session.settle(asked, Goal::Ready, args.wait.wait).await?;
     Ok(session.code())
 }
 
-/// Asks a unit to run or to rest.
-pub async fn ask(session: &mut Session, unit: &ComputingUnit, mode: OperatingMode) -> Option<ComputingUnit> {
-    session.patch(unit, json!({"spec": {"operatingMode": mode}})).await
-}
-
-/// Waits for units that were asked to run, where that is wanted, and writes their URLs.
-///
-/// # Errors
-/// If the result cannot be written.
-pub async fn ready(session: &mut Session, units: Vec<ComputingUnit>, patience: Option<Duration>) -> Result<(), Error> {
-    let Some(patience) = patience else { return Ok(()) };
-    for unit in session.reach(units, Goal::Ready, patience).await? {
-        url(&unit)?;
-    }
-    Ok(())
+/// What asks a unit to run or to rest.
+pub fn to(mode: OperatingMode) -> Value {
+    json!({"spec": {"operatingMode": mode}})
 }
 
 /// Whether a unit is to have no pod.
 pub fn is_suspended(unit: &ComputingUnit) -> bool {
     unit.spec.operating_mode == OperatingMode::Suspended
+}
+
+fn unchanged(unit: &ComputingUnit) -> Result<(), Error> {
+    Ok(say(&format!("{} unchanged: it is {}", print::name(unit), phase(unit)))?)
 }
 
 fn has_ended(unit: &ComputingUnit) -> bool {

@@ -6,14 +6,14 @@ use computing_unit_operator::api::{ComputingUnit, ComputingUnitPool, OperatingMo
 use kube::{Api, ResourceExt};
 
 use super::{
-    mode::{ask, is_suspended, phase},
-    select::Select,
+    mode::{is_suspended, phase, to},
+    select::SelectAndWait,
     session::Session,
 };
 use crate::{
     error::Error,
     goal::Goal,
-    options::{ConnectionArgs, WaitArgs},
+    options::ConnectionArgs,
     stdio::{say, tell},
 };
 
@@ -24,7 +24,7 @@ const START: Duration = Duration::from_mins(10);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    select: Select,
+    units: SelectAndWait,
 
     /// Open the URL in a browser too
     #[arg(short, long)]
@@ -33,9 +33,6 @@ pub struct Args {
     /// Start the unit if it is suspended, and wait for it
     #[arg(long)]
     resume: bool,
-
-    #[command(flatten)]
-    wait: WaitArgs,
 }
 
 /// Prints the URLs of units.
@@ -44,12 +41,12 @@ pub struct Args {
 /// If there is no way to them, or the result cannot be written.
 pub async fn open(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
-    let patience = args.wait.wait.or(args.resume.then_some(START));
+    let patience = args.units.wait.wait.or(args.resume.then_some(START));
     let mut waiting = vec![];
     let mut there = vec![];
-    for unit in session.choose_staying(&args.select).await? {
+    for unit in session.choose_staying(&args.units.select).await? {
         let unit = if args.resume && is_suspended(&unit) {
-            let Some(unit) = ask(&mut session, &unit, OperatingMode::Running).await else { continue };
+            let Some(unit) = session.patch(&unit, to(OperatingMode::Running)).await else { continue };
             unit
         } else {
             unit

@@ -6,20 +6,18 @@ use std::process::ExitCode;
 use computing_unit_operator::api::Quantity;
 use serde_json::{Map, Value, json};
 
-use super::{select::Select, session::Session};
+use super::{select::SelectAndWait, session::Session};
 use crate::{
     error::Error,
     goal::Goal,
-    options::{ConnectionArgs, WaitArgs, quantity},
-    print,
-    stdio::say,
+    options::{ConnectionArgs, quantity},
 };
 
 /// Which units, and how much.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    select: Select,
+    units: SelectAndWait,
 
     /// The most CPU that the unit may use, such as 2 or 500m
     #[arg(long, value_name = "QUANTITY", value_parser = quantity, required_unless_present = "memory")]
@@ -28,9 +26,6 @@ pub struct Args {
     /// The most memory that the unit may use, such as 4Gi
     #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
     memory: Option<Quantity>,
-
-    #[command(flatten)]
-    wait: WaitArgs,
 }
 
 /// Changes the limits of units. A request that a unit has beside its limit is brought along where it would be above it.
@@ -40,7 +35,7 @@ pub struct Args {
 pub async fn resize(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
     let mut asked = vec![];
-    for unit in session.choose_staying(&args.select).await? {
+    for unit in session.choose_staying(&args.units.select).await? {
         let requests = unit.spec.resources.as_ref().map(|resources| &resources.requests);
         let asked_less = |key: &str, limit: &Quantity| {
             let request = requests.and_then(|requests| requests.get(key)).and_then(Quantity::value);
@@ -58,15 +53,8 @@ pub async fn resize(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode
         if !lowered.is_empty() {
             resources["requests"] = Value::Object(lowered);
         }
-        if let Some(unit) = session.patch(&unit, json!({"spec": {"resources": resources}})).await {
-            say(&format!("{} resizing", print::name(&unit)))?;
-            asked.push(unit);
-        }
+        asked.extend(session.change(&unit, json!({"spec": {"resources": resources}}), "resizing").await?);
     }
-    if let Some(patience) = args.wait.wait {
-        for unit in session.reach(asked, Goal::Resized, patience).await? {
-            say(&format!("{} resized", print::name(&unit)))?;
-        }
-    }
+    session.settle(asked, Goal::Resized, args.units.wait.wait).await?;
     Ok(session.code())
 }

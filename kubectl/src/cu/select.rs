@@ -1,5 +1,18 @@
 //! Which units a command is about: names, a label selector, or all of the namespace.
 
+use crate::options::WaitArgs;
+
+/// Which units, and whether to wait for them.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SelectAndWait {
+    /// Which units.
+    #[command(flatten)]
+    pub select: Select,
+    /// Whether to wait for them.
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}
+
 /// Which units.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Select {

@@ -16,11 +16,13 @@ use serde_json::Value;
 use super::select::{Select, Wanted};
 use crate::{
     connection::{Connection, connect},
+    create::url,
     error::{Error, INTERRUPTED},
     goal::Goal,
     options::ConnectionArgs,
+    print, refusal,
     screen::Screen,
-    stdio::{complain, ctrl_c, tell},
+    stdio::{complain, ctrl_c, say, tell},
     wait::{self, Outcome, Waited},
 };
 
@@ -64,7 +66,7 @@ impl Session {
                 let params = ListParams { label_selector: labels, ..ListParams::default() };
                 let found = self.connection.within("", self.connection.units().list(&params)).await?.items;
                 if found.is_empty() {
-                    tell(&format!("no computing units found in namespace {}", self.connection.namespace));
+                    tell(&refusal::none(Some(&self.connection.namespace)));
                 }
                 Ok(found)
             }
@@ -82,6 +84,23 @@ impl Session {
             self.fail([format!("the unit {} is being deleted", unit.name_any())]);
         }
         Ok(staying)
+    }
+
+    /// Changes a unit, and writes what is `doing` with it. Nothing where that was refused, which is told.
+    ///
+    /// # Errors
+    /// If the result cannot be written.
+    pub async fn change(
+        &mut self,
+        unit: &ComputingUnit,
+        change: Value,
+        doing: &str,
+    ) -> Result<Option<ComputingUnit>, Error> {
+        let changed = self.patch(unit, change).await;
+        if let Some(unit) = &changed {
+            say(&format!("{} {doing}", print::name(unit)))?;
+        }
+        Ok(changed)
     }
 
     /// Changes a unit. Nothing where that was refused, which is told.
@@ -130,6 +149,28 @@ impl Session {
             }
         }
         Ok(reached)
+    }
+
+    /// Waits for units where that is wanted, and writes what has become of each: where it answers, or that it is as it was
+    /// wanted.
+    ///
+    /// # Errors
+    /// If the result cannot be written.
+    pub async fn settle(
+        &mut self,
+        units: Vec<ComputingUnit>,
+        goal: Goal,
+        patience: Option<Duration>,
+    ) -> Result<(), Error> {
+        let Some(patience) = patience else { return Ok(()) };
+        for unit in self.reach(units, goal, patience).await? {
+            if goal == Goal::Ready {
+                url(&unit)?;
+            } else {
+                say(&format!("{} {}", print::name(&unit), goal.word()))?;
+            }
+        }
+        Ok(())
     }
 
     /// Tells what went wrong, once where it is the same of several units.

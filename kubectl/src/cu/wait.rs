@@ -2,13 +2,11 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use super::{mode::ready, select::Select, session::Session};
+use super::{select::Select, session::Session};
 use crate::{
     error::Error,
     goal::Goal,
     options::{ConnectionArgs, positive_duration},
-    print,
-    stdio::say,
 };
 
 /// Which units, what for, and how long.
@@ -33,12 +31,6 @@ pub struct Args {
 pub async fn wait(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
     let units = session.choose(&args.select).await?;
-    if args.goal == Goal::Ready {
-        ready(&mut session, units, Some(args.timeout)).await?;
-        return Ok(session.code());
-    }
-    for unit in session.reach(units, args.goal, args.timeout).await? {
-        say(&format!("{} {}", print::name(&unit), args.goal.word()))?;
-    }
+    session.settle(units, args.goal, Some(args.timeout)).await?;
     Ok(session.code())
 }
