@@ -39,23 +39,23 @@ pub fn proven(observed: &Observed) -> bool {
     })
 }
 
-/// The request that tells whether the unit's route is there. It is read off the route, so that a route can be closed
+/// The request that tells whether `goal` is reached. It is read off the route, so that a route can be closed
 /// when its pool is gone; `None` where the route has no path that a request could be sent to.
 #[must_use]
-pub fn target(observed: &Observed) -> Option<Target> {
+pub fn target(observed: &Observed, goal: Goal) -> Option<Target> {
     let route = observed.route.owned()?;
     let probe = observed.pool.as_ref().map(|pool| pool.spec.probe.clone()).unwrap_or_default();
     let path = path_and_query(observed, route, probe.path.as_deref())?;
+    let host = match goal {
+        Goal::Guarded => route.spec.hostnames.as_ref().and_then(|hosts| hosts.first()).cloned(),
+        Goal::Open | Goal::Closed => route::open_host(route),
+    };
     Some(Target {
         unit: ObjectRef::from_obj(observed.unit.as_ref()),
         uid: observed.unit.uid()?,
         route: ProvenRoute { uid: route.uid()?, generation: route.metadata.generation? },
         gateway: observed.gateway.as_ref()?.gateway.clone(),
-        request: Request {
-            method: probe.method,
-            host: route.spec.hostnames.as_ref().and_then(|hosts| hosts.first()).cloned(),
-            path_and_query: path,
-        },
+        request: Request { method: probe.method, host, path_and_query: path },
     })
 }
 
@@ -80,4 +80,43 @@ fn path_and_query(observed: &Observed, route: &HTTPRoute, chosen: Option<&str>) 
         Some(parameter) => format!("{path}?{}={}", parameter.name, parameter.value),
         None => path,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        desired,
+        observed::Child,
+        testing::{self, host_routing, lookup_routing, query_routing},
+    };
+
+    #[test]
+    fn a_guarded_route_is_asked_for_under_its_own_host_name_and_any_other_as_users_ask() {
+        for (routing, open, guarded) in [
+            (query_routing(), None, None),
+            (host_routing(), Some("ada.units.example.org"), Some("ada-uid.units.example.org")),
+            (lookup_routing(), Some("ada.units.internal"), Some("ada-uid.units.internal")),
+        ] {
+            let unit = testing::accepted(routing);
+            let mut route = desired::children(&unit).route;
+            route.metadata.uid = Some("route-uid".into());
+            route.metadata.generation = Some(1);
+            let once = route::guarded(route.clone(), "ada-uid");
+            assert_eq!(route::guarded(once.clone(), "ada-uid"), once, "guarded once");
+            for (route, goal, expected) in
+                [(&once, Goal::Guarded, guarded), (&once, Goal::Closed, open), (&route, Goal::Open, open)]
+            {
+                let observed = Observed {
+                    pool: Some(unit.pool.clone()),
+                    route: Child::Owned(Arc::new(route.clone())),
+                    ..testing::observed("2026-01-01T00:00:00Z")
+                };
+                let target = target(&observed, goal).unwrap();
+                assert_eq!(target.request.host.as_deref(), expected, "{goal:?}");
+            }
+        }
+    }
 }

@@ -141,7 +141,7 @@ fn look(unit: &ComputingUnit, context: &Context) -> Option<Seen> {
         let own = changes::own_turn(&observed);
         observed.turn = if own { Turn::Now } else { ask(context, &observed.unit) };
     }
-    let goal = goal::goal(&observed, &wanted).zip(goal::target(&observed));
+    let goal = goal::goal(&observed, &wanted).and_then(|goal| Some((goal, goal::target(&observed, goal)?)));
     let probe = goal.map(|(goal, target)| (goal, context.prober.want(target, goal)));
     if probe.is_none() {
         context.prober.forget(&uid);

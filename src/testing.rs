@@ -6,7 +6,7 @@ use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time, j
 use serde_json::{Value, json};
 
 use crate::{
-    api::{ComputingUnit, ComputingUnitPool, Routing},
+    api::{ComputingUnit, ComputingUnitPool, QueryLookup, Routing},
     desired::{self, Children},
     names::FINALIZER,
     observed::{Observed, Way},
@@ -32,6 +32,16 @@ pub fn query_routing() -> Routing {
         ]},
     }))
     .unwrap()
+}
+
+/// The same, with units looked up by a host name in `units.internal`.
+pub fn lookup_routing() -> Routing {
+    let mut routing = query_routing();
+    if let Some(query) = &mut routing.query {
+        query.lookup = QueryLookup::Host;
+        query.lookup_domain = Some("units.internal".to_owned());
+    }
+    routing
 }
 
 /// Units under `/units`, which they do not see.

@@ -25,7 +25,9 @@ pub use pool::{ComputingUnitPool, ComputingUnitPoolSpec, GatewayRef, OfferedImag
 pub use pool_status::{ComputingUnitPoolStatus, PhaseCounts};
 pub use probe::{ProbeMethod, ProbeMode, ProbeSpec};
 pub use quantity::Quantity;
-pub use routing::{HostRouting, PathMatch, PathMatchType, PathRouting, QueryRouting, Routing, RoutingType, Timeouts};
+pub use routing::{
+    HostRouting, PathMatch, PathMatchType, PathRouting, QueryLookup, QueryRouting, Routing, RoutingType, Timeouts,
+};
 pub use schema::crds;
 pub use status::{Activity, ComputingUnitStatus, Failure, Phase, ProvenRoute, Restarts, Stages};
 pub use unit::{ComputingUnit, ComputingUnitSpec, OperatingMode, Resources};

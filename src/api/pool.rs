@@ -45,7 +45,8 @@ use super::{
     validation = ("!has(self.images) || self.images.filter(i, has(i.default) && i.default).size() <= 1", "spec.images: mark at most one image as the default"),
     validation = ("!has(self.template.spec) || size(self.template.spec.containers) == 0 || (has(self.images) && self.images.exists(i, has(i.default) && i.default)) || (has(self.template.spec.containers[0].image) && self.template.spec.containers[0].image != '')", "a unit needs an image: give spec.template.spec.containers[0].image, or mark one of spec.images as the default"),
     validation = ("has(self.volumeClaimTemplates) == has(oldSelf.volumeClaimTemplates) && (!has(self.volumeClaimTemplates) || self.volumeClaimTemplates == oldSelf.volumeClaimTemplates)", "spec.volumeClaimTemplates cannot be changed, for units have their volumes: create another pool"),
-    validation = ("!has(self.routing.query) || self.routing.query.paths.exists(p, p.type != 'RegularExpression') || (has(self.probe) && has(self.probe.path))", "a regular expression is no path to ask for: give spec.probe.path, or one of spec.routing.query.paths of another type")
+    validation = ("!has(self.routing.query) || self.routing.query.paths.exists(p, p.type != 'RegularExpression') || (has(self.probe) && has(self.probe.path))", "a regular expression is no path to ask for: give spec.probe.path, or one of spec.routing.query.paths of another type"),
+    validation = ("!has(self.routing.query) || self.routing.query.lookup != 'Host' || has(self.entry)", "with spec.routing.query.lookup: Host every request comes by the pool's entry: give spec.entry ({} is enough)")
 )]
 pub struct ComputingUnitPoolSpec {
     /// The Gateway that the units' routes attach to. Cannot be changed: another gateway is another pool.

@@ -54,6 +54,7 @@ pub enum RoutingType {
 /// Query mode: a request for one of `paths` that carries the unit's key in `parameter`.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("(self.lookup == 'Host') == has(self.lookupDomain)", "spec.routing.query.lookupDomain is given exactly where spec.routing.query.lookup is Host"))]
 pub struct QueryRouting {
     /// The query parameter that carries the key. Proxies take the first of several, case-sensitively and undecoded.
     #[serde(default = "default_parameter")]
@@ -63,6 +64,29 @@ pub struct QueryRouting {
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub paths: Vec<PathMatch>,
+    /// How a proxy finds the unit of a request among all units.
+    #[serde(default)]
+    pub lookup: QueryLookup,
+    /// With `lookup: Host`, the domain of the internal host names, such as `units.internal`: unit `ada` is looked up as
+    /// `ada.units.internal`. No client needs to resolve it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 189),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    pub lookup_domain: Option<String>,
+}
+
+/// How a proxy finds the unit of a request in Query mode.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum QueryLookup {
+    /// By going through the matches of all units. It needs nothing else.
+    #[default]
+    Linear,
+    /// By an internal host name, in the same time however many units there are. Requests come by the pool's entry, whose
+    /// external authorization answers with `Host: <unit>.<lookupDomain>` and has the route computed anew. The unit's own
+    /// route asks for its key as well, so a request that was authorized for one unit never reaches another.
+    Host,
 }
 
 /// A path, as HTTPRoute matches it.

@@ -1,7 +1,9 @@
 //! The HTTPRoute of a unit, open or guarded.
 //!
 //! Guarded means that every match also requires a header with the unit's UID, so that no user's request takes the
-//! route while the proxies warm up behind it or give it up. The backend of a route is the same in both states.
+//! route while the proxies warm up behind it or give it up. A route with a host name of its own is guarded under another
+//! one besides: a proxy that knows a host name asks no route of a wider one, so the pool's entry could not answer. The
+//! backend of a route is the same in both states.
 
 use kube::{Resource, ResourceExt};
 
@@ -35,7 +37,7 @@ pub fn route(unit: &Unit) -> HTTPRoute {
     let name = object.name_any();
     let spec = HttpRouteSpec {
         parent_refs: Some(vec![parent(gateway)]),
-        hostnames: unit.address.host.clone().map(|host| vec![host]),
+        hostnames: unit.address.route_host.clone().map(|host| vec![host]),
         rules: Some(vec![HttpRouteRules {
             matches: Some(matches(routing, &name, &unit.key)),
             filters: Some(filters(routing, &object.uid().unwrap_or_default())),
@@ -162,6 +164,9 @@ pub(crate) fn none(r#type: HttpRouteRulesFiltersType) -> HttpRouteRulesFilters {
 /// The same route with the guard of unit `uid` in every match.
 #[must_use]
 pub fn guarded(mut route: HTTPRoute, uid: &str) -> HTTPRoute {
+    for host in route.spec.hostnames.iter_mut().flatten() {
+        *host = renamed(host, uid);
+    }
     for each in all_matches(&mut route) {
         let guards = each.headers.get_or_insert_default();
         guards.retain(|header| header.name != headers::GUARD);
@@ -172,6 +177,17 @@ pub fn guarded(mut route: HTTPRoute, uid: &str) -> HTTPRoute {
         });
     }
     route
+}
+
+/// The host name that users ask for where `route`, guarded or not, has one.
+#[must_use]
+pub fn open_host(route: &HTTPRoute) -> Option<String> {
+    Some(renamed(route.spec.hostnames.as_ref()?.first()?, &route.name_any()))
+}
+
+/// A host name with another first label.
+fn renamed(host: &str, label: &str) -> String {
+    host.split_once('.').map_or_else(|| label.to_owned(), |(_, domain)| format!("{label}.{domain}"))
 }
 
 /// Whether every match of a route has a guard, so that no user's request takes it.

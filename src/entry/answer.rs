@@ -53,6 +53,22 @@ impl Answer {
         }
     }
 
+    /// The pool has its units looked up by host name, and the request came without that of the unit whose key it carries.
+    #[must_use]
+    pub fn misdirected() -> Self {
+        Self {
+            state: "misdirected",
+            outcome: EntryOutcome::Misdirected,
+            status: StatusCode::MISDIRECTED_REQUEST,
+            title: "Not authorized for this unit".to_owned(),
+            detail: "The gateway's authorization did not answer with the host name of the unit whose key the request \
+                     carries. Whoever runs the gateway finds in the pool's spec.routing.query.lookupDomain what it has \
+                     to answer; its SecurityPolicy needs recomputeRoute, and host among headersToBackend."
+                .to_owned(),
+            ..Self::unknown()
+        }
+    }
+
     /// The operator has not seen the units yet.
     #[must_use]
     pub fn not_yet() -> Self {

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::{
     api::{ComputingUnit, ComputingUnitPool, EntrySpec},
-    routing::claim::Claim,
+    routing::{self, claim::Claim},
 };
 
 /// A name within a namespace.
@@ -43,6 +43,8 @@ pub struct Found {
     pub unit: watch::Receiver<Arc<ComputingUnit>>,
     /// What its pool wants of an entry.
     pub entry: EntrySpec,
+    /// The host name that requests for it have where its pool has units looked up by one.
+    pub lookup_host: Option<String>,
 }
 
 impl Index {
@@ -78,10 +80,11 @@ impl Index {
             let pool = state.pools.get(pool)?;
             (Claim::new(&unit, pool) == wanted).then_some(())?;
             let order = (refused(&unit), unit.creation_timestamp().map(|time| time.0), uid);
-            Some((order, sender, pool.spec.entry.clone()?))
+            let lookup_host = routing::lookup_host(&pool.spec.routing, &unit.name_any());
+            Some((order, sender, pool.spec.entry.clone()?, lookup_host))
         });
-        let (_, sender, entry) = claimed.min_by(|a, b| a.0.cmp(&b.0))?;
-        Some(Found { unit: sender.subscribe(), entry })
+        let (_, sender, entry, lookup_host) = claimed.min_by(|a, b| a.0.cmp(&b.0))?;
+        Some(Found { unit: sender.subscribe(), entry, lookup_host })
     }
 
     /// A unit is there, or has changed.

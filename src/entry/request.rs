@@ -75,6 +75,12 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
+/// Whether a Host header names `wanted`.
+#[must_use]
+pub fn is_host(host: &str, wanted: &str) -> bool {
+    without_port(host).eq_ignore_ascii_case(wanted)
+}
+
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

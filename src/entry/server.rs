@@ -103,15 +103,18 @@ impl Reply {
 impl Entries {
     fn find(&self, parts: &Parts) -> Option<Found> {
         let pool = self.index.pool(parts.headers.get(headers::POOL)?.to_str().ok()?)?;
-        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let key = request::key(&pool.spec.routing, &parts.uri, host.or(parts.uri.host()))?;
+        let key = request::key(&pool.spec.routing, &parts.uri, host(parts))?;
         self.index.find(&pool, &key)
     }
 
     async fn reply(&self, parts: &Parts, asker: Asker) -> Reply {
-        let Some(Found { unit, entry }) = self.find(parts) else {
+        let Some(Found { unit, entry, lookup_host }) = self.find(parts) else {
             return Reply::say(if self.index.is_complete() { Answer::unknown() } else { Answer::not_yet() });
         };
+        // What was authorized is the unit of that name. Where it is another, nothing was.
+        if lookup_host.is_some_and(|wanted| !host(parts).is_some_and(|host| request::is_host(host, &wanted))) {
+            return Reply::say(Answer::misdirected());
+        }
         let seen = unit.borrow().clone();
         let uid = seen.uid().unwrap_or_default();
         let starts = match situation(&seen) {
@@ -139,6 +142,11 @@ impl Entries {
     }
 }
 
+fn host(parts: &Parts) -> Option<&str> {
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    host.or(parts.uri.host())
+}
+
 /// 307 keeps method and body. Nobody may remember it: the next time the unit may be suspended again.
 fn redirect(place: &str) -> Response {
     let mut response = Response::new(Body::empty());
@@ -154,7 +162,7 @@ fn redirect(place: &str) -> Response {
 fn say(answer: &Answer, asker: Asker, place: &str) -> Response {
     let html = asker == Asker::Browser;
     let body = match (html, answer.status) {
-        (true, StatusCode::NOT_FOUND) => page::missing(answer),
+        (true, StatusCode::NOT_FOUND | StatusCode::MISDIRECTED_REQUEST) => page::missing(answer),
         (true, _) => page::waiting(answer, place),
         (false, _) => answer.problem().to_string(),
     };

@@ -130,6 +130,8 @@ labels! {
         Expired = "expired",
         /// It was to be held and there was no room.
         Full = "full",
+        /// The pool has its units looked up by host name, and the authorization did not answer with the unit's.
+        Misdirected = "misdirected",
     }
 }
 

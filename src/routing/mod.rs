@@ -10,8 +10,10 @@ use crate::api::{PathMatchType, Routing, RoutingType};
 /// The requests that belong to one unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// Host name of the requests; any where absent.
+    /// Host name of the URL that is printed; the gateway's own where absent.
     pub host: Option<String>,
+    /// Host name that a proxy finds the unit's route by; any where absent.
+    pub route_host: Option<String>,
     /// Path of the URL that is printed.
     pub path: String,
     /// Query of the URL that is printed, without `?`.
@@ -39,18 +41,26 @@ pub fn address(routing: &Routing, name: &str, cuid: Option<i64>) -> Option<Addre
                 .find_map(|wanted| query.paths.iter().find(|path| path.r#type == *wanted))
                 .map_or_else(|| "/".to_owned(), |path| path.value.clone());
             let query = Some(format!("{}={}", query.parameter, key(routing, name, cuid)));
-            Some(Address { host: None, path, query })
+            Some(Address { host: None, route_host: lookup_host(routing, name), path, query })
         }
         RoutingType::Path => Some(Address {
             host: None,
+            route_host: None,
             path: format!("{}/", unit_prefix(&routing.path.as_ref()?.prefix, name)),
             query: None,
         }),
         RoutingType::Host => {
-            let domain = &routing.host.as_ref()?.domain;
-            Some(Address { host: Some(format!("{name}.{domain}")), path: "/".to_owned(), query: None })
+            let host = Some(format!("{name}.{}", routing.host.as_ref()?.domain));
+            Some(Address { route_host: host.clone(), host, path: "/".to_owned(), query: None })
         }
     }
+}
+
+/// The internal host name by which a unit is looked up, where its pool has units looked up so.
+#[must_use]
+pub fn lookup_host(routing: &Routing, name: &str) -> Option<String> {
+    let domain = routing.query.as_ref()?.lookup_domain.as_ref()?;
+    Some(format!("{name}.{domain}"))
 }
 
 /// `<prefix>/<unit name>`, without a slash at the end.
@@ -130,8 +140,15 @@ mod tests {
         assert_eq!(url(&address, Some("https://x:8443"), None).unwrap(), "https://ada.units.example.org:8443/");
         assert_eq!(url(&address, None, None), None);
         let six = Origin { tls: true, host: "::1".into(), port: 443 };
-        let query = Address { host: None, path: "/wsapi".into(), query: Some("cuid=1".into()) };
+        let query = Address { host: None, route_host: None, path: "/wsapi".into(), query: Some("cuid=1".into()) };
         assert_eq!(url(&query, None, Some(&six)).unwrap(), "https://[::1]/wsapi?cuid=1");
+    }
+
+    #[test]
+    fn an_internal_host_name_is_in_no_url() {
+        let address = address(&testing::lookup_routing(), "ada", Some(42)).unwrap();
+        assert_eq!(address.route_host.as_deref(), Some("ada.units.internal"));
+        assert_eq!(url(&address, Some("https://x"), None).unwrap(), "https://x/wsapi?cuid=42");
     }
 
     #[test]

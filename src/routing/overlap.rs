@@ -36,11 +36,8 @@ fn age(pool: &ComputingUnitPool) -> (String, String) {
 pub fn overlap(a: &Routing, b: &Routing) -> bool {
     match (a.r#type, b.r#type) {
         // A host name has a virtual host of its own, which no route without a host name enters.
-        (RoutingType::Host, RoutingType::Host) => match (&a.host, &b.host) {
-            (Some(a), Some(b)) => a.domain != b.domain && (under(&a.domain, &b.domain) || under(&b.domain, &a.domain)),
-            _ => false,
-        },
-        (RoutingType::Host, _) | (_, RoutingType::Host) => false,
+        (RoutingType::Host, RoutingType::Host) => domains(a, b).is_some_and(|(a, b)| a != b && nested(a, b)),
+        (RoutingType::Host, _) | (_, RoutingType::Host) => domains(a, b).is_some_and(|(a, b)| nested(a, b)),
         _ if same_space(a, b) => false,
         _ => prefixes(a).iter().any(|a| prefixes(b).iter().any(|b| meet(a, b))),
     }
@@ -83,8 +80,19 @@ pub fn older(a: &ComputingUnitPool, b: &ComputingUnitPool) -> bool {
     age(a) < age(b)
 }
 
-fn under(domain: &str, other: &str) -> bool {
-    domain.strip_suffix(other).is_some_and(|rest| rest.ends_with('.'))
+/// The domains that the host names of both routings lie in, where both have one.
+fn domains<'a>(a: &'a Routing, b: &'a Routing) -> Option<(&'a str, &'a str)> {
+    let domain = |routing: &'a Routing| {
+        let lookup = || routing.query.as_ref()?.lookup_domain.as_deref();
+        routing.host.as_ref().map(|host| host.domain.as_str()).or_else(lookup)
+    };
+    domain(a).zip(domain(b))
+}
+
+/// Whether one domain is the other, or lies in it.
+fn nested(a: &str, b: &str) -> bool {
+    let under = |domain: &str, other| domain.strip_suffix(other).is_some_and(|rest| rest.ends_with('.'));
+    a == b || under(a, b) || under(b, a)
 }
 
 /// The start of a path that a match can take, and whether it ends with a whole segment.
@@ -138,7 +146,7 @@ fn literal_start(expression: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{host_routing, path_routing, pool, query_routing};
+    use crate::testing::{host_routing, lookup_routing, path_routing, pool, query_routing};
 
     fn under_prefix(prefix: &str) -> Routing {
         let mut routing = path_routing();
@@ -160,6 +168,8 @@ mod tests {
             (under_prefix("/wsapi"), query_routing()),
             (under_prefix("/api/executions"), query_routing()),
             (in_domain("example.org"), in_domain("units.example.org")),
+            (in_domain("units.internal"), lookup_routing()),
+            (in_domain("internal"), lookup_routing()),
         ] {
             assert!(overlap(&a, &b) && overlap(&b, &a), "{a:?} {b:?}");
         }
@@ -174,6 +184,8 @@ mod tests {
             (query_routing(), under_prefix("/units")),
             (in_domain("a.example.org"), in_domain("ba.example.org")),
             (in_domain("example.org"), query_routing()),
+            (in_domain("example.org"), lookup_routing()),
+            (query_routing(), lookup_routing()),
         ] {
             assert!(!overlap(&a, &b) && !overlap(&b, &a), "{a:?} {b:?}");
         }

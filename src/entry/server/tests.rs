@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     api::{ComputingUnit, OperatingMode, Phase, Routing},
     entry::situation::tests::unit,
-    testing::{self, host_routing, path_routing, query_routing},
+    testing::{self, host_routing, lookup_routing, path_routing, query_routing},
 };
 
 /// An entry whose API server answers each write with `status`, and counts them.
@@ -76,6 +76,14 @@ impl Scene {
         text.lines().find_map(|found| found.strip_prefix(&line)).unwrap().parse().unwrap()
     }
 
+    /// Waits until the unit was started.
+    async fn started(&self) {
+        let mut look = tokio::time::interval(Duration::from_millis(1));
+        while self.writes() == 0 {
+            look.tick().await;
+        }
+    }
+
     /// Waits until as many requests are held.
     async fn held(&self, count: usize) {
         let line = format!("computing_unit_operator_entry_held_requests {count}");
@@ -121,6 +129,31 @@ async fn an_unknown_key_or_pool_is_not_found_in_every_mode() {
         assert_eq!(response.status(), StatusCode::NOT_FOUND, "{pool}");
     }
     assert_eq!(scene.writes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_authorized_for_the_unit_that_it_asks_for_starts_nothing() {
+    for (uri, host, status) in [
+        ("/wsapi?cuid=42", "ada.units.internal", StatusCode::TEMPORARY_REDIRECT),
+        ("/wsapi?cuid=42", "Ada.units.internal:8085", StatusCode::TEMPORARY_REDIRECT),
+        ("/wsapi?cuid=42", "bob.units.internal", StatusCode::MISDIRECTED_REQUEST),
+        ("/wsapi?cuid=42", "texera.example.org", StatusCode::MISDIRECTED_REQUEST),
+        ("/wsapi?cuid=43&cuid=42", "ada.units.internal", StatusCode::NOT_FOUND),
+        ("/wsapi?%63uid=42", "ada.units.internal", StatusCode::NOT_FOUND),
+    ] {
+        let scene = Scene::new(lookup_routing(), &WAKES(), 200).has(OperatingMode::Suspended, Phase::Suspended);
+        let story = async {
+            if status == StatusCode::TEMPORARY_REDIRECT {
+                scene.started().await;
+                scene.becomes(OperatingMode::Running, Phase::Ready);
+            }
+        };
+        let headers = [("host", host)];
+        let (response, ()) = tokio::join!(scene.ask(uri, &headers), story);
+        assert_eq!(response.status(), status, "{uri} {host}");
+        assert_eq!(scene.writes(), usize::from(status == StatusCode::TEMPORARY_REDIRECT), "{uri} {host}");
+        assert_eq!(scene.count("misdirected"), usize::from(status == StatusCode::MISDIRECTED_REQUEST));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,25 +211,19 @@ async fn a_request_is_not_held_longer_than_its_pool_or_its_sender_wants() {
 #[tokio::test(start_paused = true)]
 async fn a_websocket_and_a_browser_start_a_unit_and_are_answered_at_once() {
     let scene = || Scene::new(query_routing(), &WAKES(), 200).has(OperatingMode::Suspended, Phase::Suspended);
-    let started = async |scene: &Scene| {
-        let mut look = tokio::time::interval(Duration::from_millis(1));
-        while scene.writes() == 0 {
-            look.tick().await;
-        }
-    };
     let socket = scene();
     let response = socket.ask("/wsapi?cuid=42", &[("upgrade", "websocket"), ("connection", "Upgrade")]).await;
     assert_eq!(
         (response.status(), &response.headers()["retry-after"]),
         (StatusCode::SERVICE_UNAVAILABLE, &HeaderValue::from(2))
     );
-    started(&socket).await;
+    socket.started().await;
     let browser = scene();
     let response = browser.ask("/wsapi?cuid=42", &[("accept", "text/html,*/*;q=0.8")]).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
     assert!(response.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
-    started(&browser).await;
+    browser.started().await;
     // The page itself starts nothing, and is told that somebody has.
     let said = problem(browser.ask("/wsapi?cuid=42", &[("x-computing-unit-page", "1")]).await).await;
     assert_eq!(said["state"], "starting");
