@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use computing_unit_operator::api::{ComputingUnitPool, Phase};
 use e2e::{
-    entry::{self, SERVICE, WAKES, ask, lead_here, problem, target, until_served},
+    entry::{self, SERVICE, WAKES, ask, lead_here, problem, suspended, target, until_served},
     namespace,
     stage::{SOON, play},
-    traffic::Target,
+    traffic::{Hammer, Target},
     units::Mode,
     wait::{eventually, until},
 };
@@ -69,6 +69,40 @@ async fn nobodys_key_is_not_found_in_path_mode() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobodys_key_is_not_found_in_host_mode() -> anyhow::Result<()> {
     unknown(Mode::Host, "unknown-host").await
+}
+
+/// With an entry, no request for a unit that is there meets a 404 of the gateway, whichever way the route is at that moment.
+async fn always_answered(mode: Mode, name: &str) -> anyhow::Result<()> {
+    play(name, |mut stage| async move {
+        if !lead_here(&mut stage).await? {
+            return Ok(());
+        }
+        let _operator = stage.start().await?;
+        let target = suspended(&stage, mode, &json!({}), "ada").await?;
+        let load = Hammer::new(&stage.cluster.proxies().await?, target).connections(4).start()?;
+        for _ in 0..2 {
+            stage.ask("ada", "Running").await?;
+            stage.until("ada", Phase::Ready).await?;
+            load.answer_more(100, SOON).await?;
+            stage.ask("ada", "Suspended").await?;
+            stage.until("ada", Phase::Suspended).await?;
+            load.answer_more(100, SOON).await?;
+        }
+        let report = load.stop().await?;
+        println!("{mode:?}: {report}");
+        report.assert_all_of(&[200, 503])
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_is_there_is_answered_for_at_all_times_in_query_mode() -> anyhow::Result<()> {
+    always_answered(Mode::Query, "always-query").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_is_there_is_answered_for_at_all_times_in_host_mode() -> anyhow::Result<()> {
+    always_answered(Mode::Host, "always-host").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
