@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod attach;
+pub mod before;
 pub mod bench;
 pub mod browser;
 pub mod cluster;

@@ -110,6 +110,10 @@ pub fn outdated(made: &str, wanted: &str) -> bool {
 
 fn pod_spec(unit: &Unit, mut spec: PodSpec) -> PodSpec {
     spec.automount_service_account_token.get_or_insert(false);
+    // What a Service of the subdomain's name finds it by.
+    if spec.subdomain.is_some() {
+        spec.hostname.get_or_insert_with(|| unit.object.name_any());
+    }
     for template in &unit.pool.spec.volume_claim_templates {
         let volumes = spec.volumes.get_or_insert_default();
         volumes.retain(|volume| volume.name != template.metadata.name);

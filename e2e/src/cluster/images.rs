@@ -56,6 +56,17 @@ pub fn base(programs: &Programs) -> anyhow::Result<Vec<PathBuf>> {
     .collect()
 }
 
+/// Builds an image with nginx. Returns its archive.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn nginx(program: &Path) -> anyhow::Result<PathBuf> {
+    let path = "/usr/sbin/nginx";
+    let mut files = libraries(program)?;
+    files.push((program.to_owned(), path.to_owned()));
+    build(&Image { name: "nginx:debian", files, entrypoint: path, labels: vec![] })
+}
+
 /// The images of this project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Own {

@@ -10,6 +10,7 @@ pub mod images;
 pub mod layout;
 pub mod lock;
 pub mod network;
+pub mod nginx;
 pub mod node;
 pub mod packages;
 pub mod pki;

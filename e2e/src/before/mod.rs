@@ -1,0 +1,202 @@
+//! What Texera's deployments had before: nginx for static paths, and behind it an Envoy that finds units by DNS. Both run as
+//! pods in the namespace of a test, to be compared with and to be migrated from.
+
+mod envoy;
+mod nginx;
+
+use std::net::{IpAddr, SocketAddr};
+
+use anyhow::Context;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use kube::{Api, api::PostParams};
+use serde_json::{Value, json};
+
+use crate::{
+    cluster,
+    cluster::layout::Layout,
+    kubelet::Kubelet,
+    stage::{SOON, Stage},
+    units::{self, ENGINE},
+    wait::until,
+};
+
+/// What both proxies are to do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Prefixes of paths, each with the host and port of its static service.
+    pub statics: Vec<(String, String)>,
+    /// Prefixes of the paths that belong to units.
+    pub units: Vec<String>,
+    /// Host and port of a unit, with `{cuid}` for its number.
+    pub unit_host: String,
+    /// Worker threads or processes of each.
+    pub workers: u32,
+    /// Whether each writes a line for each request.
+    pub access_log: bool,
+}
+
+impl Plan {
+    /// Every path that nginx takes, with where it leads to.
+    fn locations(&self) -> impl Iterator<Item = (&str, String)> {
+        let statics = self.statics.iter().map(|(path, server)| (path.as_str(), server.clone()));
+        statics.chain(self.units.iter().map(|path| (path.as_str(), format!("{ENVOY}:{}", envoy::PORT))))
+    }
+}
+
+/// Name of the second proxy's pod and Service.
+pub const ENVOY: &str = "before-envoy";
+/// The port of the second proxy's Service.
+pub const ENVOY_PORT: u16 = envoy::PORT;
+/// The port of engines and static services.
+pub const ENGINE_PORT: i32 = 8085;
+/// Name of the first proxy's pod.
+pub const NGINX: &str = "before-nginx";
+
+/// The two proxies, while they run.
+#[derive(Clone, Copy, Debug)]
+pub struct TwoProxies {
+    /// Where clients ask.
+    pub front: SocketAddr,
+}
+
+impl TwoProxies {
+    /// Starts both in the namespace of a stage. On a cluster that is not the tests' own, to which no image can be brought,
+    /// it says that the test does not run.
+    ///
+    /// # Errors
+    /// If they do not come up.
+    pub async fn start(stage: &Stage, plan: &Plan) -> anyhow::Result<Option<Self>> {
+        let Some(kubelet) = Kubelet::of(&stage.cluster).await? else {
+            println!("NOT RUN: an image cannot be brought into the cluster in use");
+            return Ok(None);
+        };
+        let layout = Layout::of_node(kubelet.node())?.context("the cluster of this machine")?;
+        tokio::task::spawn_blocking(move || cluster::nginx::bring(&layout)).await??;
+        let config = serde_saphyr::to_string(&envoy::config(plan))?;
+        let args = json!(["-c", "/etc/before/envoy.yaml", "-l", "warn", "--concurrency", plan.workers.to_string()]);
+        run(stage, ENVOY, "envoy:1.40.0", &args, ("envoy.yaml", &config), envoy::PORT).await?;
+        let front = run(
+            stage,
+            NGINX,
+            "nginx:debian",
+            &json!(["-e", "stderr", "-c", "/etc/before/nginx.conf"]),
+            ("nginx.conf", &nginx::config(plan)),
+            nginx::PORT,
+        )
+        .await?;
+        Ok(Some(Self { front }))
+    }
+}
+
+/// Starts a proxy as a pod with a Service of its name, and waits until it is ready. Where it listens.
+async fn run(
+    stage: &Stage,
+    name: &str,
+    image: &str,
+    args: &Value,
+    (file, config): (&str, &str),
+    port: u16,
+) -> anyhow::Result<SocketAddr> {
+    let (client, namespace) = (stage.cluster.client(), &stage.namespace);
+    let params = PostParams::default();
+    let text: ConfigMap = serde_json::from_value(json!({"metadata": {"name": name}, "data": {file: config}}))?;
+    Api::namespaced(client, namespace).create(&params, &text).await?;
+    let labels = json!({"before": name});
+    let service: Service = serde_json::from_value(json!({
+        "metadata": {"name": name},
+        "spec": {"clusterIP": "None", "selector": labels, "ports": [{"name": "http", "port": port}]},
+    }))?;
+    stage.services().create(&params, &service).await?;
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "terminationGracePeriodSeconds": 2,
+            "containers": [{
+                "name": "proxy",
+                "image": format!("{}/{image}", cluster::images::REPOSITORY),
+                "imagePullPolicy": "IfNotPresent",
+                "args": args,
+                "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
+                "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}},
+                "volumeMounts": [{"name": "config", "mountPath": "/etc/before"}, {"name": "tmp", "mountPath": "/tmp"}],
+            }],
+            "volumes": [{"name": "config", "configMap": {"name": name}}, {"name": "tmp", "emptyDir": {}}],
+        },
+    }))?;
+    stage.pods().create(&params, &pod).await?;
+    let address = ready(stage, name).await?;
+    Ok(SocketAddr::new(address, port))
+}
+
+/// Waits until a pod is ready. Its address.
+///
+/// # Errors
+/// If it does not get there.
+pub async fn ready(stage: &Stage, name: &str) -> anyhow::Result<IpAddr> {
+    let so = |pod: Option<&Pod>| {
+        let conditions = pod.iter().filter_map(|pod| pod.status.as_ref()).flat_map(|status| &status.conditions);
+        conditions.flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    };
+    let pod = until("readiness", SOON, stage.pods(), name, so).await?.context("the pod")?;
+    let address = pod.status.and_then(|status| status.pod_ip).with_context(|| format!("the address of {name}"))?;
+    Ok(address.parse()?)
+}
+
+/// Makes a unit as Texera's backend has made it so far: a bare pod that nobody owns, found by the name of a Service that all
+/// of them share. Waits until it is ready.
+///
+/// # Errors
+/// If it does not get there.
+pub async fn unit(stage: &Stage, cuid: i64) -> anyhow::Result<IpAddr> {
+    let name = format!("computing-unit-{cuid}");
+    let labels = json!({"type": "computing-unit", "cuid": cuid.to_string(), "name": name});
+    engine(stage, &name, &labels, &json!({"hostname": name, "subdomain": UNITS_SERVICE})).await
+}
+
+/// The Service that finds all units by the names of their pods.
+pub const UNITS_SERVICE: &str = "computing-unit-pool-svc";
+
+/// Makes that Service.
+///
+/// # Errors
+/// If the API server refuses it.
+pub async fn units_service(stage: &Stage) -> anyhow::Result<()> {
+    service(stage, UNITS_SERVICE, &json!({"type": "computing-unit"})).await
+}
+
+/// Makes a static service of that name, by a pod of the same name, and waits until it is ready.
+///
+/// # Errors
+/// If it does not get there.
+pub async fn static_service(stage: &Stage, name: &str) -> anyhow::Result<()> {
+    let labels = json!({"static": name});
+    service(stage, name, &labels).await?;
+    engine(stage, name, &labels, &json!({})).await.map(drop)
+}
+
+async fn service(stage: &Stage, name: &str, selector: &Value) -> anyhow::Result<()> {
+    let service: Service = serde_json::from_value(json!({
+        "metadata": {"name": name},
+        "spec": {"clusterIP": "None", "selector": selector, "ports": [{"name": "http", "port": ENGINE_PORT}]},
+    }))?;
+    stage.services().create(&PostParams::default(), &service).await?;
+    Ok(())
+}
+
+async fn engine(stage: &Stage, name: &str, labels: &Value, more: &Value) -> anyhow::Result<IpAddr> {
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "terminationGracePeriodSeconds": 5,
+            "containers": [{
+                "name": "engine",
+                "image": ENGINE,
+                "env": [{"name": "COMPUTING_UNIT_NAME", "value": name}],
+                "readinessProbe": {"httpGet": {"path": "/api/healthcheck", "port": ENGINE_PORT}, "periodSeconds": 1},
+                "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
+            }],
+        },
+    }))?;
+    stage.pods().create(&PostParams::default(), &units::with(&pod, &json!({"spec": more}))).await?;
+    ready(stage, name).await
+}

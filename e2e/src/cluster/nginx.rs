@@ -1,0 +1,67 @@
+//! Debian's nginx: taken out of its package and not installed, so that nothing of it is started by the system.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, ensure};
+
+use super::{images, layout, layout::Layout, lock, shell};
+
+/// Packages that have had the program in them, the newest releases first.
+const PACKAGES: [&str; 2] = ["nginx", "nginx-core"];
+
+/// Brings an image with nginx into a cluster, as `docker.io/local/nginx:debian`.
+///
+/// # Errors
+/// If there is no such package, or the image cannot be built.
+pub fn bring(layout: &Layout) -> anyhow::Result<()> {
+    let archive = images::nginx(&program()?)?;
+    images::import(layout, &[archive])
+}
+
+/// The program, in the cache.
+fn program() -> anyhow::Result<PathBuf> {
+    let cache = layout::cache()?.join("programs");
+    let done = cache.join("nginx");
+    let _lock = lock::hold(&cache.join("nginx.lock"))?;
+    if done.exists() {
+        return Ok(done);
+    }
+    let folder = cache.join("nginx.unpacked");
+    for package in PACKAGES {
+        if let Some(found) = unpacked(&folder, package)? {
+            fs::rename(found, &done)?;
+            fs::remove_dir_all(&folder)?;
+            return Ok(done);
+        }
+    }
+    anyhow::bail!("no package of this distribution has nginx in it: tried {}", PACKAGES.join(" and "))
+}
+
+fn unpacked(folder: &Path, package: &str) -> anyhow::Result<Option<PathBuf>> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    let download = |folder: &Path| {
+        let mut apt = Command::new("apt-get");
+        shell::output(apt.args(["download", "-qq", package]).current_dir(folder))
+    };
+    if download(folder).is_err() {
+        // A machine that has never asked knows no package.
+        shell::output(Command::new("apt-get").args(["update", "-qq"]))?;
+        download(folder).context("download nginx")?;
+    }
+    let archive = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).next().context("a package")?;
+    shell::output(Command::new("dpkg").arg("-x").arg(&archive).arg(folder))?;
+    let program = folder.join("usr/sbin/nginx");
+    if !program.exists() {
+        return Ok(None);
+    }
+    let needs = shell::output(Command::new("ldd").arg(&program))?;
+    ensure!(!needs.contains("not found"), "nginx needs libraries that this machine does not have:\n{needs}");
+    Ok(Some(program))
+}
