@@ -19,6 +19,7 @@ pub mod plain;
 pub mod proxies;
 pub mod simulated;
 pub mod stage;
+pub mod standin;
 pub mod tool;
 pub mod traffic;
 pub mod units;

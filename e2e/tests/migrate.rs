@@ -9,11 +9,13 @@ use anyhow::{Context, ensure};
 use computing_unit_operator::{
     api::{ComputingUnitPool, Phase},
     gateway::HTTPRoute,
+    names::PORT,
 };
 use e2e::{
-    before::{self, ENGINE_PORT, ENVOY, ENVOY_PORT, NGINX, Plan, TwoProxies, UNITS_SERVICE},
+    before::{self, ENVOY, ENVOY_PORT, NGINX, Plan, TwoProxies, UNITS_SERVICE},
     entry::{self, WAKES, lead_here, until_served},
     stage::{SOON, Stage, play},
+    standin,
     traffic::{Hammer, Hammering, Reuse, Socket, Target, first_success},
     units::{self, Mode},
 };
@@ -89,14 +91,11 @@ async fn from_two_proxies_to_the_gateway_and_not_yet_past_the_way_back() -> anyh
     play("migrate", |mut stage| async move {
         // Before: a static service, a bare pod as a unit, and two proxies.
         before::units_service(&stage).await?;
-        before::static_service(&stage, STATIC).await?;
+        standin::static_service(&stage, STATIC).await?;
         let plan = Plan {
-            statics: vec![(static_path(&stage), format!("{STATIC}:{ENGINE_PORT}"))],
+            statics: vec![(static_path(&stage), format!("{STATIC}:{PORT}"))],
             units: vec![entry::path(&stage)],
-            unit_host: format!(
-                "computing-unit-{{cuid}}.{UNITS_SERVICE}.{}.svc.cluster.local:{ENGINE_PORT}",
-                stage.namespace
-            ),
+            unit_host: format!("computing-unit-{{cuid}}.{UNITS_SERVICE}.{}.svc.cluster.local:{PORT}", stage.namespace),
             workers: 1,
             access_log: false,
         };
@@ -112,7 +111,7 @@ async fn from_two_proxies_to_the_gateway_and_not_yet_past_the_way_back() -> anyh
         ensure!(lead_here(&mut stage).await?, "the proxies of the tests' own cluster reach this machine");
         let _operator = stage.start().await?;
         stage.put_pool(&pool(&stage, &Value::Null)).await?;
-        route(&stage, "static", &static_path(&stage), STATIC, ENGINE_PORT).await?;
+        route(&stage, "static", &static_path(&stage), STATIC, PORT).await?;
         route(&stage, "units-of-before", &entry::path(&stage), ENVOY, ENVOY_PORT.into()).await?;
         let gateway = stage.cluster.proxies().await?;
         for target in [static_target(&stage)?, unit_target(&stage, old)?] {

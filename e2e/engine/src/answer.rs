@@ -62,13 +62,15 @@ pub struct Answer<'a> {
     method: &'a str,
     path: &'a str,
     query: Option<&'a str>,
+    /// Bytes of the request's body.
+    received: u64,
     /// The host, and every header that starts with `x-`: what a gateway adds, and what it must not let through.
     headers: BTreeMap<&'a str, String>,
 }
 
 impl<'a> Answer<'a> {
-    /// What `unit` has to say about `request`.
-    pub fn new(unit: &'a str, healthy: bool, request: &'a Parts) -> Self {
+    /// What `unit` has to say about `request`, whose body had so many bytes.
+    pub fn new(unit: &'a str, healthy: bool, request: &'a Parts, received: u64) -> Self {
         Self {
             unit,
             healthy,
@@ -76,6 +78,7 @@ impl<'a> Answer<'a> {
             method: request.method.as_str(),
             path: request.uri.path(),
             query: request.uri.query(),
+            received,
             headers: repeated(&request.headers),
         }
     }
@@ -129,7 +132,7 @@ mod tests {
             .unwrap()
             .into_parts();
         assert_eq!(
-            serde_json::to_value(Answer::new("ada", true, &request)).unwrap(),
+            serde_json::to_value(Answer::new("ada", true, &request, 5)).unwrap(),
             json!({
                 "unit": "ada",
                 "healthy": true,
@@ -137,6 +140,7 @@ mod tests {
                 "method": "GET",
                 "path": "/wsapi",
                 "query": "cuid=42",
+                "received": 5,
                 "headers": {"host": "texera.local", "x-forwarded-for": "192.0.2.1, 192.0.2.2"},
             })
         );

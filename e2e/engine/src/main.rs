@@ -2,13 +2,13 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | WebSocket at `/wsapi...` or `/api/pve...` | echoes text and binary messages |
+//! | WebSocket at `/wsapi...`, `/api/pve...` or any path of no part below | echoes text and binary messages |
 //! | `/api/executions/result/export...` | numbered lines, one a chunk; `?chunks=` and `?interval_ms=` say how long |
 //! | `/api/healthcheck` | 200, or 503 once told so and while it drains |
 //! | `POST /api/healthcheck?healthy=false` (or `true`) | sets what health checks say |
 //! | `/busy` | `{"busy": false}`, or what it was told |
 //! | `PUT /busy?answer=true` (or `false`, `hang`, `garbage`, `huge`) | sets what `/busy` answers |
-//! | anything else, any method | JSON: the unit, the part of the engine, method, path, query, host and `x-` headers |
+//! | anything else, any method | JSON: the unit, the part of the engine, method, path, query, bytes received, host and `x-` headers |
 //!
 //! Every answer carries `x-engine: <unit>`. A path keeps its meaning behind any prefix that a gateway leaves there.
 //!

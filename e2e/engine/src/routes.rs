@@ -4,13 +4,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts, Query, Request, State};
 use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use futures::{SinkExt, StreamExt};
+use futures::future::ready;
+use futures::{SinkExt, StreamExt, TryStreamExt};
 use serde::Deserialize;
 
 use crate::answer::{Answer, Part};
@@ -59,8 +61,8 @@ impl Engine {
         self.healthy.load(Ordering::Relaxed) && !self.draining()
     }
 
-    fn json(&self, request: &Parts) -> Response {
-        axum::Json(Answer::new(&self.unit, self.healthy(), request)).into_response()
+    fn json(&self, request: &Parts, received: u64) -> Response {
+        axum::Json(Answer::new(&self.unit, self.healthy(), request, received)).into_response()
     }
 }
 
@@ -70,17 +72,20 @@ pub fn router(engine: Arc<Engine>) -> Router {
 }
 
 async fn respond(State(engine): State<Arc<Engine>>, request: Request) -> Response {
-    let (mut request, _) = request.into_parts();
+    let (mut request, body) = request.into_parts();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut request, &()).await;
     let mut response = match (Part::of(request.uri.path()), upgrade) {
         (Part::Health, _) => health(&engine, &request),
-        (Part::Workflow | Part::Pve, Ok(upgrade)) => {
+        (Part::Workflow | Part::Pve | Part::Other, Ok(upgrade)) => {
             let unit = engine.unit.clone();
             upgrade.on_upgrade(move |socket| echo(socket, unit))
         }
         (Part::Export, _) => export(&engine, &request),
         (Part::Busy, _) => busy(&engine, &request).await,
-        _ => engine.json(&request),
+        _ => match received(body).await {
+            Ok(bytes) => engine.json(&request, bytes),
+            Err(_) => StatusCode::BAD_REQUEST.into_response(),
+        },
     };
     if let Ok(unit) = HeaderValue::from_str(&engine.unit) {
         response.headers_mut().insert(ENGINE, unit);
@@ -89,6 +94,12 @@ async fn respond(State(engine): State<Arc<Engine>>, request: Request) -> Respons
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// How many bytes a body has, however many they are: none is kept.
+async fn received(body: Body) -> Result<u64, axum::Error> {
+    let chunks = body.into_data_stream();
+    chunks.try_fold(0, |sum, chunk| ready(Ok(sum + chunk.len() as u64))).await
 }
 
 /// What a POST to the health check says in its query.
@@ -102,13 +113,13 @@ fn health(engine: &Engine, request: &Parts) -> Response {
         return match Query::<Health>::try_from_uri(&request.uri) {
             Ok(Query(health)) => {
                 engine.set_healthy(health.healthy);
-                engine.json(request)
+                engine.json(request, 0)
             }
             Err(rejection) => rejection.into_response(),
         };
     }
     let status = if engine.healthy() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, engine.json(request)).into_response()
+    (status, engine.json(request, 0)).into_response()
 }
 
 async fn busy(engine: &Engine, request: &Parts) -> Response {
@@ -117,7 +128,7 @@ async fn busy(engine: &Engine, request: &Parts) -> Response {
             Ok(Query(told)) => {
                 println!("{}: busy is answered with {:?}", engine.unit, told.answer);
                 *engine.busy.lock().unwrap_or_else(PoisonError::into_inner) = told.answer;
-                engine.json(request)
+                engine.json(request, 0)
             }
             Err(rejection) => rejection.into_response(),
         };

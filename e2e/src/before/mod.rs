@@ -7,18 +7,12 @@ mod nginx;
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::Context;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use computing_unit_operator::names::PORT;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
 
-use crate::{
-    cluster,
-    cluster::layout::Layout,
-    kubelet::Kubelet,
-    stage::{SOON, Stage},
-    units::{self, ENGINE},
-    wait::until,
-};
+use crate::{cluster, cluster::layout::Layout, kubelet::Kubelet, stage::Stage, standin};
 
 /// What both proxies are to do.
 #[derive(Clone, Debug)]
@@ -47,8 +41,6 @@ impl Plan {
 pub const ENVOY: &str = "before-envoy";
 /// The port of the second proxy's Service.
 pub const ENVOY_PORT: u16 = envoy::PORT;
-/// The port of engines and static services.
-pub const ENGINE_PORT: i32 = 8085;
 /// Name of the first proxy's pod.
 pub const NGINX: &str = "before-nginx";
 
@@ -102,11 +94,7 @@ async fn run(
     let text: ConfigMap = serde_json::from_value(json!({"metadata": {"name": name}, "data": {file: config}}))?;
     Api::namespaced(client, namespace).create(&params, &text).await?;
     let labels = json!({"before": name});
-    let service: Service = serde_json::from_value(json!({
-        "metadata": {"name": name},
-        "spec": {"clusterIP": "None", "selector": labels, "ports": [{"name": "http", "port": port}]},
-    }))?;
-    stage.services().create(&params, &service).await?;
+    standin::service(stage, name, &labels, port.into()).await?;
     let pod: Pod = serde_json::from_value(json!({
         "metadata": {"name": name, "labels": labels},
         "spec": {
@@ -124,22 +112,7 @@ async fn run(
         },
     }))?;
     stage.pods().create(&params, &pod).await?;
-    let address = ready(stage, name).await?;
-    Ok(SocketAddr::new(address, port))
-}
-
-/// Waits until a pod is ready. Its address.
-///
-/// # Errors
-/// If it does not get there.
-pub async fn ready(stage: &Stage, name: &str) -> anyhow::Result<IpAddr> {
-    let so = |pod: Option<&Pod>| {
-        let conditions = pod.iter().filter_map(|pod| pod.status.as_ref()).flat_map(|status| &status.conditions);
-        conditions.flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
-    };
-    let pod = until("readiness", SOON, stage.pods(), name, so).await?.context("the pod")?;
-    let address = pod.status.and_then(|status| status.pod_ip).with_context(|| format!("the address of {name}"))?;
-    Ok(address.parse()?)
+    Ok(SocketAddr::new(standin::ready(stage, name).await?, port))
 }
 
 /// Makes a unit as Texera's backend has made it so far: a bare pod that nobody owns, found by the name of a Service that all
@@ -150,7 +123,7 @@ pub async fn ready(stage: &Stage, name: &str) -> anyhow::Result<IpAddr> {
 pub async fn unit(stage: &Stage, cuid: i64) -> anyhow::Result<IpAddr> {
     let name = format!("computing-unit-{cuid}");
     let labels = json!({"type": "computing-unit", "cuid": cuid.to_string(), "name": name});
-    engine(stage, &name, &labels, &json!({"hostname": name, "subdomain": UNITS_SERVICE})).await
+    standin::pod(stage, &name, &labels, &json!({"hostname": name, "subdomain": UNITS_SERVICE})).await
 }
 
 /// The Service that finds all units by the names of their pods.
@@ -161,42 +134,5 @@ pub const UNITS_SERVICE: &str = "computing-unit-pool-svc";
 /// # Errors
 /// If the API server refuses it.
 pub async fn units_service(stage: &Stage) -> anyhow::Result<()> {
-    service(stage, UNITS_SERVICE, &json!({"type": "computing-unit"})).await
-}
-
-/// Makes a static service of that name, by a pod of the same name, and waits until it is ready.
-///
-/// # Errors
-/// If it does not get there.
-pub async fn static_service(stage: &Stage, name: &str) -> anyhow::Result<()> {
-    let labels = json!({"static": name});
-    service(stage, name, &labels).await?;
-    engine(stage, name, &labels, &json!({})).await.map(drop)
-}
-
-async fn service(stage: &Stage, name: &str, selector: &Value) -> anyhow::Result<()> {
-    let service: Service = serde_json::from_value(json!({
-        "metadata": {"name": name},
-        "spec": {"clusterIP": "None", "selector": selector, "ports": [{"name": "http", "port": ENGINE_PORT}]},
-    }))?;
-    stage.services().create(&PostParams::default(), &service).await?;
-    Ok(())
-}
-
-async fn engine(stage: &Stage, name: &str, labels: &Value, more: &Value) -> anyhow::Result<IpAddr> {
-    let pod: Pod = serde_json::from_value(json!({
-        "metadata": {"name": name, "labels": labels},
-        "spec": {
-            "terminationGracePeriodSeconds": 5,
-            "containers": [{
-                "name": "engine",
-                "image": ENGINE,
-                "env": [{"name": "COMPUTING_UNIT_NAME", "value": name}],
-                "readinessProbe": {"httpGet": {"path": "/api/healthcheck", "port": ENGINE_PORT}, "periodSeconds": 1},
-                "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
-            }],
-        },
-    }))?;
-    stage.pods().create(&PostParams::default(), &units::with(&pod, &json!({"spec": more}))).await?;
-    ready(stage, name).await
+    standin::service(stage, UNITS_SERVICE, &json!({"type": "computing-unit"}), PORT).await
 }

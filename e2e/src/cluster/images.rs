@@ -72,7 +72,7 @@ pub fn nginx(program: &Path) -> anyhow::Result<PathBuf> {
 pub enum Own {
     /// The operator.
     Operator,
-    /// The stand-in for Texera's engine.
+    /// The stand-ins for Texera's engine and for its authorization.
     Engine,
 }
 
@@ -118,7 +118,7 @@ pub fn own(which: &[Own]) -> anyhow::Result<Vec<PathBuf>> {
             }),
             Own::Engine => build(&Image {
                 name: "computing-unit-engine:dev",
-                files: vec![(release.join("engine"), "/engine".to_owned())],
+                files: ["engine", "authorization"].map(|name| (release.join(name), format!("/{name}"))).into(),
                 entrypoint: "/engine",
                 labels: vec![],
             }),

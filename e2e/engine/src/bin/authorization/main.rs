@@ -1,0 +1,111 @@
+//! A stand-in for Texera's access-control-service, as a gateway asks it whether a request may pass.
+//!
+//! The gateway sends the request's method, path and query behind `/api/auth`. The token is that of the header
+//! `Authorization: Bearer` or else of the parameter `access-token`:
+//!
+//! | token | answer |
+//! |---|---|
+//! | none | 401 |
+//! | `for-42` | 200 for a request whose key is 42, else 403 |
+//! | `for-all` | 200 for a request that has a key, else 403 |
+//! | `slow` | that of `for-all`, after `SLOW` seconds |
+//! | any other | 403 |
+//!
+//! 200 comes with `x-user-cu-access`, `x-user-id`, `x-user-name` and `x-user-email`, and with the unit's `Host` where `UNIT_HOST`
+//! says how that is made. Other paths are answered with 200 and what was asked, as a static service would.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `PORT` | TCP port, 9096 |
+//! | `PARSER` | `strict` or `first-decoded`: how the key is read, see `key` |
+//! | `UNIT_HOST` | host name of a unit, with `{cuid}` for its key |
+//! | `SLOW` | seconds that a slow answer takes, 60 |
+
+mod key;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use clap::Parser as _;
+use tokio::net::TcpListener;
+
+use key::Parser;
+
+/// The paths that a gateway asks under.
+const PREFIX: &str = "/api/auth";
+
+#[derive(Debug, clap::Parser)]
+struct Settings {
+    #[arg(long, env = "PORT", default_value_t = 9096)]
+    port: u16,
+    #[arg(long, env = "PARSER", value_enum, default_value_t = Parser::Strict)]
+    parser: Parser,
+    #[arg(long, env = "UNIT_HOST")]
+    unit_host: Option<String>,
+    #[arg(long, env = "SLOW", default_value_t = 60)]
+    slow: u64,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let settings = Settings::parse();
+    let port = settings.port;
+    let listener = TcpListener::bind(("0.0.0.0", port)).await.with_context(|| format!("listen on port {port}"))?;
+    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    println!("listens on port {port}");
+    let router = Router::new().fallback(answer).with_state(Arc::new(settings));
+    let served = axum::serve(listener, router).with_graceful_shutdown(async move {
+        terminated.recv().await;
+    });
+    Ok(served.await?)
+}
+
+async fn answer(State(settings): State<Arc<Settings>>, request: Request) -> Response {
+    if !request.uri().path().starts_with(PREFIX) {
+        let asked = format!("{} {}", request.method(), request.uri().path());
+        return ([(HeaderName::from_static("x-engine"), "access-control-service")], asked).into_response();
+    }
+    let query = request.uri().query().unwrap_or_default();
+    let bearer = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = bearer
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .map(Into::into)
+        .or_else(|| key::parameter(query, "access-token"))
+        .unwrap_or_default()
+        .into_owned();
+    if token == "slow" {
+        tokio::time::timeout(Duration::from_secs(settings.slow), std::future::pending::<()>()).await.ok();
+    }
+    let allowed = key::key(settings.parser, query).filter(|key| match token.as_str() {
+        "for-all" | "slow" => true,
+        token => token.strip_prefix("for-") == Some(key),
+    });
+    match allowed {
+        _ if token.is_empty() => StatusCode::UNAUTHORIZED.into_response(),
+        None => StatusCode::FORBIDDEN.into_response(),
+        Some(key) => passed(&settings, &key),
+    }
+}
+
+fn passed(settings: &Settings, key: &str) -> Response {
+    let user = [
+        ("x-user-cu-access", "WRITE"),
+        ("x-user-id", "7"),
+        ("x-user-name", "Ada"),
+        ("x-user-email", "ada@example.org"),
+    ];
+    let mut response = StatusCode::OK.into_response();
+    let headers = response.headers_mut();
+    headers.extend(user.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))));
+    let host = settings.unit_host.as_ref().map(|host| host.replace("{cuid}", key));
+    if let Some(host) = host.and_then(|host| HeaderValue::try_from(host).ok()) {
+        headers.insert(header::HOST, host);
+    }
+    response
+}
