@@ -20,6 +20,7 @@ pub mod proxies;
 pub mod simulated;
 pub mod stage;
 pub mod standin;
+pub mod texera;
 pub mod tool;
 pub mod traffic;
 pub mod units;

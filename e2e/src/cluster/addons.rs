@@ -23,6 +23,8 @@ const STORAGE: &str = include_str!("../../manifests/storage.yaml");
 const GATEWAY: &str = include_str!("../../manifests/gateway.yaml");
 /// Namespace of Envoy Gateway and of the shared Gateway.
 pub const NAMESPACE: &str = "envoy-gateway-system";
+/// The image of its proxies.
+pub const PROXY: &str = "docker.io/local/envoy:1.40.0";
 /// Name of the shared Gateway.
 pub const SHARED: &str = "shared";
 /// How long pods may take to run.
@@ -71,9 +73,11 @@ fn envoy_gateway(layout: &Layout, programs: &Programs) -> anyhow::Result<()> {
     let chart = chart(layout)?;
     let chart = chart.to_str().context("a path of text")?;
     let small = "deployment.envoyGateway.resources.requests.cpu=20m";
+    // Deployments that are migrated from have Backends, which Envoy Gateway does not look at unless told.
+    let backends = "config.envoyGateway.extensionApis.enableBackend=true";
     let install = ["upgrade", "--install", "eg", chart, "--namespace", NAMESPACE, "--create-namespace"];
     // The order of its hooks matters: with a plain apply its pod waits for a Secret of one of them.
-    let flags = ["--set", small, "--wait", "--timeout", DEADLINE];
+    let flags = ["--set", small, "--set", backends, "--wait", "--timeout", DEADLINE];
     helm(layout, programs, &install.into_iter().chain(flags).collect::<Vec<_>>()).map(drop)
 }
 
