@@ -27,6 +27,10 @@ help: ## Show this
 demo: cluster images plugin ## A unit from its creation to its end, through the real gateway
 	@$(WITH_CLUSTER) cargo run --quiet --locked --package e2e --bin demo
 
+.PHONY: texera
+texera: cluster images plugin ## A deployment of Texera's shape: static routes, units and authorization behind one gateway
+	@$(WITH_CLUSTER) cargo run --quiet --locked --package e2e --bin texera
+
 .PHONY: test
 test: lint unit helm-lint e2e ## Everything that has to pass: format, lints, unit tests, chart, tests on the cluster
 
@@ -42,8 +46,10 @@ unit: helm ## Tests that need no cluster
 	@cargo test --locked --quiet --package engine
 
 .PHONY: helm-lint
-helm-lint: helm ## Check the chart
+helm-lint: helm ## Check the charts
 	@$(WITH_HELM) helm lint --strict --quiet $(CHART)
+	@$(WITH_HELM) for values in laptop production; do \
+	  helm lint --strict --quiet charts/texera-gateway --values charts/texera-gateway/values-$$values.yaml; done
 
 .PHONY: e2e
 e2e: cluster images plugin ## Tests on the cluster; one alone: make e2e TEST="--test drift what_was"

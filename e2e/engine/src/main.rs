@@ -21,6 +21,7 @@
 //! | `UNREADY_AFTER` | seconds of serving after which health checks fail |
 //! | `CRASH_AFTER` | seconds of serving after which it exits with code 1 |
 //! | `DRAIN` | seconds to go on serving after SIGTERM, WebSockets and exports included; it ends with the last connection |
+//! | `PAGE` | HTML that a GET of any other path is answered with, as by a static service |
 //! | `EXPORT_CHUNKS`, `EXPORT_INTERVAL_MS` | the usual export: 10 lines, 100 ms apart |
 //!
 //! It starts no process, takes no file and needs no user, so it can be process 1 of an empty image.
@@ -75,7 +76,7 @@ async fn main() -> anyhow::Result<ExitCode> {
 
 /// Serves until the process is told to stop and has drained, or until it is due to crash.
 async fn serve(settings: &Settings, terminated: &mut Signal) -> anyhow::Result<ExitCode> {
-    let engine = Arc::new(Engine::new(settings.unit(), settings.export()));
+    let engine = Arc::new(Engine::new(settings.unit(), settings.export(), settings.page.clone()));
     let listener = TcpListener::bind(("0.0.0.0", settings.port))
         .await
         .with_context(|| format!("listen on port {}", settings.port))?;

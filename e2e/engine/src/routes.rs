@@ -10,7 +10,7 @@ use axum::extract::{FromRequestParts, Query, Request, State};
 use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use futures::future::ready;
 use futures::{SinkExt, StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -26,15 +26,17 @@ const ENGINE: HeaderName = HeaderName::from_static("x-engine");
 pub struct Engine {
     unit: String,
     export: Export,
+    page: Option<String>,
     healthy: AtomicBool,
     busy: Mutex<Busy>,
     draining: AtomicBool,
 }
 
 impl Engine {
-    /// A healthy engine of that name, with its usual export.
-    pub fn new(unit: String, export: Export) -> Self {
-        Self { unit, export, healthy: AtomicBool::new(true), busy: Mutex::default(), draining: AtomicBool::new(false) }
+    /// A healthy engine of that name, with its usual export, and with a page for whatever is no part of an engine.
+    pub fn new(unit: String, export: Export, page: Option<String>) -> Self {
+        let (healthy, draining) = (AtomicBool::new(true), AtomicBool::new(false));
+        Self { unit, export, page, healthy, busy: Mutex::default(), draining }
     }
 
     /// The name that every answer carries.
@@ -82,6 +84,12 @@ async fn respond(State(engine): State<Arc<Engine>>, request: Request) -> Respons
         }
         (Part::Export, _) => export(&engine, &request),
         (Part::Busy, _) => busy(&engine, &request).await,
+        (Part::Other, _)
+            if let Some(page) = &engine.page
+                && request.method == Method::GET =>
+        {
+            Html(page.clone()).into_response()
+        }
         _ => match received(body).await {
             Ok(bytes) => engine.json(&request, bytes),
             Err(_) => StatusCode::BAD_REQUEST.into_response(),

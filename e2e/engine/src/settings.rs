@@ -41,6 +41,10 @@ pub struct Settings {
     #[arg(long, env = "DRAIN", value_parser = seconds, default_value = "0")]
     pub drain: Duration,
 
+    /// What a GET of any path that is no part of the engine is answered with, as HTML: a static service.
+    #[arg(long, env = "PAGE")]
+    pub page: Option<String>,
+
     /// How many lines an export has whose request does not say.
     #[arg(long, env = "EXPORT_CHUNKS", default_value_t = 10)]
     export_chunks: u64,

@@ -6,20 +6,16 @@ use anyhow::Context;
 use computing_unit_operator::api::ComputingUnit;
 use e2e::{
     attach::Cluster,
-    cluster::images::{self, Own},
     demo::{
         ending,
+        install::{self, SYSTEM, UNITS},
         show::{Way, apply, heading, run},
         wake,
     },
-    tool,
+    tool, units,
 };
 use kube::{Api, ResourceExt};
 
-/// Where the operator is installed.
-const SYSTEM: &str = "computing-unit-system";
-/// Where units live, as the samples have it.
-const UNITS: &str = "computing-units";
 /// The unit that is shown.
 const NAME: &str = "demo";
 
@@ -28,7 +24,7 @@ async fn main() -> anyhow::Result<()> {
     let cluster = Cluster::attach().await?;
     heading("A namespace whose routes the gateway admits, and the operator, by its chart");
     run(&cluster, "kubectl apply -f config/samples/namespace.yaml").await?;
-    install(&cluster).await?;
+    install::operator(&cluster).await?;
 
     heading("A pool, which says what units are made from and how they are reached");
     apply(&cluster, "config/samples/pool-query.yaml", &pool(&cluster)?).await?;
@@ -44,6 +40,10 @@ async fn main() -> anyhow::Result<()> {
     let way = Way::to(&url).await?;
     way.get().await?;
     way.echo(&["hello", "from the demo"]).await?;
+
+    heading("A static page behind the same address");
+    page(&cluster).await?;
+    Way { path: "/welcome".to_owned(), ..way.clone() }.until_served().await?;
 
     heading("What kubectl says of it");
     run(&cluster, &format!("kubectl get cu -n {UNITS} -o wide")).await?;
@@ -68,27 +68,16 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn install(cluster: &Cluster) -> anyhow::Result<()> {
-    let image = image()?;
-    let gateways = &cluster.gateway().namespace;
-    let line = format!(
-        "helm upgrade --install computing-unit-operator charts/computing-unit-operator --namespace {SYSTEM} \
-         --create-namespace --take-ownership --force-conflicts --wait --timeout 3m --hide-notes {image} \
-         --set operator.watchNamespaces={{{UNITS}}} --set operator.gatewayNamespaces={{{gateways}}}"
-    );
-    run(cluster, &line).await
-}
-
-/// Which image, in the words of the chart.
-fn image() -> anyhow::Result<String> {
-    if let Ok(image) = env::var("OPERATOR_IMAGE") {
-        let (repository, tag) = image.rsplit_once(':').context("OPERATOR_IMAGE: write repository:tag")?;
-        return Ok(format!("--set image.repository={repository} --set image.tag={tag}"));
+/// A static service beside the units, with a route that knows nothing of them.
+async fn page(cluster: &Cluster) -> anyhow::Result<()> {
+    let manifest = fs::read_to_string(tool::file("e2e/manifests/page.yaml"))?;
+    let gateway = cluster.gateway();
+    let mut manifest = manifest.replace("{{gateway}}", &gateway.name).replace("{{namespace}}", &gateway.namespace);
+    if let Ok(image) = env::var("ENGINE_IMAGE") {
+        manifest = manifest.replace(units::ENGINE, &image);
     }
-    // The tag stays the same from build to build; the annotation makes a new build roll out.
-    let archives = images::own(&[Own::Operator])?;
-    let build = archives.first().and_then(|archive| archive.file_stem()?.to_str()).unwrap_or_default();
-    Ok(format!("--set image.tag=dev --set podAnnotations.build={build}"))
+    apply(cluster, "e2e/manifests/page.yaml", &manifest).await?;
+    run(cluster, &format!("kubectl wait pod welcome -n {UNITS} --for=condition=Ready --timeout=1m")).await
 }
 
 /// The sample, with the address at which the local cluster's gateway can be reached from here.

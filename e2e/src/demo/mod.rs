@@ -2,5 +2,6 @@
 //! request, and the order of a unit's end. It decides nothing about units.
 
 pub mod ending;
+pub mod install;
 pub mod show;
 pub mod wake;

@@ -8,7 +8,8 @@ use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{
     attach::Cluster,
-    traffic::{Answer, Connection, Socket, Target},
+    stage::SOON,
+    traffic::{Answer, Connection, Reuse, Socket, Target, first_success},
 };
 
 /// Prints what comes next.
@@ -96,6 +97,15 @@ impl Way {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}{}", self.host, self.path)
+    }
+
+    /// Waits until it is answered with 200, as a route that was just made soon is, and then asks for it in sight.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub async fn until_served(&self) -> anyhow::Result<()> {
+        first_success(self.address, &self.target()?, Reuse::Fresh, SOON).await?;
+        self.get().await
     }
 
     /// Asks for it once, in sight.

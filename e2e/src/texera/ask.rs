@@ -1,0 +1,69 @@
+//! Requests by curl, which speaks every version of HTTP and TLS as clients do.
+
+use std::{net::SocketAddr, process::Stdio};
+
+use anyhow::Context;
+use serde_json::Value;
+use tokio::process::Command;
+
+/// An answer as curl tells it.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status; 0 where there was none.
+    pub status: u16,
+    /// Version of HTTP, such as `2`.
+    pub version: String,
+    /// Its headers, in lower case, as text.
+    pub headers: String,
+    /// Its body.
+    pub body: String,
+}
+
+impl Answer {
+    /// Which service or unit has answered.
+    #[must_use]
+    pub fn engine(&self) -> Option<&str> {
+        self.headers.lines().find_map(|line| line.strip_prefix("x-engine: ")).map(str::trim)
+    }
+
+    /// What it says of the request, which an engine repeats.
+    ///
+    /// # Errors
+    /// If it is no engine's.
+    pub fn said(&self) -> anyhow::Result<Value> {
+        serde_json::from_str(&self.body).with_context(|| format!("{}: {}", self.status, self.body))
+    }
+}
+
+/// Asks by curl, with these arguments. `host` is what the request is for, and the proxy at `address` is asked.
+///
+/// # Errors
+/// If curl is not there.
+pub async fn curl(address: SocketAddr, url: &str, args: &[&str]) -> anyhow::Result<Answer> {
+    let authority = url.split('/').nth(2).context("a URL")?;
+    let port = if url.starts_with("https") { 443 } else { 80 };
+    let connect = format!("{authority}:{port}:{}:{}", address.ip(), address.port());
+    let written = "\n%{http_code} %{http_version}";
+    let curl = Command::new("curl")
+        .args(["--silent", "--include", "--insecure", "--max-time", "20", "--write-out", written])
+        .args(["--connect-to", &connect])
+        .args(args)
+        .arg(url)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("curl")?;
+    let text = String::from_utf8_lossy(&curl.stdout);
+    let (answer, written) = text.rsplit_once('\n').context("what curl writes at the end")?;
+    let (status, version) = written.split_once(' ').context("status and version")?;
+    // An upload may be told to go on first.
+    let answer = answer.rsplit_once("HTTP/1.1 100 Continue\r\n\r\n").map_or(answer, |(_, rest)| rest);
+    let (headers, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
+    Ok(Answer {
+        status: status.parse()?,
+        version: version.to_owned(),
+        headers: headers.to_ascii_lowercase(),
+        body: body.to_owned(),
+    })
+}

@@ -1,0 +1,156 @@
+//! A deployment of Texera's shape in the namespace of a test: stand-ins under Texera's names and ports, and the chart of the
+//! gateway in front of them.
+
+mod ask;
+pub mod standins;
+
+use std::net::SocketAddr;
+
+use anyhow::ensure;
+use computing_unit_operator::api::GatewayRef;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, LogParams, PostParams},
+};
+use serde_json::json;
+
+pub use ask::{Answer, curl};
+pub use standins::AUTHORIZATION;
+
+use crate::{
+    cluster::addons,
+    entry::lead_here,
+    gateway,
+    stage::{SOON, Stage},
+    standin, tool,
+    units::{self, ENGINE},
+    wait::eventually,
+};
+
+/// Host name of the object store.
+pub const STORE: &str = "store.example.org";
+/// Name of the release, and so of the Gateway.
+const RELEASE: &str = "texera";
+
+/// Puts it up with these values beside those that every test needs, and has the stage use its Gateway. On a cluster that is not
+/// the tests' own, it says that the test does not run.
+///
+/// # Errors
+/// If it does not come up.
+pub async fn deploy(stage: &mut Stage, values: &[&str]) -> anyhow::Result<bool> {
+    if !gateway::is_ours(&stage.cluster).await? || !lead_here(stage).await? {
+        println!("NOT RUN: what the proxies of the cluster in use are made from is not known");
+        return Ok(false);
+    }
+    for object in standins::objects(&stage.namespace) {
+        if object["kind"] == "Pod" {
+            stage.pods().create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+        } else {
+            stage.services().create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+        }
+    }
+    for pod in [RELEASE, AUTHORIZATION] {
+        standin::ready(stage, pod).await?;
+    }
+    install(stage, values).await?;
+    let own = GatewayRef { name: RELEASE.to_owned(), namespace: stage.namespace.clone(), section_name: None };
+    stage.cluster = stage.cluster.clone().with_gateway(own);
+    stage.operator = stage.operator.clone().gateways(&[&stage.namespace]);
+    let proxies = || async { Ok(stage.cluster.proxies().await.ok().filter(|all| !all.is_empty())) };
+    eventually("proxies", SOON, proxies).await?;
+    Ok(true)
+}
+
+/// Installs the chart, or upgrades it, with these values.
+///
+/// # Errors
+/// If Helm or the API server refuses it.
+pub async fn install(stage: &Stage, values: &[&str]) -> anyhow::Result<()> {
+    let mut words = install_command(&stage.namespace, &stage.namespace);
+    // The stand-ins share the namespace, and have no limits.
+    for value in ["units.quota.enabled=false,units.limitRange.enabled=false"].iter().chain(values) {
+        words.extend(["--set".to_owned(), (*value).to_owned()]);
+    }
+    let args: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+    tool::run(&stage.cluster, "helm", &args).await.map(drop)
+}
+
+/// The command that installs the chart on the local cluster: with its images, for units that ask for little.
+#[must_use]
+pub fn install_command(namespace: &str, units: &str) -> Vec<String> {
+    let chart = tool::file("charts/texera-gateway");
+    let laptop = format!("{chart}/values-laptop.yaml");
+    let flags = ["helm", "upgrade", "--install", RELEASE, &chart, "--namespace", namespace, "--values", &laptop];
+    let values = [
+        "gatewayClass.create=false".to_owned(),
+        format!("proxy.image={}", addons::PROXY),
+        "units.namespace.create=false".to_owned(),
+        format!("units.namespace.name={units}"),
+        format!("units.pool.image={ENGINE}"),
+        "units.pool.resources.limits.memory=128Mi,units.pool.resources.limits.cpu=1".to_owned(),
+        "units.pool.resources.requests.cpu=5m,units.pool.resources.requests.memory=16Mi".to_owned(),
+        "units.pool.podSpec.terminationGracePeriodSeconds=5".to_owned(),
+        "units.environment.values.STORAGE_JDBC_PASSWORD=hunter2".to_owned(),
+        format!("objectStore.enabled=true,objectStore.hostname={STORE}"),
+    ];
+    let values = values.into_iter().flat_map(|value| ["--set".to_owned(), value]);
+    flags.map(str::to_owned).into_iter().chain(values).collect()
+}
+
+/// Makes a unit as Texera's backend names it. Its number.
+///
+/// # Errors
+/// If the API server refuses it.
+pub async fn unit(stage: &Stage, name: &str) -> anyhow::Result<i64> {
+    let cuid = stage.unit(name).spec.cuid.unwrap_or_default();
+    stage.make(&units::unit(&stage.namespace, &format!("computing-unit-{cuid}"), cuid)).await?;
+    Ok(cuid)
+}
+
+/// Makes the Secret with a certificate for all host names here, which nobody has signed.
+///
+/// # Errors
+/// If the API server refuses it.
+pub async fn certificate(stage: &Stage, secret: &str) -> anyhow::Result<()> {
+    let pair = rcgen::generate_simple_self_signed(vec!["texera.example.org".to_owned(), STORE.to_owned()])?;
+    let secret: Secret = serde_json::from_value(json!({
+        "metadata": {"name": secret},
+        "type": "kubernetes.io/tls",
+        "stringData": {"tls.crt": pair.cert.pem(), "tls.key": pair.signing_key.serialize_pem()},
+    }))?;
+    let secrets = Api::namespaced(stage.cluster.client(), &stage.namespace);
+    secrets.create(&PostParams::default(), &secret).await?;
+    Ok(())
+}
+
+/// The proxies of the stage's Gateway at the port of a listener.
+///
+/// # Errors
+/// If there is none.
+pub async fn proxy(stage: &Stage, listener: u16) -> anyhow::Result<SocketAddr> {
+    let mut proxy = stage.cluster.proxies().await?[0];
+    // Envoy Gateway moves ports that only root may have.
+    proxy.set_port(if listener < 1024 { listener + 10_000 } else { listener });
+    Ok(proxy)
+}
+
+/// What the proxies of the stage's Gateway have logged.
+///
+/// # Errors
+/// If their pods are not found.
+pub async fn log(stage: &Stage) -> anyhow::Result<String> {
+    let labels = format!(
+        "gateway.envoyproxy.io/owning-gateway-name={RELEASE},gateway.envoyproxy.io/owning-gateway-namespace={}",
+        stage.namespace
+    );
+    let pods = Api::<Pod>::namespaced(stage.cluster.client(), addons::NAMESPACE);
+    let mut all = String::new();
+    let found = pods.list(&ListParams::default().labels(&labels)).await?;
+    ensure!(!found.items.is_empty(), "no proxy of {labels}");
+    for pod in found {
+        let params = LogParams { container: Some("envoy".to_owned()), ..LogParams::default() };
+        all += &pods.logs(&pod.name_any(), &params).await?;
+    }
+    Ok(all)
+}

@@ -1,0 +1,81 @@
+//! What stands in for Texera's services, under their names and ports: one pod that listens on all of them, and one that
+//! authorizes.
+//!
+//! Pure: objects, and nothing that makes them.
+
+use computing_unit_operator::names::PORT;
+use serde_json::{Value, json};
+
+use crate::units::ENGINE;
+
+/// Texera's services, with the port of each.
+pub const SERVICES: [(&str, u16); 11] = [
+    ("webserver-svc", 8080),
+    ("workflow-computing-unit-manager-svc", 8888),
+    ("workflow-compiling-service-svc", 9090),
+    ("file-service-svc", 9092),
+    ("config-service-svc", 9094),
+    ("notebook-migration-service-svc", 9098),
+    ("agent-service-svc", 3001),
+    ("y-websocket-server-svc", 1234),
+    ("python-language-server-svc", 3000),
+    ("texera-minio", 9000),
+    (AUTHORIZATION, 9096),
+];
+/// The service that is asked who may reach a unit.
+pub const AUTHORIZATION: &str = "access-control-service-svc";
+/// The Service that finds the pods of units by their names.
+pub const UNITS_SERVICE: &str = "texera-workflow-computing-unit-svc";
+
+/// Pods and Services, for a deployment whose units are in the namespace `units`.
+#[must_use]
+pub fn objects(units: &str) -> Vec<Value> {
+    let services = SERVICES.iter().map(|(name, port)| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name},
+            "spec": {
+                "clusterIP": "None",
+                "selector": {"stand-in": pod(name)},
+                "ports": [{"name": "http", "port": port}],
+            },
+        })
+    });
+    let pods = ["texera", AUTHORIZATION].map(|own| {
+        let containers: Vec<Value> =
+            SERVICES.iter().filter(|(name, _)| pod(name) == own).map(|service| container(*service, units)).collect();
+        json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": own, "labels": {"stand-in": own}},
+            "spec": {"terminationGracePeriodSeconds": 2, "containers": containers},
+        })
+    });
+    services.chain(pods).collect()
+}
+
+/// Which pod a service is in: the authorization has one for itself, so that it can be taken away.
+fn pod(service: &str) -> &str {
+    if service == AUTHORIZATION { AUTHORIZATION } else { "texera" }
+}
+
+fn container((name, port): (&str, u16), units: &str) -> Value {
+    let program = if name == AUTHORIZATION { "/authorization" } else { "/engine" };
+    let host = format!("computing-unit-{{cuid}}.{UNITS_SERVICE}.{units}.svc.cluster.local:{PORT}");
+    json!({
+        "name": name,
+        "image": ENGINE,
+        "imagePullPolicy": "IfNotPresent",
+        "command": [program],
+        "env": [
+            {"name": "COMPUTING_UNIT_NAME", "value": name},
+            {"name": "PORT", "value": port.to_string()},
+            // As Texera's own reads and answers.
+            {"name": "PARSER", "value": "first-decoded"},
+            {"name": "UNIT_HOST", "value": host},
+        ],
+        "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
+        "resources": {"requests": {"cpu": "5m", "memory": "8Mi"}},
+    })
+}
