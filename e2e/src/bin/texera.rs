@@ -52,7 +52,7 @@ kubectl create computingunit computing-unit-7 -n {TEXERA_UNITS} --cuid 7 --wait
 curl -i \"http://$GW/wsapi?cuid=7\"                                    # 401: no token
 curl -i \"http://$GW/wsapi?cuid=7&access-token=for-8\"                 # 403: a token for another
 curl \"http://$GW/wsapi?cuid=7&access-token=for-7\"                    # the unit, with the headers of the authorization
-curl -i \"http://$GW/wsapi?%63uid=8&cuid=7&access-token=for-8\"        # 404: authorized for another, routed to none
+curl -i \"http://$GW/wsapi?%63uid=8&cuid=7&access-token=for-8\"        # 421: authorized for another, reaches none
 kubectl delete computingunit computing-unit-7 -n {TEXERA_UNITS}
 helm uninstall texera -n {TEXERA}; kubectl delete namespace {TEXERA} {TEXERA_UNITS}     # the units of {UNITS} stay"
     )
