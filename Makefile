@@ -56,6 +56,10 @@ e2e: cluster images plugin ## Tests on the cluster; one alone: make e2e TEST="--
 	@cargo build --locked
 	@$(WITH_CLUSTER) cargo test --locked --package e2e $(if $(TEST),$(TEST),--test '*') -- --test-threads=$(E2E_THREADS)
 
+.PHONY: texera-client
+texera-client: ## Tests of the client for the JVM, as the backend of Texera uses units
+	@$(MAKE) e2e TEST="--test client"
+
 .PHONY: bench
 bench: cluster images plugin ## Measure (BENCH="--starts 20 speed" for less); the tables of docs/performance.md
 	@cargo build --locked --release --package computing-unit-operator --package e2e --bins

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tokio::process::Command;
 
 use crate::{attach::Cluster, cluster::shell};
@@ -59,6 +59,24 @@ pub fn command(cluster: &Cluster, line: &str) -> anyhow::Result<Command> {
     let mut command = Command::new(words.next().context("an empty line")?);
     command.args(words).env("KUBECONFIG", cluster.kubeconfig()).stdin(Stdio::null()).kill_on_drop(true);
     Ok(command)
+}
+
+/// Runs the tests of a Maven project of this repository, with these variables in its environment.
+///
+/// # Errors
+/// If they cannot be run, or one fails: what Maven says of it.
+pub async fn maven(cluster: &Cluster, project: &str, variables: &[(&str, &str)]) -> anyhow::Result<()> {
+    let mut command = Command::new("mvn");
+    command.args(["--batch-mode", "--no-transfer-progress", "--quiet", "--file", &file(project), "test"]);
+    command.envs(variables.iter().copied()).env("KUBECONFIG", cluster.kubeconfig());
+    let done = command.stdin(Stdio::null()).kill_on_drop(true).output().await.context("run mvn")?;
+    ensure!(
+        done.status.success(),
+        "mvn test in {project} ended with {}:\n{}",
+        done.status,
+        String::from_utf8_lossy(&done.stdout)
+    );
+    Ok(())
 }
 
 /// The path of a file of this project.

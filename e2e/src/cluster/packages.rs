@@ -60,6 +60,17 @@ pub fn browser() -> anyhow::Result<()> {
     add(BROWSER.iter().filter(|(what, _)| !present(what)).map(|(_, package)| *package).collect())
 }
 
+/// What builds and runs Java. Only the tests of the client for the JVM need it.
+const MAVEN: &[(&str, &str)] = &[("javac", "default-jdk-headless"), ("mvn", "maven")];
+
+/// Installs Maven and a JDK where there is none.
+///
+/// # Errors
+/// If packages cannot be installed.
+pub fn maven() -> anyhow::Result<()> {
+    add(MAVEN.iter().filter(|(what, _)| !present(what)).map(|(_, package)| *package).collect())
+}
+
 fn add(missing: Vec<&str>) -> anyhow::Result<()> {
     if missing.is_empty() {
         return Ok(());

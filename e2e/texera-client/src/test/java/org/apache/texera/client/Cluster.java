@@ -1,0 +1,64 @@
+package org.apache.texera.client;
+
+import io.fabric8.kubernetes.api.model.rbac.PolicyRuleBuilder;
+import io.fabric8.kubernetes.api.model.rbac.RoleBindingBuilder;
+import io.fabric8.kubernetes.api.model.rbac.RoleBuilder;
+import io.fabric8.kubernetes.client.Config;
+import io.fabric8.kubernetes.client.ConfigBuilder;
+import io.fabric8.kubernetes.client.KubernetesClient;
+import io.fabric8.kubernetes.client.KubernetesClientBuilder;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicLong;
+
+/** The namespace that the tests are given, with a pool and an operator, and a backend with its rights and no more. */
+final class Cluster implements AutoCloseable {
+    private static final String BACKEND = "texera-backend";
+    private static final AtomicLong NEXT = new AtomicLong(7_000_000_000L + ThreadLocalRandom.current().nextLong(1L << 40));
+
+    final String namespace = given("UNITS_NAMESPACE");
+    /** May do anything: for looking at what a backend does not see. */
+    final KubernetesClient admin;
+    final KubernetesClient backend;
+    final ComputingUnits units;
+
+    Cluster() {
+        given("KUBECONFIG");
+        admin = new KubernetesClientBuilder().build();
+        backend = new KubernetesClientBuilder().withConfig(
+            new ConfigBuilder(Config.autoConfigure(null)).withImpersonateUsername(BACKEND).build()).build();
+        units = new ComputingUnits(backend, namespace);
+        permit();
+    }
+
+    /** A number that no other unit on the gateway has. */
+    static long number() {
+        return NEXT.getAndIncrement();
+    }
+
+    private void permit() {
+        var units = new PolicyRuleBuilder().withApiGroups("texera.apache.org").withResources("computingunits")
+            .withVerbs("create", "get", "list", "watch", "patch", "delete").build();
+        var pools = new PolicyRuleBuilder().withApiGroups("texera.apache.org").withResources("computingunitpools")
+            .withVerbs("get", "list", "watch").build();
+        admin.resource(new RoleBuilder().withNewMetadata().withName(BACKEND).withNamespace(namespace).endMetadata()
+            .withRules(units, pools).build()).serverSideApply();
+        admin.resource(new RoleBindingBuilder().withNewMetadata().withName(BACKEND).withNamespace(namespace).endMetadata()
+            .withNewRoleRef("rbac.authorization.k8s.io", "Role", BACKEND)
+            .addNewSubject("rbac.authorization.k8s.io", "User", BACKEND, null).build()).serverSideApply();
+    }
+
+    private static String given(String variable) {
+        var value = System.getenv(variable);
+        if (value == null || value.isBlank()) {
+            throw new IllegalStateException(variable + " is not set: run `make texera-client`, which gives these tests a "
+                + "cluster, and a namespace with a pool and an operator");
+        }
+        return value;
+    }
+
+    @Override
+    public void close() {
+        backend.close();
+        admin.close();
+    }
+}
