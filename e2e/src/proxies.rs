@@ -92,6 +92,14 @@ pub async fn hide_statistics(cluster: &Cluster, proxy: SocketAddr, hidden: bool)
     shell::output(Command::new("nsenter").args([&network, "nft", &rules])).map(drop)
 }
 
+/// The UID of the pod of the proxy at that address.
+///
+/// # Errors
+/// If it is not found.
+pub async fn uid(cluster: &Cluster, proxy: SocketAddr) -> anyhow::Result<String> {
+    pod(cluster, proxy).await?.uid().context("a UID")
+}
+
 /// The pod of a proxy.
 async fn pod(cluster: &Cluster, proxy: SocketAddr) -> anyhow::Result<Pod> {
     let labels = format!("gateway.envoyproxy.io/owning-gateway-namespace={}", cluster.gateway().namespace);

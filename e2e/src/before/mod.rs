@@ -3,6 +3,7 @@
 
 mod envoy;
 mod nginx;
+mod reloads;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,7 +13,9 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
 
-use crate::{cluster, cluster::layout::Layout, kubelet::Kubelet, stage::Stage, standin};
+pub use reloads::Reloads;
+
+use crate::{attach::Cluster, cluster, cluster::layout::Layout, kubelet::Kubelet, stage::Stage, standin};
 
 /// What both proxies are to do.
 #[derive(Clone, Debug)]
@@ -30,10 +33,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Every path that nginx takes, with where it leads to.
+    /// The paths of static services, with where each leads to.
+    fn statics(&self) -> impl Iterator<Item = (&str, String)> {
+        self.statics.iter().map(|(path, server)| (path.as_str(), server.clone()))
+    }
+
+    /// Every path that nginx takes where Envoy finds the units, with where it leads to.
     fn locations(&self) -> impl Iterator<Item = (&str, String)> {
-        let statics = self.statics.iter().map(|(path, server)| (path.as_str(), server.clone()));
-        statics.chain(self.units.iter().map(|path| (path.as_str(), format!("{ENVOY}:{}", envoy::PORT))))
+        self.statics().chain(self.units.iter().map(|path| (path.as_str(), format!("{ENVOY}:{}", envoy::PORT))))
     }
 }
 
@@ -58,26 +65,32 @@ impl TwoProxies {
     /// # Errors
     /// If they do not come up.
     pub async fn start(stage: &Stage, plan: &Plan) -> anyhow::Result<Option<Self>> {
-        let Some(kubelet) = Kubelet::of(&stage.cluster).await? else {
-            println!("NOT RUN: an image cannot be brought into the cluster in use");
+        if !bring().await? {
             return Ok(None);
-        };
-        let layout = Layout::of_node(kubelet.node())?.context("the cluster of this machine")?;
-        tokio::task::spawn_blocking(move || cluster::nginx::bring(&layout)).await??;
+        }
         let config = serde_saphyr::to_string(&envoy::config(plan))?;
         let args = json!(["-c", "/etc/before/envoy.yaml", "-l", "warn", "--concurrency", plan.workers.to_string()]);
         run(stage, ENVOY, "envoy:1.40.0", &args, ("envoy.yaml", &config), envoy::PORT).await?;
-        let front = run(
-            stage,
-            NGINX,
-            "nginx:debian",
-            &json!(["-e", "stderr", "-c", "/etc/before/nginx.conf"]),
-            ("nginx.conf", &nginx::config(plan)),
-            nginx::PORT,
-        )
-        .await?;
+        let front = run_nginx(stage, &nginx::config(plan)).await?;
         Ok(Some(Self { front }))
     }
+}
+
+/// Brings nginx into the cluster; not into one that is not the tests' own.
+async fn bring() -> anyhow::Result<bool> {
+    // The shared gateway tells whose cluster it is, whichever the stage uses.
+    let Some(kubelet) = Kubelet::of(&Cluster::attach().await?).await? else {
+        println!("NOT RUN: an image cannot be brought into the cluster in use");
+        return Ok(false);
+    };
+    let layout = Layout::of_node(kubelet.node())?.context("the cluster of this machine")?;
+    tokio::task::spawn_blocking(move || cluster::nginx::bring(&layout)).await??;
+    Ok(true)
+}
+
+async fn run_nginx(stage: &Stage, config: &str) -> anyhow::Result<SocketAddr> {
+    let args = json!(["-e", "stderr", "-c", "/etc/before/nginx.conf"]);
+    run(stage, NGINX, "nginx:debian", &args, ("nginx.conf", config), nginx::PORT).await
 }
 
 /// Starts a proxy as a pod with a Service of its name, and waits until it is ready. Where it listens.

@@ -9,12 +9,31 @@ use super::Plan;
 /// The port that it listens on.
 pub(super) const PORT: u16 = 8080;
 
-/// The configuration.
+/// What units of a table are found by: lines of a number and an address, which nginx reads when it starts and when it is
+/// told to read anew.
+pub(super) const TABLE: &str = "/tmp/units.map";
+
+/// The configuration of one that hands requests for units to the second proxy.
 pub(super) fn config(plan: &Plan) -> String {
+    with(plan, plan.locations(), "", "")
+}
+
+/// The configuration of one that finds units in its own table, and needs no second proxy.
+pub(super) fn with_table(plan: &Plan) -> String {
+    let mut units = String::new();
+    for path in &plan.units {
+        let _ = writeln!(units, "    location {path} {{ proxy_pass http://$unit; }}");
+    }
+    // No file is as good as an empty one.
+    let map = format!("  map $arg_cuid $unit {{ default 127.0.0.1:9; include {TABLE}*; }}\n");
+    with(plan, plan.statics(), &map, &units)
+}
+
+fn with<'a>(plan: &Plan, ways: impl Iterator<Item = (&'a str, String)>, map: &str, units: &str) -> String {
     let log = if plan.access_log { "/dev/stdout" } else { "off" };
     let mut upstreams = String::new();
     let mut locations = String::new();
-    for (number, (path, server)) in plan.locations().enumerate() {
+    for (number, (path, server)) in ways.enumerate() {
         let _ =
             writeln!(upstreams, "  upstream u{number} {{ server {server}; keepalive 320; keepalive_requests 10000; }}");
         let _ = writeln!(locations, "    location {path} {{ proxy_pass http://u{number}; }}");
@@ -23,6 +42,8 @@ pub(super) fn config(plan: &Plan) -> String {
         "worker_processes {workers};
 error_log stderr warn;
 pid /tmp/nginx.pid;
+# As ingress-nginx has it: what old workers still hold open is cut then.
+worker_shutdown_timeout 240s;
 daemon off;
 events {{ worker_connections 16384; }}
 http {{
@@ -45,9 +66,9 @@ http {{
   proxy_request_buffering off;
   proxy_read_timeout 1h;
   proxy_send_timeout 1h;
-{upstreams}  server {{
+{upstreams}{map}  server {{
     listen {PORT};
-{locations}  }}
+{locations}{units}  }}
 }}
 ",
         workers = plan.workers,

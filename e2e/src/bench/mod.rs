@@ -1,7 +1,9 @@
 //! What is measured, each part by itself: how fast, how much is written, what requests meet, how much memory. A part
 //! prints a table; nothing here fails because something is slow.
 
+pub mod churn;
 pub mod cost;
+pub mod hops;
 pub mod idle;
 pub mod pods;
 pub mod server;

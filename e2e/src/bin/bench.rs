@@ -1,7 +1,7 @@
 //! `make bench`: the figures of `docs/performance.md`, on the cluster in use.
 
 use clap::Parser;
-use e2e::bench::{cost, idle, speed, suspend, traffic, wake};
+use e2e::bench::{churn, cost, hops, idle, speed, suspend, traffic, wake};
 
 /// Measures the operator on the cluster in use and prints tables.
 #[derive(Parser)]
@@ -34,6 +34,14 @@ struct Args {
     #[arg(long, default_value_t = 20)]
     cycles: usize,
 
+    /// Rounds of the comparison with the two proxies of before
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+
+    /// Units to come and go beside others' requests, in five minutes
+    #[arg(long, default_value_t = 200)]
+    churn: usize,
+
     /// Which parts; all without
     #[arg(value_enum)]
     parts: Vec<Part>,
@@ -53,11 +61,16 @@ enum Part {
     Idle,
     /// What requests meet
     Traffic,
+    /// One gateway beside the two proxies of before
+    Hops,
+    /// What others meet while many units come and go
+    Churn,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Args { starts, counts, many, watched, suspensions, wakes, cycles, parts } = Args::parse();
+    let Args { starts, counts, many, watched, suspensions, wakes, cycles, rounds, churn: coming, parts } =
+        Args::parse();
     let wanted = |part| parts.is_empty() || parts.contains(&part);
     if wanted(Part::Cost) {
         Box::pin(cost::measure(counts, many)).await?;
@@ -76,6 +89,12 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted(Part::Traffic) {
         Box::pin(traffic::measure(cycles)).await?;
+    }
+    if wanted(Part::Hops) {
+        Box::pin(hops::measure(rounds)).await?;
+    }
+    if wanted(Part::Churn) {
+        Box::pin(churn::measure(coming)).await?;
     }
     Ok(())
 }

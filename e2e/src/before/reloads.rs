@@ -1,0 +1,67 @@
+//! An nginx that finds units in a table of its own, and is told to read it anew at each change: what an ingress does whose
+//! configuration is files.
+
+use std::{collections::BTreeMap, fmt::Write, fs, net::SocketAddr, path::PathBuf, sync::Mutex};
+
+use anyhow::Context;
+use kube::ResourceExt;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{NGINX, Plan, bring, nginx, run_nginx};
+use crate::{proxies::processes, stage::Stage};
+
+/// It, while it runs.
+#[derive(Debug)]
+pub struct Reloads {
+    /// Where clients ask.
+    pub front: SocketAddr,
+    /// The process that reads the table, as a folder in `/proc`.
+    master: PathBuf,
+    table: Mutex<(BTreeMap<i64, SocketAddr>, u32)>,
+}
+
+impl Reloads {
+    /// Starts it in the namespace of a stage, with no unit. On a cluster that is not the tests' own, it says that the test
+    /// does not run.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn start(stage: &Stage, plan: &Plan) -> anyhow::Result<Option<Self>> {
+        if !bring().await? {
+            return Ok(None);
+        }
+        let front = run_nginx(stage, &nginx::with_table(plan)).await?;
+        let uid = stage.pods().get(NGINX).await?.uid().context("a UID")?;
+        let is_master = |process: &PathBuf| {
+            fs::read_to_string(process.join("cmdline")).is_ok_and(|line| line.starts_with("nginx: master"))
+        };
+        let master = processes(&uid)?.find(is_master).context("nginx on this machine")?;
+        Ok(Some(Self { front, master, table: Mutex::default() }))
+    }
+
+    /// Puts a unit into the table, or takes it out, and has nginx read the table anew.
+    ///
+    /// # Errors
+    /// If nginx is gone.
+    pub fn put(&self, cuid: i64, unit: Option<SocketAddr>) -> anyhow::Result<()> {
+        let mut table = self.table.lock().ok().context("the table")?;
+        match unit {
+            Some(unit) => table.0.insert(cuid, unit),
+            None => table.0.remove(&cuid),
+        };
+        table.1 += 1;
+        let mut lines = String::new();
+        for (cuid, unit) in &table.0 {
+            let _ = writeln!(lines, "{cuid} {unit};");
+        }
+        fs::write(self.master.join("root").join(nginx::TABLE.trim_start_matches('/')), lines)?;
+        let pid = self.master.file_name().and_then(|name| name.to_str()).context("a process")?.parse()?;
+        Ok(kill_process(Pid::from_raw(pid).context("a pid")?, Signal::HUP)?)
+    }
+
+    /// How many times it was told to read its table.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.table.lock().map_or(0, |table| table.1)
+    }
+}

@@ -1,0 +1,221 @@
+//! What everybody else meets while many units are made and deleted: requests for a static service, and open WebSockets to
+//! units that stay. By one gateway, and at the same time by an nginx that reads a new table at each change.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use computing_unit_operator::{api::Phase, names::PORT};
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::{
+    task::JoinSet,
+    time::{Interval, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::table::{self, milliseconds};
+use crate::{
+    before::{Plan, Reloads},
+    stage::{SOON, Stage, play},
+    texera::{self, deploy},
+    traffic::{Hammer, Report, Reuse, Socket, Target, first_success},
+    units,
+    wait::until,
+};
+
+/// Host name of the requests.
+const HOST: &str = "texera.example.org";
+/// Over what time the units come.
+const WHILE: Duration = Duration::from_mins(5);
+/// How long each stays once it can be used.
+const LIFE: Duration = Duration::from_secs(10);
+/// Units that stay, and open WebSockets to each, on each way.
+const STAYING: (usize, usize) = (5, 10);
+/// How often each WebSocket says something.
+const TALK: Duration = Duration::from_secs(2);
+/// Requests a second for the static service, on each way.
+const RATE: f64 = 100.0;
+
+/// What one way has shown.
+struct Seen {
+    name: &'static str,
+    report: Report,
+    dropped: Vec<Duration>,
+    missed: usize,
+}
+
+/// Makes and deletes `many` units.
+///
+/// # Errors
+/// If they do not come or go.
+pub async fn measure(many: usize) -> anyhow::Result<()> {
+    let Some((seen, reloads)) = play("churn", |stage| async move { churn(stage, many).await }).await? else {
+        return Ok(());
+    };
+    table::heading(&format!("{many} units made and deleted in {} minutes", WHILE.as_secs() / 60));
+    let rows: Vec<Vec<String>> = seen.iter().map(row).collect();
+    table::print(
+        &[
+            "",
+            "answers for static paths",
+            "no answer",
+            "not 200",
+            "median, ms",
+            "99 %, ms",
+            "longest, ms",
+            "WebSockets cut",
+            "the first of them after, s",
+            "first requests to a Ready unit that failed",
+        ],
+        &rows,
+    );
+    println!("\nnginx was told to read its table {reloads} times.");
+    Ok(())
+}
+
+fn row(seen: &Seen) -> Vec<String> {
+    let Seen { name, report, dropped, missed } = seen;
+    let first = dropped.iter().min().map_or_else(String::new, |at| format!("{:.0}", at.as_secs_f64()));
+    vec![
+        (*name).to_owned(),
+        report.answers().to_string(),
+        report.failed.to_string(),
+        (report.answers() - report.count(200)).to_string(),
+        format!("{:.1}", milliseconds(report.latency.median())),
+        format!("{:.1}", milliseconds(report.latency.p99())),
+        format!("{:.1}", milliseconds(report.latency.longest())),
+        format!("{} of {}", dropped.len(), STAYING.0 * STAYING.1),
+        first,
+        missed.to_string(),
+    ]
+}
+
+async fn churn(mut stage: Stage, many: usize) -> anyhow::Result<Option<([Seen; 2], u32)>> {
+    // As it is installed, but for who may reach a unit: nginx does not ask.
+    if !deploy(&mut stage, &["authorization.enabled=false,units.pool.lookup=Linear"]).await? {
+        return Ok(None);
+    }
+    let _operator = stage.start().await?;
+    let plan = Plan {
+        statics: vec![("/".to_owned(), "webserver-svc:8080".to_owned())],
+        units: vec!["/wsapi".to_owned()],
+        unit_host: String::new(),
+        workers: 2,
+        access_log: false,
+    };
+    let nginx = Reloads::start(&stage, &plan).await?.context("the cluster is the tests' own")?;
+    let fronts = [texera::proxy(&stage, 80).await?, nginx.front];
+
+    let mut stay = vec![];
+    for number in 0..STAYING.0 {
+        let cuid = texera::unit(&stage, &format!("stays-{number}")).await?;
+        nginx.put(cuid, Some(usable(&stage, cuid).await?))?;
+        stay.push(cuid);
+    }
+    let stop = CancellationToken::new();
+    let mut talks = [JoinSet::new(), JoinSet::new()];
+    let mut loads = vec![];
+    for (front, talks) in fronts.iter().zip(&mut talks) {
+        for cuid in &stay {
+            first_success(*front, &target(*cuid)?, Reuse::Fresh, SOON).await?;
+            for _ in 0..STAYING.1 {
+                let socket = Socket::open(*front, HOST, &path(*cuid)).await?;
+                talks.spawn(talk(socket, stop.clone()));
+            }
+        }
+        let statics = Target::new(HOST, "/dashboard/user/workflow")?.engine("webserver-svc");
+        first_success(*front, &statics, Reuse::Fresh, SOON).await?;
+        loads.push(Hammer::new(&[*front], statics).connections(8).rate(RATE).start()?);
+    }
+
+    let mut pace = interval(WHILE / u32::try_from(many)?);
+    let mut missed = [0, 0];
+    let units = (0..many).collect::<Vec<_>>();
+    let lives = paced(&mut pace, units).map(|number| live(&stage, &nginx, fronts, number)).buffer_unordered(many);
+    let all: Vec<[bool; 2]> = lives.try_collect().await?;
+    for failed in all {
+        missed = [0, 1].map(|way| missed[way] + usize::from(failed[way]));
+    }
+    stop.cancel();
+    let mut seen = vec![];
+    for ((name, load), (mut talks, missed)) in
+        ["one gateway", "nginx"].into_iter().zip(loads).zip(talks.into_iter().zip(missed))
+    {
+        let mut dropped = vec![];
+        while let Some(talk) = talks.join_next().await {
+            dropped.extend(talk.context("a WebSocket's task")?);
+        }
+        seen.push(Seen { name, report: load.stop().await?, dropped, missed });
+    }
+    for cuid in stay {
+        stage.delete(&format!("computing-unit-{cuid}")).await?;
+    }
+    let count = nginx.count();
+    Ok(Some((seen.try_into().ok().context("two ways")?, count)))
+}
+
+/// These, one at each tick.
+fn paced(pace: &mut Interval, all: Vec<usize>) -> impl futures::Stream<Item = usize> {
+    stream::unfold((pace, all.into_iter()), |(pace, mut all)| async move {
+        let next = all.next()?;
+        pace.tick().await;
+        Some((next, (pace, all)))
+    })
+}
+
+/// The life of one unit. Whether the first request to it, sent when it was Ready, has failed, on each way.
+async fn live(stage: &Stage, nginx: &Reloads, fronts: [SocketAddr; 2], number: usize) -> anyhow::Result<[bool; 2]> {
+    let cuid = texera::unit(stage, &format!("comes-{number}")).await?;
+    let name = format!("computing-unit-{cuid}");
+    let address = usable(stage, cuid).await?;
+    let mut failed = [false, false];
+    failed[0] = !answers(fronts[0], cuid).await;
+    nginx.put(cuid, Some(address))?;
+    failed[1] = !answers(fronts[1], cuid).await;
+    // It lives for a while, not until something.
+    let _ = tokio::time::timeout(LIFE, std::future::pending::<()>()).await;
+    nginx.put(cuid, None)?;
+    stage.delete(&name).await?;
+    stage.until_nothing_is_left(&name).await?;
+    Ok(failed)
+}
+
+/// Waits until a unit is Ready. Where it listens.
+async fn usable(stage: &Stage, cuid: i64) -> anyhow::Result<SocketAddr> {
+    let name = format!("computing-unit-{cuid}");
+    let ready = |unit: Option<&_>| units::phase(unit) == Some(Phase::Ready);
+    until("Ready", SOON * 3, stage.units(), &name, ready).await?;
+    let address = stage.pods().get(&name).await?.status.and_then(|status| status.pod_ip).context("its address")?;
+    Ok(SocketAddr::new(address.parse::<IpAddr>()?, u16::try_from(PORT)?))
+}
+
+/// Whether one request to a unit, on a new connection, is answered by it.
+async fn answers(front: SocketAddr, cuid: i64) -> bool {
+    let ask = async {
+        let mut connection = crate::traffic::Connection::open(front).await?;
+        anyhow::Ok(connection.send(&target(cuid)?).await?)
+    };
+    ask.await.is_ok_and(|answer| answer.status == 200)
+}
+
+/// Says something every now and then until told to stop. When the WebSocket was cut, if it was, from its beginning.
+async fn talk(mut socket: Socket, stop: CancellationToken) -> Option<Duration> {
+    let began = Instant::now();
+    let mut pace = interval(TALK);
+    while stop.run_until_cancelled(pace.tick()).await.is_some() {
+        if socket.echo("still here").await.is_err() {
+            return Some(began.elapsed());
+        }
+    }
+    None
+}
+
+fn path(cuid: i64) -> String {
+    format!("/wsapi/workflow-websocket?wid=1&uid=1&cuid={cuid}&access-token=x")
+}
+
+fn target(cuid: i64) -> anyhow::Result<Target> {
+    Ok(Target::new(HOST, &path(cuid))?.engine(&format!("computing-unit-{cuid}")))
+}

@@ -1,0 +1,95 @@
+//! One load on one way, for a while: requests or messages of WebSockets, as fast as they are answered or so many a second.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use tokio::{task::JoinSet, time::interval};
+
+use super::Way;
+use crate::traffic::{Hammer, Latency, Socket, Target};
+
+/// Connections of a load.
+const CONNECTIONS: u32 = 16;
+/// How long each load lasts.
+const WHILE: Duration = Duration::from_secs(5);
+/// What each message of a WebSocket says.
+const MESSAGE: &str =
+    "a message of a workflow's user interface, or the engine's answer to one: about a hundred characters long";
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// Requests.
+    Requests(Box<Target>),
+    /// Messages that a WebSocket at this host and path sends back.
+    Messages(String, String),
+}
+
+/// What a load has seen.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Answers a second.
+    pub rate: f64,
+    /// Processor time of the proxies for each, in microseconds.
+    pub cost: f64,
+    /// How long each took.
+    pub latency: Latency,
+}
+
+/// Loads a way, at most `rate` times a second if given.
+///
+/// # Errors
+/// If one request is not answered with 200, or a WebSocket is cut.
+pub async fn load(way: &Way, what: &What, rate: Option<f64>) -> anyhow::Result<Seen> {
+    let (began, before) = (Instant::now(), way.proxies.spent()?);
+    let latency = match what {
+        What::Requests(target) => requests(way.front, target, rate).await?,
+        What::Messages(host, path) => messages(way.front, host, path, rate).await?,
+    };
+    let spent = way.proxies.spent()? - before;
+    #[expect(clippy::cast_precision_loss, reason = "a count of some seconds")]
+    let count = latency.count() as f64;
+    Ok(Seen { rate: count / began.elapsed().as_secs_f64(), cost: spent / count * 1e6, latency })
+}
+
+async fn requests(front: SocketAddr, target: &Target, rate: Option<f64>) -> anyhow::Result<Latency> {
+    let hammer = Hammer::new(&[front], target.clone()).connections(CONNECTIONS);
+    let hammer = if let Some(rate) = rate { hammer.rate(rate) } else { hammer }.start()?;
+    // The whole of it is looked at, not waited for something in.
+    let _ = tokio::time::timeout(WHILE, std::future::pending::<()>()).await;
+    let report = hammer.stop().await?;
+    report.assert_only(&[200])?;
+    Ok(report.latency)
+}
+
+async fn messages(front: SocketAddr, host: &str, path: &str, rate: Option<f64>) -> anyhow::Result<Latency> {
+    let mut talks = JoinSet::new();
+    let end = Instant::now() + WHILE;
+    for _ in 0..CONNECTIONS {
+        let socket = Socket::open(front, host, path).await?;
+        let pace = rate.map(|rate| Duration::from_secs_f64(f64::from(CONNECTIONS) / rate));
+        talks.spawn(talk(socket, end, pace));
+    }
+    let mut all = Latency::default();
+    while let Some(talk) = talks.join_next().await {
+        all.merge(&talk.context("a WebSocket's task")??);
+    }
+    Ok(all)
+}
+
+async fn talk(mut socket: Socket, end: Instant, pace: Option<Duration>) -> anyhow::Result<Latency> {
+    let mut latency = Latency::default();
+    let mut pace = pace.map(interval);
+    while Instant::now() < end {
+        if let Some(pace) = &mut pace {
+            pace.tick().await;
+        }
+        let sent = Instant::now();
+        socket.echo(MESSAGE).await?;
+        latency.record(sent.elapsed());
+    }
+    Ok(latency)
+}

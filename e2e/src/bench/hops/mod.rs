@@ -1,0 +1,218 @@
+//! One gateway beside the two proxies of before: nginx, and behind it Envoy with Lua. Both ways lead to the same static
+//! service and to the same unit, have as many worker threads, and share one core, in turns.
+
+pub mod cores;
+mod load;
+
+use std::{net::SocketAddr, thread::available_parallelism, time::Duration};
+
+use anyhow::Context;
+use computing_unit_operator::{api::Phase, names::PORT};
+use kube::ResourceExt;
+
+use self::{
+    cores::Processes,
+    load::{Seen, What, load},
+};
+use super::table::{self, Times, milliseconds};
+use crate::{
+    before::{ENVOY, NGINX, Plan, TwoProxies},
+    proxies,
+    stage::{SOON, Stage, play},
+    texera::{self, deploy, standins::UNITS_SERVICE},
+    traffic::{Reuse, Target, first_success},
+};
+
+/// Host name of the requests.
+const HOST: &str = "texera.example.org";
+/// A path of the static service.
+const STATIC: &str = "/dashboard/user/workflow";
+/// The path of a unit's WebSocket.
+const SOCKET: &str = "/wsapi/workflow-websocket";
+/// Of what both ways can answer at most, the share that is offered to compare how long answers take.
+const OFFERED: f64 = 0.4;
+
+/// A way to a service and to a unit.
+#[derive(Debug)]
+pub struct Way {
+    /// Where clients ask.
+    front: SocketAddr,
+    /// The proxies on it.
+    proxies: Processes,
+}
+
+/// What one kind of load has seen in one round, by the two proxies and by the gateway.
+struct Round {
+    full: [Seen; 2],
+    offered: [Seen; 2],
+}
+
+/// Compares both ways in that many rounds, without access logs and with them.
+///
+/// # Errors
+/// If they do not come up, or a request fails.
+pub async fn measure(rounds: usize) -> anyhow::Result<()> {
+    let (mut rows, mut slow) = (vec![], vec![]);
+    for log in [false, true] {
+        let seen = play("hops", |stage| async move { of_stage(stage, rounds, log).await }).await?;
+        for (what, rounds) in seen.into_iter().flatten() {
+            let what = format!("{what}{}", if log { ", both log each" } else { "" });
+            rows.push(at_most(&what, &rounds));
+            slow.push(latencies(&what, &rounds));
+        }
+    }
+    table::heading(&format!("One gateway beside two proxies, {rounds} rounds"));
+    table::print(
+        &[
+            "as many as are answered",
+            "µs of the proxies each: two proxies",
+            "gateway",
+            "ratio (goal 0.6)",
+            "a second: two proxies",
+            "gateway",
+            "ratio (goal 1.3)",
+        ],
+        &rows,
+    );
+    println!();
+    table::print(
+        &[
+            "at the same load",
+            "a second",
+            "median, ms: two proxies",
+            "gateway",
+            "ratio (goal below 1)",
+            "99 %, ms: two proxies",
+            "gateway",
+            "ratio (goal below 1)",
+        ],
+        &slow,
+    );
+    Ok(())
+}
+
+type Rounds = Vec<(&'static str, Vec<Round>)>;
+
+async fn of_stage(mut stage: Stage, rounds: usize, log: bool) -> anyhow::Result<Option<Rounds>> {
+    let workers = available_parallelism()?.get();
+    let lines = if log { "all" } else { "off" };
+    let logs = format!("proxy.accessLog.static={lines},proxy.accessLog.units={lines}");
+    // What the two proxies do not do is not done here.
+    let like = "authorization.enabled=false,units.pool.lookup=Linear,routes.webserver.body=null";
+    if !deploy(&mut stage, &[&logs, like]).await? {
+        return Ok(None);
+    }
+    let _operator = stage.start().await?;
+    let cuid = texera::unit(&stage, "ada").await?;
+    let unit = format!("computing-unit-{cuid}");
+    stage.until(&unit, Phase::Ready).await?;
+    let plan = Plan {
+        statics: vec![("/".to_owned(), "webserver-svc:8080".to_owned())],
+        units: vec!["/wsapi".to_owned()],
+        unit_host: format!("computing-unit-{{cuid}}.{UNITS_SERVICE}.{}.svc.cluster.local:{PORT}", stage.namespace),
+        workers: u32::try_from(workers)?,
+        access_log: log,
+    };
+    let two = TwoProxies::start(&stage, &plan).await?.context("the cluster is the tests' own")?;
+    let front = texera::proxy(&stage, 80).await?;
+    let ways = [
+        Way { front: two.front, proxies: Processes::of(&uids(&stage, &[NGINX, ENVOY]).await?, &["nginx", "envoy"])? },
+        Way { front, proxies: Processes::of(&[proxies::uid(&stage.cluster, front).await?], &["envoy"])? },
+    ];
+    let engines = Processes::of(&uids(&stage, &[&unit, "texera"]).await?, &["engine"])?;
+    let counts = ways.iter().map(|way| way.proxies.workers()).collect::<anyhow::Result<Vec<_>>>()?;
+    eprintln!("workers: nginx and Envoy {}, the gateway's Envoy {}", counts[0], counts[1]);
+
+    let others: Vec<usize> = (1..workers).collect();
+    if !others.is_empty() {
+        ways.iter().try_for_each(|way| way.proxies.run_on(&[0]))?;
+        engines.run_on(&others)?;
+        Processes::own().run_on(&others)?;
+    }
+    let seen = compare(&ways, cuid, rounds).await;
+    Processes::own().run_on(&(0..workers).collect::<Vec<_>>())?;
+    stage.delete(&unit).await?;
+    seen.map(Some)
+}
+
+async fn compare(ways: &[Way; 2], cuid: i64, rounds: usize) -> anyhow::Result<Rounds> {
+    let path = format!("{SOCKET}?wid=1&uid=1&cuid={cuid}&access-token=x");
+    let kinds = [
+        ("static request", What::Requests(Box::new(Target::new(HOST, STATIC)?.engine("webserver-svc")))),
+        (
+            "unit's request",
+            What::Requests(Box::new(Target::new(HOST, &path)?.engine(&format!("computing-unit-{cuid}")))),
+        ),
+        ("WebSocket's message", What::Messages(HOST.to_owned(), path)),
+    ];
+    for (way, (_, what)) in ways.iter().flat_map(|way| kinds.iter().map(move |kind| (way, kind))) {
+        if let What::Requests(target) = what {
+            first_success(way.front, target, Reuse::Fresh, SOON).await?;
+        }
+        load(way, what, None).await?;
+    }
+    let mut all = vec![];
+    for (kind, what) in kinds {
+        let mut of_kind = vec![];
+        for number in 0..rounds {
+            let full = in_turns(ways, &what, None, number).await?;
+            let offered = full[0].rate.min(full[1].rate) * OFFERED;
+            of_kind.push(Round { full, offered: in_turns(ways, &what, Some(offered), number).await? });
+        }
+        all.push((kind, of_kind));
+    }
+    Ok(all)
+}
+
+/// Loads one way after the other; which is first changes with the round.
+async fn in_turns(ways: &[Way; 2], what: &What, rate: Option<f64>, round: usize) -> anyhow::Result<[Seen; 2]> {
+    if round.is_multiple_of(2) {
+        let first = load(&ways[0], what, rate).await?;
+        return Ok([first, load(&ways[1], what, rate).await?]);
+    }
+    let second = load(&ways[1], what, rate).await?;
+    Ok([load(&ways[0], what, rate).await?, second])
+}
+
+async fn uids(stage: &Stage, pods: &[&str]) -> anyhow::Result<Vec<String>> {
+    let mut uids = vec![];
+    for pod in pods {
+        uids.push(stage.pods().get(pod).await?.uid().context("a UID")?);
+    }
+    Ok(uids)
+}
+
+/// Medians of both ways and of the rounds' ratios, with the least and the greatest ratio.
+fn cells(of: &[Vec<f64>; 2], digits: usize) -> Vec<String> {
+    let sample = |values: &mut dyn Iterator<Item = f64>| {
+        let mut times = Times::default();
+        values.for_each(|value| times.add(value));
+        times
+    };
+    let ways = [0, 1].map(|way| sample(&mut of[way].iter().copied()).quantile(0.5));
+    let ratios = sample(&mut of[0].iter().zip(&of[1]).map(|(two, one)| one / two));
+    let mut cells: Vec<String> = ways.iter().map(|value| format!("{value:.digits$}")).collect();
+    let [middle, least, most] = [0.5, 0.0, 1.0].map(|share| ratios.quantile(share));
+    cells.push(format!("{middle:.2} ({least:.2} to {most:.2})"));
+    cells
+}
+
+fn at_most(what: &str, rounds: &[Round]) -> Vec<String> {
+    let figure =
+        |of: fn(&Seen) -> f64| [0, 1].map(|way| rounds.iter().map(|round| of(&round.full[way])).collect::<Vec<_>>());
+    let mut row = vec![what.to_owned()];
+    row.extend(cells(&figure(|seen| seen.cost), 0));
+    row.extend(cells(&figure(|seen| seen.rate), 0));
+    row
+}
+
+fn latencies(what: &str, rounds: &[Round]) -> Vec<String> {
+    let figure = |of: fn(&Seen) -> Duration| {
+        [0, 1].map(|way| rounds.iter().map(|round| milliseconds(of(&round.offered[way]))).collect::<Vec<_>>())
+    };
+    let rates = [0, 1].map(|way| rounds.iter().map(|round| round.offered[way].rate).collect::<Vec<_>>());
+    let mut row = vec![what.to_owned(), cells(&rates, 0).swap_remove(0)];
+    row.extend(cells(&figure(|seen| seen.latency.median()), 2));
+    row.extend(cells(&figure(|seen| seen.latency.p99()), 2));
+    row
+}
