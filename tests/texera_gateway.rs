@@ -133,10 +133,12 @@ fn no_line_of_the_log_has_a_query_or_a_header_that_could_be_a_token() {
 #[test]
 fn in_production_proxies_scale_and_are_never_all_away() {
     let all = rendered(&["--values", &file("values-production.yaml"), "--set", "gateway.hostname=texera.example.org"]);
-    let kubernetes = &named(&all, "EnvoyProxy", "texera")["spec"]["provider"]["kubernetes"];
+    let proxy = named(&all, "EnvoyProxy", "texera");
+    let kubernetes = &proxy["spec"]["provider"]["kubernetes"];
     assert_eq!(kubernetes["envoyHpa"]["minReplicas"], 2);
     assert_eq!(kubernetes["envoyPDB"]["minAvailable"], 1);
     assert!(kubernetes["envoyDeployment"].get("replicas").is_none(), "the autoscaler's to say");
+    assert_eq!(proxy["spec"]["concurrency"], 2, "not a thread for each core of a large node");
     let gateway = named(&all, "Gateway", "texera");
     let tls = &gateway["spec"]["listeners"][1];
     assert_eq!((&tls["protocol"], &tls["tls"]["certificateRefs"][0]["name"]), (&json!("HTTPS"), &json!("texera-tls")));

@@ -7,6 +7,7 @@ pub mod before;
 pub mod bench;
 pub mod browser;
 pub mod cluster;
+pub mod clusters;
 pub mod demo;
 pub mod entry;
 pub mod faults;

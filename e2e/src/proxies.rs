@@ -79,8 +79,7 @@ pub async fn restart(cluster: &Cluster, proxy: SocketAddr) -> anyhow::Result<()>
 /// # Errors
 /// If the proxy is not found.
 pub async fn hide_statistics(cluster: &Cluster, proxy: SocketAddr, hidden: bool) -> anyhow::Result<()> {
-    // In the pod's own network, with which it goes.
-    let network = format!("--net=/proc/{}/ns/net", envoy(&pod(cluster, proxy).await?)?);
+    let network = network(cluster, proxy).await?;
     let rules = if hidden {
         format!(
             "table inet e2e {{ chain statistics {{ type filter hook input priority 0; \
@@ -90,6 +89,32 @@ pub async fn hide_statistics(cluster: &Cluster, proxy: SocketAddr, hidden: bool)
         "delete table inet e2e".to_owned()
     };
     shell::output(Command::new("nsenter").args([&network, "nft", &rules])).map(drop)
+}
+
+/// Has nothing that a client sends from that port reach the proxy at that address any more: the client is gone without a word.
+///
+/// # Errors
+/// If the proxy is not found.
+pub async fn lose(cluster: &Cluster, proxy: SocketAddr, client: u16) -> anyhow::Result<()> {
+    let rule =
+        format!("table inet e2e {{ chain lost {{ type filter hook input priority 0; tcp sport {client} drop; }}; }}");
+    shell::output(Command::new("nsenter").args([&network(cluster, proxy).await?, "nft", &rule])).map(drop)
+}
+
+/// Whether the proxy at that address holds a connection to a client's port.
+///
+/// # Errors
+/// If the proxy is not found.
+pub async fn holds(cluster: &Cluster, proxy: SocketAddr, client: u16) -> anyhow::Result<bool> {
+    let filter = format!("dport = :{client}");
+    let ss = ["ss", "-H", "-t", "-n", "state", "established", &filter];
+    let found = shell::output(Command::new("nsenter").arg(network(cluster, proxy).await?).args(ss))?;
+    Ok(!found.trim().is_empty())
+}
+
+/// The pod's own network, with which all that is changed in it goes, as `nsenter` is told.
+async fn network(cluster: &Cluster, proxy: SocketAddr) -> anyhow::Result<String> {
+    Ok(format!("--net=/proc/{}/ns/net", envoy(&pod(cluster, proxy).await?)?))
 }
 
 /// The UID of the pod of the proxy at that address.

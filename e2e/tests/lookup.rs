@@ -151,13 +151,15 @@ async fn misled(lookup: QueryLookup, parser: &str, name: &str) -> anyhow::Result
 }
 
 /// Queries that two readers may understand differently, of somebody who may reach unit MINE alone.
-const ODDITIES: [&str; 12] = [
+const ODDITIES: [&str; 14] = [
     "cuid=OTHER",
     "cuid=MINE&cuid=OTHER",
     "cuid=OTHER&cuid=MINE",
     "%63uid=MINE&cuid=OTHER",
     "cuid=OTHER&%63uid=MINE",
     "CUID=MINE&cuid=OTHER",
+    "cuid=0MINE",
+    "cuid=%2BMINE",
     "cuid=ENCODED",
     "cuid=ENCODED&cuid=OTHER",
     "cuid=&cuid=OTHER",

@@ -7,22 +7,25 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
 use computing_unit_operator::{
-    api::{ComputingUnitPool, Phase},
+    api::{ComputingUnitPool, Phase, QueryLookup},
     gateway::HTTPRoute,
     names::PORT,
 };
 use e2e::{
     before::{self, ENVOY, ENVOY_PORT, NGINX, Plan, TwoProxies, UNITS_SERVICE},
-    entry::{self, WAKES, lead_here, until_served},
+    entry::{self, WAKES, ask, lead_here, until_served},
     stage::{SOON, Stage, play},
     standin,
     traffic::{Hammer, Hammering, Reuse, Socket, Target, first_success},
     units::{self, Mode},
+    wait::eventually,
 };
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 const STATIC: &str = "webserver";
+/// The route on the gateway to the proxies of before.
+const BEFORE: &str = "units-of-before";
 
 fn cuid(stage: &Stage, name: &str) -> i64 {
     stage.unit(name).spec.cuid.unwrap_or_default()
@@ -86,16 +89,60 @@ fn pool(stage: &Stage, entry: &Value) -> ComputingUnitPool {
     units::with(&pool, &json!({"spec": {"entry": entry}}))
 }
 
+/// The domain of the names that the shared Service gives.
+fn domain(stage: &Stage) -> String {
+    format!("{UNITS_SERVICE}.{}.svc.cluster.local", stage.namespace)
+}
+
+/// Has every request that the route `units-of-before` takes authorized, and led by what that answers where a unit has a route.
+async fn authorize(stage: &Stage) -> anyhow::Result<()> {
+    let policy = json!({
+        "apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "SecurityPolicy",
+        "metadata": {"name": BEFORE},
+        "spec": {
+            "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": BEFORE}],
+            "extAuth": {"recomputeRoute": true, "http": {
+                "path": "/api/auth",
+                "backendRefs": [{"name": standin::AUTHORIZATION, "port": PORT}],
+                "headersToBackend": ["x-user-id", "host"],
+            }},
+        },
+    });
+    entry::policies(stage).create(&PostParams::default(), &serde_json::from_value(policy)?).await?;
+    Ok(())
+}
+
+/// Waits until a unit is answered by its own route on the gateway.
+async fn by_own_route(stage: &Stage, cuid: i64) -> anyhow::Result<()> {
+    let target = unit_target(stage, cuid)?;
+    let so = || async {
+        let answer = ask(stage, &target).await?;
+        Ok((answer.status == 200 && answer.headers.contains_key("x-computing-unit")).then_some(()))
+    };
+    eventually("answer by its own route", SOON, so).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn from_two_proxies_to_the_gateway_and_not_yet_past_the_way_back() -> anyhow::Result<()> {
-    play("migrate", |mut stage| async move {
+    migrate("migrate", QueryLookup::Linear).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_two_proxies_to_the_gateway_with_its_authorization() -> anyhow::Result<()> {
+    migrate("migrate-host", QueryLookup::Host).await
+}
+
+/// With `Host`, the gateway has every request for a unit authorized from the first step on.
+async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
+    play(name, |mut stage| async move {
         // Before: a static service, a bare pod as a unit, and two proxies.
         before::units_service(&stage).await?;
         standin::static_service(&stage, STATIC).await?;
+        let unit_host = format!("computing-unit-{{cuid}}.{}:{PORT}", domain(&stage));
         let plan = Plan {
             statics: vec![(static_path(&stage), format!("{STATIC}:{PORT}"))],
             units: vec![entry::path(&stage)],
-            unit_host: format!("computing-unit-{{cuid}}.{UNITS_SERVICE}.{}.svc.cluster.local:{PORT}", stage.namespace),
+            unit_host: unit_host.clone(),
             workers: 1,
             access_log: false,
         };
@@ -104,15 +151,24 @@ async fn from_two_proxies_to_the_gateway_and_not_yet_past_the_way_back() -> anyh
         before::unit(&stage, old).await?;
         first_success(two.front, &unit_target(&stage, old)?, Reuse::Fresh, SOON).await?;
         let by_two = steady(&stage, &[two.front], old)?;
-        let path = format!("{}?cuid={old}", entry::path(&stage));
+        let path = format!("{}?cuid={old}&access-token=for-all", entry::path(&stage));
         let mut socket = Socket::open(two.front, "localhost", &path).await?;
 
         // 1. The gateway takes all that the two proxies take, and hands the units of before to the second of them.
         ensure!(lead_here(&mut stage).await?, "the proxies of the tests' own cluster reach this machine");
         let _operator = stage.start().await?;
-        stage.put_pool(&pool(&stage, &Value::Null)).await?;
         route(&stage, "static", &static_path(&stage), STATIC, PORT).await?;
-        route(&stage, "units-of-before", &entry::path(&stage), ENVOY, ENVOY_PORT.into()).await?;
+        route(&stage, BEFORE, &entry::path(&stage), ENVOY, ENVOY_PORT.into()).await?;
+        if lookup == QueryLookup::Host {
+            let variables = [("PARSER", "first-decoded".to_owned()), ("UNIT_HOST", unit_host)];
+            standin::authorization(&stage, &variables, &["x-user-id", "host"]).await?;
+            authorize(&stage).await?;
+            // Its entry has the same path as the route of before, which is older and so is taken.
+            let query = json!({"spec": {"routing": {"query": {"lookup": lookup, "lookupDomain": domain(&stage)}}}});
+            entry::make(&stage, &units::with(&pool(&stage, &WAKES()), &query)).await?;
+        } else {
+            stage.put_pool(&pool(&stage, &Value::Null)).await?;
+        }
         let gateway = stage.cluster.proxies().await?;
         for target in [static_target(&stage)?, unit_target(&stage, old)?] {
             first_success(gateway[0], &target, Reuse::Fresh, SOON).await?;
@@ -125,10 +181,12 @@ async fn from_two_proxies_to_the_gateway_and_not_yet_past_the_way_back() -> anyh
         let name = format!("computing-unit-{new}");
         stage.make(&units::unit(&stage.namespace, &name, new)).await?;
         stage.until(&name, Phase::Ready).await?;
-        first_success(gateway[0], &unit_target(&stage, new)?, Reuse::Fresh, SOON).await?;
+        by_own_route(&stage, new).await?;
         first_success(two.front, &unit_target(&stage, new)?, Reuse::Fresh, SOON).await?;
         let by_both = steady(&stage, &[gateway[0], two.front], new)?;
-        let mut direct = Socket::open(gateway[0], "localhost", &format!("{}?cuid={new}", entry::path(&stage))).await?;
+        let mut direct =
+            Socket::open(gateway[0], "localhost", &format!("{}?cuid={new}&access-token=for-all", entry::path(&stage)))
+                .await?;
         direct.echo("by one hop").await?;
 
         // 3. A unit of before is replaced by one of the same number when its user lets it: it alone is away meanwhile.
@@ -139,12 +197,15 @@ async fn from_two_proxies_to_the_gateway_and_not_yet_past_the_way_back() -> anyh
         let again = format!("computing-unit-{old}");
         stage.make(&units::unit(&stage.namespace, &again, old)).await?;
         stage.until(&again, Phase::Ready).await?;
-        first_success(gateway[0], &unit_target(&stage, old)?, Reuse::Fresh, SOON).await?;
+        by_own_route(&stage, old).await?;
 
         // 4. Nobody is left behind the two proxies: their way on the gateway becomes the pool's entry, and they go.
         all_well(by_both).await?;
         let by_gateway = steady(&stage, &gateway, new)?;
-        stage.routes().delete("units-of-before", &DeleteParams::default()).await?;
+        stage.routes().delete(BEFORE, &DeleteParams::default()).await?;
+        if lookup == QueryLookup::Host {
+            entry::policies(&stage).delete(BEFORE, &DeleteParams::default()).await?;
+        }
         let entry = json!({"spec": {"entry": WAKES()}});
         stage.pools().patch("default", &PatchParams::default(), &Patch::Merge(&entry)).await?;
         entry::made(&stage).await?;

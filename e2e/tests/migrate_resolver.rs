@@ -6,6 +6,7 @@
 use computing_unit_operator::{api::Phase, gateway::HTTPRoute, names::PORT};
 use e2e::{
     before::{self, UNITS_SERVICE},
+    clusters,
     entry::{self, WAKES, ask, lead_here, until_served},
     gateway,
     stage::{SOON, Stage, play},
@@ -123,6 +124,8 @@ async fn from_names_that_are_resolved_to_routes_of_the_units_own() -> anyhow::Re
         before::unit(&stage, old).await?;
         let proxies = stage.cluster.proxies().await?;
         first_success(proxies[0], &target(&stage, old)?, Reuse::Fresh, SOON).await?;
+        let by_name = clusters::discovery(&stage.cluster, &stage.namespace, DYNAMIC).await?;
+        assert!(by_name.iter().all(|by| by == "envoy.clusters.dynamic_forward_proxy"), "{by_name:?}");
         let by_dns = steady(&stage, &proxies, old)?;
         let path = |cuid: i64| format!("{}?cuid={cuid}&access-token=for-all", entry::path(&stage));
         let mut socket = Socket::open(proxies[0], "localhost", &path(old)).await?;
@@ -148,6 +151,8 @@ async fn from_names_that_are_resolved_to_routes_of_the_units_own() -> anyhow::Re
             answered(&stage, new, whether).await?;
             answered(&stage, old, false).await?;
         }
+        let told = clusters::discovery(&stage.cluster, &stage.namespace, &name).await?;
+        assert!(told.iter().all(|by| by == "EDS"), "nothing looks its address up any more: {told:?}");
         let mut direct = Socket::open(proxies[0], "localhost", &path(new)).await?;
         direct.echo("by a route of its own").await?;
         socket.echo("still by DNS").await?;

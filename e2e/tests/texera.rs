@@ -8,6 +8,7 @@ use computing_unit_operator::{
     gateway::{Gateway, HTTPRoute},
 };
 use e2e::{
+    proxies,
     stage::{SOON, Stage, play},
     texera::{self, Answer, STORE, curl, deploy},
     traffic::{Hammer, Socket, Target},
@@ -172,11 +173,33 @@ async fn bodies_and_headers_are_limited_but_not_those_of_the_object_store() -> a
         assert!(answer.headers.contains("access-control-allow-methods"), "{}", answer.headers);
 
         // Envoy takes 60 KiB of headers.
-        for (bytes, status) in [(40 << 10, 200), (61 << 10, 431)] {
+        for (bytes, status) in [(59 << 10, 200), (61 << 10, 431)] {
             let header = format!("X-Large: {}", "a".repeat(bytes));
             assert_eq!(curl(proxy, config, &["--header", &header]).await?.status, status, "{bytes}");
         }
         Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_gone_without_a_word_is_found_out_and_no_other_is_cut() -> anyhow::Result<()> {
+    play("texera-lost", |mut stage| async move {
+        let values = ["units.pool.create=false", "limits.tcpKeepalive.idleTime=2s,limits.tcpKeepalive.interval=1s"];
+        if !deploy(&mut stage, &values).await? {
+            return Ok(());
+        }
+        served(&stage).await?;
+        let proxy = texera::proxy(&stage, 80).await?;
+        let mut stays = Socket::open(proxy, "texera.example.org", "/rtc/room").await?;
+        let mut lost = Socket::open(proxy, "texera.example.org", "/rtc/room").await?;
+        lost.echo("before").await?;
+        let port = lost.port()?;
+        assert!(proxies::holds(&stage.cluster, proxy, port).await?);
+        proxies::lose(&stage.cluster, proxy, port).await?;
+        let cut = || async { Ok((!proxies::holds(&stage.cluster, proxy, port).await?).then_some(())) };
+        eventually("end of the connection", SOON, cut).await?;
+        stays.echo("although nothing was said for as long").await
     })
     .await
 }

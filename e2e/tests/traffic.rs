@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use computing_unit_operator::api::Phase;
 use e2e::{
+    clusters,
     stage::{SOON, Stage, play},
-    traffic::Hammer,
+    traffic::{Connection, Hammer},
     units::{self, Mode},
 };
 
@@ -43,6 +44,28 @@ async fn no_errors(mode: Mode, name: &str) -> anyhow::Result<()> {
             cycle(&stage, mode, &format!("ada-{round}")).await?;
         }
         stage.delete("other").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_request_to_a_ready_unit_is_answered_and_no_name_is_looked_up() -> anyhow::Result<()> {
+    play("first", |stage| async move {
+        stage.make_pool(Mode::Query).await?;
+        let _operator = stage.start().await?;
+        let unit = stage.unit("ada");
+        stage.make(&unit).await?;
+        stage.until("ada", Phase::Ready).await?;
+        for proxy in stage.cluster.proxies().await? {
+            let answer = Connection::open(proxy).await?.send(&units::target(Mode::Query, &unit)?).await?;
+            assert_eq!(answer.status, 200);
+        }
+        let discovery = clusters::discovery(&stage.cluster, &stage.namespace, "ada").await?;
+        assert!(
+            discovery.iter().all(|by| by == "EDS"),
+            "told by the gateway's controller, not looked up: {discovery:?}"
+        );
+        Ok(())
     })
     .await
 }

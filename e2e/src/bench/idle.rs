@@ -128,7 +128,7 @@ async fn look(stage: &Stage, node: &Simulated, many: usize) -> anyhow::Result<Lo
 }
 
 /// Waits until that many units are Ready, as a watch tells.
-async fn all_ready(stage: &Stage, count: usize) -> anyhow::Result<()> {
+pub(super) async fn all_ready(stage: &Stage, count: usize) -> anyhow::Result<()> {
     let mut ready = HashSet::new();
     let mut events = std::pin::pin!(watcher::watcher(stage.units(), watcher::Config::default()));
     while let Some(event) = events.next().await {

@@ -5,6 +5,7 @@ pub mod churn;
 pub mod cost;
 pub mod hops;
 pub mod idle;
+pub mod lookup;
 pub mod pods;
 pub mod server;
 pub mod speed;

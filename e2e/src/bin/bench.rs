@@ -1,7 +1,7 @@
 //! `make bench`: the figures of `docs/performance.md`, on the cluster in use.
 
 use clap::Parser;
-use e2e::bench::{churn, cost, hops, idle, speed, suspend, traffic, wake};
+use e2e::bench::{churn, cost, hops, idle, lookup, speed, suspend, traffic, wake};
 
 /// Measures the operator on the cluster in use and prints tables.
 #[derive(Parser)]
@@ -42,6 +42,10 @@ struct Args {
     #[arg(long, default_value_t = 200)]
     churn: usize,
 
+    /// Units with simulated pods to find one among
+    #[arg(long, default_value_t = 500)]
+    among: usize,
+
     /// Which parts; all without
     #[arg(value_enum)]
     parts: Vec<Part>,
@@ -65,11 +69,13 @@ enum Part {
     Hops,
     /// What others meet while many units come and go
     Churn,
+    /// What it costs to find a unit among many
+    Lookup,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Args { starts, counts, many, watched, suspensions, wakes, cycles, rounds, churn: coming, parts } =
+    let Args { starts, counts, many, watched, suspensions, wakes, cycles, rounds, churn: coming, among, parts } =
         Args::parse();
     let wanted = |part| parts.is_empty() || parts.contains(&part);
     if wanted(Part::Cost) {
@@ -95,6 +101,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted(Part::Churn) {
         Box::pin(churn::measure(coming)).await?;
+    }
+    if wanted(Part::Lookup) {
+        Box::pin(lookup::measure(among)).await?;
     }
     Ok(())
 }

@@ -55,6 +55,14 @@ impl Socket {
         By::of(&self.headers)
     }
 
+    /// The port that it was opened from.
+    ///
+    /// # Errors
+    /// If it is not open.
+    pub fn port(&self) -> anyhow::Result<u16> {
+        Ok(self.stream.get_ref().local_addr()?.port())
+    }
+
     /// Sends `text`, and checks that it comes back.
     ///
     /// # Errors

@@ -38,20 +38,20 @@ impl Processes {
         Self(vec![PathBuf::from("/proc/self")])
     }
 
-    /// Processor time so far, in seconds: their own and the kernel's on their behalf.
+    /// Processor time so far, in seconds: their own, and the kernel's on their behalf.
     ///
     /// # Errors
     /// If one has ended.
-    pub fn spent(&self) -> anyhow::Result<f64> {
-        let mut ticks = 0.0;
+    pub fn spent(&self) -> anyhow::Result<[f64; 2]> {
+        let mut spent = [0.0; 2];
         for process in &self.0 {
             let text = fs::read_to_string(process.join("stat"))?;
             let (_, rest) = text.rsplit_once(')').context("the name of a process")?;
-            for field in rest.split_whitespace().skip(11).take(2) {
-                ticks += field.parse::<f64>()?;
+            for (sum, field) in spent.iter_mut().zip(rest.split_whitespace().skip(11)) {
+                *sum += field.parse::<f64>()? / TICKS;
             }
         }
-        Ok(ticks / TICKS)
+        Ok(spent)
     }
 
     /// How many threads answer requests.

@@ -35,6 +35,8 @@ pub struct Seen {
     pub rate: f64,
     /// Processor time of the proxies for each, in microseconds.
     pub cost: f64,
+    /// The kernel's part of it.
+    pub kernel: f64,
     /// How long each took.
     pub latency: Latency,
 }
@@ -49,10 +51,11 @@ pub async fn load(way: &Way, what: &What, rate: Option<f64>) -> anyhow::Result<S
         What::Requests(target) => requests(way.front, target, rate).await?,
         What::Messages(host, path) => messages(way.front, host, path, rate).await?,
     };
-    let spent = way.proxies.spent()? - before;
+    let after = way.proxies.spent()?;
     #[expect(clippy::cast_precision_loss, reason = "a count of some seconds")]
     let count = latency.count() as f64;
-    Ok(Seen { rate: count / began.elapsed().as_secs_f64(), cost: spent / count * 1e6, latency })
+    let [own, kernel] = [0, 1].map(|part| (after[part] - before[part]) / count * 1e6);
+    Ok(Seen { rate: count / began.elapsed().as_secs_f64(), cost: own + kernel, kernel, latency })
 }
 
 async fn requests(front: SocketAddr, target: &Target, rate: Option<f64>) -> anyhow::Result<Latency> {

@@ -1,12 +1,12 @@
 //! One gateway beside the two proxies of before: nginx, and behind it Envoy with Lua. Both ways lead to the same static
-//! service and to the same unit, have as many worker threads, and share one core, in turns.
+//! service and to the same unit, each proxy has one worker, and all of them have the same core for themselves, in turns.
 
 pub mod cores;
-mod load;
+pub mod load;
 
 use std::{net::SocketAddr, thread::available_parallelism, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use computing_unit_operator::{api::Phase, names::PORT};
 use kube::ResourceExt;
 
@@ -36,9 +36,9 @@ const OFFERED: f64 = 0.4;
 #[derive(Debug)]
 pub struct Way {
     /// Where clients ask.
-    front: SocketAddr,
+    pub front: SocketAddr,
     /// The proxies on it.
-    proxies: Processes,
+    pub proxies: Processes,
 }
 
 /// What one kind of load has seen in one round, by the two proxies and by the gateway.
@@ -68,6 +68,8 @@ pub async fn measure(rounds: usize) -> anyhow::Result<()> {
             "µs of the proxies each: two proxies",
             "gateway",
             "ratio (goal 0.6)",
+            "the kernel's part: two proxies",
+            "gateway",
             "a second: two proxies",
             "gateway",
             "ratio (goal 1.3)",
@@ -94,11 +96,10 @@ pub async fn measure(rounds: usize) -> anyhow::Result<()> {
 type Rounds = Vec<(&'static str, Vec<Round>)>;
 
 async fn of_stage(mut stage: Stage, rounds: usize, log: bool) -> anyhow::Result<Option<Rounds>> {
-    let workers = available_parallelism()?.get();
     let lines = if log { "all" } else { "off" };
     let logs = format!("proxy.accessLog.static={lines},proxy.accessLog.units={lines}");
     // What the two proxies do not do is not done here.
-    let like = "authorization.enabled=false,units.pool.lookup=Linear,routes.webserver.body=null";
+    let like = "authorization.enabled=false,units.pool.lookup=Linear,routes.webserver.body=null,proxy.concurrency=1";
     if !deploy(&mut stage, &[&logs, like]).await? {
         return Ok(None);
     }
@@ -110,7 +111,7 @@ async fn of_stage(mut stage: Stage, rounds: usize, log: bool) -> anyhow::Result<
         statics: vec![("/".to_owned(), "webserver-svc:8080".to_owned())],
         units: vec!["/wsapi".to_owned()],
         unit_host: format!("computing-unit-{{cuid}}.{UNITS_SERVICE}.{}.svc.cluster.local:{PORT}", stage.namespace),
-        workers: u32::try_from(workers)?,
+        workers: 1,
         access_log: log,
     };
     let two = TwoProxies::start(&stage, &plan).await?.context("the cluster is the tests' own")?;
@@ -121,16 +122,17 @@ async fn of_stage(mut stage: Stage, rounds: usize, log: bool) -> anyhow::Result<
     ];
     let engines = Processes::of(&uids(&stage, &[&unit, "texera"]).await?, &["engine"])?;
     let counts = ways.iter().map(|way| way.proxies.workers()).collect::<anyhow::Result<Vec<_>>>()?;
-    eprintln!("workers: nginx and Envoy {}, the gateway's Envoy {}", counts[0], counts[1]);
+    ensure!(counts == [2, 1], "one worker of nginx and of each Envoy, not {counts:?}");
 
-    let others: Vec<usize> = (1..workers).collect();
+    let cores = available_parallelism()?.get();
+    let others: Vec<usize> = (1..cores).collect();
     if !others.is_empty() {
         ways.iter().try_for_each(|way| way.proxies.run_on(&[0]))?;
         engines.run_on(&others)?;
         Processes::own().run_on(&others)?;
     }
     let seen = compare(&ways, cuid, rounds).await;
-    Processes::own().run_on(&(0..workers).collect::<Vec<_>>())?;
+    Processes::own().run_on(&(0..cores).collect::<Vec<_>>())?;
     stage.delete(&unit).await?;
     seen.map(Some)
 }
@@ -202,6 +204,7 @@ fn at_most(what: &str, rounds: &[Round]) -> Vec<String> {
         |of: fn(&Seen) -> f64| [0, 1].map(|way| rounds.iter().map(|round| of(&round.full[way])).collect::<Vec<_>>());
     let mut row = vec![what.to_owned()];
     row.extend(cells(&figure(|seen| seen.cost), 0));
+    row.extend(cells(&figure(|seen| seen.kernel), 0).into_iter().take(2));
     row.extend(cells(&figure(|seen| seen.rate), 0));
     row
 }

@@ -12,7 +12,8 @@ use clap::ValueEnum;
 pub enum Parser {
     /// Exactly one parameter that could be meant, written as a proxy reads it. Anything else is refused.
     Strict,
-    /// The first parameter whose decoded name is `cuid`, decoded, as web frameworks do. It is here to show what comes of it.
+    /// The first parameter whose decoded name is `cuid`, decoded and read as a number, as Texera's service does. It is here to
+    /// show what comes of it.
     FirstDecoded,
 }
 
@@ -28,7 +29,7 @@ pub fn key(parser: Parser, query: &str) -> Option<String> {
         }
         Parser::FirstDecoded => {
             let (_, value) = parameters.find(|(name, _)| decoded(name) == "cuid")?;
-            Some(decoded(value).into_owned()).filter(|value| !value.is_empty())
+            decoded(value).parse::<i64>().ok().map(|number| number.to_string())
         }
     }
 }
@@ -61,7 +62,9 @@ mod tests {
             ("cuid=", None, None),
             ("cuid=&cuid=42", None, None),
             ("cuid", None, None),
-            ("cuid=4 2", None, Some("4 2")),
+            ("cuid=4 2", None, None),
+            ("cuid=042", Some("042"), Some("42")),
+            ("cuid=%2B42", None, Some("42")),
             ("", None, None),
         ] {
             assert_eq!(key(Parser::Strict, query).as_deref(), strict, "{query}");

@@ -1,0 +1,123 @@
+//! What it costs a proxy to find a unit among many, by each kind of look-up. The units' pods are simulated: one engine answers
+//! for all of them.
+
+use std::{thread::available_parallelism, time::Duration};
+
+use anyhow::Context;
+use computing_unit_operator::api::{ComputingUnit, QueryLookup};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::{
+    hops::{
+        Way,
+        cores::Processes,
+        load::{Seen, What, load},
+    },
+    idle::all_ready,
+    table,
+};
+use crate::{
+    entry::{self, WAKES, lead_here},
+    plain::Plain,
+    proxies,
+    simulated::Simulated,
+    stage::{SOON, Stage, play},
+    standin,
+    traffic::{Reuse, Target, first_success},
+    units::{self, Mode},
+};
+
+/// How long many units may take to be ready.
+const MANY: Duration = Duration::from_mins(30);
+
+/// Measures each look-up with one unit and with `many`.
+///
+/// # Errors
+/// If units do not start, or a request fails.
+pub async fn measure(many: usize) -> anyhow::Result<()> {
+    let mut rows = vec![];
+    for lookup in [QueryLookup::Linear, QueryLookup::Host] {
+        let seen = play("lookup", |stage| async move { of(stage, lookup, many).await }).await?;
+        let Some([alone, oldest, newest]) = seen else { return Ok(()) };
+        let mut row = vec![format!("{lookup:?}")];
+        row.extend([&alone, &oldest, &newest].map(|seen| format!("{:.0}", seen.cost)));
+        row.extend([&oldest, &newest].map(|seen| format!("{:.2}", seen.cost / alone.cost)));
+        rows.push(row);
+    }
+    table::heading(&format!("Finding a unit among {many}"));
+    table::print(
+        &["look-up", "µs of the proxy: one unit", "oldest of many", "newest", "oldest to one", "newest to one"],
+        &rows,
+    );
+    Ok(())
+}
+
+async fn of(mut stage: Stage, lookup: QueryLookup, many: usize) -> anyhow::Result<Option<[Seen; 3]>> {
+    if !proxies::own(&mut stage).await? || !lead_here(&mut stage).await? {
+        return Ok(None);
+    }
+    let engine = Plain::new(&stage, "engine");
+    engine.make_pod().await?;
+    engine.until_ready().await?;
+    let address = stage.pods().get("engine").await?.status.and_then(|status| status.pod_ip);
+    let node = Simulated::join(&stage.cluster, &stage.namespace, &address.context("its address")?).await?;
+    let seen = among(&stage, &node, lookup, many).await;
+    // The operator has ended, so that nobody makes the pods anew.
+    let left = node.leave().await;
+    let seen = seen?;
+    left?;
+    Ok(Some(seen))
+}
+
+async fn among(stage: &Stage, node: &Simulated, lookup: QueryLookup, many: usize) -> anyhow::Result<[Seen; 3]> {
+    let operator = stage.start().await?;
+    let more = json!({"spec": {"template": {"spec": {"nodeName": node.name()}}}});
+    if lookup == QueryLookup::Host {
+        let domain = format!("{}.units.internal", stage.namespace);
+        let host = format!("computing-unit-{{cuid}}.{domain}");
+        standin::authorization(stage, &[("UNIT_HOST", host)], &["host"]).await?;
+        let query = json!({"spec": {"routing": {"query": {"lookup": lookup, "lookupDomain": domain}}}});
+        entry::make(stage, &units::with(&units::with(&entry::pool(stage, Mode::Query, &WAKES()), &more), &query))
+            .await?;
+    } else {
+        let pool = units::with(&entry::pool(stage, Mode::Query, &WAKES()), &more);
+        stage.put_pool(&units::with(&pool, &json!({"spec": {"entry": Value::Null}}))).await?;
+    }
+    let units: Vec<ComputingUnit> = (0..many).map(|number| unit(stage, &format!("unit-{number}"))).collect();
+    let (first, rest) = units.split_first().context("a unit")?;
+    stage.make(first).await?;
+    timeout(MANY, all_ready(stage, 1)).await.context("a Ready unit in time")??;
+    let alone = ask(stage, first).await?;
+    stream::iter(rest).map(|unit| stage.make(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
+    timeout(MANY, all_ready(stage, many)).await.with_context(|| format!("{many} Ready units in time"))??;
+    let seen = [alone, ask(stage, first).await?, ask(stage, rest.last().unwrap_or(first)).await?];
+    operator.kill().await?;
+    Ok(seen)
+}
+
+/// A unit that is named after its number, as the authorization names it.
+fn unit(stage: &Stage, name: &str) -> ComputingUnit {
+    let cuid = stage.unit(name).spec.cuid.unwrap_or_default();
+    units::unit(&stage.namespace, &format!("computing-unit-{cuid}"), cuid)
+}
+
+/// Asks for one unit as fast as it answers, with the proxy on a core of its own.
+async fn ask(stage: &Stage, unit: &ComputingUnit) -> anyhow::Result<Seen> {
+    let proxy = stage.cluster.proxies().await?[0];
+    let cuid = unit.spec.cuid.unwrap_or_default();
+    let target = Target::new("localhost", &format!("{}?cuid={cuid}&access-token=for-all", entry::path(stage)))?;
+    first_success(proxy, &target, Reuse::Fresh, SOON).await?;
+    let uid = proxies::uid(&stage.cluster, proxy).await?;
+    let way = Way { front: proxy, proxies: Processes::of(&[uid], &["envoy"])? };
+    let cores = available_parallelism()?.get();
+    let others: Vec<usize> = (1..cores).collect();
+    if !others.is_empty() {
+        way.proxies.run_on(&[0])?;
+        Processes::own().run_on(&others)?;
+    }
+    let seen = load(&way, &What::Requests(Box::new(target)), None).await;
+    Processes::own().run_on(&(0..cores).collect::<Vec<_>>())?;
+    seen
+}

@@ -1,0 +1,65 @@
+//! What the gateway's proxies have been told of where routes lead: how each finds its addresses. Read from their own
+//! configuration, by the way that only the API server opens.
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, ResourceExt, api::ListParams};
+use serde_json::Value;
+
+use crate::attach::Cluster;
+
+/// The port on which a proxy tells whoever is in its pod.
+const ADMIN: u16 = 19000;
+
+/// How the clusters of an `HTTPRoute` find their addresses, as Envoy names it: `EDS` where it is told them, `STRICT_DNS`,
+/// `LOGICAL_DNS` or the name of an extension where it looks them up. One for each proxy and rule.
+///
+/// # Errors
+/// If a proxy does not tell, or has no such cluster.
+pub async fn discovery(cluster: &Cluster, namespace: &str, route: &str) -> anyhow::Result<Vec<String>> {
+    let own = format!("httproute/{namespace}/{route}/rule/");
+    let mut found = vec![];
+    for dump in dumps(cluster).await? {
+        let clusters = dump["configs"].as_array().into_iter().flatten().map(|config| &config["cluster"]);
+        let named = clusters.filter(|one| one["name"].as_str().is_some_and(|name| name.starts_with(&own)));
+        let types: Vec<String> = named.map(kind).collect();
+        ensure!(!types.is_empty(), "a proxy has no cluster {own}");
+        found.extend(types);
+    }
+    Ok(found)
+}
+
+fn kind(cluster: &Value) -> String {
+    let type_ = [&cluster["type"], &cluster["cluster_type"]["name"]].into_iter().find_map(Value::as_str);
+    type_.unwrap_or("STATIC").to_owned()
+}
+
+async fn dumps(cluster: &Cluster) -> anyhow::Result<Vec<Value>> {
+    let gateway = cluster.gateway();
+    let labels = format!(
+        "gateway.envoyproxy.io/owning-gateway-name={},gateway.envoyproxy.io/owning-gateway-namespace={}",
+        gateway.name, gateway.namespace
+    );
+    let pods = Api::<Pod>::all(cluster.client()).list(&ListParams::default().labels(&labels)).await?;
+    ensure!(!pods.items.is_empty(), "no proxy of {labels}");
+    let mut all = vec![];
+    for pod in pods {
+        let api = Api::<Pod>::namespaced(cluster.client(), &pod.namespace().unwrap_or_default());
+        all.push(ask(&api, &pod.name_any(), "/config_dump?resource=dynamic_active_clusters").await?);
+    }
+    Ok(all)
+}
+
+async fn ask(pods: &Api<Pod>, name: &str, path: &str) -> anyhow::Result<Value> {
+    let mut forward = pods.portforward(name, &[ADMIN]).await?;
+    let stream = forward.take_stream(ADMIN).context("a way to the proxy")?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let driver = tokio::spawn(connection);
+    let request = http::Request::get(path).header(http::header::HOST, "localhost").body(Empty::<Bytes>::new())?;
+    let body = sender.send_request(request).await?.into_body().collect().await?.to_bytes();
+    driver.abort();
+    Ok(serde_json::from_slice(&body)?)
+}
