@@ -36,7 +36,7 @@ fn static_path(stage: &Stage) -> String {
 }
 
 fn unit_target(stage: &Stage, cuid: i64) -> anyhow::Result<Target> {
-    let path = format!("{}/workflow-websocket?wid=1&cuid={cuid}&access-token=x", entry::path(stage));
+    let path = format!("{}/workflow-websocket?wid=1&cuid={cuid}&access-token=for-all", entry::path(stage));
     Ok(Target::new("localhost", &path)?.engine(&format!("computing-unit-{cuid}")))
 }
 
@@ -202,15 +202,16 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
         // 4. Nobody is left behind the two proxies: their way on the gateway becomes the pool's entry, and they go.
         all_well(by_both).await?;
         let by_gateway = steady(&stage, &gateway, new)?;
-        stage.routes().delete(BEFORE, &DeleteParams::default()).await?;
-        if lookup == QueryLookup::Host {
-            entry::policies(&stage).delete(BEFORE, &DeleteParams::default()).await?;
-        }
+        before::lead_aside(&stage, BEFORE).await?;
         let entry = json!({"spec": {"entry": WAKES()}});
         stage.pools().patch("default", &PatchParams::default(), &Patch::Merge(&entry)).await?;
         entry::made(&stage).await?;
         let nobody = unit_target(&stage, cuid(&stage, "nobody"))?;
         until_served(&stage, &nobody).await?;
+        stage.routes().delete(BEFORE, &DeleteParams::default()).await?;
+        if lookup == QueryLookup::Host {
+            entry::policies(&stage).delete(BEFORE, &DeleteParams::default()).await?;
+        }
         for name in [NGINX, ENVOY] {
             stage.pods().delete(name, &DeleteParams::default()).await?;
             stage.services().delete(name, &DeleteParams::default()).await.context("the Service of a proxy")?;

@@ -166,9 +166,10 @@ async fn from_names_that_are_resolved_to_routes_of_the_units_own() -> anyhow::Re
         answered(&stage, old, true).await?;
 
         // 5. Nobody is found by DNS any more: the route of before goes, and the pool's entry takes its place.
-        stage.routes().delete(DYNAMIC, &DeleteParams::default()).await?;
+        before::lead_aside(&stage, DYNAMIC).await?;
         let nobody = Target::new("localhost", &path(cuid("nobody")))?;
         until_served(&stage, &nobody).await?;
+        stage.routes().delete(DYNAMIC, &DeleteParams::default()).await?;
         entry::policies(&stage).delete(DYNAMIC, &DeleteParams::default()).await?;
         backends(&stage).delete("dynamic", &DeleteParams::default()).await?;
         answered(&stage, old, true).await?;
