@@ -1,9 +1,9 @@
 //! The programs that people use, run as they run them: kubectl, its plugins and Helm, from `PATH`.
 
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context, ensure};
-use tokio::process::Command;
+use tokio::{process::Command, time::timeout};
 
 use crate::{attach::Cluster, cluster::shell};
 
@@ -40,12 +40,17 @@ pub struct Told {
     pub code: Option<i32>,
 }
 
+/// How long a command may take: longer than any wait that a test asks it for.
+const LONGEST: Duration = Duration::from_mins(4);
+
 /// Runs a command line, split at its spaces, to whatever end.
 ///
 /// # Errors
-/// If it cannot be run.
+/// If it cannot be run, or does not end.
 pub async fn told(cluster: &Cluster, line: &str) -> anyhow::Result<Told> {
-    let done = command(cluster, line)?.output().await.with_context(|| format!("run {line}"))?;
+    let run = timeout(LONGEST, command(cluster, line)?.output()).await;
+    let done = run.with_context(|| format!("`{line}` has not ended within {LONGEST:?}"))?;
+    let done = done.with_context(|| format!("run {line}"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Told { out: text(&done.stdout), err: text(&done.stderr), code: done.status.code() })
 }
