@@ -23,12 +23,15 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
+import java.util.function.Supplier;
 import org.apache.texera.v1alpha1.ComputingUnit;
 import org.apache.texera.v1alpha1.ComputingUnitPool;
+import org.apache.texera.v1alpha1.ComputingUnitStatus;
 
 /**
  * The units of a namespace, as a backend uses them: each call is one request to the API server, and whatever is waited for is
- * watched. It needs rights on {@code computingunits} and to read {@code computingunitpools}; none on pods, Services or routes.
+ * watched. It needs rights on {@code computingunits} and to read {@code computingunitpools}; none on pods, Services or routes. What
+ * the API server does not do is {@link Refused}, with a sentence that can be shown.
  */
 public final class ComputingUnits {
     private final KubernetesClient client;
@@ -52,21 +55,17 @@ public final class ComputingUnits {
      */
     public ComputingUnit create(UnitRequest request) {
         var unit = request.toUnit();
-        try {
-            return units().resource(unit).create();
-        } catch (KubernetesClientException e) {
-            throw Refused.of(unit.getMetadata().getName(), e);
-        }
+        return asked(unit.getMetadata().getName(), () -> units().resource(unit).create());
     }
 
     /** The unit as it is, if it is there. */
     public Optional<ComputingUnit> find(long cuid) {
-        return Optional.ofNullable(one(cuid).get());
+        return Optional.ofNullable(asked(nameOf(cuid), () -> one(cuid).get()));
     }
 
     /** The units of somebody, whatever their state. The API server selects them. */
     public List<ComputingUnit> ownedBy(String owner) {
-        return units().withField("spec.owner", owner).list().getItems();
+        return asked("the units of " + owner, () -> units().withField("spec.owner", owner).list().getItems());
     }
 
     /**
@@ -104,17 +103,20 @@ public final class ComputingUnits {
         return unit;
     }
 
-    /** Where the unit answers requests for this path, by {@code http} or {@code ws}; empty while that is not known. */
+    /**
+     * Where a unit of a pool in Query mode answers requests for this path, by {@code http} or {@code ws}; empty while that is
+     * not known.
+     */
     public static Optional<URI> url(ComputingUnit unit, String scheme, String path) {
-        return Optional.ofNullable(unit.getStatus()).map(status -> status.getUrl()).map(URI::create).map(url ->
+        return Optional.ofNullable(unit.getStatus()).map(ComputingUnitStatus::getUrl).map(URI::create).map(url ->
             URI.create((url.getScheme().equals("https") ? scheme + "s" : scheme)
                 + "://" + url.getRawAuthority() + path + "?" + url.getRawQuery()));
     }
 
     /** The most that the unit may use, by resource: what it asks for, and what its pool says where it asks for nothing. */
     public Map<String, Quantity> limits(ComputingUnit unit) {
-        var pool = client.resources(ComputingUnitPool.class).inNamespace(namespace)
-            .withName(unit.getSpec().getPoolName()).get();
+        var name = unit.getSpec().getPoolName();
+        var pool = asked(name, () -> client.resources(ComputingUnitPool.class).inNamespace(namespace).withName(name).get());
         var all = new HashMap<String, Quantity>();
         Optional.ofNullable(pool)
             .map(p -> p.getSpec().getTemplate().getSpec().getContainers().get(0))
@@ -135,7 +137,7 @@ public final class ComputingUnits {
 
     /** Deletes the unit: its route is closed first. One that is not there is as good. */
     public void delete(long cuid) {
-        one(cuid).delete();
+        asked(nameOf(cuid), () -> one(cuid).delete());
     }
 
     /**
@@ -161,10 +163,15 @@ public final class ComputingUnits {
     }
 
     private void mode(long cuid, String mode) {
+        var patch = "{\"spec\":{\"operatingMode\":\"" + mode + "\"}}";
+        asked(nameOf(cuid), () -> one(cuid).patch(PatchContext.of(PatchType.JSON_MERGE), patch));
+    }
+
+    private static <T> T asked(String what, Supplier<T> request) {
         try {
-            one(cuid).patch(PatchContext.of(PatchType.JSON_MERGE), "{\"spec\":{\"operatingMode\":\"" + mode + "\"}}");
+            return request.get();
         } catch (KubernetesClientException e) {
-            throw Refused.of(nameOf(cuid), e);
+            throw Refused.of(what, e);
         }
     }
 

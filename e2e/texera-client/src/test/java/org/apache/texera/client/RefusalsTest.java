@@ -96,6 +96,10 @@ class RefusalsTest {
         var refusal = assertThrows(Refused.class, () -> elsewhere.create(UnitRequest.of(Cluster.number())));
         assertEquals(403, refusal.code());
         assertTrue(refusal.getMessage().contains("cannot create resource \"computingunits\""), refusal.getMessage());
+        assertThrows(Refused.class, () -> elsewhere.find(1));
+        assertThrows(Refused.class, () -> elsewhere.ownedBy("ada"));
+        assertThrows(Refused.class, () -> elsewhere.delete(1));
+        assertThrows(Refused.class, () -> elsewhere.suspend(1));
     }
 
     @Test
