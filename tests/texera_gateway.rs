@@ -103,6 +103,14 @@ fn the_units_are_authorized_and_looked_up_by_what_that_answers() {
     let grant = named(&all, "ReferenceGrant", "texera-authorization");
     assert_eq!(grant["spec"]["from"][0]["namespace"], policy["metadata"]["namespace"]);
 
+    let named_service = rendered(&["--set", "authorization.byName=true"]);
+    let auth = &named(&named_service, "SecurityPolicy", "computing-units")["spec"]["extAuth"]["http"]["backendRefs"][0];
+    let backend = named(&named_service, "Backend", auth["name"].as_str().expect("a name"));
+    let grant = named(&named_service, "ReferenceGrant", "texera-authorization");
+    assert_eq!((&auth["kind"], &auth["kind"]), (&backend["kind"], &grant["spec"]["to"][0]["kind"]));
+    let host = &backend["spec"]["endpoints"][0]["fqdn"]["hostname"];
+    assert_eq!(host, "access-control-service-svc.texera.svc.cluster.local");
+
     let linear = rendered(&["--set", "units.pool.lookup=Linear"]);
     let policy = named(&linear, "SecurityPolicy", "computing-units");
     assert_eq!(policy["spec"]["extAuth"]["recomputeRoute"], false);

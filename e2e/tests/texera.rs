@@ -11,7 +11,7 @@ use e2e::{
     proxies,
     stage::{SOON, Stage, play},
     texera::{self, Answer, STORE, curl, deploy},
-    traffic::{Hammer, Socket, Target},
+    traffic::{Hammer, Report, Socket, Target},
     wait::{eventually, until},
 };
 use kube::{Api, api::DeleteParams};
@@ -124,18 +124,10 @@ async fn every_path_leads_to_its_service_and_units_to_those_who_may() -> anyhow:
             assert_eq!(ask_unit(&stage, cuid, token, &[]).await?.status, status, "{token}");
         }
 
-        // The authorization goes: nobody passes who did not before, whenever that is, and nothing else is disturbed.
-        let stranger = format!("{path}&access-token=for-1");
-        let load = Hammer::new(&[proxy], Target::new("texera.example.org", &stranger)?).connections(8).start()?;
-        load.answer_more(100, SOON).await?;
-        stage.pods().delete(texera::AUTHORIZATION, &DeleteParams::default().grace_period(0)).await?;
-        let closed = || async { Ok((ask_unit(&stage, cuid, &token, &[]).await?.status == 500).then_some(())) };
-        eventually("refusal, as where nobody is left who could be asked", SOON, closed).await?;
-        load.answer_more(1000, SOON).await?;
-        let report = load.stop().await?;
-        println!("{report}");
-        // Envoy Gateway takes the question from the listener before it takes the routes away; what gets in between ends at
-        // the entry (421), for no unit has the host name that it comes with.
+        // The authorization goes: nobody passes who did not before, whenever that is, and nothing else is disturbed. Envoy
+        // Gateway takes the question from the listener before it takes the routes away; what gets in between ends at the
+        // entry (421), for no unit has the host name that it comes with.
+        let report = lost(&stage, &format!("{path}&access-token=for-1"), 500).await?;
         report.assert_only(&[403, 421, 500, 503])?;
         let refused = ask_unit(&stage, cuid, &token, &[]).await?;
         assert!(refused.status == 500 && refused.engine().is_none(), "{refused:?}");
@@ -146,6 +138,40 @@ async fn every_path_leads_to_its_service_and_units_to_those_who_may() -> anyhow:
         assert!(log.contains("/wsapi/workflow-websocket") && log.contains("/api/config/gui"), "{log}");
         assert!(!log.contains("access-token") && !log.contains(&token), "a token is in the log");
         Ok(())
+    })
+    .await
+}
+
+/// What somebody without a right meets at that path while the authorization goes, until the answer is `status`, and after that.
+async fn lost(stage: &Stage, path: &str, status: u16) -> anyhow::Result<Report> {
+    let proxy = texera::proxy(stage, 80).await?;
+    let load = Hammer::new(&[proxy], Target::new("texera.example.org", path)?).connections(8).start()?;
+    load.answer_more(100, SOON).await?;
+    stage.pods().delete(texera::AUTHORIZATION, &DeleteParams::default().grace_period(0)).await?;
+    until("end", SOON, stage.pods(), texera::AUTHORIZATION, |pod| pod.is_none()).await?;
+    let url = format!("http://texera.example.org{path}");
+    let closed = || async { Ok((curl(proxy, &url, &[]).await?.status == status).then_some(())) };
+    eventually("refusal, as where nobody is left who could be asked", SOON, closed).await?;
+    load.answer_more(1000, SOON).await?;
+    let report = load.stop().await?;
+    println!("{report}");
+    Ok(report)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authorization_that_is_found_by_name_is_asked_for_when_it_is_gone_too() -> anyhow::Result<()> {
+    play("texera-name", |mut stage| async move {
+        if !deploy(&mut stage, &["authorization.byName=true,units.pool.lookup=Linear"]).await? {
+            return Ok(());
+        }
+        let _operator = stage.start().await?;
+        let cuid = texera::unit(&stage, "ada").await?;
+        stage.until(&format!("computing-unit-{cuid}"), Phase::Ready).await?;
+        let token = format!("for-{cuid}");
+        let passed = || async { Ok((ask_unit(&stage, cuid, &token, &[]).await?.status == 200).then_some(())) };
+        eventually("unit", SOON, passed).await?;
+        let report = lost(&stage, &format!("/wsapi?cuid={cuid}&access-token=for-1"), 503).await?;
+        report.assert_only(&[403, 503])
     })
     .await
 }
