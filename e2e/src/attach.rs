@@ -118,17 +118,20 @@ impl Cluster {
         listener::addresses(&gateway).into_iter().next().context("the Gateway has no address")
     }
 
+    /// Labels of all that Envoy Gateway makes for the Gateway's proxies.
+    #[must_use]
+    pub fn proxy_labels(&self) -> String {
+        let own = "gateway.envoyproxy.io/owning-gateway";
+        format!("{own}-name={},{own}-namespace={}", self.gateway.name, self.gateway.namespace)
+    }
+
     /// The ready proxies of the Gateway, at the port of its first HTTP listener.
     ///
     /// # Errors
     /// If the API server does not tell, or there is none.
     pub async fn proxies(&self) -> anyhow::Result<Vec<SocketAddr>> {
         let slices = Api::<EndpointSlice>::all(self.client());
-        let labels = format!(
-            "gateway.envoyproxy.io/owning-gateway-name={},gateway.envoyproxy.io/owning-gateway-namespace={}",
-            self.gateway.name, self.gateway.namespace
-        );
-        let slices = slices.list(&ListParams::default().labels(&labels)).await?;
+        let slices = slices.list(&ListParams::default().labels(&self.proxy_labels())).await?;
         let mut proxies = vec![];
         for slice in slices {
             let port =

@@ -38,11 +38,7 @@ fn kind(cluster: &Value) -> String {
 }
 
 async fn dumps(cluster: &Cluster) -> anyhow::Result<Vec<Value>> {
-    let gateway = cluster.gateway();
-    let labels = format!(
-        "gateway.envoyproxy.io/owning-gateway-name={},gateway.envoyproxy.io/owning-gateway-namespace={}",
-        gateway.name, gateway.namespace
-    );
+    let labels = cluster.proxy_labels();
     let pods = Api::<Pod>::all(cluster.client()).list(&ListParams::default().labels(&labels)).await?;
     ensure!(!pods.items.is_empty(), "no proxy of {labels}");
     let mut all = vec![];

@@ -1,7 +1,12 @@
 //! Proxies that one test has for itself: a Gateway in its own namespace, and what can happen to the proxies of that. On
 //! the local cluster alone, whose pods are processes of this machine.
 
-use std::{fs, net::SocketAddr, path::PathBuf, process::Command};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, ensure};
 use computing_unit_operator::{api::GatewayRef, gateway::Gateway};
@@ -79,7 +84,6 @@ pub async fn restart(cluster: &Cluster, proxy: SocketAddr) -> anyhow::Result<()>
 /// # Errors
 /// If the proxy is not found.
 pub async fn hide_statistics(cluster: &Cluster, proxy: SocketAddr, hidden: bool) -> anyhow::Result<()> {
-    let network = network(cluster, proxy).await?;
     let rules = if hidden {
         format!(
             "table inet e2e {{ chain statistics {{ type filter hook input priority 0; \
@@ -88,7 +92,7 @@ pub async fn hide_statistics(cluster: &Cluster, proxy: SocketAddr, hidden: bool)
     } else {
         "delete table inet e2e".to_owned()
     };
-    shell::output(Command::new("nsenter").args([&network, "nft", &rules])).map(drop)
+    inside(cluster, proxy, &["nft", &rules]).await.map(drop)
 }
 
 /// Has nothing that a client sends from that port reach the proxy at that address any more: the client is gone without a word.
@@ -98,7 +102,7 @@ pub async fn hide_statistics(cluster: &Cluster, proxy: SocketAddr, hidden: bool)
 pub async fn lose(cluster: &Cluster, proxy: SocketAddr, client: u16) -> anyhow::Result<()> {
     let rule =
         format!("table inet e2e {{ chain lost {{ type filter hook input priority 0; tcp sport {client} drop; }}; }}");
-    shell::output(Command::new("nsenter").args([&network(cluster, proxy).await?, "nft", &rule])).map(drop)
+    inside(cluster, proxy, &["nft", &rule]).await.map(drop)
 }
 
 /// Whether the proxy at that address holds a connection to a client's port.
@@ -107,14 +111,14 @@ pub async fn lose(cluster: &Cluster, proxy: SocketAddr, client: u16) -> anyhow::
 /// If the proxy is not found.
 pub async fn holds(cluster: &Cluster, proxy: SocketAddr, client: u16) -> anyhow::Result<bool> {
     let filter = format!("dport = :{client}");
-    let ss = ["ss", "-H", "-t", "-n", "state", "established", &filter];
-    let found = shell::output(Command::new("nsenter").arg(network(cluster, proxy).await?).args(ss))?;
+    let found = inside(cluster, proxy, &["ss", "-H", "-t", "-n", "state", "established", &filter]).await?;
     Ok(!found.trim().is_empty())
 }
 
-/// The pod's own network, with which all that is changed in it goes, as `nsenter` is told.
-async fn network(cluster: &Cluster, proxy: SocketAddr) -> anyhow::Result<String> {
-    Ok(format!("--net=/proc/{}/ns/net", envoy(&pod(cluster, proxy).await?)?))
+/// Runs a command in the network of the proxy's pod, with which all that is changed in it goes. What it printed.
+async fn inside(cluster: &Cluster, proxy: SocketAddr, command: &[&str]) -> anyhow::Result<String> {
+    let network = format!("--net=/proc/{}/ns/net", envoy(&pod(cluster, proxy).await?)?);
+    shell::output(Command::new("nsenter").arg(network).args(command))
 }
 
 /// The UID of the pod of the proxy at that address.
@@ -127,8 +131,7 @@ pub async fn uid(cluster: &Cluster, proxy: SocketAddr) -> anyhow::Result<String>
 
 /// The pod of a proxy.
 async fn pod(cluster: &Cluster, proxy: SocketAddr) -> anyhow::Result<Pod> {
-    let labels = format!("gateway.envoyproxy.io/owning-gateway-namespace={}", cluster.gateway().namespace);
-    let pods = Api::<Pod>::all(cluster.client()).list(&ListParams::default().labels(&labels)).await?;
+    let pods = Api::<Pod>::all(cluster.client()).list(&ListParams::default().labels(&cluster.proxy_labels())).await?;
     let ip = proxy.ip().to_string();
     let so = |pod: &Pod| pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()) == Some(ip.as_str());
     pods.items.into_iter().find(so).with_context(|| format!("no proxy has the address {ip}"))
@@ -145,8 +148,15 @@ fn envoy(pod: &Pod) -> anyhow::Result<i32> {
     let named = |process: &PathBuf| fs::read_to_string(process.join("comm")).is_ok_and(|comm| comm.trim() == "envoy");
     let found: Vec<PathBuf> = processes(&uid)?.filter(named).collect();
     ensure!(found.len() == 1, "pod {uid} has not one Envoy on this machine but {found:?}");
-    let pid = found[0].file_name().and_then(|name| name.to_str()).context("a pid")?;
-    Ok(pid.parse()?)
+    pid(&found[0])
+}
+
+/// The number of a process that is told by its folder in `/proc`.
+///
+/// # Errors
+/// If that is none.
+pub fn pid(process: &Path) -> anyhow::Result<i32> {
+    Ok(process.file_name().and_then(|name| name.to_str()).context("a process")?.parse()?)
 }
 
 /// The processes of the pod with that UID that run on this machine, as folders in `/proc`.

@@ -31,6 +31,11 @@ where
     }
 }
 
+/// Lets that time pass: the whole of it is looked at, and nothing is waited for in it.
+pub async fn pass(time: Duration) {
+    let _ = timeout(time, std::future::pending::<()>()).await;
+}
+
 /// Asks again and again until there is an answer.
 ///
 /// # Errors

@@ -13,12 +13,11 @@ use computing_unit_operator::{
 };
 use e2e::{
     before::{self, ENVOY, ENVOY_PORT, NGINX, Plan, TwoProxies, UNITS_SERVICE},
-    entry::{self, WAKES, ask, lead_here, until_served},
+    entry::{self, WAKES, lead_here, until_served},
     stage::{SOON, Stage, play},
     standin,
     traffic::{Hammer, Hammering, Reuse, Socket, Target, first_success},
     units::{self, Mode},
-    wait::eventually,
 };
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -89,39 +88,6 @@ fn pool(stage: &Stage, entry: &Value) -> ComputingUnitPool {
     units::with(&pool, &json!({"spec": {"entry": entry}}))
 }
 
-/// The domain of the names that the shared Service gives.
-fn domain(stage: &Stage) -> String {
-    format!("{UNITS_SERVICE}.{}.svc.cluster.local", stage.namespace)
-}
-
-/// Has every request that the route `units-of-before` takes authorized, and led by what that answers where a unit has a route.
-async fn authorize(stage: &Stage) -> anyhow::Result<()> {
-    let policy = json!({
-        "apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "SecurityPolicy",
-        "metadata": {"name": BEFORE},
-        "spec": {
-            "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": BEFORE}],
-            "extAuth": {"recomputeRoute": true, "http": {
-                "path": "/api/auth",
-                "backendRefs": [{"name": standin::AUTHORIZATION, "port": PORT}],
-                "headersToBackend": ["x-user-id", "host"],
-            }},
-        },
-    });
-    entry::policies(stage).create(&PostParams::default(), &serde_json::from_value(policy)?).await?;
-    Ok(())
-}
-
-/// Waits until a unit is answered by its own route on the gateway.
-async fn by_own_route(stage: &Stage, cuid: i64) -> anyhow::Result<()> {
-    let target = unit_target(stage, cuid)?;
-    let so = || async {
-        let answer = ask(stage, &target).await?;
-        Ok((answer.status == 200 && answer.headers.contains_key("x-computing-unit")).then_some(()))
-    };
-    eventually("answer by its own route", SOON, so).await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn from_two_proxies_to_the_gateway_and_not_yet_past_the_way_back() -> anyhow::Result<()> {
     migrate("migrate", QueryLookup::Linear).await
@@ -138,7 +104,7 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
         // Before: a static service, a bare pod as a unit, and two proxies.
         before::units_service(&stage).await?;
         standin::static_service(&stage, STATIC).await?;
-        let unit_host = format!("computing-unit-{{cuid}}.{}:{PORT}", domain(&stage));
+        let unit_host = format!("computing-unit-{{cuid}}.{}:{PORT}", before::domain(&stage));
         let plan = Plan {
             statics: vec![(static_path(&stage), format!("{STATIC}:{PORT}"))],
             units: vec![entry::path(&stage)],
@@ -162,9 +128,10 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
         if lookup == QueryLookup::Host {
             let variables = [("PARSER", "first-decoded".to_owned()), ("UNIT_HOST", unit_host)];
             standin::authorization(&stage, &variables, &["x-user-id", "host"]).await?;
-            authorize(&stage).await?;
+            before::authorize(&stage, BEFORE, true).await?;
             // Its entry has the same path as the route of before, which is older and so is taken.
-            let query = json!({"spec": {"routing": {"query": {"lookup": lookup, "lookupDomain": domain(&stage)}}}});
+            let query =
+                json!({"spec": {"routing": {"query": {"lookup": lookup, "lookupDomain": before::domain(&stage)}}}});
             entry::make(&stage, &units::with(&pool(&stage, &WAKES()), &query)).await?;
         } else {
             stage.put_pool(&pool(&stage, &Value::Null)).await?;
@@ -181,7 +148,7 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
         let name = format!("computing-unit-{new}");
         stage.make(&units::unit(&stage.namespace, &name, new)).await?;
         stage.until(&name, Phase::Ready).await?;
-        by_own_route(&stage, new).await?;
+        before::answered(&stage, &unit_target(&stage, new)?, true).await?;
         first_success(two.front, &unit_target(&stage, new)?, Reuse::Fresh, SOON).await?;
         let by_both = steady(&stage, &[gateway[0], two.front], new)?;
         let mut direct =
@@ -197,7 +164,7 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
         let again = format!("computing-unit-{old}");
         stage.make(&units::unit(&stage.namespace, &again, old)).await?;
         stage.until(&again, Phase::Ready).await?;
-        by_own_route(&stage, old).await?;
+        before::answered(&stage, &unit_target(&stage, old)?, true).await?;
 
         // 4. Nobody is left behind the two proxies: their way on the gateway becomes the pool's entry, and they go.
         all_well(by_both).await?;

@@ -7,13 +7,12 @@ use computing_unit_operator::{api::Phase, gateway::HTTPRoute, names::PORT};
 use e2e::{
     before::{self, UNITS_SERVICE},
     clusters,
-    entry::{self, WAKES, ask, lead_here, until_served},
+    entry::{self, WAKES, lead_here, until_served},
     gateway,
     stage::{SOON, Stage, play},
     standin,
     traffic::{Hammer, Hammering, Reuse, Socket, Target, first_success},
     units::{self, Mode},
-    wait::eventually,
 };
 use kube::{
     Api,
@@ -23,10 +22,6 @@ use kube::{
 use serde_json::json;
 
 const DYNAMIC: &str = "dynamic-routes";
-
-fn domain(stage: &Stage) -> String {
-    format!("{UNITS_SERVICE}.{}.svc.cluster.local", stage.namespace)
-}
 
 fn target(stage: &Stage, cuid: i64) -> anyhow::Result<Target> {
     let path = format!("{}?cuid={cuid}&access-token=for-all", entry::path(stage));
@@ -72,20 +67,7 @@ async fn resolver(stage: &Stage) -> anyhow::Result<()> {
         },
     }))?;
     stage.routes().create(&params, &route).await?;
-    let policy = json!({
-        "apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "SecurityPolicy",
-        "metadata": {"name": DYNAMIC},
-        "spec": {
-            "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": DYNAMIC}],
-            "extAuth": {"http": {
-                "path": "/api/auth",
-                "backendRefs": [{"name": standin::AUTHORIZATION, "port": PORT}],
-                "headersToBackend": ["x-user-id", "Host"],
-            }},
-        },
-    });
-    entry::policies(stage).create(&params, &serde_json::from_value(policy)?).await?;
-    Ok(())
+    before::authorize(stage, DYNAMIC, false).await
 }
 
 /// Whether the policy of before has the route computed anew by what the authorization answers.
@@ -97,13 +79,7 @@ async fn recompute(stage: &Stage, whether: bool) -> anyhow::Result<()> {
 
 /// Waits until a unit is answered by a route of its own, or by that of before.
 async fn answered(stage: &Stage, cuid: i64, by_own: bool) -> anyhow::Result<()> {
-    let target = target(stage, cuid)?;
-    let so = || async {
-        let answer = ask(stage, &target).await?;
-        let own = answer.headers.contains_key("x-computing-unit");
-        Ok((answer.status == 200 && own == by_own).then_some(()))
-    };
-    eventually(if by_own { "answer by its own route" } else { "answer by DNS" }, SOON, so).await
+    before::answered(stage, &target(stage, cuid)?, by_own).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +90,7 @@ async fn from_names_that_are_resolved_to_routes_of_the_units_own() -> anyhow::Re
         }
         // Before: bare pods, a route for all of them, and an authorization that names the host.
         before::units_service(&stage).await?;
-        let host = format!("computing-unit-{{cuid}}.{}:{PORT}", domain(&stage));
+        let host = format!("computing-unit-{{cuid}}.{}:{PORT}", before::domain(&stage));
         let variables = [("PARSER", "first-decoded".to_owned()), ("UNIT_HOST", host)];
         // Its policy is for routes that the operator makes, of which there are none yet.
         standin::authorization(&stage, &variables, &["x-user-id", "host"]).await?;
@@ -133,7 +109,7 @@ async fn from_names_that_are_resolved_to_routes_of_the_units_own() -> anyhow::Re
         // 1. The operator and a pool whose units have the host names that the authorization answers with already.
         let _operator = stage.start().await?;
         let spec = json!({"spec": {
-            "routing": {"query": {"lookup": "Host", "lookupDomain": domain(&stage)}},
+            "routing": {"query": {"lookup": "Host", "lookupDomain": before::domain(&stage)}},
             "template": {"spec": {"subdomain": UNITS_SERVICE}},
         }});
         entry::make(&stage, &units::with(&entry::pool(&stage, Mode::Query, &WAKES()), &spec)).await?;

@@ -18,7 +18,17 @@ use serde_json::{Value, json};
 
 pub use reloads::Reloads;
 
-use crate::{attach::Cluster, cluster, cluster::layout::Layout, kubelet::Kubelet, stage::Stage, standin};
+use crate::{
+    attach::Cluster,
+    cluster,
+    cluster::layout::Layout,
+    entry,
+    kubelet::Kubelet,
+    stage::{SOON, Stage},
+    standin,
+    traffic::Target,
+    wait::eventually,
+};
 
 /// What both proxies are to do.
 #[derive(Clone, Debug)]
@@ -142,6 +152,41 @@ pub async fn unit(stage: &Stage, cuid: i64) -> anyhow::Result<IpAddr> {
     standin::pod(stage, &name, &labels, &json!({"hostname": name, "subdomain": UNITS_SERVICE})).await
 }
 
+/// Has every request that a route of before takes authorized. With `recompute`, what that answers leads a request to its unit where
+/// the unit has a route.
+///
+/// # Errors
+/// If the API server refuses it.
+pub async fn authorize(stage: &Stage, route: &str, recompute: bool) -> anyhow::Result<()> {
+    let policy = serde_json::from_value(json!({
+        "apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "SecurityPolicy",
+        "metadata": {"name": route},
+        "spec": {
+            "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": route}],
+            "extAuth": {"recomputeRoute": recompute, "http": {
+                "path": "/api/auth",
+                "backendRefs": [{"name": standin::AUTHORIZATION, "port": PORT}],
+                "headersToBackend": ["x-user-id", "Host"],
+            }},
+        },
+    }))?;
+    entry::policies(stage).create(&PostParams::default(), &policy).await?;
+    Ok(())
+}
+
+/// Waits until a request is answered by its unit, which has a route of its own or is reached by that of before.
+///
+/// # Errors
+/// If it is not.
+pub async fn answered(stage: &Stage, target: &Target, by_own: bool) -> anyhow::Result<()> {
+    let so = || async {
+        let answer = entry::ask(stage, target).await?;
+        let own = answer.headers.contains_key("x-computing-unit");
+        Ok((answer.status == 200 && own == by_own).then_some(()))
+    };
+    eventually(if by_own { "answer by its own route" } else { "answer by the route of before" }, SOON, so).await
+}
+
 /// Gives a route of before a path that nobody asks for. To delete it at once would take what authorizes its requests from under those
 /// that are on their way.
 ///
@@ -156,6 +201,12 @@ pub async fn lead_aside(stage: &Stage, route: &str) -> anyhow::Result<()> {
 
 /// The Service that finds all units by the names of their pods.
 pub const UNITS_SERVICE: &str = "computing-unit-pool-svc";
+
+/// The domain of the names that it gives.
+#[must_use]
+pub fn domain(stage: &Stage) -> String {
+    format!("{UNITS_SERVICE}.{}.svc.cluster.local", stage.namespace)
+}
 
 /// Makes that Service.
 ///

@@ -8,7 +8,10 @@ use kube::ResourceExt;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{NGINX, Plan, bring, nginx, run_nginx};
-use crate::{proxies::processes, stage::Stage};
+use crate::{
+    proxies::{pid, processes},
+    stage::Stage,
+};
 
 /// It, while it runs.
 #[derive(Debug)]
@@ -55,8 +58,7 @@ impl Reloads {
             let _ = writeln!(lines, "{cuid} {unit};");
         }
         fs::write(self.master.join("root").join(nginx::TABLE.trim_start_matches('/')), lines)?;
-        let pid = self.master.file_name().and_then(|name| name.to_str()).context("a process")?.parse()?;
-        Ok(kill_process(Pid::from_raw(pid).context("a pid")?, Signal::HUP)?)
+        Ok(kill_process(Pid::from_raw(pid(&self.master)?).context("a pid")?, Signal::HUP)?)
     }
 
     /// How many times it was told to read its table.

@@ -22,7 +22,7 @@ use crate::{
     texera::{self, deploy},
     traffic::{Hammer, Report, Reuse, Socket, Target, first_success},
     units,
-    wait::until,
+    wait::{pass, until},
 };
 
 /// Host name of the requests.
@@ -174,8 +174,7 @@ async fn live(stage: &Stage, nginx: &Reloads, fronts: [SocketAddr; 2], number: u
     failed[0] = !answers(fronts[0], cuid).await;
     nginx.put(cuid, Some(address))?;
     failed[1] = !answers(fronts[1], cuid).await;
-    // It lives for a while, not until something.
-    let _ = tokio::time::timeout(LIFE, std::future::pending::<()>()).await;
+    pass(LIFE).await;
     nginx.put(cuid, None)?;
     stage.delete(&name).await?;
     stage.until_nothing_is_left(&name).await?;

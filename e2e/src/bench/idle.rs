@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashSet,
-    fs,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -19,7 +18,10 @@ use kube::{
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::table::{self, milliseconds};
+use super::{
+    cores::Processes,
+    table::{self, milliseconds},
+};
 use crate::{
     faults::OperatorProcess,
     plain::Plain,
@@ -27,7 +29,7 @@ use crate::{
     stage::{Stage, play},
     traffic::{Connection, Target},
     units::{self},
-    wait::eventually,
+    wait::{eventually, pass},
 };
 
 /// How long many units may take to be ready.
@@ -36,8 +38,6 @@ const MANY: Duration = Duration::from_mins(30);
 const QUIET: Duration = Duration::from_secs(12);
 /// How long is measured, with a look each second and without.
 const WHILE: Duration = Duration::from_secs(30);
-/// Ticks of the processor's clock a second, as Linux tells them to programs.
-const TICKS: f64 = 100.0;
 /// The port of a proxy's statistics, and what it counts requests for them by.
 const STATISTICS: (u16, &str) =
     (19001, "envoy_http_downstream_rq_total{envoy_http_conn_manager_prefix=\"eg-stats-http\"}");
@@ -150,10 +150,11 @@ pub(super) async fn all_ready(stage: &Stage, count: usize) -> anyhow::Result<()>
 
 /// Processor time in milliseconds that the operator takes while nobody asks it anything, and in what time.
 async fn spent(operator: &OperatorProcess) -> anyhow::Result<(f64, Duration)> {
-    let (began, before) = (Instant::now(), processor(operator)?);
-    // The whole of it is looked at, not waited for something in.
-    let _ = timeout(WHILE, std::future::pending::<()>()).await;
-    Ok((processor(operator)? - before, began.elapsed()))
+    let process = Processes::one(operator.id().context("the operator runs")?);
+    let (began, before) = (Instant::now(), process.spent()?);
+    pass(WHILE).await;
+    let spent: f64 = process.spent()?.iter().zip(before).map(|(after, before)| after - before).sum();
+    Ok((spent * 1000.0, began.elapsed()))
 }
 
 /// Waits until a look has ended. Returns how many have.
@@ -182,14 +183,4 @@ async fn asked(stage: &Stage) -> anyhow::Result<Vec<u64>> {
         all.push(count.with_context(|| format!("no count of requests: {text}"))?.trim().parse()?);
     }
     Ok(all)
-}
-
-/// Processor time that the operator has taken, in milliseconds.
-fn processor(operator: &OperatorProcess) -> anyhow::Result<f64> {
-    let id = operator.id().context("the operator runs")?;
-    let text = fs::read_to_string(format!("/proc/{id}/stat"))?;
-    let (_, rest) = text.rsplit_once(')').context("its name")?;
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).context("its times");
-    Ok((ticks(11)? + ticks(12)?) / TICKS * 1000.0)
 }

@@ -1,7 +1,7 @@
 //! What it costs a proxy to find a unit among many, by each kind of look-up. The units' pods are simulated: one engine answers
 //! for all of them.
 
-use std::{thread::available_parallelism, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use computing_unit_operator::api::{ComputingUnit, QueryLookup};
@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{
+    cores::{Processes, apart},
     hops::{
         Way,
-        cores::Processes,
         load::{Seen, What, load},
     },
     idle::all_ready,
@@ -111,13 +111,5 @@ async fn ask(stage: &Stage, unit: &ComputingUnit) -> anyhow::Result<Seen> {
     first_success(proxy, &target, Reuse::Fresh, SOON).await?;
     let uid = proxies::uid(&stage.cluster, proxy).await?;
     let way = Way { front: proxy, proxies: Processes::of(&[uid], &["envoy"])? };
-    let cores = available_parallelism()?.get();
-    let others: Vec<usize> = (1..cores).collect();
-    if !others.is_empty() {
-        way.proxies.run_on(&[0])?;
-        Processes::own().run_on(&others)?;
-    }
-    let seen = load(&way, &What::Requests(Box::new(target)), None).await;
-    Processes::own().run_on(&(0..cores).collect::<Vec<_>>())?;
-    seen
+    apart(&[&way.proxies], &[], load(&way, &What::Requests(Box::new(target)), None)).await
 }

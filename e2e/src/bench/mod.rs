@@ -2,6 +2,7 @@
 //! prints a table; nothing here fails because something is slow.
 
 pub mod churn;
+pub mod cores;
 pub mod cost;
 pub mod hops;
 pub mod idle;

@@ -1,6 +1,6 @@
 //! `make bench`: the figures of `docs/performance.md`, on the cluster in use.
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use e2e::bench::{churn, cost, hops, idle, lookup, speed, suspend, traffic, wake};
 
 /// Measures the operator on the cluster in use and prints tables.
@@ -51,12 +51,12 @@ struct Args {
     parts: Vec<Part>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// How fast a unit can be reached
-    Speed,
     /// How much is written, and how much memory it takes
     Cost,
+    /// How fast a unit can be reached
+    Speed,
     /// How fast a unit is resumed, and what suspending many does to others
     Suspend,
     /// How long a request for a suspended unit takes
@@ -77,33 +77,18 @@ enum Part {
 async fn main() -> anyhow::Result<()> {
     let Args { starts, counts, many, watched, suspensions, wakes, cycles, rounds, churn: coming, among, parts } =
         Args::parse();
-    let wanted = |part| parts.is_empty() || parts.contains(&part);
-    if wanted(Part::Cost) {
-        Box::pin(cost::measure(counts, many)).await?;
-    }
-    if wanted(Part::Speed) {
-        Box::pin(speed::measure(starts)).await?;
-    }
-    if wanted(Part::Suspend) {
-        Box::pin(suspend::measure(suspensions, many)).await?;
-    }
-    if wanted(Part::Wake) {
-        Box::pin(wake::measure(wakes)).await?;
-    }
-    if wanted(Part::Idle) {
-        Box::pin(idle::measure(watched)).await?;
-    }
-    if wanted(Part::Traffic) {
-        Box::pin(traffic::measure(cycles)).await?;
-    }
-    if wanted(Part::Hops) {
-        Box::pin(hops::measure(rounds)).await?;
-    }
-    if wanted(Part::Churn) {
-        Box::pin(churn::measure(coming)).await?;
-    }
-    if wanted(Part::Lookup) {
-        Box::pin(lookup::measure(among)).await?;
+    for part in Part::value_variants().iter().filter(|part| parts.is_empty() || parts.contains(part)) {
+        match part {
+            Part::Cost => Box::pin(cost::measure(counts, many)).await?,
+            Part::Speed => Box::pin(speed::measure(starts)).await?,
+            Part::Suspend => Box::pin(suspend::measure(suspensions, many)).await?,
+            Part::Wake => Box::pin(wake::measure(wakes)).await?,
+            Part::Idle => Box::pin(idle::measure(watched)).await?,
+            Part::Traffic => Box::pin(traffic::measure(cycles)).await?,
+            Part::Hops => Box::pin(hops::measure(rounds)).await?,
+            Part::Churn => Box::pin(churn::measure(coming)).await?,
+            Part::Lookup => Box::pin(lookup::measure(among)).await?,
+        }
     }
     Ok(())
 }

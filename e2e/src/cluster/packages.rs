@@ -37,8 +37,7 @@ pub fn install() -> anyhow::Result<()> {
     for toolchain in ["go", "cargo"] {
         ensure!(present(toolchain), "{toolchain} is not on the PATH: install the toolchain of that language first");
     }
-    let mut missing: Vec<&str> =
-        NEEDED.iter().filter(|(what, _)| !present(what)).map(|(_, package)| *package).collect();
+    let mut missing = missing(NEEDED);
     if missing.contains(&"python3") || shell::run("python3", ["-m", "pip", "--version"]).is_err() {
         missing.push("python3-pip");
     }
@@ -57,7 +56,7 @@ const BROWSER: &[(&str, &str)] = &[
 /// # Errors
 /// If packages cannot be installed.
 pub fn browser() -> anyhow::Result<()> {
-    add(BROWSER.iter().filter(|(what, _)| !present(what)).map(|(_, package)| *package).collect())
+    add(missing(BROWSER))
 }
 
 /// What builds and runs Java. Only the tests of the client for the JVM need it.
@@ -68,7 +67,12 @@ const MAVEN: &[(&str, &str)] = &[("javac", "default-jdk-headless"), ("mvn", "mav
 /// # Errors
 /// If packages cannot be installed.
 pub fn maven() -> anyhow::Result<()> {
-    add(MAVEN.iter().filter(|(what, _)| !present(what)).map(|(_, package)| *package).collect())
+    add(missing(MAVEN))
+}
+
+/// The packages of what is not there.
+fn missing(needed: &[(&str, &'static str)]) -> Vec<&'static str> {
+    needed.iter().filter(|(what, _)| !present(what)).map(|(_, package)| *package).collect()
 }
 
 fn add(missing: Vec<&str>) -> anyhow::Result<()> {

@@ -140,10 +140,7 @@ pub async fn proxy(stage: &Stage, listener: u16) -> anyhow::Result<SocketAddr> {
 /// # Errors
 /// If their pods are not found.
 pub async fn log(stage: &Stage) -> anyhow::Result<String> {
-    let labels = format!(
-        "gateway.envoyproxy.io/owning-gateway-name={RELEASE},gateway.envoyproxy.io/owning-gateway-namespace={}",
-        stage.namespace
-    );
+    let labels = stage.cluster.proxy_labels();
     let pods = Api::<Pod>::namespaced(stage.cluster.client(), addons::NAMESPACE);
     let mut all = String::new();
     let found = pods.list(&ListParams::default().labels(&labels)).await?;

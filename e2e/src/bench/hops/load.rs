@@ -9,7 +9,10 @@ use anyhow::Context;
 use tokio::{task::JoinSet, time::interval};
 
 use super::Way;
-use crate::traffic::{Hammer, Latency, Socket, Target};
+use crate::{
+    traffic::{Hammer, Latency, Socket, Target},
+    wait::pass,
+};
 
 /// Connections of a load.
 const CONNECTIONS: u32 = 16;
@@ -61,8 +64,7 @@ pub async fn load(way: &Way, what: &What, rate: Option<f64>) -> anyhow::Result<S
 async fn requests(front: SocketAddr, target: &Target, rate: Option<f64>) -> anyhow::Result<Latency> {
     let hammer = Hammer::new(&[front], target.clone()).connections(CONNECTIONS);
     let hammer = if let Some(rate) = rate { hammer.rate(rate) } else { hammer }.start()?;
-    // The whole of it is looked at, not waited for something in.
-    let _ = tokio::time::timeout(WHILE, std::future::pending::<()>()).await;
+    pass(WHILE).await;
     let report = hammer.stop().await?;
     report.assert_only(&[200])?;
     Ok(report.latency)

@@ -1,20 +1,19 @@
 //! One gateway beside the two proxies of before: nginx, and behind it Envoy with Lua. Both ways lead to the same static
 //! service and to the same unit, each proxy has one worker, and all of them have the same core for themselves, in turns.
 
-pub mod cores;
 pub mod load;
 
-use std::{net::SocketAddr, thread::available_parallelism, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, ensure};
 use computing_unit_operator::{api::Phase, names::PORT};
 use kube::ResourceExt;
 
-use self::{
-    cores::Processes,
-    load::{Seen, What, load},
+use self::load::{Seen, What, load};
+use super::{
+    cores::{Processes, apart},
+    table::{self, Times, milliseconds},
 };
-use super::table::{self, Times, milliseconds};
 use crate::{
     before::{ENVOY, NGINX, Plan, TwoProxies},
     proxies,
@@ -124,15 +123,8 @@ async fn of_stage(mut stage: Stage, rounds: usize, log: bool) -> anyhow::Result<
     let counts = ways.iter().map(|way| way.proxies.workers()).collect::<anyhow::Result<Vec<_>>>()?;
     ensure!(counts == [2, 1], "one worker of nginx and of each Envoy, not {counts:?}");
 
-    let cores = available_parallelism()?.get();
-    let others: Vec<usize> = (1..cores).collect();
-    if !others.is_empty() {
-        ways.iter().try_for_each(|way| way.proxies.run_on(&[0]))?;
-        engines.run_on(&others)?;
-        Processes::own().run_on(&others)?;
-    }
-    let seen = compare(&ways, cuid, rounds).await;
-    Processes::own().run_on(&(0..cores).collect::<Vec<_>>())?;
+    let [two, gateway] = &ways;
+    let seen = apart(&[&two.proxies, &gateway.proxies], &[&engines], compare(&ways, cuid, rounds)).await;
     stage.delete(&unit).await?;
     seen.map(Some)
 }

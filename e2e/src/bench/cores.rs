@@ -1,7 +1,7 @@
 //! Which cores the parts of a comparison run on, and what processor time they took there. The proxies have one core for
 //! themselves, whichever of them are asked, so that they are what everybody waits for.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, thread::available_parallelism};
 
 use anyhow::{Context, ensure};
 use rustix::thread::{CpuSet, Pid, sched_setaffinity};
@@ -32,10 +32,10 @@ impl Processes {
         Ok(Self(found))
     }
 
-    /// This one.
+    /// That with this number.
     #[must_use]
-    pub fn own() -> Self {
-        Self(vec![PathBuf::from("/proc/self")])
+    pub fn one(id: u32) -> Self {
+        Self(vec![PathBuf::from(format!("/proc/{id}"))])
     }
 
     /// Processor time so far, in seconds: their own, and the kernel's on their behalf.
@@ -73,10 +73,7 @@ impl Processes {
     }
 
     /// Has all their threads run on these cores alone.
-    ///
-    /// # Errors
-    /// If the kernel refuses.
-    pub fn run_on(&self, cores: &[usize]) -> anyhow::Result<()> {
+    fn run_on(&self, cores: &[usize]) -> anyhow::Result<()> {
         let mut set = CpuSet::new();
         for core in cores {
             set.set(*core);
@@ -94,4 +91,27 @@ impl Processes {
         }
         Ok(())
     }
+}
+
+/// Runs `work` with the first core left to these proxies, and everything else of it, `others` and this process, on the rest. With one
+/// core alone, all share it.
+///
+/// # Errors
+/// Those of `work`, or if the kernel refuses.
+pub async fn apart<T>(
+    proxies: &[&Processes],
+    others: &[&Processes],
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let all: Vec<usize> = (0..available_parallelism()?.get()).collect();
+    let own = Processes::one(std::process::id());
+    if let [first, rest @ ..] = all.as_slice()
+        && !rest.is_empty()
+    {
+        proxies.iter().try_for_each(|proxies| proxies.run_on(&[*first]))?;
+        others.iter().chain([&&own]).try_for_each(|others| others.run_on(rest))?;
+    }
+    let done = work.await;
+    own.run_on(&all)?;
+    done
 }
