@@ -7,10 +7,8 @@ use std::{
     process::Command,
 };
 
-use computing_unit_operator::{
-    api::{ComputingUnit, ComputingUnitPool},
-    rbac::{self, Access, Scope},
-};
+use computing_unit_api::{ComputingUnit, ComputingUnitPool};
+use computing_unit_operator::rbac::{self, Access, Scope};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use serde_json::Value;
 
@@ -97,12 +95,12 @@ fn used(table: &[Access], units: &[&str], gateways: &[&str]) -> Rights {
 fn the_chart_grants_what_is_used() {
     let everywhere = documents(&rendered(&["--set", "operator.gatewayNamespaces=null"]));
     assert_eq!(granted(&everywhere, "computing-unit-operator"), used(rbac::USED, &["*"], &["*"]));
-    assert_eq!(granted(&everywhere, "computing-unit-operator-release"), used(rbac::RELEASE, &["*"], &[]));
+    assert_eq!(granted(&everywhere, "computing-unit-operator-release"), used(rbac::UNINSTALL, &["*"], &[]));
 
     let some = ["--set", "operator.watchNamespaces={one,two}", "--set", "operator.gatewayNamespaces={gateways}"];
     let some = documents(&rendered(&some));
     assert_eq!(granted(&some, "computing-unit-operator"), used(rbac::USED, &["one", "two"], &["gateways"]));
-    assert_eq!(granted(&some, "computing-unit-operator-release"), used(rbac::RELEASE, &["one", "two"], &[]));
+    assert_eq!(granted(&some, "computing-unit-operator-release"), used(rbac::UNINSTALL, &["one", "two"], &[]));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, process::Command};
 
-use computing_unit_operator::api::ComputingUnitPool;
+use computing_unit_api::ComputingUnitPool;
 use serde_json::{Value, json};
 
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/texera-gateway");

@@ -9,10 +9,9 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::{
-    api::{self, GatewayRef},
-    gateway::{Gateway, listener},
-};
+use computing_unit_api as api;
+use computing_unit_api::{GatewayRef, gateway::Gateway};
+use computing_unit_operator::gateway::listener;
 use k8s_openapi::{
     api::discovery::v1::EndpointSlice, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };

@@ -4,10 +4,8 @@
 
 use std::time::Duration;
 
-use computing_unit_operator::{
-    api::{ComputingUnit, Phase},
-    desired::route::is_guarded,
-};
+use computing_unit_api::{ComputingUnit, Phase};
+use computing_unit_operator::controllers::unit::build::route::is_guarded;
 use e2e::{
     faults::{LastWrite, Verb},
     killer::Killer,

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use anyhow::ensure;
-use computing_unit_operator::api::ComputingUnit;
+use computing_unit_api::ComputingUnit;
 use e2e::{
     demo::show::Way,
     stage::{Stage, play},

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use computing_unit_operator::{api::Phase, gateway::GROUP};
+use computing_unit_api::{Phase, gateway::GROUP};
 use e2e::{
     faults::Fault,
     namespace,

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use computing_unit_operator::api::Phase;
+use computing_unit_api::Phase;
 use e2e::{
     stage::{SOON, Stage, play},
     units::Mode,
@@ -17,7 +17,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use computing_unit_operator::gateway::HTTPRoute;
+use computing_unit_api::gateway::HTTPRoute;
 
 async fn edited<K>(api: Api<K>, what: &str, patch: &Value, restored: impl Fn(&K) -> bool) -> anyhow::Result<()>
 where
@@ -86,7 +86,7 @@ where
     let before = api.get("ada").await?.uid();
     api.delete("ada", &DeleteParams::default()).await?;
     until("successor", SOON, api, "ada", |object| object.is_some_and(|object| object.uid() != before)).await?;
-    let proven = |unit: Option<&computing_unit_operator::api::ComputingUnit>| {
+    let proven = |unit: Option<&computing_unit_api::ComputingUnit>| {
         unit.and_then(|unit| unit.status.as_ref()).is_some_and(|status| status.phase == Some(Phase::Ready))
     };
     until("readiness", SOON, stage.units(), "ada", proven).await?;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::api::{ComputingUnitPool, Phase};
+use computing_unit_api::{ComputingUnitPool, Phase};
 use e2e::{
     entry::{self, SERVICE, WAKES, ask, lead_here, problem, suspended, target, until_served},
     namespace,

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use computing_unit_operator::api::Phase;
+use computing_unit_api::Phase;
 use e2e::{
     gateway,
     plain::Plain,

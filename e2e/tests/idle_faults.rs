@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use anyhow::ensure;
-use computing_unit_operator::api::{OperatingMode, Phase};
+use computing_unit_api::{OperatingMode, Phase};
 use e2e::{
     faults::LastWrite,
     gateway::scale_proxies,

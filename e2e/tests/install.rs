@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use computing_unit_operator::{api::Phase, names::FINALIZER};
+use computing_unit_api::{Phase, names::FINALIZER};
 use e2e::{
     namespace,
     stage::{SOON, Stage, play},

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use anyhow::ensure;
-use computing_unit_operator::api::Phase;
+use computing_unit_api::Phase;
 use e2e::{
     faults::LastWrite,
     killer::Killer,

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use computing_unit_operator::api::{Phase, QueryLookup};
+use computing_unit_api::{Phase, QueryLookup};
 use e2e::{
     entry::{self, WAKES, ask, lead_here, problem},
     stage::{SOON, Stage, play},

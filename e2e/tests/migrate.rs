@@ -6,11 +6,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::{
-    api::{ComputingUnitPool, Phase, QueryLookup},
-    gateway::HTTPRoute,
-    names::PORT,
-};
+use computing_unit_api::{ComputingUnitPool, Phase, QueryLookup, gateway::HTTPRoute, names::PORT};
 use e2e::{
     before::{self, ENVOY, ENVOY_PORT, NGINX, Plan, TwoProxies, UNITS_SERVICE},
     entry::{self, WAKES, lead_here, until_served},

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use computing_unit_operator::{api::Phase, gateway::HTTPRoute, names::PORT};
+use computing_unit_api::{Phase, gateway::HTTPRoute, names::PORT};
 use e2e::{
     before::{self, UNITS_SERVICE},
     clusters,

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
-use computing_unit_operator::api::{ComputingUnit, ComputingUnitPool};
+use computing_unit_api::{ComputingUnit, ComputingUnitPool};
 use e2e::{
     stage::{Stage, play},
     units::with,

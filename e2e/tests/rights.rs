@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use computing_unit_operator::{api::Phase, rbac};
+use computing_unit_api::Phase;
+use computing_unit_operator::rbac;
 use e2e::{
     faults::{Operator, Verb},
     stage::{SOON, Stage, play},

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use computing_unit_operator::api::{ComputingUnit, Phase};
+use computing_unit_api::{ComputingUnit, Phase};
 use e2e::{
     faults::LastWrite,
     killer::Killer,

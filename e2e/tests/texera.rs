@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use computing_unit_operator::{
-    api::Phase,
+use computing_unit_api::{
+    Phase,
     gateway::{Gateway, HTTPRoute},
 };
 use e2e::{

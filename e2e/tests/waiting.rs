@@ -3,10 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use anyhow::ensure;
-use computing_unit_operator::{
-    api::{ComputingUnitPool, GatewayRef, Phase},
-    gateway::Gateway,
-};
+use computing_unit_api::{ComputingUnitPool, GatewayRef, Phase, gateway::Gateway};
 use e2e::{
     gateway, namespace,
     stage::{SOON, Stage, play},

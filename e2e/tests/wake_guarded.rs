@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use computing_unit_operator::api::Phase;
+use computing_unit_api::Phase;
 use e2e::{
     entry::{self, WAKES, ask, lead_here, suspended},
     faults::Class,

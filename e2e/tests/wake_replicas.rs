@@ -6,7 +6,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::ensure;
-use computing_unit_operator::api::Phase;
+use computing_unit_api::Phase;
 use e2e::{
     entry::{SERVICE, WAKES, ask, suspended, ways},
     faults::{Call, Fault, OperatorProcess, Outcome, Record, Verb},

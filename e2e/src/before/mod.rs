@@ -8,7 +8,7 @@ mod reloads;
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::Context;
-use computing_unit_operator::names::PORT;
+use computing_unit_api::names::PORT;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api,
@@ -20,8 +20,7 @@ pub use reloads::Reloads;
 
 use crate::{
     attach::Cluster,
-    cluster,
-    cluster::layout::Layout,
+    cluster::{self, layout::Layout},
     entry,
     kubelet::Kubelet,
     stage::{SOON, Stage},

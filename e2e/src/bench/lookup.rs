@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use computing_unit_operator::api::{ComputingUnit, QueryLookup};
+use computing_unit_api::{ComputingUnit, QueryLookup};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use tokio::time::timeout;

@@ -8,7 +8,11 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use super::{images, layout, layout::Layout, lock, shell};
+use super::{
+    images,
+    layout::{self, Layout},
+    lock, shell,
+};
 
 /// Packages that have had the program in them, the newest releases first.
 const PACKAGES: [&str; 2] = ["nginx", "nginx-core"];

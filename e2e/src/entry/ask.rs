@@ -1,7 +1,7 @@
 //! Requests that come by an entry, and what they find.
 
 use anyhow::ensure;
-use computing_unit_operator::api::{ComputingUnit, Phase};
+use computing_unit_api::{ComputingUnit, Phase};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ pub fn problem(answer: &Answer) -> anyhow::Result<Value> {
 pub async fn until_served(stage: &Stage, target: &Target) -> anyhow::Result<Answer> {
     let served = || async {
         let answer = ask(stage, target).await?;
-        Ok((answer.headers.contains_key("x-computing-unit-entry") && answer.status != 503).then_some(answer))
+        Ok((answer.headers.contains_key("x-computing-unit-activator") && answer.status != 503).then_some(answer))
     };
     eventually("answer of the entry", SOON, served).await
 }

@@ -1,6 +1,6 @@
 //! Pools with an entry.
 
-use computing_unit_operator::api::ComputingUnitPool;
+use computing_unit_api::ComputingUnitPool;
 use kube::{
     Api,
     api::DynamicObject,
