@@ -1,4 +1,6 @@
-//! The chart grants what the operator uses and nothing else, and the files made from it and from the types are fresh.
+//! The charts grant exactly the permissions that the operator uses, document their values, and match the generated files.
+
+mod values;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,9 +26,9 @@ fn rendered(more: &[&str]) -> String {
         .args(["template", "computing-unit-operator", &root(CHART), "--namespace", RELEASE_NAMESPACE])
         .args(more)
         .output()
-        .expect("helm is there: run `make helm`, and put .cluster/bin on PATH");
+        .expect("helm is not on PATH: run `make helm`, and add .cluster/bin to PATH");
     assert!(helm.status.success(), "{}", String::from_utf8_lossy(&helm.stderr));
-    String::from_utf8(helm.stdout).expect("helm writes text")
+    String::from_utf8(helm.stdout).expect("UTF-8")
 }
 
 fn documents(text: &str) -> Vec<Value> {
@@ -34,11 +36,11 @@ fn documents(text: &str) -> Vec<Value> {
     format!("\n{text}").split("\n---").map(read).filter(|document| !document.is_null()).collect()
 }
 
-/// Rights, each as group, resource and verb, by the namespace that they are granted in; `*` for all of them.
-type Rights = BTreeMap<String, BTreeSet<(String, String, String)>>;
+/// Permissions as group, resource and verb, by namespace. `*` stands for all namespaces.
+type Permissions = BTreeMap<String, BTreeSet<(String, String, String)>>;
 
-fn grant(rights: &mut Rights, namespace: &str, rules: &[PolicyRule]) {
-    let granted = rights.entry(namespace.to_owned()).or_default();
+fn grant(permissions: &mut Permissions, namespace: &str, rules: &[PolicyRule]) {
+    let granted = permissions.entry(namespace.to_owned()).or_default();
     for rule in rules {
         for group in rule.api_groups.iter().flatten() {
             for resource in rule.resources.iter().flatten() {
@@ -49,15 +51,15 @@ fn grant(rights: &mut Rights, namespace: &str, rules: &[PolicyRule]) {
     }
 }
 
-/// What the chart grants to the account whose name ends with `account`.
-fn granted(manifests: &[Value], account: &str) -> Rights {
+/// The permissions that the chart grants to a service account.
+fn granted(manifests: &[Value], account: &str) -> Permissions {
     let of_kind = |kind: &'static str| manifests.iter().filter(move |object| object["kind"] == kind);
     let bound = |binding: &Value| binding["subjects"][0]["name"].as_str().is_some_and(|name| name == account);
-    let mut rights = Rights::new();
+    let mut permissions = Permissions::new();
     for binding in of_kind("ClusterRoleBinding").filter(|binding| bound(binding)) {
         for role in of_kind("ClusterRole").filter(|role| role["metadata"]["name"] == binding["roleRef"]["name"]) {
             let role: ClusterRole = serde_json::from_value(role.clone()).expect("a ClusterRole");
-            grant(&mut rights, "*", &role.rules.unwrap_or_default());
+            grant(&mut permissions, "*", &role.rules.unwrap_or_default());
         }
     }
     for binding in of_kind("RoleBinding").filter(|binding| bound(binding)) {
@@ -67,15 +69,15 @@ fn granted(manifests: &[Value], account: &str) -> Rights {
         };
         for role in of_kind("Role").filter(same) {
             let role: Role = serde_json::from_value(role.clone()).expect("a Role");
-            grant(&mut rights, namespace.as_str().expect("a namespace"), &role.rules.unwrap_or_default());
+            grant(&mut permissions, namespace.as_str().expect("a namespace"), &role.rules.unwrap_or_default());
         }
     }
-    rights
+    permissions
 }
 
-/// What the table says.
-fn used(table: &[Access], units: &[&str], gateways: &[&str]) -> Rights {
-    let mut rights = Rights::new();
+/// The permissions in a table of the operator.
+fn used(table: &[Access], units: &[&str], gateways: &[&str]) -> Permissions {
+    let mut permissions = Permissions::new();
     for access in table {
         let namespaces = match access.scope {
             Scope::Unit => units,
@@ -84,69 +86,80 @@ fn used(table: &[Access], units: &[&str], gateways: &[&str]) -> Rights {
             Scope::OwnNamespace => &[RELEASE_NAMESPACE],
         };
         for namespace in namespaces {
-            let right = |verb: &&str| (access.group.to_owned(), access.resource.to_owned(), (*verb).to_owned());
-            rights.entry((*namespace).to_owned()).or_default().extend(access.verbs.iter().map(right));
+            let permission = |verb: &&str| (access.group.to_owned(), access.resource.to_owned(), (*verb).to_owned());
+            permissions.entry((*namespace).to_owned()).or_default().extend(access.verbs.iter().map(permission));
         }
     }
-    rights
+    permissions
 }
 
 #[test]
-fn the_chart_grants_what_is_used() {
+fn the_chart_grants_exactly_the_permissions_in_use() {
     let everywhere = documents(&rendered(&["--set", "operator.gatewayNamespaces=null"]));
     assert_eq!(granted(&everywhere, "computing-unit-operator"), used(rbac::USED, &["*"], &["*"]));
-    assert_eq!(granted(&everywhere, "computing-unit-operator-release"), used(rbac::UNINSTALL, &["*"], &[]));
+    assert_eq!(granted(&everywhere, "computing-unit-operator-uninstall"), used(rbac::UNINSTALL, &["*"], &[]));
 
     let some = ["--set", "operator.watchNamespaces={one,two}", "--set", "operator.gatewayNamespaces={gateways}"];
     let some = documents(&rendered(&some));
     assert_eq!(granted(&some, "computing-unit-operator"), used(rbac::USED, &["one", "two"], &["gateways"]));
-    assert_eq!(granted(&some, "computing-unit-operator-release"), used(rbac::UNINSTALL, &["one", "two"], &[]));
+    assert_eq!(granted(&some, "computing-unit-operator-uninstall"), used(rbac::UNINSTALL, &["one", "two"], &[]));
 }
 
 #[test]
-fn entries_of_pools_may_lead_to_the_operator_from_the_namespaces_that_were_named() {
-    let of_kind = |all: &[Value], kind: &str, name: &str| -> Option<Value> {
+fn httproutes_in_the_configured_namespaces_may_refer_to_the_activator() {
+    let find = |all: &[Value], kind: &str, name: &str| -> Option<Value> {
         all.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name).cloned()
     };
-    let name = "computing-unit-operator-entry";
-    let named = ["--set", "operator.watchNamespaces={one,two}", "--set", "entry.namespaces={two,three}"];
-    let all = documents(&rendered(&[&named[..], &["--set", "networkPolicy.enabled=true"]].concat()));
-    let grant = of_kind(&all, "ReferenceGrant", name).expect("a grant");
+    let name = "computing-unit-operator-activator";
+    let namespaces = ["--set", "operator.watchNamespaces={one,two}", "--set", "activator.namespaces={two,three}"];
+    let all = documents(&rendered(&[&namespaces[..], &["--set", "networkPolicy.enabled=true"]].concat()));
+    let grant = find(&all, "ReferenceGrant", name).expect("a ReferenceGrant");
     assert_eq!(grant["metadata"]["namespace"], RELEASE_NAMESPACE);
     let from: Vec<_> = grant["spec"]["from"].as_array().expect("from").iter().map(|from| &from["namespace"]).collect();
     assert_eq!(from, ["one", "two", "three"]);
     assert_eq!(grant["spec"]["to"], serde_json::json!([{"group": "", "kind": "Service", "name": name}]));
-    let service = of_kind(&all, "Service", name).expect("a Service");
-    let deployment = of_kind(&all, "Deployment", "computing-unit-operator").expect("a Deployment");
-    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let service = find(&all, "Service", name).expect("a Service");
     let port = &service["spec"]["ports"][0];
-    let led_to = container["ports"].as_array().expect("ports").iter().find(|own| own["name"] == port["targetPort"]);
-    assert_eq!(led_to.expect("the port that the Service leads to")["containerPort"], 8090);
-    let told = container["env"].as_array().expect("env").iter().find(|own| own["name"] == "CU_ENTRY_SERVICE");
-    assert_eq!(told.expect("the Service is told")["value"], format!("{RELEASE_NAMESPACE}/{name}:{}", port["port"]));
-    let policy = of_kind(&all, "NetworkPolicy", "computing-unit-operator").expect("a policy");
-    let from = &policy["spec"]["ingress"][1];
-    assert_eq!(from["ports"][0]["port"], "entry");
-    let proxies = &from["from"][0]["namespaceSelector"]["matchExpressions"][0]["values"];
+    let deployment = find(&all, "Deployment", "computing-unit-operator").expect("a Deployment");
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let named = |list: &str, name: &str| -> Value {
+        let all = container[list].as_array().expect("a list");
+        all.iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("no {name} in {list}")).clone()
+    };
+    assert_eq!(named("ports", port["targetPort"].as_str().expect("a name"))["containerPort"], 8090);
+    let reference = format!("{RELEASE_NAMESPACE}/{name}:{}", port["port"]);
+    assert_eq!(named("env", "CU_ACTIVATOR_SERVICE")["value"], reference);
+    let policy = find(&all, "NetworkPolicy", "computing-unit-operator").expect("a NetworkPolicy");
+    let rule = &policy["spec"]["ingress"][1];
+    assert_eq!(rule["ports"][0]["port"], "activator");
+    let proxies = &rule["from"][0]["namespaceSelector"]["matchExpressions"][0]["values"];
     assert_eq!(*proxies, serde_json::json!(["envoy-gateway-system"]));
 
-    // A grant cannot be given to all namespaces.
-    assert_eq!(of_kind(&documents(&rendered(&[])), "ReferenceGrant", name), None);
-    let none = rendered(&["--set", "entry.enabled=false"]);
-    assert!(!none.contains("CU_ENTRY") && of_kind(&documents(&none), "Service", name).is_none());
+    // A ReferenceGrant cannot cover all namespaces.
+    assert_eq!(find(&documents(&rendered(&[])), "ReferenceGrant", name), None);
+    let disabled = rendered(&["--set", "activator.enabled=false"]);
+    assert!(!disabled.contains("CU_ACTIVATOR") && find(&documents(&disabled), "Service", name).is_none());
 }
 
 #[test]
-fn the_plain_manifests_are_fresh() {
+fn the_operator_listens_on_the_container_ports() {
+    let text = rendered(&["--set", "ports.http=9080,ports.activator=9090"]);
+    for expected in ["containerPort: 9080", "0.0.0.0:9080", "containerPort: 9090", "0.0.0.0:9090"] {
+        assert!(text.contains(expected), "no {expected}");
+    }
+}
+
+#[test]
+fn the_plain_manifests_are_up_to_date() {
     let namespace = fs::read_to_string(root("config/namespace.yaml")).expect("config/namespace.yaml");
     let install = fs::read_to_string(root("config/install.yaml")).expect("config/install.yaml");
     assert!(install == namespace + &rendered(&["--no-hooks"]), "config/install.yaml is stale: run `make generate`");
 }
 
 #[test]
-fn the_definitions_of_the_chart_are_fresh() {
-    for entry in fs::read_dir(root("crds")).expect("crds") {
-        let path = entry.expect("a file").path();
+fn the_crds_of_the_chart_are_up_to_date() {
+    for file in fs::read_dir(root("crds")).expect("crds") {
+        let path = file.expect("a file").path();
         let copy = Path::new(&root(CHART)).join("files/crds").join(path.file_name().expect("a name"));
         let same = fs::read_to_string(&path).expect("a definition") == fs::read_to_string(&copy).unwrap_or_default();
         assert!(same, "{} is stale: run `make generate`", copy.display());
@@ -154,10 +167,10 @@ fn the_definitions_of_the_chart_are_fresh() {
 }
 
 #[test]
-fn the_samples_are_pools_and_units() {
+fn the_samples_are_valid_pools_and_units() {
     let mut kinds = BTreeMap::<String, usize>::new();
-    for entry in fs::read_dir(root("config/samples")).expect("samples") {
-        let path = entry.expect("a file").path();
+    for file in fs::read_dir(root("config/samples")).expect("samples") {
+        let path = file.expect("a file").path();
         for document in documents(&fs::read_to_string(&path).expect("a sample")) {
             let kind = document["kind"].as_str().expect("a kind").to_owned();
             match kind.as_str() {
@@ -172,16 +185,16 @@ fn the_samples_are_pools_and_units() {
 }
 
 #[test]
-fn values_that_contradict_each_other_are_refused() {
-    for (set, says) in [
-        ("leaderElection.enabled=false", "replicas: more than one needs leaderElection.enabled"),
-        ("ports.http=9090", "operator.httpAddress and ports.http name different ports"),
-        ("ports.entry=9090", "entry.address and ports.entry name different ports"),
+fn contradictory_values_are_rejected() {
+    for (set, message) in [
+        ("leaderElection.enabled=false", "more than one replica requires leaderElection.enabled=true"),
+        ("ports.http=8090", "ports.http and ports.activator must differ"),
+        ("metrics.service.enabled=false,metrics.serviceMonitor.enabled=true", "requires metrics.service.enabled=true"),
         ("operator.watchNamespace=one", "watchNamespace"),
-        ("serviceAccount.create=false", "serviceAccount.name is needed"),
+        ("serviceAccount.create=false", "serviceAccount.name is required"),
     ] {
         let helm = Command::new("helm").args(["template", "x", &root(CHART), "--set", set]).output().expect("helm");
         let error = String::from_utf8_lossy(&helm.stderr);
-        assert!(!helm.status.success() && error.contains(says), "{set}: {error}");
+        assert!(!helm.status.success() && error.contains(message), "{set}: {error}");
     }
 }
