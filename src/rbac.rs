@@ -64,7 +64,7 @@ pub const USED: &[Access] = &[
     Access {
         group: "coordination.k8s.io",
         resource: "leases",
-        verbs: &["get", "create", "patch"],
+        verbs: &["get", "create", "update"],
         scope: Scope::OwnNamespace,
     },
 ];

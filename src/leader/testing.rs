@@ -7,7 +7,10 @@ use std::{
 
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+    jiff::{SignedDuration, Timestamp},
+};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use tokio::{
@@ -40,6 +43,8 @@ pub(super) enum End {
     Lost,
     /// The response is lost.
     Unanswered,
+    /// The request is served, and the process is suspended for a minute before it receives the response.
+    Suspended,
 }
 
 impl From<End> for Fate {
@@ -68,7 +73,13 @@ impl Server {
             let fate = plan.lock().unwrap()(request.method());
             // A request that was sent arrives, whether its sender waits for the response or not.
             let serving = tokio::spawn(server.clone().serve(request, fate));
-            async move { serving.await.map_err(BoxError::from) }
+            async move {
+                let response = serving.await?;
+                if fate.end == End::Suspended {
+                    tokio::time::advance(Duration::from_mins(1)).await;
+                }
+                Ok::<_, BoxError>(response)
+            }
         });
         Client::new(service, "operators")
     }
@@ -80,7 +91,7 @@ impl Server {
         let (code, answer) = match fate.end {
             End::Lost => std::future::pending().await,
             End::Refused(code) => refusal(code),
-            End::Served | End::Unanswered => {
+            End::Served | End::Unanswered | End::Suspended => {
                 self.answer(parts.method, &serde_json::from_slice(&sent).unwrap_or_default())
             }
         };
@@ -132,8 +143,8 @@ impl Server {
 
     /// `holder` acquires or renews the Lease with a clock that is `skew` seconds ahead.
     pub(super) fn hold(&self, holder: &str, skew: i64) {
-        let now = Timestamp::now() + SignedDuration::from_secs(skew);
-        let spec = json!({"holderIdentity": holder, "renewTime": now.to_string(), "acquireTime": now.to_string(),
+        let now = MicroTime(Timestamp::now() + SignedDuration::from_secs(skew));
+        let spec = json!({"holderIdentity": holder, "renewTime": now, "acquireTime": now,
             "leaseDurationSeconds": 15, "leaseTransitions": 3});
         self.edit(|lease| lease["spec"] = spec);
     }
@@ -173,7 +184,7 @@ impl State {
     }
 }
 
-pub(super) fn refusal(code: StatusCode) -> (StatusCode, Value) {
+fn refusal(code: StatusCode) -> (StatusCode, Value) {
     let reason = code.canonical_reason().unwrap().replace(' ', "");
     let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": reason,
         "reason": reason, "code": code.as_u16()});

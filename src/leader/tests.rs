@@ -1,8 +1,12 @@
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     GATE, Lost,
@@ -157,23 +161,23 @@ async fn a_conflict_is_not_leadership() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_response_that_comes_after_the_process_was_suspended_is_not_leadership() {
+async fn a_response_that_is_received_after_the_process_was_suspended_is_not_leadership() {
     let (server, me) = candidate();
-    // Nothing but the clock advances before the response.
-    let late = move |method: &Method| {
-        let after = if method == Method::GET { secs(0) } else { secs(60) };
-        Fate { after, ..Fate::default() }
-    };
-    me.meets(late);
+    me.meets(|method| match *method {
+        Method::POST => End::Suspended.into(),
+        Method::PUT => End::Lost.into(),
+        _ => Fate::default(),
+    });
     let story = async {
-        after(Duration::from_millis(1)).await;
-        tokio::time::advance(secs(60)).await;
-        assert!(!me.is_working());
-        me.shutdown.cancel();
+        assert!(timeout(secs(120), me.works()).await.is_err());
+        assert_eq!(server.holder().as_deref(), Some("me"), "the write succeeded");
+        me.meets(|_| Fate::default());
+        me.works().await;
+        me.meets(|_| End::Suspended.into());
+        me.stops().await;
     };
     let (ended, ()) = tokio::join!(me.lead(), story);
-    assert_eq!(ended.unwrap(), None);
-    drop(server);
+    assert!(matches!(ended, Err(Lost::Expired(_))), "{ended:?}");
 }
 
 /// Each way in which renewals can fail, with the time at which the last one succeeded.
@@ -231,30 +235,29 @@ async fn the_renew_deadline_is_counted_from_the_request_and_not_from_its_respons
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_that_does_not_stop_is_abandoned_when_the_lease_expires() {
-    let (_server, me) = candidate();
-    let renewals = std::sync::Arc::new(std::sync::Mutex::new(Instant::now()));
-    let last = renewals.clone();
-    me.meets(move |method| {
-        let mut last = last.lock().unwrap();
-        if method == Method::PUT && last.elapsed() > secs(30) {
-            return INTERNAL.into();
-        }
-        if method != Method::PUT || last.elapsed() < secs(30) {
-            *last = Instant::now();
-        }
-        Fate::default()
-    });
-    let fail = renewals.clone();
-    let story = async {
-        after(secs(20)).await;
-        let last = *fail.lock().unwrap();
-        me.meets(|_| INTERNAL.into());
-        last
-    };
-    let (ended, last) = tokio::join!(me.lead_with(|_| std::future::pending::<()>()), story);
-    assert!(matches!(ended, Err(Lost::Expired(_))), "{ended:?}");
-    assert_eq!(last.elapsed().as_secs(), LEASE.as_secs());
+async fn work_has_until_the_lease_expires_to_stop() {
+    // How long the work takes to stop, and how long after the last renewal the process exits.
+    for (stopping, exit) in [(secs(0), RENEW_DEADLINE), (secs(3), secs(13)), (secs(3600), LEASE)] {
+        let (_server, me) = candidate();
+        let renewed = Arc::new(Mutex::new(Instant::now()));
+        let last = renewed.clone();
+        me.meets(move |_| {
+            *last.lock().unwrap() = Instant::now();
+            Fate::default()
+        });
+        let story = async {
+            after(secs(20)).await;
+            me.meets(|_| INTERNAL.into());
+            *renewed.lock().unwrap()
+        };
+        let work = |stop: CancellationToken| async move {
+            stop.cancelled().await;
+            after(stopping).await;
+        };
+        let (ended, last) = tokio::join!(me.lead_with(work), story);
+        assert!(matches!(ended, Err(Lost::Expired(_))), "{ended:?}");
+        assert_eq!(last.elapsed().as_secs(), exit.as_secs());
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -368,11 +371,9 @@ async fn its_own_lease_is_acquired_at_once_with_a_write() {
         let took = me.works().await;
         assert!(took < secs(1), "{took:?}");
         assert_eq!(server.requests(), [Method::GET, Method::PUT]);
-        assert_eq!(server.lease()["spec"]["leaseTransitions"], before["spec"]["leaseTransitions"]);
-        assert_eq!(
-            server.lease()["spec"]["acquireTime"].as_str().map(|time| &time[..19]),
-            before["spec"]["acquireTime"].as_str().map(|time| &time[..19])
-        );
+        for same in ["leaseTransitions", "acquireTime"] {
+            assert_eq!(server.lease()["spec"][same], before["spec"][same]);
+        }
         me.shutdown.cancel();
     };
     tokio::join!(me.lead(), story).0.unwrap();
