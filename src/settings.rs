@@ -107,7 +107,7 @@ impl Election {
             Ok(seconds @ 3..=3600) if duration.subsec_nanos() == 0 => seconds,
             _ => return Err(InvalidSettings::LeaseDuration),
         };
-        // It becomes part of the name of a field manager, which may have 128 characters.
+        // Longer than any host name with a process ID. The API server has no limit.
         if !(1..=100).contains(&identity.chars().count()) || identity.chars().any(char::is_control) {
             return Err(InvalidSettings::Identity);
         }
