@@ -39,7 +39,7 @@ pub(super) struct Held {
 
 /// The outcome of an attempt to acquire the Lease.
 pub(super) enum Attempt {
-    Acquired(Held),
+    Acquired(Box<Held>),
     /// Another process holds the Lease.
     HeldBy(String),
     /// Another process wrote the Lease first.
@@ -80,7 +80,7 @@ impl Elector {
             Some(lease) => self.next(lease),
             None => self.first(None),
         };
-        Ok(self.write(&next).await?.map_or(Attempt::Conflict, Attempt::Acquired))
+        Ok(self.write(&next).await?.map_or(Attempt::Conflict, |held| Attempt::Acquired(Box::new(held))))
     }
 
     /// Renews the Lease until it is lost.
