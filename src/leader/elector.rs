@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use computing_unit_api::names::FIELD_MANAGER;
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     jiff::Timestamp,
@@ -17,6 +16,8 @@ use super::{
     Lost,
     record::{self, Pace, Timing, View},
 };
+use computing_unit_api::names::FIELD_MANAGER;
+
 use crate::config::Election;
 
 /// Why a request was not successful.
@@ -40,7 +41,7 @@ pub(super) struct Held {
 
 /// The outcome of an attempt to acquire the Lease.
 pub(super) enum Attempt {
-    Acquired(Held),
+    Acquired(Box<Held>),
     /// Another process holds the Lease.
     HeldBy(String),
     /// Another process wrote the Lease first.
@@ -81,7 +82,7 @@ impl Elector {
             Some(lease) => self.next(lease),
             None => self.first(None),
         };
-        Ok(self.write(&next).await?.map_or(Attempt::Conflict, Attempt::Acquired))
+        Ok(self.write(&next).await?.map_or(Attempt::Conflict, |held| Attempt::Acquired(Box::new(held))))
     }
 
     /// Renews the Lease until it is lost.

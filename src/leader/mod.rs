@@ -29,11 +29,11 @@ const GATE: &str = "leader election";
 #[derive(Debug, thiserror::Error)]
 pub enum Lost {
     /// Another process holds the Lease, or it was released by hand.
-    #[error("this process does not hold the Lease {0} any more: it stops, and restarts as a standby")]
+    #[error("this process no longer holds the Lease {0}: it exits, and restarts as a standby")]
     Taken(String),
     /// The Lease could not be renewed before the renew deadline.
     #[error(
-        "the Lease {0} could not be renewed: this process stops before another one takes over; check whether the API server can be reached"
+        "the Lease {0} could not be renewed: this process exits before another one takes over; check whether the API server can be reached"
     )]
     Expired(String),
 }
@@ -96,8 +96,8 @@ async fn acquired(elector: &Elector, gates: &Gates, shutdown: &CancellationToken
     while !shutdown.is_cancelled() {
         // An attempt is not interrupted by `shutdown`: a Lease that it acquired has to be released.
         match elector.acquire(&mut view).await {
-            Ok(Attempt::Acquired(held)) if shutdown.is_cancelled() => elector.release(held).await,
-            Ok(Attempt::Acquired(held)) => return Some(held),
+            Ok(Attempt::Acquired(held)) if shutdown.is_cancelled() => elector.release(*held).await,
+            Ok(Attempt::Acquired(held)) => return Some(*held),
             Ok(Attempt::Conflict) => gates.open(GATE),
             Ok(Attempt::HeldBy(holder)) => {
                 gates.open(GATE);

@@ -197,7 +197,9 @@ mod tests {
         assert_ne!(one, other);
     }
 
-    /// Each case is what was observed, second by second, and the leader at a later second as seen by `me`.
+    /// A name, what was observed at which second, and the leader at a later second as seen by `me`.
+    type Case<'a> = (&'a str, &'a [(u32, Option<LeaseSpec>)], u32, Option<&'a str>);
+
     #[test]
     fn a_lease_expires_a_full_duration_after_the_last_change_was_observed() {
         let short = LeaseSpec { lease_duration_seconds: Some(4), ..record("other", 0) };
@@ -205,7 +207,7 @@ mod tests {
         let invalid = [None, Some(0), Some(-1)]
             .map(|seconds| LeaseSpec { lease_duration_seconds: seconds, ..record("other", 0) });
         let other = |renewed| Some(record("other", renewed));
-        let cases: &[(&str, &[(u32, Option<LeaseSpec>)], u32, Option<&str>)] = &[
+        let cases: &[Case] = &[
             ("no Lease", &[(0, None)], 0, None),
             ("a new Lease without a holder", &[(0, Some(LeaseSpec::default()))], 0, None),
             ("a released one", &[(0, other(0)), (1, Some(released(&record("other", 0), time(1))))], 1, None),

@@ -15,13 +15,16 @@ use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tower::{BoxError, service_fn};
 
 use super::{Lost, lead};
 use crate::{config::Election, health::Gates, metrics::Metrics};
+
+/// Longer than any test, on a clock that does not wait.
+const FOREVER: Duration = Duration::from_hours(1);
 
 /// What happens to one request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -241,7 +244,8 @@ impl Candidate {
     ) -> Result<Option<F::Output>, Lost> {
         let election = Election::new(None, "lease".into(), Duration::from_secs(15), self.identity.into()).unwrap();
         let client = self.server.client(self.plan.clone());
-        lead(&client, &election, &self.metrics, &self.gates, &self.shutdown, work).await
+        let leading = lead(&client, &election, &self.metrics, &self.gates, &self.shutdown, work);
+        timeout(FOREVER, leading).await.expect("it ends")
     }
 
     /// Waits until it works; how long that took.
@@ -256,7 +260,8 @@ impl Candidate {
 
     async fn becomes(&self, expected: bool) -> Duration {
         let start = Instant::now();
-        self.working.subscribe().wait_for(|working| *working == expected).await.unwrap();
+        let mut working = self.working.subscribe();
+        timeout(FOREVER, working.wait_for(|working| *working == expected)).await.expect("it works or stops").unwrap();
         start.elapsed()
     }
 
