@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod activator;
 pub mod attach;
 pub mod before;
 pub mod bench;
@@ -9,8 +10,8 @@ pub mod browser;
 pub mod cluster;
 pub mod clusters;
 pub mod demo;
-pub mod entry;
 pub mod faults;
+pub mod fixture;
 pub mod gateway;
 pub mod idle;
 pub mod killer;
@@ -19,9 +20,9 @@ pub mod namespace;
 pub mod plain;
 pub mod proxies;
 pub mod simulated;
-pub mod stage;
 pub mod standin;
 pub mod texera;
+mod timings;
 pub mod tool;
 pub mod traffic;
 pub mod units;

@@ -21,8 +21,8 @@ use serde_json::json;
 use crate::{
     attach::Cluster,
     cluster::shell,
+    fixture::{Fixture, SOON},
     gateway,
-    stage::{SOON, Stage},
     wait::{eventually, until},
 };
 
@@ -31,20 +31,20 @@ const NAME: &str = "own";
 /// The port on which a proxy serves its statistics.
 const STATISTICS: u16 = 19001;
 
-/// Gives the stage a Gateway of its own with one proxy, and has it used by pools and operator. On a cluster that is not
+/// Gives the fixture a Gateway of its own with one proxy, and has it used by pools and operator. On a cluster that is not
 /// the tests' own, it says that the test does not run.
 ///
 /// # Errors
 /// If the Gateway does not come up.
-pub async fn own(stage: &mut Stage) -> anyhow::Result<bool> {
-    if !gateway::is_ours(&stage.cluster).await? {
+pub async fn own(fixture: &mut Fixture) -> anyhow::Result<bool> {
+    if !gateway::is_ours(&fixture.cluster).await? {
         println!("NOT RUN: what the proxies of the cluster in use are made from is not known");
         return Ok(false);
     }
-    let shared = stage.cluster.gateway();
-    let gateways = |namespace: &str| Api::<Gateway>::namespaced(stage.cluster.client(), namespace);
+    let shared = fixture.cluster.gateway();
+    let gateways = |namespace: &str| Api::<Gateway>::namespaced(fixture.cluster.client(), namespace);
     let class = gateways(&shared.namespace).get(&shared.name).await?.spec.gateway_class_name.clone();
-    gateway::copy_proxy(&stage.cluster, &stage.namespace, NAME).await?;
+    gateway::copy_proxy(&fixture.cluster, &fixture.namespace, NAME).await?;
     let made = serde_json::from_value(json!({
         "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
         "metadata": {"name": NAME},
@@ -56,11 +56,11 @@ pub async fn own(stage: &mut Stage) -> anyhow::Result<bool> {
             }},
         },
     }))?;
-    gateways(&stage.namespace).create(&PostParams::default(), &made).await?;
-    let own = GatewayRef { name: NAME.to_owned(), namespace: stage.namespace.clone(), section_name: None };
-    stage.cluster = stage.cluster.clone().with_gateway(own);
-    stage.operator = stage.operator.clone().gateways(&[&stage.namespace]);
-    gateway::scale_proxies(&stage.cluster, 1).await?;
+    gateways(&fixture.namespace).create(&PostParams::default(), &made).await?;
+    let own = GatewayRef { name: NAME.to_owned(), namespace: fixture.namespace.clone(), section_name: None };
+    fixture.cluster = fixture.cluster.clone().with_gateway(own);
+    fixture.operator = fixture.operator.clone().gateways(&[&fixture.namespace]);
+    gateway::scale_proxies(&fixture.cluster, 1).await?;
     Ok(true)
 }
 

@@ -1,0 +1,73 @@
+//! Pools with an entry.
+
+use computing_unit_operator::api::ComputingUnitPool;
+use kube::{
+    Api,
+    api::DynamicObject,
+    core::{ApiResource, GroupVersionKind},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    fixture::{Fixture, SOON},
+    units::{Mode, with},
+    wait::until,
+};
+
+/// The pool named `default` with an entry. Its addresses are the test's own, so that it takes no request of another test.
+#[must_use]
+pub fn pool(fixture: &Fixture, mode: Mode, entry: &Value) -> ComputingUnitPool {
+    let pool = with(&fixture.pool(mode), &json!({"spec": {"entry": entry}}));
+    if mode != Mode::Query {
+        return pool;
+    }
+    let (path, expression) = (path(fixture), format!(r"^/api/{}/executions/\d+$", fixture.namespace));
+    with(
+        &pool,
+        &json!({"spec": {"routing": {"query": {"paths": [
+            {"type": "PathPrefix", "value": path},
+            {"type": "RegularExpression", "value": expression},
+            {"type": "Exact", "value": format!("{path}/exactly")},
+        ]}}}}),
+    )
+}
+
+/// The path of units in Query mode.
+#[must_use]
+pub fn path(fixture: &Fixture) -> String {
+    format!("/wsapi/{}", fixture.namespace)
+}
+
+/// Status, reason and message of the condition `Entry` of a pool.
+#[must_use]
+pub fn says(pool: Option<&ComputingUnitPool>) -> Option<(String, String, String)> {
+    let conditions = &pool?.status.as_ref()?.conditions;
+    let entry = conditions.iter().find(|condition| condition.type_ == "Entry")?;
+    Some((entry.status.clone(), entry.reason.clone(), entry.message.clone()))
+}
+
+/// Makes a pool, and waits until the gateway has taken the route of its entry.
+///
+/// # Errors
+/// If it does not.
+pub async fn make(fixture: &Fixture, pool: &ComputingUnitPool) -> anyhow::Result<()> {
+    fixture.put_pool(pool).await?;
+    made(fixture).await
+}
+
+/// Waits until the gateway has taken the route of the pool's entry.
+///
+/// # Errors
+/// If it does not.
+pub async fn made(fixture: &Fixture) -> anyhow::Result<()> {
+    let served = |pool: Option<&ComputingUnitPool>| says(pool).is_some_and(|(status, ..)| status == "True");
+    until("entry", SOON, fixture.pools(), "default", served).await.map(drop)
+}
+
+/// The `SecurityPolicies` of the fixture's namespace.
+#[must_use]
+pub fn policies(fixture: &Fixture) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("gateway.envoyproxy.io", "v1alpha1", "SecurityPolicy");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "securitypolicies");
+    Api::namespaced_with(fixture.cluster.client(), &fixture.namespace, &resource)
+}

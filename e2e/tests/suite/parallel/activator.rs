@@ -1,0 +1,181 @@
+//! What a pool's entry is: it answers for keys that no unit has, its route is kept as it should be, and it needs the leave
+//! of the namespace that it leads to.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use computing_unit_operator::api::{ComputingUnitPool, Phase};
+use e2e::{
+    activator::{self, SERVICE, WAKES, ask, lead_here, problem, suspended, target, until_served},
+    fixture::SOON,
+    namespace,
+    traffic::{Hammer, Target},
+    units::Mode,
+    wait::{eventually, until},
+};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use kube::{
+    Api, ResourceExt,
+    api::{DynamicObject, Patch, PatchParams, PostParams},
+    core::{ApiResource, GroupVersionKind},
+};
+use serde_json::json;
+
+use super::with_fixture;
+
+fn accepts(target: Target, what: &'static str) -> Target {
+    target.header(header::ACCEPT, HeaderValue::from_static(what))
+}
+
+async fn unknown(mode: Mode, name: &str) -> anyhow::Result<()> {
+    with_fixture(name, |mut fixture| async move {
+        if !lead_here(&mut fixture).await? {
+            return Ok(());
+        }
+        let _operator = fixture.start().await?;
+        activator::make(&fixture, &activator::pool(&fixture, mode, &WAKES())).await?;
+        let nobody = target(&fixture, mode, &fixture.unit("nobody"))?;
+        let answer = until_served(&fixture, &nobody).await?;
+        assert_eq!((answer.status, answer.headers.get("x-computing-unit")), (StatusCode::NOT_FOUND, None));
+        assert_eq!(problem(&answer)?["title"], "No such unit");
+        let page = ask(&fixture, &accepts(nobody.clone(), "text/html")).await?;
+        assert!(page.status == 404 && page.start(15) == "<!doctype html>", "{}", page.start(200));
+        // Whatever pool a client names, the gateway says which it is.
+        let lie = (HeaderName::from_static("x-computing-unit-pool"), HeaderValue::from_static("other"));
+        let unit = fixture.unit("ada");
+        fixture.make(&unit).await?;
+        let known = target(&fixture, mode, &unit)?;
+        let answer = ask(&fixture, &known.clone().header(lie.0, lie.1)).await?;
+        ensure!(answer.status == 503 || answer.status == 404 || answer.status == 200, "{}", answer.status);
+        // Its own route goes before the entry.
+        fixture.until("ada", Phase::Ready).await?;
+        assert_eq!(ask(&fixture, &known).await?.status, StatusCode::OK);
+        fixture.delete("ada").await?;
+        until_served(&fixture, &known).await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobodys_key_is_not_found_in_query_mode() -> anyhow::Result<()> {
+    unknown(Mode::Query, "unknown-query").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobodys_key_is_not_found_in_path_mode() -> anyhow::Result<()> {
+    unknown(Mode::Path, "unknown-path").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobodys_key_is_not_found_in_host_mode() -> anyhow::Result<()> {
+    unknown(Mode::Host, "unknown-host").await
+}
+
+/// With an entry, no request for a unit that is there meets a 404 of the gateway, whichever way the route is at that moment.
+async fn always_answered(mode: Mode, name: &str) -> anyhow::Result<()> {
+    with_fixture(name, |mut fixture| async move {
+        if !lead_here(&mut fixture).await? {
+            return Ok(());
+        }
+        let _operator = fixture.start().await?;
+        let target = suspended(&fixture, mode, &json!({}), "ada").await?;
+        let load = Hammer::new(&fixture.cluster.proxies().await?, target).connections(4).start()?;
+        for _ in 0..2 {
+            fixture.ask("ada", "Running").await?;
+            fixture.until("ada", Phase::Ready).await?;
+            load.answer_more(100, SOON).await?;
+            fixture.ask("ada", "Suspended").await?;
+            fixture.until("ada", Phase::Suspended).await?;
+            load.answer_more(100, SOON).await?;
+        }
+        let report = load.stop().await?;
+        println!("{mode:?}: {report}");
+        report.assert_all_of(&[200, 503])
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_is_there_is_answered_for_at_all_times_in_query_mode() -> anyhow::Result<()> {
+    always_answered(Mode::Query, "always-query").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_is_there_is_answered_for_at_all_times_in_host_mode() -> anyhow::Result<()> {
+    always_answered(Mode::Host, "always-host").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_gives_up_its_entry_and_takes_it_back_if_it_is_changed() -> anyhow::Result<()> {
+    with_fixture("kept", |mut fixture| async move {
+        if !lead_here(&mut fixture).await? {
+            return Ok(());
+        }
+        let _operator = fixture.start().await?;
+        activator::make(&fixture, &activator::pool(&fixture, Mode::Path, &WAKES())).await?;
+        let routes = fixture.routes();
+        let made = routes.get("entry.default").await?;
+        let before = fixture.proxy.quiet(Duration::from_secs(12), SOON).await?;
+        assert_eq!(fixture.proxy.counts().since(&before).total(), 0, "nothing is written while it is as it should be");
+        let change = Patch::Merge(json!({"spec": {"hostnames": ["elsewhere.example.org"]}}));
+        routes.patch("entry.default", &PatchParams::default(), &change).await?;
+        let repaired = || async {
+            let now = routes.get("entry.default").await?;
+            Ok((now.spec == made.spec && now.uid() == made.uid()).then_some(()))
+        };
+        eventually("repair", SOON, repaired).await?;
+        let none = Patch::Merge(json!({"spec": {"entry": null}}));
+        fixture.pools().patch("default", &PatchParams::default(), &none).await?;
+        let gone = || async { Ok(routes.get_opt("entry.default").await?.is_none().then_some(())) };
+        eventually("end of the entry", SOON, gone).await.context("without an entry")
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_waits_for_leave_to_lead_to_another_namespace() -> anyhow::Result<()> {
+    with_fixture("granted", |fixture| async move {
+        let cluster = fixture.cluster.clone();
+        namespace::within(&cluster, "operators", |operators| async move {
+            let Some([address]) = activator::ways(&fixture, &operators).await? else { return Ok(()) };
+            let service = format!("--entry-service={operators}/{SERVICE}:80");
+            let operator = fixture.operator.clone().args([service, format!("--entry-address={address}")]);
+            let mut operator = operator.start()?;
+            operator.ready(SOON).await?;
+            let pool = activator::pool(&fixture, Mode::Query, &WAKES());
+            fixture.put_pool(&pool).await?;
+            let refused = |pool: Option<&ComputingUnitPool>| {
+                activator::says(pool)
+                    .is_some_and(|(status, reason, _)| status == "False" && reason == "RefNotPermitted")
+            };
+            let pool = until("refusal", SOON, fixture.pools(), "default", refused).await?;
+            let (.., message) = activator::says(pool.as_ref()).unwrap();
+            println!("{message}");
+            for word in ["ReferenceGrant", &operators, &fixture.namespace, "entry.namespaces"] {
+                ensure!(message.contains(word), "{message:?} does not say {word:?}");
+            }
+            // By hand, as the message has it.
+            let grant = serde_json::from_value(json!({
+                "apiVersion": "gateway.networking.k8s.io/v1beta1",
+                "kind": "ReferenceGrant",
+                "metadata": {"name": "entries"},
+                "spec": {
+                    "from": [{
+                        "group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": fixture.namespace,
+                    }],
+                    "to": [{"group": "", "kind": "Service", "name": SERVICE}],
+                },
+            }))?;
+            let kind = GroupVersionKind::gvk("gateway.networking.k8s.io", "v1beta1", "ReferenceGrant");
+            let kind = ApiResource::from_gvk_with_plural(&kind, "referencegrants");
+            let grants = Api::<DynamicObject>::namespaced_with(fixture.cluster.client(), &operators, &kind);
+            grants.create(&PostParams::default(), &grant).await?;
+            activator::made(&fixture).await?;
+            let nobody = target(&fixture, Mode::Query, &fixture.unit("nobody"))?;
+            assert_eq!(until_served(&fixture, &nobody).await?.status, StatusCode::NOT_FOUND);
+            Ok(())
+        })
+        .await
+    })
+    .await
+}

@@ -1,0 +1,98 @@
+//! A unit that is deleted goes, with all that belongs to it, whatever else is broken or missing by then.
+
+use computing_unit_operator::{api::Phase, gateway::GROUP};
+use e2e::{
+    faults::Fault,
+    fixture::Fixture,
+    namespace,
+    units::{Mode, with},
+};
+use kube::api::DeleteParams;
+use serde_json::json;
+
+use super::with_fixture;
+
+async fn ready(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
+    fixture.make(&fixture.unit(name)).await?;
+    fixture.until(name, Phase::Ready).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_goes_while_its_image_cannot_be_pulled() -> anyhow::Result<()> {
+    with_fixture("unpulled", |fixture| async move {
+        let missing = json!([{"name": "missing", "image": "docker.io/local/there-is-none:dev", "default": true}]);
+        fixture.make_pool_with(&json!({"images": missing})).await?;
+        let _operator = fixture.start().await?;
+        fixture.make(&fixture.unit("ada")).await?;
+        let message = fixture.until_says("ada", "PodReady", "False", "ImagePullFailed").await?;
+        assert!(message.contains("docker.io/local/there-is-none:dev"), "{message}");
+        fixture.delete("ada").await?;
+        fixture.until_nothing_is_left("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_goes_while_its_pool_is_gone() -> anyhow::Result<()> {
+    with_fixture("poolless", |fixture| async move {
+        fixture.make_pool(Mode::Query).await?;
+        let _operator = fixture.start().await?;
+        ready(&fixture, "ada").await?;
+        fixture.pools().delete("default", &DeleteParams::default()).await?;
+        fixture.until_says("ada", "Accepted", "False", "PoolNotFound").await?;
+        fixture.delete("ada").await?;
+        fixture.until_nothing_is_left("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn units_go_with_their_namespace() -> anyhow::Result<()> {
+    with_fixture("leaving", |fixture| async move {
+        fixture.make_pool(Mode::Query).await?;
+        let operator = fixture.start().await?;
+        ready(&fixture, "ada").await?;
+        let never = json!({"spec": {"resources": {"limits": {"cpu": "1000"}}}});
+        fixture.make(&with(&fixture.unit("bob"), &never)).await?;
+        fixture.until_says("bob", "PodReady", "False", "Unschedulable").await?;
+        namespace::until_removed(&fixture.cluster, &fixture.namespace).await?;
+        drop(operator);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_no_operator_has_seen_goes_at_once() -> anyhow::Result<()> {
+    with_fixture("unseen", |fixture| async move {
+        fixture.make_pool(Mode::Query).await?;
+        fixture.make(&fixture.unit("ada")).await?;
+        fixture.delete("ada").await?;
+        let _operator = fixture.start().await?;
+        ready(&fixture, "ada").await?;
+        fixture.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_waits_for_gateway_api_and_can_be_deleted_without_it() -> anyhow::Result<()> {
+    with_fixture("apiless", |fixture| async move {
+        fixture.make_pool(Mode::Query).await?;
+        fixture.proxy.inject(Fault::not_served(GROUP));
+        let _operator = fixture.start().await?;
+        for name in ["ada", "bob"] {
+            fixture.make(&fixture.unit(name)).await?;
+        }
+        let message = fixture.until_says("ada", "RouteAccepted", "False", "GatewayApiMissing").await?;
+        assert!(message.contains("does not have Gateway API: install it"), "{message}");
+        fixture.delete("ada").await?;
+        fixture.until_nothing_is_left("ada").await?;
+
+        fixture.proxy.mend().await;
+        fixture.until("bob", Phase::Ready).await?;
+        fixture.delete("bob").await?;
+        fixture.until_nothing_is_left("bob").await
+    })
+    .await
+}

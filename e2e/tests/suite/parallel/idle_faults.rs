@@ -1,0 +1,135 @@
+//! What goes wrong while it is watched whether units are idle: a proxy that cannot be read, that starts anew, or is one of
+//! several; an operator that is killed. A unit in use is not stopped for any of it, and an idle one is stopped in the end.
+
+use anyhow::ensure;
+use computing_unit_operator::api::{OperatingMode, Phase};
+use e2e::{
+    faults::LastWrite,
+    fixture::{Fixture, SOON},
+    gateway::scale_proxies,
+    idle::{make_pool, pool, stays, suspended, until_activity, until_source, until_unreadable},
+    killer::Killer,
+    proxies::{hide_statistics, own, restart},
+    traffic::{Hammer, Reuse, first_success},
+    units::{self, Mode, with},
+};
+use serde_json::json;
+
+use super::with_fixture;
+
+/// A unit of a pool that stops idle ones.
+async fn start(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
+    fixture.make(&fixture.unit(name)).await?;
+    fixture.until(name, Phase::Ready).await.map(drop)
+}
+
+/// Plays on a Gateway of the test's own, with a pool that stops idle units, an operator, and the unit `ada`.
+async fn play_apart<F>(name: &str, test: impl FnOnce(Fixture) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    with_fixture(name, |mut fixture| async move {
+        if !own(&mut fixture).await? {
+            return Ok(());
+        }
+        make_pool(&fixture, json!({})).await?;
+        let _operator = fixture.start().await?;
+        start(&fixture, "ada").await?;
+        test(fixture).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_cannot_be_read_stops_nothing() -> anyhow::Result<()> {
+    play_apart("unread", |fixture| async move {
+        let proxy = fixture.cluster.proxies().await?[0];
+        hide_statistics(&fixture.cluster, proxy, true).await?;
+        let words = format!("the proxy {} takes no connection", proxy.ip());
+        until_unreadable(&fixture, "ada", &words).await?;
+        stays(&fixture, "ada").await?;
+        // There is nothing else the matter with it.
+        first_success(proxy, &units::target(Mode::Query, &fixture.unit("ada"))?, Reuse::Fresh, SOON).await?;
+        hide_statistics(&fixture.cluster, proxy, false).await?;
+        until_activity(&fixture, "ada", "end of the trouble", |activity| activity.message.is_none()).await?;
+        suspended(&fixture, "ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_starts_anew_hides_no_use() -> anyhow::Result<()> {
+    play_apart("restarted", |fixture| async move {
+        let proxy = fixture.cluster.proxies().await?[0];
+        // More than are counted in all the rest of the test.
+        let load = Hammer::new(&[proxy], units::target(Mode::Query, &fixture.unit("ada"))?).start()?;
+        load.answer_more(2000, SOON).await?;
+        load.stop().await?;
+        let load = Hammer::new(&[proxy], units::target(Mode::Query, &fixture.unit("ada"))?).rate(0.5).start()?;
+        until_source(&fixture, "ada", "Request").await?;
+        start(&fixture, "eve").await?;
+        restart(&fixture.cluster, proxy).await?;
+        stays(&fixture, "ada").await?;
+        suspended(&fixture, "eve").await?;
+        let ada = fixture.units().get("ada").await?;
+        ensure!(ada.spec.operating_mode == OperatingMode::Running, "{ada:#?}");
+        load.stop().await?;
+        suspended(&fixture, "ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn use_by_one_of_three_proxies_is_use() -> anyhow::Result<()> {
+    play_apart("three", |fixture| async move {
+        let target = units::target(Mode::Query, &fixture.unit("ada"))?;
+        let load = Hammer::new(&fixture.cluster.proxies().await?, target.clone()).rate(0.5).start()?;
+        let proxies = scale_proxies(&fixture.cluster, 3).await?;
+        for proxy in &proxies {
+            first_success(*proxy, &target, Reuse::Fresh, SOON).await?;
+        }
+        load.stop().await?;
+        for proxy in proxies {
+            let load = Hammer::new(&[proxy], target.clone()).rate(0.5).start()?;
+            stays(&fixture, "ada").await?;
+            load.stop().await?;
+        }
+        suspended(&fixture, "ada").await
+    })
+    .await
+}
+
+/// A unit becomes idle, and the operator is killed at each write that comes of that.
+async fn killed(name: &str, last: LastWrite) -> anyhow::Result<()> {
+    with_fixture(name, |fixture| async move {
+        let quick = with(&pool(&fixture, json!({})), &json!({"spec": {"lifecycle": {"idleTimeout": "2s"}}}));
+        fixture.put_pool(&quick).await?;
+        let mut killer = Killer::start(&fixture).await?;
+        start(&fixture, "ada").await?;
+        let round = async |killer: &mut Killer| {
+            fixture.ask("ada", "Running").await?;
+            fixture.until("ada", Phase::Ready).await?;
+            killer.during(async { Ok(()) }, async || suspended(&fixture, "ada").await).await?;
+            ensure!(fixture.pods().get_opt("ada").await?.is_none(), "its pod is gone");
+            ensure!(fixture.routes().get_opt("ada").await?.is_none(), "its route is gone");
+            let failure = fixture.units().get("ada").await?.status.unwrap().last_failure;
+            ensure!(failure.is_none(), "a pod that the operator stopped is not lost: {failure:?}");
+            Ok(())
+        };
+        // Use, mode, status, route closed, route deleted, pod deleted, status.
+        let kills = killer.at_each_write(&[last], 7, round).await?;
+        ensure!(kills >= 5, "{kills} kills");
+        fixture.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_is_killed_before_any_write_arrives_is_no_matter() -> anyhow::Result<()> {
+    killed("idle-refused", LastWrite::Refused).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_is_killed_before_any_write_is_answered_is_no_matter() -> anyhow::Result<()> {
+    killed("idle-unanswered", LastWrite::Unanswered).await
+}

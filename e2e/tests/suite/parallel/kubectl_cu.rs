@@ -1,0 +1,211 @@
+//! `kubectl cu`, as people use it from day to day.
+
+use std::process::Stdio;
+
+use anyhow::{Context, ensure};
+use computing_unit_operator::api::Phase;
+use e2e::{
+    demo::show::Way,
+    fixture::{Fixture, SOON},
+    tool::{self, Told},
+    units::{self, Mode, with},
+    wait::eventually,
+};
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    time::timeout,
+};
+
+use super::with_fixture;
+
+/// What the command line says, in the namespace of the test.
+async fn cu(fixture: &Fixture, line: &str) -> anyhow::Result<Told> {
+    tool::told(&fixture.cluster, &format!("kubectl cu {line} -n {}", fixture.namespace)).await
+}
+
+/// The same, which has to do what it is asked to. Returns what it printed.
+async fn done(fixture: &Fixture, line: &str) -> anyhow::Result<String> {
+    let told = cu(fixture, line).await?;
+    ensure!(told.code == Some(0), "kubectl cu {line}: {told:?}");
+    Ok(told.out)
+}
+
+/// The same, which has to fail and to say why.
+async fn refused(fixture: &Fixture, line: &str, says: &str) -> anyhow::Result<Told> {
+    let told = cu(fixture, line).await?;
+    ensure!(told.code == Some(1) && told.err.contains(says), "kubectl cu {line} does not say {says:?}: {told:?}");
+    Ok(told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn units_are_suspended_and_opened_again() -> anyhow::Result<()> {
+    with_fixture("cu-mode", |fixture| async move {
+        fixture.make_pool(Mode::Query).await?;
+        let _operator = fixture.start().await?;
+        for name in ["ada", "bob"] {
+            fixture.make(&with(&fixture.unit(name), &json!({"metadata": {"labels": {"course": "101"}}}))).await?;
+        }
+        let urls = done(&fixture, "wait -l course=101 --timeout=2m").await?;
+        assert_eq!(urls.lines().count(), 2, "{urls}");
+        Way::to(urls.lines().next().unwrap()).await?.get().await?;
+        let log = done(&fixture, "logs -l course=101").await?;
+        ensure!(log.contains("[ada] ada listens on port 8085") && log.contains("[bob] bob listens"), "{log}");
+
+        let told = cu(&fixture, "suspend -l course=101 --wait").await?;
+        ensure!(
+            told.code == Some(0) && told.out.contains("/ada suspended") && told.out.contains("/bob suspended"),
+            "{told:?}"
+        );
+        ensure!(told.err.contains("Suspending") && told.err.contains("Suspended"), "the stages as they pass: {told:?}");
+        let list = done(&fixture, "list --columns name,phase,url").await?;
+        let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(rows[0], ["NAME", "PHASE", "URL"]);
+        assert_eq!((rows[1][0], rows[1][1], rows[2][0], rows[2][1]), ("ada", "Suspended", "bob", "Suspended"));
+        refused(&fixture, "open ada", "kubectl cu open ada --resume starts it").await?;
+        refused(&fixture, "logs ada", "has no pod").await?;
+        refused(&fixture, "wait ada", "does not run: Suspended").await?;
+
+        let url = done(&fixture, "open ada --resume").await?;
+        Way::to(url.trim()).await?.get().await?;
+        // What is wrong with one is no reason to leave the others.
+        let told = refused(&fixture, "resume nobody bob --wait=2m", "no computing unit nobody in namespace").await?;
+        ensure!(told.out.contains("/bob resuming") && told.out.contains("http://"), "{told:?}");
+        let told = refused(&fixture, "wait bob --for=suspended --timeout=1s", "bob is not suspended after 1s").await?;
+        ensure!(told.out.is_empty(), "{told:?}");
+
+        let told = cu(&fixture, "delete --all --wait").await?;
+        ensure!(
+            told.code == Some(0) && told.out.contains("/ada deleted") && told.out.contains("/bob deleted"),
+            "{told:?}"
+        );
+        let told = cu(&fixture, "list").await?;
+        ensure!(told.code == Some(0) && told.err.starts_with("no computing units found"), "{told:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_failed_is_described_and_tried_again() -> anyhow::Result<()> {
+    with_fixture("cu-failed", |fixture| async move {
+        let engine = |env: Value| {
+            let container = json!({"name": "engine", "image": units::ENGINE, "env": env});
+            json!({"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}})
+        };
+        let fails = json!([{"name": "FAIL_START", "value": "3"}, {"name": "FAIL_MESSAGE", "value": "out of cheese"}]);
+        fixture.make_pool_with(&engine(fails)).await?;
+        let _operator = fixture.start().await?;
+        fixture.make(&fixture.unit("ada")).await?;
+        refused(&fixture, "wait ada --timeout=2m", "does not run: PodFailed").await?;
+        let text = done(&fixture, "describe ada").await?;
+        for says in ["Phase:", "Failed", "Last failure:", "Exit code:", "out of cheese", "Conditions:", "Events:"] {
+            ensure!(text.contains(says), "{says} in\n{text}");
+        }
+        // Whoever mends the pool has done nothing to the unit yet.
+        let mended = json!({"spec": engine(json!([]))});
+        fixture.pools().patch("default", &PatchParams::default(), &Patch::Merge(&mended)).await?;
+        let told = cu(&fixture, "resume ada --wait=2m").await?;
+        ensure!(told.code == Some(0) && told.out.contains("http://"), "{told:?}");
+        fixture.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_is_resized_and_restarted() -> anyhow::Result<()> {
+    with_fixture("cu-resize", |fixture| async move {
+        fixture.make_pool(Mode::Query).await?;
+        let _operator = fixture.start().await?;
+        let small = json!({"spec": {"resources": {"limits": {"cpu": "100m", "memory": "64Mi"}}}});
+        fixture.make(&with(&fixture.unit("ada"), &small)).await?;
+        fixture.until("ada", Phase::Ready).await?;
+        done(&fixture, "resize ada --memory 96Mi --wait=2m").await?;
+        let pod = fixture.pods().get("ada").await?;
+        let given = pod.status.unwrap().container_statuses.unwrap()[0].resources.clone().unwrap();
+        assert_eq!(json!(given.limits), json!({"cpu": "100m", "memory": "96Mi"}));
+        refused(&fixture, "resize ada --cpu 1000 --wait=2m", "is not resized: Infeasible").await?;
+        ensure!(done(&fixture, "list ada").await?.contains("ResizePending:Infeasible"));
+        done(&fixture, "resize ada --cpu 100m --wait=2m").await?;
+
+        fixture.edit("ada", json!({"env": [{"name": "COLOUR", "value": "green"}]})).await?;
+        fixture.until_says("ada", "UpdatePending", "True", "TemplateChanged").await?;
+        done(&fixture, "restart ada --wait=2m").await?;
+        ensure!(!done(&fixture, "list ada").await?.contains("UpdatePending"));
+        let pod = fixture.pods().get("ada").await?;
+        let env = pod.spec.unwrap().containers[0].env.clone().unwrap();
+        ensure!(env.iter().any(|variable| variable.value.as_deref() == Some("green")), "{env:?}");
+        fixture.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_watches_sees_each_change_and_leaves_with_ctrl_c() -> anyhow::Result<()> {
+    with_fixture("cu-watch", |fixture| async move {
+        fixture.make_pool(Mode::Query).await?;
+        let _operator = fixture.start().await?;
+        fixture.make(&fixture.unit("ada")).await?;
+        fixture.until("ada", Phase::Ready).await?;
+        let line = format!("kubectl-cu list --watch --columns name,phase -n {}", fixture.namespace);
+        let mut watch = tool::command(&fixture.cluster, &line)?.stdout(Stdio::piped()).spawn()?;
+        let mut lines = BufReader::new(watch.stdout.take().context("its output")?).lines();
+        let mut until = async |row: &str| {
+            let seen = async {
+                while let Some(line) = lines.next_line().await? {
+                    if line.split_whitespace().collect::<Vec<_>>().join(" ") == row {
+                        return anyhow::Ok(());
+                    }
+                }
+                anyhow::bail!("the watch ends")
+            };
+            timeout(SOON, seen).await.with_context(|| format!("no row {row:?}"))?
+        };
+        until("ada Ready").await?;
+        done(&fixture, "suspend ada").await?;
+        until("ada Suspended").await?;
+        done(&fixture, "delete ada").await?;
+        until("ada Deleted").await?;
+
+        fixture.make(&fixture.unit("bob")).await?;
+        let line = format!("kubectl-cu wait bob --for=finished -n {}", fixture.namespace);
+        let mut waiting = tool::command(&fixture.cluster, &line)?.stderr(Stdio::piped()).spawn()?;
+        let mut said = BufReader::new(waiting.stderr.take().context("its words")?).lines();
+        timeout(SOON, said.next_line()).await.context("it does not begin to wait")??;
+        let id = waiting.id().context("it runs")?;
+        tool::run(&fixture.cluster, "kill", &["-INT", &id.to_string()]).await?;
+        let ended = timeout(SOON, waiting.wait()).await.context("it goes on")??;
+        assert_eq!(ended.code(), Some(130));
+        fixture.delete("bob").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_is_offered_units_and_a_stranger_is_told_what_to_ask_for() -> anyhow::Result<()> {
+    with_fixture("cu-shell", |fixture| async move {
+        for name in ["ada", "adam"] {
+            fixture.make(&fixture.unit(name)).await?;
+        }
+        let offered = || async {
+            let told = cu_complete(&fixture, "suspend ad").await?;
+            Ok((told == ["ada", "adam", ":4"]).then_some(()))
+        };
+        eventually("names of units", SOON, offered).await?;
+        ensure!(cu_complete(&fixture, "wait ada --for sus").await?[0].starts_with("suspended"));
+        let told = refused(&fixture, "list --as eve", "user \"eve\" may not list computing units").await?;
+        ensure!(told.err.contains("ask for the verb \"list\""), "{told:?}");
+        refused(&fixture, "suspend ada --as eve", "user \"eve\" may not get computing units").await?;
+        Ok(())
+    })
+    .await
+}
+
+/// What kubectl offers after `kubectl cu -n NAMESPACE`.
+async fn cu_complete(fixture: &Fixture, line: &str) -> anyhow::Result<Vec<String>> {
+    let line = format!("kubectl __complete cu -n {} {line}", fixture.namespace);
+    let told = tool::told(&fixture.cluster, &line).await?;
+    ensure!(told.code == Some(0), "{told:?}");
+    Ok(told.out.lines().map(str::to_owned).collect())
+}

@@ -1,0 +1,84 @@
+//! An operator that is killed between any two of its writes, whether the last one arrived, was done or was answered,
+//! leaves a unit that the next operator brings to where it was going. Requests meet no error meanwhile.
+
+use anyhow::ensure;
+use computing_unit_operator::api::Phase;
+use e2e::{
+    faults::LastWrite,
+    fixture::{Fixture, SOON},
+    killer::Killer,
+    traffic::Hammer,
+    units::{self, Mode},
+};
+use kube::api::{DeleteParams, ListParams};
+
+use super::with_fixture;
+
+/// More writes than a start or an end has.
+const TOO_MANY: u64 = 20;
+
+/// A unit is started and ended while operators are killed, each at the write that was said. Whether the start, and the
+/// end, had so many.
+async fn killed_at(fixture: &Fixture, killer: &mut Killer<'_>) -> anyhow::Result<(u64, u64)> {
+    let name = killer.place();
+    let unit = fixture.unit(&name);
+    let load = Hammer::new(&fixture.cluster.proxies().await?, units::target(Mode::Query, &unit)?);
+    let load = load.connections(2).rate(200.0).start()?;
+
+    let before = killer.kills();
+    let ready = async || fixture.until(&name, Phase::Ready).await.map(drop);
+    killer.during(fixture.make(&unit), ready).await?;
+    let started = killer.kills();
+    load.answer_more(20, SOON).await?;
+    for (kind, count) in [
+        ("pods", fixture.pods().list_metadata(&ListParams::default()).await?.items.len()),
+        ("Services", fixture.services().list_metadata(&ListParams::default()).await?.items.len()),
+        ("routes", fixture.routes().list_metadata(&ListParams::default()).await?.items.len()),
+    ] {
+        ensure!(count == 1, "{name}: {count} {kind}");
+    }
+
+    let delete = async { anyhow::Ok(fixture.units().delete(&name, &DeleteParams::default()).await?) };
+    killer.during(delete, async || fixture.until_gone(&name).await).await?;
+    fixture.until_nothing_is_left(&name).await?;
+    load.answer_more(20, SOON).await?;
+    load.stop().await?.assert_all_of(&[200, 404])?;
+    Ok((started - before, killer.kills() - started))
+}
+
+async fn killed(name: &str, last: LastWrite) -> anyhow::Result<()> {
+    with_fixture(name, |fixture| async move {
+        fixture.make_pool(Mode::Query).await?;
+        let mut killer = Killer::start(&fixture).await?;
+        let (mut starts, mut ends) = (0, 0);
+        for write in 1..TOO_MANY {
+            killer.at(write, last);
+            let (starting, ending) = killed_at(&fixture, &mut killer).await?;
+            starts += starting;
+            ends += ending;
+            if starting + ending == 0 {
+                println!("{last:?}: killed at {starts} writes of a start and {ends} of an end");
+                // Seven and three; the last of each may be noticed by its effect first.
+                assert!(starts >= 6 && ends >= 2, "{starts} and {ends}");
+                return Ok(());
+            }
+        }
+        anyhow::bail!("a start or an end has more than {TOO_MANY} writes")
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_before_a_write_arrives() -> anyhow::Result<()> {
+    killed("refused", LastWrite::Refused).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_before_a_write_is_answered() -> anyhow::Result<()> {
+    killed("unanswered", LastWrite::Unanswered).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_after_a_write_is_answered() -> anyhow::Result<()> {
+    killed("answered", LastWrite::Answered).await
+}

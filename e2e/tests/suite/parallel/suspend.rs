@@ -1,0 +1,197 @@
+//! A unit is suspended and resumed: no request meets an error on the way, and it ends as it was last asked to.
+
+use computing_unit_operator::api::{ComputingUnit, Phase};
+use e2e::{
+    faults::LastWrite,
+    fixture::{Fixture, SOON},
+    killer::Killer,
+    traffic::{Hammer, Reuse, first_success},
+    units::{self, Mode},
+    wait::until,
+};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{ResourceExt, api::DeleteParams};
+use serde_json::json;
+
+use super::with_fixture;
+
+async fn at_rest(fixture: &Fixture, name: &str) -> anyhow::Result<ComputingUnit> {
+    let unit = fixture.until(name, Phase::Suspended).await?;
+    anyhow::ensure!(fixture.pods().get_opt(name).await?.is_none(), "its pod is gone");
+    anyhow::ensure!(fixture.routes().get_opt(name).await?.is_none(), "its route is gone");
+    Ok(unit)
+}
+
+async fn under_load(mode: Mode, name: &str) -> anyhow::Result<()> {
+    with_fixture(name, |fixture| async move {
+        fixture.make_pool(mode).await?;
+        let _operator = fixture.start().await?;
+        let unit = fixture.unit("ada");
+        fixture.make(&unit).await?;
+        let ready = fixture.until("ada", Phase::Ready).await?;
+        let service = fixture.services().get("ada").await?;
+        let proxies = fixture.cluster.proxies().await?;
+        let load = Hammer::new(&proxies, units::target(mode, &unit)?).connections(8).start()?;
+        for _ in 0..3 {
+            load.answer_more(500, SOON).await?;
+            fixture.ask("ada", "Suspended").await?;
+            let suspended = at_rest(&fixture, "ada").await?;
+            assert_eq!(ready.status.as_ref().unwrap().url, suspended.status.unwrap().url, "it keeps its URL");
+            assert_eq!(service.uid(), fixture.services().get("ada").await?.uid(), "and its Service");
+            load.answer_more(500, SOON).await?;
+            fixture.ask("ada", "Running").await?;
+            fixture.until("ada", Phase::Ready).await?;
+            first_success(proxies[0], &units::target(mode, &unit)?, Reuse::Fresh, SOON).await?;
+        }
+        load.answer_more(500, SOON).await?;
+        load.stop().await?.assert_all_of(&[200, 404])?;
+        fixture.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_fails_in_query_mode() -> anyhow::Result<()> {
+    under_load(Mode::Query, "query").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_fails_in_host_mode() -> anyhow::Result<()> {
+    under_load(Mode::Host, "host").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_costs() -> anyhow::Result<()> {
+    with_fixture("costs", |fixture| async move {
+        fixture.make_pool(Mode::Query).await?;
+        let _operator = fixture.start().await?;
+        fixture.make(&fixture.unit("ada")).await?;
+        fixture.until("ada", Phase::Ready).await?;
+        let quiet = std::time::Duration::from_secs(3);
+        let cost =
+            |before| fixture.proxy.counts().since(before).only(|call| call.resource != "computingunitpools").writes();
+        let before = fixture.proxy.quiet(quiet, SOON).await?;
+        fixture.ask("ada", "Suspended").await?;
+        at_rest(&fixture, "ada").await?;
+        let suspending = cost(&before);
+        // Status, route closed, route deleted, pod deleted, status; a pod that takes its time to stop costs one more.
+        assert!(suspending <= 6, "{suspending} writes to suspend\n{}", fixture.proxy.describe(&before));
+        let before = fixture.proxy.quiet(quiet, SOON).await?;
+        fixture.ask("ada", "Running").await?;
+        fixture.until("ada", Phase::Ready).await?;
+        let resuming = cost(&before);
+        // Pod, route guarded, route open, two of status.
+        assert!(resuming <= 5, "{resuming} writes to resume\n{}", fixture.proxy.describe(&before));
+        fixture.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn made_suspended_it_has_no_pod_until_it_is_resumed() -> anyhow::Result<()> {
+    with_fixture("made", |fixture| async move {
+        fixture.make_pool(Mode::Query).await?;
+        let _operator = fixture.start().await?;
+        let suspended = json!({"spec": {"operatingMode": "Suspended"}});
+        fixture.make(&units::with(&fixture.unit("ada"), &suspended)).await?;
+        at_rest(&fixture, "ada").await?;
+        fixture.ask("ada", "Running").await?;
+        fixture.until("ada", Phase::Ready).await?;
+        fixture.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whenever_it_is_asked() -> anyhow::Result<()> {
+    with_fixture("whenever", |fixture| async move {
+        fixture.make_pool(Mode::Query).await?;
+        let _operator = fixture.start().await?;
+        // During a start, at several points of it.
+        let pod_is_there = |pod: Option<&Pod>| pod.is_some();
+        for name in ["early", "later"] {
+            fixture.make(&fixture.unit(name)).await?;
+            if name == "later" {
+                until("pod", SOON, fixture.pods(), name, pod_is_there).await?;
+            }
+            fixture.ask(name, "Suspended").await?;
+            at_rest(&fixture, name).await?;
+        }
+        // Resumed during a suspension.
+        fixture.ask("early", "Running").await?;
+        fixture.until("early", Phase::Ready).await?;
+        fixture.ask("early", "Suspended").await?;
+        fixture.until("early", Phase::Suspending).await?;
+        fixture.ask("early", "Running").await?;
+        fixture.until("early", Phase::Ready).await?;
+        // Deleted during either.
+        fixture.ask("early", "Suspended").await?;
+        fixture.units().delete("early", &DeleteParams::default()).await?;
+        fixture.ask("later", "Running").await?;
+        fixture.units().delete("later", &DeleteParams::default()).await?;
+        for name in ["early", "later"] {
+            fixture.until_nothing_is_left(name).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// A sequence that is the same in each run, and no pattern.
+fn flips(count: usize) -> impl Iterator<Item = bool> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state & 1 == 0
+    })
+    .take(count)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_fifty_flips_it_is_as_it_was_last_asked() -> anyhow::Result<()> {
+    with_fixture("flips", |fixture| async move {
+        fixture.make_pool(Mode::Query).await?;
+        let _operator = fixture.start().await?;
+        let unit = fixture.unit("ada");
+        fixture.make(&unit).await?;
+        fixture.until("ada", Phase::Ready).await?;
+        let load = Hammer::new(&fixture.cluster.proxies().await?, units::target(Mode::Query, &unit)?);
+        let load = load.connections(4).rate(400.0).start()?;
+        for (number, running) in flips(50).enumerate() {
+            fixture.ask("ada", if running { "Running" } else { "Suspended" }).await?;
+            // Some are seen through to the end, most are not.
+            load.answer_more(u64::try_from(number % 7)? * 40, SOON).await?;
+        }
+        for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
+            fixture.ask("ada", mode).await?;
+            fixture.until("ada", phase).await?;
+        }
+        load.answer_more(100, SOON).await?;
+        load.stop().await?.assert_all_of(&[200, 404])?;
+        fixture.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_is_killed_at_any_write_is_no_matter() -> anyhow::Result<()> {
+    with_fixture("killed", |fixture| async move {
+        fixture.make_pool(Mode::Query).await?;
+        let mut killer = Killer::start(&fixture).await?;
+        fixture.make(&fixture.unit("ada")).await?;
+        fixture.until("ada", Phase::Ready).await?;
+        let round = async |killer: &mut Killer| {
+            for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
+                let done = async || fixture.until("ada", phase).await.map(drop);
+                killer.during(fixture.ask("ada", mode), done).await?;
+            }
+            Ok(())
+        };
+        let kills = killer.at_each_write(&[LastWrite::Refused, LastWrite::Unanswered], 6, round).await?;
+        assert!(kills >= 16, "{kills} kills");
+        fixture.delete("ada").await
+    })
+    .await
+}

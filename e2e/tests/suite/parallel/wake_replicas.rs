@@ -1,0 +1,104 @@
+//! Several replicas of the operator answer at the entries of pools: also those that stand by, and together they start a
+//! unit once.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::ensure;
+use computing_unit_operator::api::Phase;
+use e2e::{
+    activator::{SERVICE, WAKES, ask, suspended, ways},
+    faults::{Call, Fault, OperatorProcess, Outcome, Record, Verb},
+    fixture::{Fixture, SOON},
+    units::Mode,
+};
+use futures::future::try_join_all;
+use http::StatusCode;
+use kube::api::ListParams;
+
+use super::with_fixture;
+
+/// Starts a replica that serves entries at `address`, and waits until it leads, or stands by.
+async fn replica(fixture: &Fixture, name: &str, address: &str) -> anyhow::Result<OperatorProcess> {
+    let operator = fixture
+        .operator
+        .clone()
+        .leader(Some((&fixture.namespace, name)))
+        .args([format!("--entry-service={}/{SERVICE}:80", fixture.namespace), format!("--entry-address={address}")]);
+    let mut replica = operator.start()?;
+    replica.ready(SOON).await?;
+    Ok(replica)
+}
+
+/// The value of a metric of a replica, without a word of it 0.
+async fn metric(replica: &OperatorProcess, name: &str) -> anyhow::Result<u64> {
+    let text = replica.metrics().await?;
+    let name = format!("computing_unit_operator_{name}");
+    let line = text.lines().find_map(|line| line.strip_prefix(&name)?.trim().parse().ok());
+    Ok(line.unwrap_or(0))
+}
+
+const LEADS: &str = "leader";
+const WOKE: &str = "entry_wakes_total{outcome=\"success\"}";
+
+fn of_a_unit(call: &Call) -> bool {
+    call.verb == Verb::Patch && call.resource == "computingunits" && call.subresource.is_empty()
+}
+
+/// How the writes ended that were to start a unit: those that were done, and those that came to a unit that was changed.
+fn starts(fixture: &Fixture) -> anyhow::Result<(usize, usize)> {
+    let is_start = |write: &Record| {
+        of_a_unit(&write.call) && String::from_utf8_lossy(&write.body).contains("\"operatingMode\":\"Running\"")
+    };
+    let all: Vec<_> = fixture.proxy.writes().into_iter().filter(is_start).collect();
+    let ended = |how: u16| all.iter().filter(|write| write.outcome == Outcome::Answered(how)).count();
+    ensure!(ended(200) + ended(409) == all.len(), "{all:?}");
+    Ok((ended(200), ended(409)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_stands_by_starts_units() -> anyhow::Result<()> {
+    with_fixture("standby", |fixture| async move {
+        let namespace = fixture.namespace.clone();
+        let Some([way]) = ways(&fixture, &namespace).await? else { return Ok(()) };
+        let leader = replica(&fixture, "first", "127.0.0.1:0").await?;
+        let standby = replica(&fixture, "second", &way.to_string()).await?;
+        let target = suspended(&fixture, Mode::Query, &WAKES(), "ada").await?;
+        let answer = ask(&fixture, &target).await?;
+        assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT, "{}", answer.start(300));
+        fixture.until("ada", Phase::Ready).await?;
+        assert_eq!((metric(&leader, LEADS).await?, metric(&standby, LEADS).await?), (1, 0));
+        assert_eq!((metric(&leader, WOKE).await?, metric(&standby, WOKE).await?), (0, 1));
+        assert_eq!(starts(&fixture)?.0, 1);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_replicas_that_are_asked_at_once_start_a_unit_once() -> anyhow::Result<()> {
+    with_fixture("both", |fixture| async move {
+        let namespace = fixture.namespace.clone();
+        let Some(ways) = ways::<2>(&fixture, &namespace).await? else { return Ok(()) };
+        let [first, second]: [SocketAddr; 2] = ways;
+        let replicas = [
+            replica(&fixture, "first", &first.to_string()).await?,
+            replica(&fixture, "second", &second.to_string()).await?,
+        ];
+        let target = suspended(&fixture, Mode::Query, &WAKES(), "ada").await?;
+        // Each has sent its write before the other's is done.
+        fixture.proxy.inject(Fault::delay(Duration::from_secs(1)).always().when(of_a_unit));
+        let answers = try_join_all((0..20).map(|_| ask(&fixture, &target))).await?;
+        for answer in &answers {
+            assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT, "{}", answer.start(300));
+        }
+        fixture.proxy.quiet(Duration::from_secs(2), SOON).await?;
+        let (done, late) = starts(&fixture)?;
+        ensure!(done == 1 && late >= 1, "{done} have started it, {late} have seen that it was started");
+        let woke = [metric(&replicas[0], WOKE).await?, metric(&replicas[1], WOKE).await?];
+        ensure!(woke.iter().sum::<u64>() == 1, "{woke:?}");
+        fixture.until("ada", Phase::Ready).await?;
+        assert_eq!(fixture.pods().list_metadata(&ListParams::default()).await?.items.len(), 1);
+        Ok(())
+    })
+    .await
+}
