@@ -7,7 +7,6 @@ mod reloads;
 
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::Context;
 use computing_unit_operator::names::PORT;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
@@ -19,13 +18,9 @@ use serde_json::{Value, json};
 pub use reloads::Reloads;
 
 use crate::{
-    activator,
-    attach::Cluster,
-    cluster,
-    cluster::layout::Layout,
+    activator, cluster,
     fixture::{Fixture, SOON},
-    kubelet::Kubelet,
-    standin,
+    images, standin,
     traffic::Target,
     wait::eventually,
 };
@@ -91,14 +86,7 @@ impl TwoProxies {
 
 /// Brings nginx into the cluster; not into one that is not the tests' own.
 async fn bring() -> anyhow::Result<bool> {
-    // The shared gateway tells whose cluster it is, whichever the fixture uses.
-    let Some(kubelet) = Kubelet::of(&Cluster::attach().await?).await? else {
-        println!("NOT RUN: an image cannot be brought into the cluster in use");
-        return Ok(false);
-    };
-    let layout = Layout::of_node(kubelet.node())?.context("the cluster of this machine")?;
-    tokio::task::spawn_blocking(move || cluster::nginx::bring(&layout)).await??;
-    Ok(true)
+    images::bring(cluster::nginx::image).await
 }
 
 async fn run_nginx(fixture: &Fixture, config: &str) -> anyhow::Result<SocketAddr> {

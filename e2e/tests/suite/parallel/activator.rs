@@ -57,17 +57,17 @@ async fn unknown(mode: Mode, name: &str) -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobodys_key_is_not_found_in_query_mode() -> anyhow::Result<()> {
+async fn an_unknown_key_gets_404_in_query_mode() -> anyhow::Result<()> {
     unknown(Mode::Query, "unknown-query").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobodys_key_is_not_found_in_path_mode() -> anyhow::Result<()> {
+async fn an_unknown_key_gets_404_in_path_mode() -> anyhow::Result<()> {
     unknown(Mode::Path, "unknown-path").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobodys_key_is_not_found_in_host_mode() -> anyhow::Result<()> {
+async fn an_unknown_key_gets_404_in_host_mode() -> anyhow::Result<()> {
     unknown(Mode::Host, "unknown-host").await
 }
 
@@ -96,17 +96,17 @@ async fn always_answered(mode: Mode, name: &str) -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_that_is_there_is_answered_for_at_all_times_in_query_mode() -> anyhow::Result<()> {
+async fn requests_for_an_existing_unit_never_get_404_in_query_mode() -> anyhow::Result<()> {
     always_answered(Mode::Query, "always-query").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_that_is_there_is_answered_for_at_all_times_in_host_mode() -> anyhow::Result<()> {
+async fn requests_for_an_existing_unit_never_get_404_in_host_mode() -> anyhow::Result<()> {
     always_answered(Mode::Host, "always-host").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pool_gives_up_its_entry_and_takes_it_back_if_it_is_changed() -> anyhow::Result<()> {
+async fn an_edited_activator_route_is_restored_and_a_disabled_one_is_deleted() -> anyhow::Result<()> {
     with_fixture("kept", |mut fixture| async move {
         if !lead_here(&mut fixture).await? {
             return Ok(());
@@ -133,7 +133,7 @@ async fn a_pool_gives_up_its_entry_and_takes_it_back_if_it_is_changed() -> anyho
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pool_waits_for_leave_to_lead_to_another_namespace() -> anyhow::Result<()> {
+async fn an_activator_in_another_namespace_needs_a_reference_grant() -> anyhow::Result<()> {
     with_fixture("granted", |fixture| async move {
         let cluster = fixture.cluster.clone();
         namespace::within(&cluster, "operators", |operators| async move {

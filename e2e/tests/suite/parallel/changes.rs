@@ -46,7 +46,7 @@ fn env(pod: &Pod) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cpu_and_memory_are_changed_in_the_pod_as_it_runs() -> anyhow::Result<()> {
+async fn cpu_and_memory_are_resized_in_place() -> anyhow::Result<()> {
     with_fixture("resize", |fixture| async move {
         let _operator = fixture.start().await?;
         let asks = |cpu: &str, memory: &str| {
@@ -73,7 +73,7 @@ async fn cpu_and_memory_are_changed_in_the_pod_as_it_runs() -> anyhow::Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_changed_in_place_waits_for_the_next_start() -> anyhow::Result<()> {
+async fn a_change_that_cannot_be_made_in_place_waits_for_the_next_start() -> anyhow::Result<()> {
     with_fixture("refused", |fixture| async move {
         let _operator = fixture.start().await?;
         let asks = |limit: &str| {
@@ -100,7 +100,7 @@ async fn what_cannot_be_changed_in_place_waits_for_the_next_start() -> anyhow::R
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_the_template_waits_unless_it_may_not() -> anyhow::Result<()> {
+async fn a_template_change_waits_for_the_next_start_or_recreates_the_pod() -> anyhow::Result<()> {
     with_fixture("recreate", |fixture| async move {
         let _operator = fixture.start().await?;
         let first = start(&fixture, json!({})).await?;
@@ -138,7 +138,7 @@ async fn a_change_of_the_template_waits_unless_it_may_not() -> anyhow::Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_that_is_killed_at_any_write_of_it_is_no_matter() -> anyhow::Result<()> {
+async fn a_change_survives_an_operator_crash_at_any_write() -> anyhow::Result<()> {
     with_fixture("rekilled", |fixture| async move {
         let mut killer = Killer::start(&fixture).await?;
         start(&fixture, json!({"updateStrategy": "Recreate"})).await?;

@@ -18,7 +18,7 @@ async fn ready(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_goes_while_its_image_cannot_be_pulled() -> anyhow::Result<()> {
+async fn a_unit_whose_image_cannot_be_pulled_is_deleted() -> anyhow::Result<()> {
     with_fixture("unpulled", |fixture| async move {
         let missing = json!([{"name": "missing", "image": "docker.io/local/there-is-none:dev", "default": true}]);
         fixture.make_pool_with(&json!({"images": missing})).await?;
@@ -33,7 +33,7 @@ async fn a_unit_goes_while_its_image_cannot_be_pulled() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_goes_while_its_pool_is_gone() -> anyhow::Result<()> {
+async fn a_unit_without_a_pool_is_deleted() -> anyhow::Result<()> {
     with_fixture("poolless", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
@@ -47,7 +47,7 @@ async fn a_unit_goes_while_its_pool_is_gone() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn units_go_with_their_namespace() -> anyhow::Result<()> {
+async fn units_are_deleted_with_their_namespace() -> anyhow::Result<()> {
     with_fixture("leaving", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let operator = fixture.start().await?;
@@ -63,7 +63,7 @@ async fn units_go_with_their_namespace() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_that_no_operator_has_seen_goes_at_once() -> anyhow::Result<()> {
+async fn a_unit_without_a_finalizer_is_deleted_at_once() -> anyhow::Result<()> {
     with_fixture("unseen", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         fixture.make(&fixture.unit("ada")).await?;
@@ -76,7 +76,7 @@ async fn a_unit_that_no_operator_has_seen_goes_at_once() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_waits_for_gateway_api_and_can_be_deleted_without_it() -> anyhow::Result<()> {
+async fn a_unit_waits_for_gateway_api_and_is_deleted_without_it() -> anyhow::Result<()> {
     with_fixture("apiless", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         fixture.proxy.inject(Fault::not_served(GROUP));

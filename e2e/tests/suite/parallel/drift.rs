@@ -41,7 +41,7 @@ async fn one_ready(fixture: &Fixture) -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_edited_is_put_back() -> anyhow::Result<()> {
+async fn edited_children_are_restored() -> anyhow::Result<()> {
     with_fixture("edited", |fixture| async move {
         let _operator = fixture.start().await?;
         one_ready(&fixture).await?;
@@ -92,7 +92,7 @@ where
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_deleted_is_made_again() -> anyhow::Result<()> {
+async fn deleted_children_are_recreated() -> anyhow::Result<()> {
     with_fixture("deleted", |fixture| async move {
         let _operator = fixture.start().await?;
         one_ready(&fixture).await?;
@@ -137,7 +137,7 @@ where
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_somebody_elses_is_left_alone() -> anyhow::Result<()> {
+async fn foreign_objects_are_not_touched() -> anyhow::Result<()> {
     with_fixture("foreign", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;

@@ -72,7 +72,7 @@ async fn events(fixture: &Fixture) -> anyhow::Result<Vec<(String, String)>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pod_that_is_deleted_again_and_again_comes_back_later_each_time() -> anyhow::Result<()> {
+async fn a_repeatedly_deleted_pod_is_recreated_with_backoff() -> anyhow::Result<()> {
     with_fixture("deleted", |fixture| async move {
         fixture.make_pool_with(&json!({"restartBackoff": {"initial": "1s", "max": "4s", "reset": "10m"}})).await?;
         let _operator = fixture.start().await?;
@@ -102,7 +102,7 @@ async fn a_pod_that_is_deleted_again_and_again_comes_back_later_each_time() -> a
 
 /// Whoever deletes every pod at once gets no more of them than the delays allow.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pod_that_is_deleted_as_soon_as_it_is_there_meets_the_delay() -> anyhow::Result<()> {
+async fn a_pod_deleted_at_once_is_recreated_with_backoff() -> anyhow::Result<()> {
     with_fixture("loop", |fixture| async move {
         fixture.make_pool_with(&json!({"restartBackoff": {"initial": "1s", "max": "2s", "reset": "10m"}})).await?;
         let _operator = fixture.start().await?;
@@ -132,7 +132,7 @@ async fn a_pod_that_is_deleted_as_soon_as_it_is_there_meets_the_delay() -> anyho
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pod_that_is_evicted_is_made_anew() -> anyhow::Result<()> {
+async fn an_evicted_pod_is_recreated() -> anyhow::Result<()> {
     with_fixture("evicted", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
@@ -149,7 +149,7 @@ async fn a_pod_that_is_evicted_is_made_anew() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_that_is_killed_while_a_pod_is_waited_for_is_no_matter() -> anyhow::Result<()> {
+async fn backoff_survives_an_operator_crash() -> anyhow::Result<()> {
     with_fixture("killed", |fixture| async move {
         fixture.make_pool_with(&json!({"restartBackoff": {"initial": "8s", "max": "8s", "reset": "10m"}})).await?;
         let operator = fixture.start().await?;
@@ -169,7 +169,7 @@ async fn an_operator_that_is_killed_while_a_pod_is_waited_for_is_no_matter() -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_fails_and_is_not_restarted_says_how() -> anyhow::Result<()> {
+async fn a_failed_engine_is_reported_and_not_restarted() -> anyhow::Result<()> {
     with_fixture("failed", |fixture| async move {
         fixture.make_pool_with(&json!({"template": {"spec": {"restartPolicy": "Never"}}})).await?;
         let operator = fixture.start().await?;
@@ -208,7 +208,7 @@ async fn an_engine_that_fails_and_is_not_restarted_says_how() -> anyhow::Result<
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_ends_by_itself_is_finished() -> anyhow::Result<()> {
+async fn an_engine_that_exits_with_success_finishes_its_unit() -> anyhow::Result<()> {
     with_fixture("succeeded", |fixture| async move {
         fixture.make_pool_with(&json!({"template": {"spec": {"restartPolicy": "OnFailure"}}})).await?;
         let _operator = fixture.start().await?;
@@ -225,7 +225,7 @@ async fn an_engine_that_ends_by_itself_is_finished() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_that_takes_too_long_is_given_up_until_the_unit_is_edited() -> anyhow::Result<()> {
+async fn a_start_timeout_fails_the_unit_until_it_is_edited() -> anyhow::Result<()> {
     with_fixture("late", |fixture| async move {
         let images = json!([
             {"name": "engine", "image": units::ENGINE},
@@ -254,7 +254,7 @@ async fn a_start_that_takes_too_long_is_given_up_until_the_unit_is_edited() -> a
 
 /// Room for a pod may take time to be made: before the timeout that is no failure.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pod_that_no_node_takes_is_no_failure_before_the_timeout() -> anyhow::Result<()> {
+async fn an_unschedulable_pod_fails_the_unit_only_after_the_timeout() -> anyhow::Result<()> {
     with_fixture("unschedulable", |fixture| async move {
         fixture.make_pool_with(&json!({"startTimeout": "6s"})).await?;
         let _operator = fixture.start().await?;

@@ -173,27 +173,26 @@ const ODDITIES: [&str; 14] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_host_name_nobody_reaches_another_unit() -> anyhow::Result<()> {
+async fn host_lookup_never_reaches_another_unit() -> anyhow::Result<()> {
     assert!(misled(QueryLookup::Host, "strict", "lookup-strict").await?.is_none_or(|misled| misled.is_empty()));
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_host_name_nobody_reaches_another_unit_even_if_the_authorization_decodes() -> anyhow::Result<()> {
+async fn host_lookup_never_reaches_another_unit_if_the_authorization_decodes() -> anyhow::Result<()> {
     assert!(misled(QueryLookup::Host, "first-decoded", "lookup-decoded").await?.is_none_or(|misled| misled.is_empty()));
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_after_another_nobody_reaches_another_unit_if_the_authorization_reads_as_proxies_do() -> anyhow::Result<()>
-{
+async fn linear_lookup_never_reaches_another_unit_if_the_authorization_is_strict() -> anyhow::Result<()> {
     assert!(misled(QueryLookup::Linear, "strict", "linear-strict").await?.is_none_or(|misled| misled.is_empty()));
     Ok(())
 }
 
 /// Why `Linear` needs an authorization that reads queries as proxies do, and that these tests can fail.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_after_another_an_authorization_that_decodes_is_misled() -> anyhow::Result<()> {
+async fn linear_lookup_reaches_another_unit_if_the_authorization_decodes() -> anyhow::Result<()> {
     let misled = misled(QueryLookup::Linear, "first-decoded", "linear-decoded").await?;
     let only = |misled: Vec<String>| !misled.is_empty() && misled.iter().all(|query| query == "%63uid=MINE&cuid=OTHER");
     assert!(misled.is_none_or(only));
@@ -201,7 +200,7 @@ async fn one_after_another_an_authorization_that_decodes_is_misled() -> anyhow::
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_authorization_that_names_no_host_starts_and_reaches_nothing() -> anyhow::Result<()> {
+async fn an_authorization_without_a_host_reaches_and_starts_nothing() -> anyhow::Result<()> {
     with_fixture("lookup-none", |mut fixture| async move {
         if !lead_here(&mut fixture).await? {
             return Ok(());

@@ -56,7 +56,7 @@ async fn tell(fixture: &Fixture, answer: &str) -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idle_unit_is_suspended_and_says_why() -> anyhow::Result<()> {
+async fn an_idle_unit_is_suspended_with_a_reason() -> anyhow::Result<()> {
     with_fixture("idle", |fixture| async move {
         let _operator = fixture.start().await?;
         let (unit, _) = ready(&fixture, json!({})).await?;
@@ -79,7 +79,7 @@ async fn an_idle_unit_is_suspended_and_says_why() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idle_unit_is_deleted_where_that_is_asked_for() -> anyhow::Result<()> {
+async fn an_idle_unit_is_deleted_if_its_pool_says_so() -> anyhow::Result<()> {
     with_fixture("idle-delete", |fixture| async move {
         let _operator = fixture.start().await?;
         make_pool(&fixture, json!({})).await?;
@@ -94,7 +94,7 @@ async fn an_idle_unit_is_deleted_where_that_is_asked_for() -> anyhow::Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_keep_a_unit() -> anyhow::Result<()> {
+async fn requests_keep_a_unit_running() -> anyhow::Result<()> {
     with_fixture("idle-requests", |fixture| async move {
         let _operator = fixture.start().await?;
         let (unit, proxy) = ready(&fixture, json!({})).await?;
@@ -118,7 +118,7 @@ async fn talk(mut socket: Socket, text: String, pause: Duration) -> anyhow::Resu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_websocket_with_traffic_keeps_a_unit_and_one_with_heartbeats_does_not() -> anyhow::Result<()> {
+async fn a_websocket_keeps_a_unit_running_unless_it_only_sends_heartbeats() -> anyhow::Result<()> {
     with_fixture("idle-websocket", |fixture| async move {
         let _operator = fixture.start().await?;
         let (unit, proxy) = ready(&fixture, json!({})).await?;
@@ -137,7 +137,7 @@ async fn a_websocket_with_traffic_keeps_a_unit_and_one_with_heartbeats_does_not(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_busy_engine_keeps_its_unit_and_one_that_cannot_be_asked_too() -> anyhow::Result<()> {
+async fn a_busy_or_unreachable_engine_keeps_its_unit_running() -> anyhow::Result<()> {
     with_fixture("idle-busy", |fixture| async move {
         let _operator = fixture.start().await?;
         let (unit, proxy) = ready(&fixture, json!({"busyProbe": {"path": "/busy", "timeout": "1s"}})).await?;
@@ -163,7 +163,7 @@ async fn a_busy_engine_keeps_its_unit_and_one_that_cannot_be_asked_too() -> anyh
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_annotation_keeps_a_unit() -> anyhow::Result<()> {
+async fn the_activity_annotation_keeps_a_unit_running() -> anyhow::Result<()> {
     with_fixture("idle-annotation", |fixture| async move {
         let _operator = fixture.start().await?;
         ready(&fixture, json!({"annotation": "Enabled", "gateway": {"mode": "Disabled"}})).await?;

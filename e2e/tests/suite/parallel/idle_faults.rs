@@ -41,7 +41,7 @@ where
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_cannot_be_read_stops_nothing() -> anyhow::Result<()> {
+async fn a_proxy_without_statistics_suspends_no_unit() -> anyhow::Result<()> {
     play_apart("unread", |fixture| async move {
         let proxy = fixture.cluster.proxies().await?[0];
         hide_statistics(&fixture.cluster, proxy, true).await?;
@@ -58,7 +58,7 @@ async fn a_proxy_that_cannot_be_read_stops_nothing() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_starts_anew_hides_no_use() -> anyhow::Result<()> {
+async fn a_restarted_proxy_hides_no_activity() -> anyhow::Result<()> {
     play_apart("restarted", |fixture| async move {
         let proxy = fixture.cluster.proxies().await?[0];
         // More than are counted in all the rest of the test.
@@ -80,7 +80,7 @@ async fn a_proxy_that_starts_anew_hides_no_use() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn use_by_one_of_three_proxies_is_use() -> anyhow::Result<()> {
+async fn traffic_on_one_of_three_proxies_is_activity() -> anyhow::Result<()> {
     play_apart("three", |fixture| async move {
         let target = units::target(Mode::Query, &fixture.unit("ada"))?;
         let load = Hammer::new(&fixture.cluster.proxies().await?, target.clone()).rate(0.5).start()?;
@@ -125,11 +125,11 @@ async fn killed(name: &str, last: LastWrite) -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_that_is_killed_before_any_write_arrives_is_no_matter() -> anyhow::Result<()> {
+async fn an_idle_suspension_survives_an_operator_crash_before_any_write() -> anyhow::Result<()> {
     killed("idle-refused", LastWrite::Refused).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_that_is_killed_before_any_write_is_answered_is_no_matter() -> anyhow::Result<()> {
+async fn an_idle_suspension_survives_an_operator_crash_after_any_write() -> anyhow::Result<()> {
     killed("idle-unanswered", LastWrite::Unanswered).await
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::with_fixture;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backend_uses_units_from_the_jvm() -> anyhow::Result<()> {
+async fn the_java_client_manages_units() -> anyhow::Result<()> {
     tokio::task::spawn_blocking(packages::maven).await??;
     with_fixture("client", |fixture| async move {
         // An engine that ends is a unit that has ended: what a backend has to be told of.

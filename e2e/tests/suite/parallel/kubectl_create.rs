@@ -18,7 +18,7 @@ async fn create(fixture: &Fixture, line: &str) -> anyhow::Result<Told> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_is_created_and_its_stages_are_told_until_it_answers() -> anyhow::Result<()> {
+async fn a_unit_is_created_and_its_progress_is_shown_until_it_is_reachable() -> anyhow::Result<()> {
     with_fixture("create", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
@@ -42,7 +42,7 @@ async fn a_unit_is_created_and_its_stages_are_told_until_it_answers() -> anyhow:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_is_refused_in_sentences() -> anyhow::Result<()> {
+async fn invalid_arguments_are_rejected_with_a_readable_message() -> anyhow::Result<()> {
     with_fixture("create-not", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
@@ -63,7 +63,7 @@ async fn what_cannot_be_is_refused_in_sentences() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dry_run_makes_nothing() -> anyhow::Result<()> {
+async fn a_dry_run_creates_nothing() -> anyhow::Result<()> {
     with_fixture("create-dry", |fixture| async move {
         let told = create(&fixture, "ada --cuid 7 --dry-run=client -o json").await?;
         let unit: ComputingUnit = serde_json::from_str(&told.out)?;

@@ -88,7 +88,7 @@ async fn units_are_suspended_and_opened_again() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_that_failed_is_described_and_tried_again() -> anyhow::Result<()> {
+async fn a_failed_unit_is_described_and_retried() -> anyhow::Result<()> {
     with_fixture("cu-failed", |fixture| async move {
         let engine = |env: Value| {
             let container = json!({"name": "engine", "image": units::ENGINE, "env": env});
@@ -142,7 +142,7 @@ async fn a_unit_is_resized_and_restarted() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_watches_sees_each_change_and_leaves_with_ctrl_c() -> anyhow::Result<()> {
+async fn watching_shows_each_change_and_ends_with_ctrl_c() -> anyhow::Result<()> {
     with_fixture("cu-watch", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
@@ -183,7 +183,7 @@ async fn whoever_watches_sees_each_change_and_leaves_with_ctrl_c() -> anyhow::Re
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shell_is_offered_units_and_a_stranger_is_told_what_to_ask_for() -> anyhow::Result<()> {
+async fn a_shell_completes_unit_names_and_a_forbidden_user_sees_the_missing_verb() -> anyhow::Result<()> {
     with_fixture("cu-shell", |fixture| async move {
         for name in ["ada", "adam"] {
             fixture.make(&fixture.unit(name)).await?;

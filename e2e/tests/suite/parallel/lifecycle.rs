@@ -25,7 +25,7 @@ fn writes(proxy: &ApiProxy, earlier: &Counts) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_costs_seven_writes_to_start_and_three_to_end() -> anyhow::Result<()> {
+async fn a_unit_takes_seven_writes_to_start_and_three_to_delete() -> anyhow::Result<()> {
     with_fixture("cost", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let operator = fixture.start().await?;
@@ -75,7 +75,7 @@ async fn a_unit_costs_seven_writes_to_start_and_three_to_end() -> anyhow::Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_route_goes_before_the_pod_is_stopped() -> anyhow::Result<()> {
+async fn the_route_is_deleted_before_the_pod_is_stopped() -> anyhow::Result<()> {
     with_fixture("order", |fixture| async move {
         fixture.make_pool(Mode::Path).await?;
         let _operator = fixture.start().await?;

@@ -43,7 +43,7 @@ async fn finished(fixture: &Fixture, name: &str, reason: &str) -> anyhow::Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_whose_time_is_over_at_its_creation_is_never_started() -> anyhow::Result<()> {
+async fn a_unit_created_after_its_shutdown_time_is_never_started() -> anyhow::Result<()> {
     with_fixture("past", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
@@ -63,7 +63,7 @@ async fn a_unit_whose_time_is_over_at_its_creation_is_never_started() -> anyhow:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_request_fails_when_time_is_over() -> anyhow::Result<()> {
+async fn no_request_fails_at_the_shutdown_time() -> anyhow::Result<()> {
     with_fixture("load", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
@@ -91,7 +91,7 @@ async fn no_request_fails_when_time_is_over() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_that_is_too_old_is_finished_also_while_it_is_suspended() -> anyhow::Result<()> {
+async fn a_unit_beyond_its_max_age_is_finished_even_if_suspended() -> anyhow::Result<()> {
     with_fixture("age", |fixture| async move {
         make_pool(&fixture, json!({"maxAge": "8s"})).await?;
         let _operator = fixture.start().await?;
@@ -109,7 +109,7 @@ async fn a_unit_that_is_too_old_is_finished_also_while_it_is_suspended() -> anyh
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_finished_unit_is_deleted_in_time() -> anyhow::Result<()> {
+async fn a_finished_unit_is_deleted_after_its_ttl() -> anyhow::Result<()> {
     with_fixture("ttl", |fixture| async move {
         make_pool(&fixture, json!({"ttlSecondsAfterFinished": 5})).await?;
         let operator = fixture.start().await?;
@@ -153,7 +153,7 @@ async fn a_finished_unit_is_deleted_in_time() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_that_is_killed_at_any_write_is_no_matter() -> anyhow::Result<()> {
+async fn a_shutdown_survives_an_operator_crash_at_any_write() -> anyhow::Result<()> {
     with_fixture("killed", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let mut killer = Killer::start(&fixture).await?;

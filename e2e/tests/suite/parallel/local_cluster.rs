@@ -90,7 +90,7 @@ fn nothing_is_left(layout: &Layout) -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_runs_are_cleaned_up_beside_another_cluster_and_nothing_is_left() -> anyhow::Result<()> {
+async fn an_interrupted_start_is_cleaned_up_and_another_cluster_is_not_disturbed() -> anyhow::Result<()> {
     with_fixture("local-cluster", |fixture| async move { killed_runs(&fixture.cluster).await }).await
 }
 

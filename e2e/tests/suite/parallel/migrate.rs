@@ -89,12 +89,12 @@ fn pool(fixture: &Fixture, entry: &Value) -> ComputingUnitPool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_two_proxies_to_the_gateway_and_not_yet_past_the_way_back() -> anyhow::Result<()> {
+async fn two_proxies_are_replaced_by_the_gateway_and_can_be_restored_until_the_last_step() -> anyhow::Result<()> {
     migrate("migrate", QueryLookup::Linear).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_two_proxies_to_the_gateway_with_its_authorization() -> anyhow::Result<()> {
+async fn two_proxies_are_replaced_by_the_gateway_with_its_authorization() -> anyhow::Result<()> {
     migrate("migrate-host", QueryLookup::Host).await
 }
 

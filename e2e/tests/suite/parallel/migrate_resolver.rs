@@ -82,7 +82,7 @@ async fn answered(fixture: &Fixture, cuid: i64, by_own: bool) -> anyhow::Result<
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_names_that_are_resolved_to_routes_of_the_units_own() -> anyhow::Result<()> {
+async fn a_dynamic_resolver_is_replaced_by_unit_routes() -> anyhow::Result<()> {
     with_fixture("migrate-resolver", |mut fixture| async move {
         if !gateway::is_ours(&fixture.cluster).await? || !lead_here(&mut fixture).await? {
             return Ok(());

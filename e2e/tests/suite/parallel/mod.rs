@@ -17,7 +17,7 @@ mod lifetime;
 mod local_cluster;
 mod migrate;
 mod migrate_resolver;
-mod operator_killed;
+mod operator_crash;
 mod rbac;
 mod rollout;
 mod suspend;
@@ -28,7 +28,7 @@ mod volumes;
 mod waiting;
 mod wake;
 mod wake_browser;
-mod wake_guarded;
+mod wake_denied;
 mod wake_replicas;
 
 use e2e::fixture::with_fixture;

@@ -115,7 +115,7 @@ fn resized(pod: &Pod) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_right_is_used_and_no_other() -> anyhow::Result<()> {
+async fn each_granted_permission_is_used_and_no_other() -> anyhow::Result<()> {
     with_fixture("rights", |fixture| async move {
         let log = std::env::temp_dir().join(format!("{}.log", fixture.namespace));
         let mut operator = Operator::new(fixture.proxy.kubeconfig(), &log)

@@ -49,7 +49,7 @@ async fn ask_at(fixture: &Fixture, port: i32, path: &str) -> anyhow::Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn units_of_a_changed_pool_are_made_anew_one_by_one() -> anyhow::Result<()> {
+async fn units_of_a_changed_pool_are_recreated_one_at_a_time() -> anyhow::Result<()> {
     with_fixture("turns", |fixture| async move {
         let _operator = fixture.start().await?;
         start(&fixture).await?;
@@ -75,7 +75,7 @@ async fn units_of_a_changed_pool_are_made_anew_one_by_one() -> anyhow::Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_by_which_units_do_not_start_stops_at_the_first_until_it_is_taken_back() -> anyhow::Result<()> {
+async fn a_broken_change_stops_at_the_first_unit_until_it_is_reverted() -> anyhow::Result<()> {
     with_fixture("turns-bad", |fixture| async move {
         let _operator = fixture.start().await?;
         start(&fixture).await?;

@@ -61,7 +61,7 @@ async fn no_request_fails_in_host_mode() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_it_costs() -> anyhow::Result<()> {
+async fn a_suspension_takes_six_writes_and_a_start_five() -> anyhow::Result<()> {
     with_fixture("costs", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
@@ -88,7 +88,7 @@ async fn what_it_costs() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn made_suspended_it_has_no_pod_until_it_is_resumed() -> anyhow::Result<()> {
+async fn a_unit_created_suspended_has_no_pod_until_it_is_resumed() -> anyhow::Result<()> {
     with_fixture("made", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
@@ -103,7 +103,7 @@ async fn made_suspended_it_has_no_pod_until_it_is_resumed() -> anyhow::Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whenever_it_is_asked() -> anyhow::Result<()> {
+async fn a_unit_is_suspended_resumed_and_deleted_at_any_stage() -> anyhow::Result<()> {
     with_fixture("whenever", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
@@ -150,7 +150,7 @@ fn flips(count: usize) -> impl Iterator<Item = bool> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_fifty_flips_it_is_as_it_was_last_asked() -> anyhow::Result<()> {
+async fn a_unit_reaches_its_last_operating_mode_after_fifty_changes() -> anyhow::Result<()> {
     with_fixture("flips", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
@@ -176,7 +176,7 @@ async fn after_fifty_flips_it_is_as_it_was_last_asked() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_that_is_killed_at_any_write_is_no_matter() -> anyhow::Result<()> {
+async fn a_suspension_survives_an_operator_crash_at_any_write() -> anyhow::Result<()> {
     with_fixture("killed", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let mut killer = Killer::start(&fixture).await?;

@@ -56,7 +56,7 @@ async fn ask_unit(fixture: &Fixture, cuid: i64, token: &str, args: &[&str]) -> a
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_path_leads_to_its_service_and_units_to_those_who_may() -> anyhow::Result<()> {
+async fn each_path_leads_to_its_service_and_units_are_authorized() -> anyhow::Result<()> {
     with_fixture("texera", |mut fixture| async move {
         if !deploy(&mut fixture, &["proxy.accessLog.units=all", "authorization.timeout=2s"]).await? {
             return Ok(());
@@ -159,7 +159,7 @@ async fn lost(fixture: &Fixture, path: &str, status: u16) -> anyhow::Result<Repo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_authorization_that_is_found_by_name_is_asked_for_when_it_is_gone_too() -> anyhow::Result<()> {
+async fn an_authorization_found_by_name_fails_closed_when_it_is_gone() -> anyhow::Result<()> {
     with_fixture("texera-name", |mut fixture| async move {
         if !deploy(&mut fixture, &["authorization.byName=true,units.pool.lookup=Linear"]).await? {
             return Ok(());
@@ -177,20 +177,18 @@ async fn an_authorization_that_is_found_by_name_is_asked_for_when_it_is_gone_too
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_and_headers_are_limited_but_not_those_of_the_object_store() -> anyhow::Result<()> {
+async fn bodies_and_headers_are_limited_except_for_the_object_store() -> anyhow::Result<()> {
     with_fixture("texera-limits", |mut fixture| async move {
         if !deploy(&mut fixture, &["units.pool.create=false", "routes.config.body=64Ki"]).await? {
             return Ok(());
         }
         served(&fixture).await?;
         let proxy = texera::proxy(&fixture, 80).await?;
-        let file = std::env::temp_dir().join(format!("computing-unit-operator-body-{}", std::process::id()));
         let send = async |url: &str, bytes: u64| {
-            std::fs::File::create(&file)?.set_len(bytes)?;
-            let data = format!("@{}", file.display());
-            let answer = curl(proxy, url, &["--request", "POST", "--data-binary", &data]).await;
-            std::fs::remove_file(&file)?;
-            answer
+            let file = tempfile::NamedTempFile::new()?;
+            file.as_file().set_len(bytes)?;
+            let data = format!("@{}", file.path().display());
+            curl(proxy, url, &["--request", "POST", "--data-binary", &data]).await
         };
         let config = "http://texera.example.org/api/config/gui";
         let at = send(config, 64 << 10).await?;
@@ -216,7 +214,7 @@ async fn bodies_and_headers_are_limited_but_not_those_of_the_object_store() -> a
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_is_gone_without_a_word_is_found_out_and_no_other_is_cut() -> anyhow::Result<()> {
+async fn the_connection_of_a_lost_client_is_closed_and_no_other() -> anyhow::Result<()> {
     with_fixture("texera-lost", |mut fixture| async move {
         let values = ["units.pool.create=false", "limits.tcpKeepalive.idleTime=2s,limits.tcpKeepalive.interval=1s"];
         if !deploy(&mut fixture, &values).await? {
@@ -238,7 +236,7 @@ async fn a_client_that_is_gone_without_a_word_is_found_out_and_no_other_is_cut()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_missing_is_said_before_requests_meet_it_and_tls_works_once_it_is_there() -> anyhow::Result<()> {
+async fn missing_references_are_reported_and_tls_works_once_its_secret_exists() -> anyhow::Result<()> {
     with_fixture("texera-missing", |mut fixture| async move {
         let values = [
             "units.pool.lookup=Linear,authorization.enabled=false",

@@ -55,7 +55,7 @@ async fn no_errors(mode: Mode, name: &str) -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_request_to_a_ready_unit_is_answered_and_no_name_is_looked_up() -> anyhow::Result<()> {
+async fn the_first_request_to_a_ready_unit_succeeds_without_dns() -> anyhow::Result<()> {
     with_fixture("first", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
@@ -92,7 +92,7 @@ async fn no_request_fails_in_host_mode() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_while_units_of_other_modes_come_and_go() -> anyhow::Result<()> {
+async fn a_unit_serves_while_others_come_and_go() -> anyhow::Result<()> {
     with_fixture("beside", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;

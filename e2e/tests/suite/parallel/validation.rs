@@ -91,7 +91,7 @@ async fn hold(fixture: &Fixture, case: &Case, base: &Value) -> anyhow::Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_api_server_holds_each_rule() -> anyhow::Result<()> {
+async fn the_api_server_enforces_each_rule() -> anyhow::Result<()> {
     with_fixture("rules", |fixture| async move {
         let cases = cases()?;
         for case in &cases.rules {
@@ -103,7 +103,7 @@ async fn the_api_server_holds_each_rule() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_api_server_holds_each_bound() -> anyhow::Result<()> {
+async fn the_api_server_enforces_each_limit() -> anyhow::Result<()> {
     with_fixture("bounds", |fixture| async move {
         let cases = cases()?;
         for (kind, bounds) in &cases.bounds {
@@ -121,7 +121,7 @@ async fn the_api_server_holds_each_bound() -> anyhow::Result<()> {
 
 /// What a person reads, word for word.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_says_what_is_wrong_and_where() -> anyhow::Result<()> {
+async fn a_rejection_names_the_field_and_the_reason() -> anyhow::Result<()> {
     with_fixture("words", |fixture| async move {
         let unit = |patch: Value| with(&json!(fixture.unit("ada")), &patch);
         let api = api(&fixture, "ComputingUnit")?;

@@ -69,7 +69,7 @@ fn owned_by(claim: Option<&PersistentVolumeClaim>, unit: &ComputingUnit) -> bool
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn data_outlives_a_suspension_and_goes_with_its_unit() -> anyhow::Result<()> {
+async fn data_survives_a_suspension_and_is_deleted_with_its_unit() -> anyhow::Result<()> {
     if !provisioned().await? {
         return Ok(());
     }
@@ -99,7 +99,7 @@ async fn data_outlives_a_suspension_and_goes_with_its_unit() -> anyhow::Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_that_stays_is_found_again() -> anyhow::Result<()> {
+async fn a_retained_claim_is_used_again() -> anyhow::Result<()> {
     if !provisioned().await? {
         return Ok(());
     }
@@ -132,7 +132,7 @@ async fn a_claim_that_stays_is_found_again() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_elses_claim_is_not_touched() -> anyhow::Result<()> {
+async fn a_foreign_claim_is_not_touched() -> anyhow::Result<()> {
     if !provisioned().await? {
         return Ok(());
     }
@@ -158,7 +158,7 @@ async fn somebody_elses_claim_is_not_touched() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_without_a_volume_says_so_and_holds_nothing_up() -> anyhow::Result<()> {
+async fn an_unbound_claim_is_reported_and_does_not_block_deletion() -> anyhow::Result<()> {
     with_fixture("unbound", |fixture| async move {
         let class = json!({"storageClassName": "e2e-nowhere"});
         fixture.put_pool(&pool(&fixture, "Delete", &class)).await?;

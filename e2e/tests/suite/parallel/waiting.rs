@@ -37,7 +37,7 @@ where
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn for_its_pool() -> anyhow::Result<()> {
+async fn a_unit_waits_for_its_pool() -> anyhow::Result<()> {
     with_fixture("pool", |fixture| async move {
         let _operator = fixture.start().await?;
         fixture.make(&fixture.unit("ada")).await?;
@@ -50,7 +50,7 @@ async fn for_its_pool() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn for_an_image_that_its_pool_offers() -> anyhow::Result<()> {
+async fn a_unit_waits_for_an_image_of_its_pool() -> anyhow::Result<()> {
     with_fixture("image", |fixture| async move {
         let offers = json!({"spec": {"images": [{"name": "engine", "image": units::ENGINE}]}});
         fixture.put_pool(&with(&fixture.pool(Mode::Query), &offers)).await?;
@@ -73,7 +73,7 @@ async fn for_an_image_that_its_pool_offers() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn for_its_gateway_and_the_listener() -> anyhow::Result<()> {
+async fn a_unit_waits_for_its_gateway_and_listener() -> anyhow::Result<()> {
     with_fixture("gateway", |fixture| async move {
         if !gateway::is_ours(&fixture.cluster).await? {
             println!("NOT RUN: what the proxies of the cluster in use are made from is not known");
@@ -115,7 +115,7 @@ async fn for_its_gateway_and_the_listener() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn for_its_namespace_to_be_admitted() -> anyhow::Result<()> {
+async fn a_unit_waits_for_a_listener_that_admits_its_namespace() -> anyhow::Result<()> {
     with_fixture("admitted", |fixture| async move {
         if !gateway::is_ours(&fixture.cluster).await? {
             println!("NOT RUN: which namespaces the Gateway of the cluster in use admits is not known");
@@ -137,7 +137,7 @@ async fn for_its_namespace_to_be_admitted() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn for_its_key() -> anyhow::Result<()> {
+async fn a_unit_waits_for_its_key() -> anyhow::Result<()> {
     with_fixture("key", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
@@ -155,7 +155,7 @@ async fn for_its_key() -> anyhow::Result<()> {
 
 /// Who has the key in another namespace is nobody's business.
 #[tokio::test(flavor = "multi_thread")]
-async fn for_its_key_in_another_namespace() -> anyhow::Result<()> {
+async fn a_unit_waits_for_its_key_in_another_namespace() -> anyhow::Result<()> {
     with_fixture("here", |fixture| async move {
         let cluster = fixture.cluster.clone();
         namespace::within(&cluster, "there", |there| async move {
@@ -188,7 +188,7 @@ async fn for_its_key_in_another_namespace() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn for_a_pool_that_overlaps_no_other() -> anyhow::Result<()> {
+async fn a_unit_waits_for_a_pool_without_overlaps() -> anyhow::Result<()> {
     with_fixture("overlap", |fixture| async move {
         fixture.make_pool(Mode::Path).await?;
         // Ages are told apart by seconds.
@@ -217,7 +217,7 @@ async fn for_a_pool_that_overlaps_no_other() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn for_room_in_the_quota_of_its_namespace() -> anyhow::Result<()> {
+async fn a_unit_waits_for_the_quota_of_its_namespace() -> anyhow::Result<()> {
     with_fixture("quota", |fixture| async move {
         fixture.make_pool(Mode::Query).await?;
         let quotas = Api::<ResourceQuota>::namespaced(fixture.cluster.client(), &fixture.namespace);
@@ -236,7 +236,7 @@ async fn for_room_in_the_quota_of_its_namespace() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn for_a_template_that_the_api_server_takes() -> anyhow::Result<()> {
+async fn a_unit_waits_for_a_valid_pod_template() -> anyhow::Result<()> {
     with_fixture("template", |fixture| async move {
         let containers = |policy: &str| json!({"spec": {"template": {"spec": {"dnsPolicy": policy}}}});
         fixture.put_pool(&with(&fixture.pool(Mode::Query), &containers("Sometimes"))).await?;

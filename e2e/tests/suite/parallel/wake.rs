@@ -59,7 +59,7 @@ async fn many_requests_start_a_unit_once_in_host_mode() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_kind_of_path_leads_to_the_unit_and_else_to_the_entry() -> anyhow::Result<()> {
+async fn each_kind_of_path_leads_to_the_unit_or_to_the_activator() -> anyhow::Result<()> {
     with_fixture("precedence", |mut fixture| async move {
         if !lead_here(&mut fixture).await? {
             return Ok(());
@@ -82,7 +82,7 @@ async fn each_kind_of_path_leads_to_the_unit_and_else_to_the_entry() -> anyhow::
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pool_that_does_not_want_it_has_nothing_started() -> anyhow::Result<()> {
+async fn a_pool_without_wake_on_request_starts_nothing() -> anyhow::Result<()> {
     with_fixture("silent", |mut fixture| async move {
         if !lead_here(&mut fixture).await? {
             return Ok(());
@@ -103,7 +103,7 @@ async fn a_pool_that_does_not_want_it_has_nothing_started() -> anyhow::Result<()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_websockets_handshake_starts_a_unit_and_is_told_to_come_again() -> anyhow::Result<()> {
+async fn a_websocket_handshake_starts_a_unit_and_gets_retry_after() -> anyhow::Result<()> {
     with_fixture("socket", |mut fixture| async move {
         if !lead_here(&mut fixture).await? {
             return Ok(());
@@ -140,7 +140,7 @@ async fn a_websockets_handshake_starts_a_unit_and_is_told_to_come_again() -> any
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_that_is_killed_during_a_start_is_no_matter() -> anyhow::Result<()> {
+async fn a_wake_survives_an_operator_crash_at_any_write() -> anyhow::Result<()> {
     with_fixture("killed", |mut fixture| async move {
         if !lead_here(&mut fixture).await? {
             return Ok(());

@@ -22,7 +22,7 @@ async fn keep_picture(browser: &Browser) -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_sees_the_start_and_then_the_unit() -> anyhow::Result<()> {
+async fn a_browser_shows_the_start_and_then_the_unit() -> anyhow::Result<()> {
     with_fixture("browser", |mut fixture| async move {
         if !lead_here(&mut fixture).await? {
             return Ok(());

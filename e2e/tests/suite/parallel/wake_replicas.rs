@@ -56,7 +56,7 @@ fn starts(fixture: &Fixture) -> anyhow::Result<(usize, usize)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_stands_by_starts_units() -> anyhow::Result<()> {
+async fn a_standby_replica_starts_units() -> anyhow::Result<()> {
     with_fixture("standby", |fixture| async move {
         let namespace = fixture.namespace.clone();
         let Some([way]) = ways(&fixture, &namespace).await? else { return Ok(()) };
@@ -75,7 +75,7 @@ async fn a_replica_that_stands_by_starts_units() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_replicas_that_are_asked_at_once_start_a_unit_once() -> anyhow::Result<()> {
+async fn concurrent_requests_to_two_replicas_start_a_unit_once() -> anyhow::Result<()> {
     with_fixture("both", |fixture| async move {
         let namespace = fixture.namespace.clone();
         let Some(ways) = ways::<2>(&fixture, &namespace).await? else { return Ok(()) };

@@ -20,7 +20,7 @@ use serde_json::json;
 use super::with_fixture;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_the_gateway_refuses_starts_nothing() -> anyhow::Result<()> {
+async fn a_request_denied_by_the_gateway_starts_nothing() -> anyhow::Result<()> {
     with_fixture("refused", |mut fixture| async move {
         if !lead_here(&mut fixture).await? {
             return Ok(());
@@ -57,7 +57,7 @@ async fn a_request_that_the_gateway_refuses_starts_nothing() -> anyhow::Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_made_up_keys_costs_the_api_server_nothing() -> anyhow::Result<()> {
+async fn a_flood_of_unknown_keys_causes_no_api_call() -> anyhow::Result<()> {
     with_fixture("flood", |mut fixture| async move {
         if !lead_here(&mut fixture).await? {
             return Ok(());

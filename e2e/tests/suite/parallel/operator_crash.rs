@@ -69,16 +69,16 @@ async fn killed(name: &str, last: LastWrite) -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_before_a_write_arrives() -> anyhow::Result<()> {
+async fn a_unit_survives_an_operator_crash_before_any_write() -> anyhow::Result<()> {
     killed("refused", LastWrite::Refused).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_before_a_write_is_answered() -> anyhow::Result<()> {
+async fn a_unit_survives_an_operator_crash_before_the_response_to_any_write() -> anyhow::Result<()> {
     killed("unanswered", LastWrite::Unanswered).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_after_a_write_is_answered() -> anyhow::Result<()> {
+async fn a_unit_survives_an_operator_crash_after_any_write() -> anyhow::Result<()> {
     killed("answered", LastWrite::Answered).await
 }
