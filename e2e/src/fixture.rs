@@ -165,23 +165,23 @@ impl Fixture {
     ///
     /// # Errors
     /// If the API server refuses it.
-    pub async fn make_pool(&self, mode: Mode) -> anyhow::Result<()> {
-        self.put_pool(&self.pool(mode)).await.map(drop)
+    pub async fn create_default_pool(&self, mode: Mode) -> anyhow::Result<()> {
+        self.create_pool(&self.pool(mode)).await.map(drop)
     }
 
     /// Makes the pool named `default` in Query mode, with this merged into its spec.
     ///
     /// # Errors
     /// If the API server refuses it.
-    pub async fn make_pool_with(&self, spec: &Value) -> anyhow::Result<()> {
-        self.put_pool(&units::with(&self.pool(Mode::Query), &json!({"spec": spec}))).await.map(drop)
+    pub async fn create_pool_with(&self, spec: &Value) -> anyhow::Result<()> {
+        self.create_pool(&units::with(&self.pool(Mode::Query), &json!({"spec": spec}))).await.map(drop)
     }
 
     /// Makes a pool.
     ///
     /// # Errors
     /// If the API server refuses it.
-    pub async fn put_pool(&self, pool: &ComputingUnitPool) -> anyhow::Result<ComputingUnitPool> {
+    pub async fn create_pool(&self, pool: &ComputingUnitPool) -> anyhow::Result<ComputingUnitPool> {
         Ok(self.pools().create(&PostParams::default(), pool).await?)
     }
 
@@ -189,7 +189,7 @@ impl Fixture {
     ///
     /// # Errors
     /// If the API server refuses it.
-    pub async fn make(&self, unit: &ComputingUnit) -> anyhow::Result<ComputingUnit> {
+    pub async fn create(&self, unit: &ComputingUnit) -> anyhow::Result<ComputingUnit> {
         Ok(self.units().create(&PostParams::default(), unit).await?)
     }
 
@@ -207,7 +207,7 @@ impl Fixture {
     ///
     /// # Errors
     /// If the API server refuses it.
-    pub async fn ask(&self, name: &str, mode: &str) -> anyhow::Result<()> {
+    pub async fn set_mode(&self, name: &str, mode: &str) -> anyhow::Result<()> {
         self.edit(name, json!({"operatingMode": mode})).await
     }
 
@@ -230,10 +230,11 @@ impl Fixture {
     ///
     /// # Errors
     /// If it does not.
-    pub async fn until_says(&self, name: &str, type_: &str, status: &str, reason: &str) -> anyhow::Result<String> {
-        let so = |unit: Option<&ComputingUnit>| units::says(unit, type_, status).is_some_and(|(why, _)| why == reason);
+    pub async fn until_condition(&self, name: &str, type_: &str, status: &str, reason: &str) -> anyhow::Result<String> {
+        let so =
+            |unit: Option<&ComputingUnit>| units::condition(unit, type_, status).is_some_and(|(why, _)| why == reason);
         let unit = until(&format!("{type_}={status}/{reason}"), SOON, self.units(), name, so).await?;
-        Ok(units::says(unit.as_ref(), type_, status).unwrap_or_default().1)
+        Ok(units::condition(unit.as_ref(), type_, status).unwrap_or_default().1)
     }
 
     /// Deletes a unit and waits until it is gone.

@@ -34,7 +34,7 @@ pub fn pool(fixture: &Fixture, activity: Value) -> ComputingUnitPool {
 /// # Errors
 /// If the API server refuses it.
 pub async fn make_pool(fixture: &Fixture, activity: Value) -> anyhow::Result<()> {
-    fixture.put_pool(&pool(fixture, activity)).await.map(drop)
+    fixture.create_pool(&pool(fixture, activity)).await.map(drop)
 }
 
 /// What is published of the use of a unit.
@@ -98,7 +98,7 @@ pub async fn stays(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
 /// If it is not.
 pub async fn suspended(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
     fixture.until(name, Phase::Suspended).await?;
-    let message = fixture.until_says(name, "Suspended", "True", "Idle").await?;
+    let message = fixture.until_condition(name, "Suspended", "True", "Idle").await?;
     ensure!(message.contains("idle since"), "{message}");
     Ok(())
 }

@@ -31,11 +31,11 @@ pub async fn line(cluster: &Cluster, line: &str) -> anyhow::Result<String> {
 
 /// What a program said, and how it ended.
 #[derive(Debug)]
-pub struct Told {
+pub struct Output {
     /// What it printed.
-    pub out: String,
+    pub stdout: String,
     /// What else it said.
-    pub err: String,
+    pub stderr: String,
     /// Its exit code; nothing where a signal ended it.
     pub code: Option<i32>,
 }
@@ -47,12 +47,12 @@ const LONGEST: Duration = Duration::from_mins(4);
 ///
 /// # Errors
 /// If it cannot be run, or does not end.
-pub async fn told(cluster: &Cluster, line: &str) -> anyhow::Result<Told> {
+pub async fn output(cluster: &Cluster, line: &str) -> anyhow::Result<Output> {
     let run = timeout(LONGEST, command(cluster, line)?.output()).await;
     let done = run.with_context(|| format!("`{line}` has not ended within {LONGEST:?}"))?;
     let done = done.with_context(|| format!("run {line}"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(Told { out: text(&done.stdout), err: text(&done.stderr), code: done.status.code() })
+    Ok(Output { stdout: text(&done.stdout), stderr: text(&done.stderr), code: done.status.code() })
 }
 
 /// A command line, split at its spaces, that is yet to be run. It ends with whoever holds it.

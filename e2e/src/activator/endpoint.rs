@@ -21,9 +21,9 @@ pub const SERVICE: &str = "operator-entry";
 ///
 /// # Errors
 /// If the API server does not take it.
-pub async fn lead_here(fixture: &mut Fixture) -> anyhow::Result<bool> {
+pub async fn serve_activator(fixture: &mut Fixture) -> anyhow::Result<bool> {
     let namespace = fixture.namespace.clone();
-    let Some([address]) = ways(fixture, &namespace).await? else { return Ok(false) };
+    let Some([address]) = endpoints(fixture, &namespace).await? else { return Ok(false) };
     let service = format!("--entry-service={namespace}/{SERVICE}:80");
     fixture.operator = fixture.operator.clone().args([service, format!("--entry-address={address}")]);
     Ok(true)
@@ -34,7 +34,7 @@ pub async fn lead_here(fixture: &mut Fixture) -> anyhow::Result<bool> {
 ///
 /// # Errors
 /// If the API server does not take it.
-pub async fn ways<const COUNT: usize>(
+pub async fn endpoints<const COUNT: usize>(
     fixture: &Fixture,
     namespace: &str,
 ) -> anyhow::Result<Option<[SocketAddr; COUNT]>> {

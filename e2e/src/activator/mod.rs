@@ -1,10 +1,10 @@
 //! Entries of pools in tests: how the gateway is led to operators on this machine, pools that have an entry, and requests
 //! that come by one.
 
-mod ask;
 mod endpoint;
 mod pool;
+mod requests;
 
-pub use ask::{WAKES, ask, problem, starts, suspended, target, until_served};
-pub use endpoint::{SERVICE, lead_here, ways};
-pub use pool::{made, make, path, policies, pool, says};
+pub use endpoint::{SERVICE, endpoints, serve_activator};
+pub use pool::{condition, create_pool, path, policies, pool, until_accepted};
+pub use requests::{WAKE_ON_REQUEST, problem, send, starts, suspended, target, until_served};

@@ -40,7 +40,7 @@ pub fn path(fixture: &Fixture) -> String {
 
 /// Status, reason and message of the condition `Entry` of a pool.
 #[must_use]
-pub fn says(pool: Option<&ComputingUnitPool>) -> Option<(String, String, String)> {
+pub fn condition(pool: Option<&ComputingUnitPool>) -> Option<(String, String, String)> {
     let conditions = &pool?.status.as_ref()?.conditions;
     let entry = conditions.iter().find(|condition| condition.type_ == "Entry")?;
     Some((entry.status.clone(), entry.reason.clone(), entry.message.clone()))
@@ -50,17 +50,17 @@ pub fn says(pool: Option<&ComputingUnitPool>) -> Option<(String, String, String)
 ///
 /// # Errors
 /// If it does not.
-pub async fn make(fixture: &Fixture, pool: &ComputingUnitPool) -> anyhow::Result<()> {
-    fixture.put_pool(pool).await?;
-    made(fixture).await
+pub async fn create_pool(fixture: &Fixture, pool: &ComputingUnitPool) -> anyhow::Result<()> {
+    fixture.create_pool(pool).await?;
+    until_accepted(fixture).await
 }
 
 /// Waits until the gateway has taken the route of the pool's entry.
 ///
 /// # Errors
 /// If it does not.
-pub async fn made(fixture: &Fixture) -> anyhow::Result<()> {
-    let served = |pool: Option<&ComputingUnitPool>| says(pool).is_some_and(|(status, ..)| status == "True");
+pub async fn until_accepted(fixture: &Fixture) -> anyhow::Result<()> {
+    let served = |pool: Option<&ComputingUnitPool>| condition(pool).is_some_and(|(status, ..)| status == "True");
     until("entry", SOON, fixture.pools(), "default", served).await.map(drop)
 }
 

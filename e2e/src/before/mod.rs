@@ -168,7 +168,7 @@ pub async fn authorize(fixture: &Fixture, route: &str, recompute: bool) -> anyho
 /// If it is not.
 pub async fn answered(fixture: &Fixture, target: &Target, by_own: bool) -> anyhow::Result<()> {
     let so = || async {
-        let answer = activator::ask(fixture, target).await?;
+        let answer = activator::send(fixture, target).await?;
         let own = answer.headers.contains_key("x-computing-unit");
         Ok((answer.status == 200 && own == by_own).then_some(()))
     };

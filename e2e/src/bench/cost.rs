@@ -73,13 +73,13 @@ impl Most {
 }
 
 async fn one_by_one(fixture: &Fixture, count: usize) -> anyhow::Result<Vec<Vec<String>>> {
-    fixture.make_pool(Mode::Query).await?;
+    fixture.create_default_pool(Mode::Query).await?;
     let _operator = leader(fixture).await?;
     let (mut starts, mut noises, mut ends) = (Most::default(), Most::default(), Most::default());
     for number in 0..count {
         let name = format!("unit-{number}");
         let before = snapshot(fixture).await?;
-        fixture.make(&fixture.unit(&name)).await?;
+        fixture.create(&fixture.unit(&name)).await?;
         fixture.until(&name, Phase::Ready).await?;
         // What the last write has told may still be on its way into the count.
         fixture.proxy.quiet(Duration::from_secs(1), SOON).await?;
@@ -107,13 +107,13 @@ type Rows = Vec<Vec<String>>;
 
 async fn at_once(fixture: &Fixture, count: usize) -> anyhow::Result<(Rows, Rows)> {
     let mib = |bytes: u64| format!("{:.1}", f64::from(u32::try_from(bytes / 1024).unwrap_or(u32::MAX)) / 1024.0);
-    fixture.make_pool(Mode::Query).await?;
+    fixture.create_default_pool(Mode::Query).await?;
     let operator = leader(fixture).await?;
     fixture.proxy.quiet(QUIET, SOON).await?;
     let mut memory = vec![vec!["no unit".to_owned(), mib(operator.resident_memory()?)]];
     let pods = Pods::watch(fixture.pods()).await?;
     let units: Vec<_> = (0..count).map(|number| fixture.unit(&format!("unit-{number}"))).collect();
-    stream::iter(&units).map(|unit| fixture.make(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
+    stream::iter(&units).map(|unit| fixture.create(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
     pods.all_ready(count, MANY).await?;
     let all_ready = || async {
         let units = fixture.units().list(&ListParams::default()).await?;

@@ -96,11 +96,11 @@ pub async fn measure(many: usize) -> anyhow::Result<()> {
 }
 
 async fn look(fixture: &Fixture, node: &Simulated, many: usize) -> anyhow::Result<Looked> {
-    fixture.make_pool_with(&json!({"template": {"spec": {"nodeName": node.name()}}})).await?;
+    fixture.create_pool_with(&json!({"template": {"spec": {"nodeName": node.name()}}})).await?;
     let operator = fixture.start().await?;
     let began = Instant::now();
     let units: Vec<ComputingUnit> = (0..many).map(|number| fixture.unit(&format!("unit-{number}"))).collect();
-    stream::iter(&units).map(|unit| fixture.make(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
+    stream::iter(&units).map(|unit| fixture.create(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
     timeout(MANY, all_ready(fixture, many)).await.with_context(|| format!("{many} Ready units in time"))??;
     eprintln!("{many} units are ready after {:?}", began.elapsed());
     fixture.proxy.quiet(QUIET, MANY).await?;

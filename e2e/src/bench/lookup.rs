@@ -19,7 +19,7 @@ use super::{
     table,
 };
 use crate::{
-    activator::{self, WAKES, lead_here},
+    activator::{self, WAKE_ON_REQUEST, serve_activator},
     fixture::{Fixture, SOON, with_fixture},
     plain::Plain,
     proxies,
@@ -55,7 +55,7 @@ pub async fn measure(many: usize) -> anyhow::Result<()> {
 }
 
 async fn of(mut fixture: Fixture, lookup: QueryLookup, many: usize) -> anyhow::Result<Option<[Seen; 3]>> {
-    if !proxies::own(&mut fixture).await? || !lead_here(&mut fixture).await? {
+    if !proxies::own(&mut fixture).await? || !serve_activator(&mut fixture).await? {
         return Ok(None);
     }
     let engine = Plain::new(&fixture, "engine");
@@ -79,23 +79,23 @@ async fn among(fixture: &Fixture, node: &Simulated, lookup: QueryLookup, many: u
         let host = format!("computing-unit-{{cuid}}.{domain}");
         standin::authorization(fixture, &[("UNIT_HOST", host)], &["host"]).await?;
         let query = json!({"spec": {"routing": {"query": {"lookup": lookup, "lookupDomain": domain}}}});
-        activator::make(
+        activator::create_pool(
             fixture,
-            &units::with(&units::with(&activator::pool(fixture, Mode::Query, &WAKES()), &more), &query),
+            &units::with(&units::with(&activator::pool(fixture, Mode::Query, &WAKE_ON_REQUEST()), &more), &query),
         )
         .await?;
     } else {
-        let pool = units::with(&activator::pool(fixture, Mode::Query, &WAKES()), &more);
-        fixture.put_pool(&units::with(&pool, &json!({"spec": {"entry": Value::Null}}))).await?;
+        let pool = units::with(&activator::pool(fixture, Mode::Query, &WAKE_ON_REQUEST()), &more);
+        fixture.create_pool(&units::with(&pool, &json!({"spec": {"entry": Value::Null}}))).await?;
     }
     let units: Vec<ComputingUnit> = (0..many).map(|number| unit(fixture, &format!("unit-{number}"))).collect();
     let (first, rest) = units.split_first().context("a unit")?;
-    fixture.make(first).await?;
+    fixture.create(first).await?;
     timeout(MANY, all_ready(fixture, 1)).await.context("a Ready unit in time")??;
-    let alone = ask(fixture, first).await?;
-    stream::iter(rest).map(|unit| fixture.make(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
+    let alone = send(fixture, first).await?;
+    stream::iter(rest).map(|unit| fixture.create(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
     timeout(MANY, all_ready(fixture, many)).await.with_context(|| format!("{many} Ready units in time"))??;
-    let seen = [alone, ask(fixture, first).await?, ask(fixture, rest.last().unwrap_or(first)).await?];
+    let seen = [alone, send(fixture, first).await?, send(fixture, rest.last().unwrap_or(first)).await?];
     operator.kill().await?;
     Ok(seen)
 }
@@ -107,7 +107,7 @@ fn unit(fixture: &Fixture, name: &str) -> ComputingUnit {
 }
 
 /// Asks for one unit as fast as it answers, with the proxy on a core of its own.
-async fn ask(fixture: &Fixture, unit: &ComputingUnit) -> anyhow::Result<Seen> {
+async fn send(fixture: &Fixture, unit: &ComputingUnit) -> anyhow::Result<Seen> {
     let proxy = fixture.cluster.proxies().await?[0];
     let cuid = unit.spec.cuid.unwrap_or_default();
     let target = Target::new("localhost", &format!("{}?cuid={cuid}&access-token=for-all", activator::path(fixture)))?;

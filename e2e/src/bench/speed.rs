@@ -40,7 +40,7 @@ impl Sample {
 /// If one of them does not get to its first answer.
 pub async fn measure(count: usize) -> anyhow::Result<()> {
     with_fixture("speed", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
         let pods = Pods::watch(fixture.pods()).await?;
         let (mut units, mut plain) = (Sample::default(), Sample::default());
@@ -79,7 +79,7 @@ async fn unit(fixture: &Fixture, pods: &Pods, name: &str, sample: &mut Sample) -
     let unit = fixture.unit(name);
     let searching = search(fixture, units::target(Mode::Query, &unit)?).await?;
     let sent = Instant::now();
-    fixture.make(&unit).await?;
+    fixture.create(&unit).await?;
     sample.add(name, pods, sent, searching.await??).await?;
     fixture.delete(name).await?;
     fixture.until_nothing_is_left(name).await

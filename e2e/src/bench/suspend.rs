@@ -60,22 +60,22 @@ pub async fn measure(count: usize, many: usize) -> anyhow::Result<()> {
 }
 
 async fn resume(fixture: &Fixture, count: usize) -> anyhow::Result<Times> {
-    fixture.make_pool(Mode::Query).await?;
+    fixture.create_default_pool(Mode::Query).await?;
     let _operator = fixture.start().await?;
     let pods = Pods::watch(fixture.pods()).await?;
     let unit = fixture.unit("ada");
     let (proxy, target) = (fixture.cluster.proxies().await?[0], units::target(Mode::Query, &unit)?);
-    fixture.make(&unit).await?;
+    fixture.create(&unit).await?;
     fixture.until("ada", Phase::Ready).await?;
     let mut answered = Times::default();
     for _ in 0..count {
-        fixture.ask("ada", "Suspended").await?;
+        fixture.set_mode("ada", "Suspended").await?;
         fixture.until("ada", Phase::Suspended).await?;
         until("end of the pod", SOON, fixture.pods(), "ada", |pod| pod.is_none()).await?;
         pods.gone("ada").await?;
         let target = target.clone();
         let searching = tokio::spawn(async move { first_success(proxy, &target, Reuse::Kept, SOON).await });
-        fixture.ask("ada", "Running").await?;
+        fixture.set_mode("ada", "Running").await?;
         let first = searching.await??;
         let (_, ready) = pods.ready("ada").await?;
         answered.add(milliseconds(first.at.saturating_duration_since(ready)));
@@ -85,12 +85,12 @@ async fn resume(fixture: &Fixture, count: usize) -> anyhow::Result<Times> {
 }
 
 async fn at_once(fixture: &Fixture, many: usize) -> anyhow::Result<(Duration, Report)> {
-    fixture.make_pool(Mode::Query).await?;
+    fixture.create_default_pool(Mode::Query).await?;
     let _operator = fixture.start().await?;
     let stays = fixture.unit("stays");
-    fixture.make(&stays).await?;
+    fixture.create(&stays).await?;
     let units: Vec<ComputingUnit> = (0..many).map(|number| fixture.unit(&format!("unit-{number}"))).collect();
-    stream::iter(&units).map(|unit| fixture.make(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
+    stream::iter(&units).map(|unit| fixture.create(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
     all(fixture, many + 1, Phase::Ready).await?;
 
     let target = units::target(Mode::Query, &stays)?;
@@ -99,7 +99,7 @@ async fn at_once(fixture: &Fixture, many: usize) -> anyhow::Result<(Duration, Re
     let began = Instant::now();
     let suspend = |unit: &ComputingUnit| {
         let name = unit.name_any();
-        async move { fixture.ask(&name, "Suspended").await }
+        async move { fixture.set_mode(&name, "Suspended").await }
     };
     stream::iter(&units).map(suspend).buffer_unordered(16).try_collect::<Vec<_>>().await?;
     all(fixture, many, Phase::Suspended).await?;

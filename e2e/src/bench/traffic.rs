@@ -92,10 +92,10 @@ async fn of_mode(mode: Mode, proxies: usize, cycles: usize) -> anyhow::Result<Ve
 }
 
 async fn of_units(fixture: &Fixture, mode: Mode, cycles: usize) -> anyhow::Result<Total> {
-    fixture.make_pool(mode).await?;
+    fixture.create_default_pool(mode).await?;
     let _operator = fixture.start().await?;
     // One that must never answer for the others.
-    fixture.make(&fixture.unit("stays")).await?;
+    fixture.create(&fixture.unit("stays")).await?;
     fixture.until("stays", Phase::Ready).await?;
     let mut total = Total::default();
     for number in 0..cycles {
@@ -109,7 +109,7 @@ async fn cycle(fixture: &Fixture, mode: Mode, name: &str) -> anyhow::Result<Repo
     let unit = fixture.unit(name);
     let load = hammer(fixture, units::target(mode, &unit)?).await?.start()?;
     load.answer_more(100, SOON).await?;
-    fixture.make(&unit).await?;
+    fixture.create(&unit).await?;
     fixture.until(name, Phase::Ready).await?;
     load.answer_more(1000, SOON).await?;
     fixture.delete(name).await?;

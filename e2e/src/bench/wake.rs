@@ -75,15 +75,15 @@ pub async fn measure(count: usize) -> anyhow::Result<()> {
 }
 
 async fn turns(mut fixture: Fixture, count: usize) -> anyhow::Result<Option<Sample>> {
-    if !activator::lead_here(&mut fixture).await? {
+    if !activator::serve_activator(&mut fixture).await? {
         return Ok(None);
     }
     let _operator = fixture.start().await?;
     let pool = activator::pool(&fixture, Mode::Query, &json!({"wakeOnRequest": true, "hold": "30s"}));
-    activator::make(&fixture, &pool).await?;
+    activator::create_pool(&fixture, &pool).await?;
     let pods = Pods::watch(fixture.pods()).await?;
     let unit = fixture.unit(NAMES.0);
-    fixture.make(&unit).await?;
+    fixture.create(&unit).await?;
     fixture.until(NAMES.0, Phase::Ready).await?;
     let bare = like(fixture.pods().get(NAMES.0).await?);
     let mut sample = Sample::default();
@@ -114,7 +114,7 @@ async fn start_bare(fixture: &Fixture, pods: &Pods, pod: &Pod, sample: &mut Samp
 
 async fn wake(fixture: &Fixture, pods: &Pods, unit: &ComputingUnit, sample: &mut Sample) -> anyhow::Result<()> {
     let name = unit.name_any();
-    fixture.ask(&name, "Suspended").await?;
+    fixture.set_mode(&name, "Suspended").await?;
     fixture.until(&name, Phase::Suspended).await?;
     pods.gone(&name).await?;
 

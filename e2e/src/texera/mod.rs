@@ -19,7 +19,7 @@ pub use ask::{Answer, curl};
 pub use standins::AUTHORIZATION;
 
 use crate::{
-    activator::lead_here,
+    activator::serve_activator,
     cluster::addons,
     fixture::{Fixture, SOON},
     gateway, standin, tool,
@@ -38,7 +38,7 @@ const RELEASE: &str = "texera";
 /// # Errors
 /// If it does not come up.
 pub async fn deploy(fixture: &mut Fixture, values: &[&str]) -> anyhow::Result<bool> {
-    if !gateway::is_ours(&fixture.cluster).await? || !lead_here(fixture).await? {
+    if !gateway::is_ours(&fixture.cluster).await? || !serve_activator(fixture).await? {
         println!("NOT RUN: what the proxies of the cluster in use are made from is not known");
         return Ok(false);
     }
@@ -103,7 +103,7 @@ pub fn install_command(namespace: &str, units: &str) -> Vec<String> {
 /// If the API server refuses it.
 pub async fn unit(fixture: &Fixture, name: &str) -> anyhow::Result<i64> {
     let cuid = fixture.unit(name).spec.cuid.unwrap_or_default();
-    fixture.make(&units::unit(&fixture.namespace, &format!("computing-unit-{cuid}"), cuid)).await?;
+    fixture.create(&units::unit(&fixture.namespace, &format!("computing-unit-{cuid}"), cuid)).await?;
     Ok(cuid)
 }
 

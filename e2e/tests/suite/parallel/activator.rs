@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use computing_unit_operator::api::{ComputingUnitPool, Phase};
 use e2e::{
-    activator::{self, SERVICE, WAKES, ask, lead_here, problem, suspended, target, until_served},
+    activator::{self, SERVICE, WAKE_ON_REQUEST, problem, send, serve_activator, suspended, target, until_served},
     fixture::SOON,
     namespace,
     traffic::{Hammer, Target},
@@ -29,27 +29,27 @@ fn accepts(target: Target, what: &'static str) -> Target {
 
 async fn unknown(mode: Mode, name: &str) -> anyhow::Result<()> {
     with_fixture(name, |mut fixture| async move {
-        if !lead_here(&mut fixture).await? {
+        if !serve_activator(&mut fixture).await? {
             return Ok(());
         }
         let _operator = fixture.start().await?;
-        activator::make(&fixture, &activator::pool(&fixture, mode, &WAKES())).await?;
+        activator::create_pool(&fixture, &activator::pool(&fixture, mode, &WAKE_ON_REQUEST())).await?;
         let nobody = target(&fixture, mode, &fixture.unit("nobody"))?;
         let answer = until_served(&fixture, &nobody).await?;
         assert_eq!((answer.status, answer.headers.get("x-computing-unit")), (StatusCode::NOT_FOUND, None));
         assert_eq!(problem(&answer)?["title"], "No such unit");
-        let page = ask(&fixture, &accepts(nobody.clone(), "text/html")).await?;
+        let page = send(&fixture, &accepts(nobody.clone(), "text/html")).await?;
         assert!(page.status == 404 && page.start(15) == "<!doctype html>", "{}", page.start(200));
         // Whatever pool a client names, the gateway says which it is.
         let lie = (HeaderName::from_static("x-computing-unit-pool"), HeaderValue::from_static("other"));
         let unit = fixture.unit("ada");
-        fixture.make(&unit).await?;
+        fixture.create(&unit).await?;
         let known = target(&fixture, mode, &unit)?;
-        let answer = ask(&fixture, &known.clone().header(lie.0, lie.1)).await?;
+        let answer = send(&fixture, &known.clone().header(lie.0, lie.1)).await?;
         ensure!(answer.status == 503 || answer.status == 404 || answer.status == 200, "{}", answer.status);
         // Its own route goes before the entry.
         fixture.until("ada", Phase::Ready).await?;
-        assert_eq!(ask(&fixture, &known).await?.status, StatusCode::OK);
+        assert_eq!(send(&fixture, &known).await?.status, StatusCode::OK);
         fixture.delete("ada").await?;
         until_served(&fixture, &known).await.map(drop)
     })
@@ -74,17 +74,17 @@ async fn an_unknown_key_gets_404_in_host_mode() -> anyhow::Result<()> {
 /// With an entry, no request for a unit that is there meets a 404 of the gateway, whichever way the route is at that moment.
 async fn always_answered(mode: Mode, name: &str) -> anyhow::Result<()> {
     with_fixture(name, |mut fixture| async move {
-        if !lead_here(&mut fixture).await? {
+        if !serve_activator(&mut fixture).await? {
             return Ok(());
         }
         let _operator = fixture.start().await?;
         let target = suspended(&fixture, mode, &json!({}), "ada").await?;
         let load = Hammer::new(&fixture.cluster.proxies().await?, target).connections(4).start()?;
         for _ in 0..2 {
-            fixture.ask("ada", "Running").await?;
+            fixture.set_mode("ada", "Running").await?;
             fixture.until("ada", Phase::Ready).await?;
             load.answer_more(100, SOON).await?;
-            fixture.ask("ada", "Suspended").await?;
+            fixture.set_mode("ada", "Suspended").await?;
             fixture.until("ada", Phase::Suspended).await?;
             load.answer_more(100, SOON).await?;
         }
@@ -108,11 +108,11 @@ async fn requests_for_an_existing_unit_never_get_404_in_host_mode() -> anyhow::R
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edited_activator_route_is_restored_and_a_disabled_one_is_deleted() -> anyhow::Result<()> {
     with_fixture("kept", |mut fixture| async move {
-        if !lead_here(&mut fixture).await? {
+        if !serve_activator(&mut fixture).await? {
             return Ok(());
         }
         let _operator = fixture.start().await?;
-        activator::make(&fixture, &activator::pool(&fixture, Mode::Path, &WAKES())).await?;
+        activator::create_pool(&fixture, &activator::pool(&fixture, Mode::Path, &WAKE_ON_REQUEST())).await?;
         let routes = fixture.routes();
         let made = routes.get("entry.default").await?;
         let before = fixture.proxy.quiet(Duration::from_secs(12), SOON).await?;
@@ -137,19 +137,19 @@ async fn an_activator_in_another_namespace_needs_a_reference_grant() -> anyhow::
     with_fixture("granted", |fixture| async move {
         let cluster = fixture.cluster.clone();
         namespace::within(&cluster, "operators", |operators| async move {
-            let Some([address]) = activator::ways(&fixture, &operators).await? else { return Ok(()) };
+            let Some([address]) = activator::endpoints(&fixture, &operators).await? else { return Ok(()) };
             let service = format!("--entry-service={operators}/{SERVICE}:80");
             let operator = fixture.operator.clone().args([service, format!("--entry-address={address}")]);
             let mut operator = operator.start()?;
             operator.ready(SOON).await?;
-            let pool = activator::pool(&fixture, Mode::Query, &WAKES());
-            fixture.put_pool(&pool).await?;
+            let pool = activator::pool(&fixture, Mode::Query, &WAKE_ON_REQUEST());
+            fixture.create_pool(&pool).await?;
             let refused = |pool: Option<&ComputingUnitPool>| {
-                activator::says(pool)
+                activator::condition(pool)
                     .is_some_and(|(status, reason, _)| status == "False" && reason == "RefNotPermitted")
             };
             let pool = until("refusal", SOON, fixture.pools(), "default", refused).await?;
-            let (.., message) = activator::says(pool.as_ref()).unwrap();
+            let (.., message) = activator::condition(pool.as_ref()).unwrap();
             println!("{message}");
             for word in ["ReferenceGrant", &operators, &fixture.namespace, "entry.namespaces"] {
                 ensure!(message.contains(word), "{message:?} does not say {word:?}");
@@ -170,7 +170,7 @@ async fn an_activator_in_another_namespace_needs_a_reference_grant() -> anyhow::
             let kind = ApiResource::from_gvk_with_plural(&kind, "referencegrants");
             let grants = Api::<DynamicObject>::namespaced_with(fixture.cluster.client(), &operators, &kind);
             grants.create(&PostParams::default(), &grant).await?;
-            activator::made(&fixture).await?;
+            activator::until_accepted(&fixture).await?;
             let nobody = target(&fixture, Mode::Query, &fixture.unit("nobody"))?;
             assert_eq!(until_served(&fixture, &nobody).await?.status, StatusCode::NOT_FOUND);
             Ok(())

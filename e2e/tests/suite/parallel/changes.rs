@@ -11,7 +11,7 @@ use e2e::{
     fixture::{Fixture, SOON},
     killer::Killer,
     traffic::Hammer,
-    units::{self, Mode, says},
+    units::{self, Mode, condition},
     wait::until,
 };
 use k8s_openapi::api::core::v1::Pod;
@@ -23,8 +23,8 @@ use super::with_fixture;
 const QUIET: Duration = Duration::from_secs(12);
 
 async fn start(fixture: &Fixture, spec: Value) -> anyhow::Result<Pod> {
-    fixture.make_pool(Mode::Query).await?;
-    fixture.make(&units::with(&fixture.unit("ada"), &json!({"spec": spec}))).await?;
+    fixture.create_default_pool(Mode::Query).await?;
+    fixture.create(&units::with(&fixture.unit("ada"), &json!({"spec": spec}))).await?;
     fixture.until("ada", Phase::Ready).await?;
     Ok(fixture.pods().get("ada").await?)
 }
@@ -36,7 +36,7 @@ fn given(pod: &Pod) -> (Value, i32) {
 }
 
 async fn until_it_does_not_say(fixture: &Fixture, type_: &str) -> anyhow::Result<()> {
-    let silent = |unit: Option<&ComputingUnit>| says(unit, type_, "True").is_none();
+    let silent = |unit: Option<&ComputingUnit>| condition(unit, type_, "True").is_none();
     until(&format!("end of {type_}"), SOON, fixture.units(), "ada", silent).await.map(drop)
 }
 
@@ -60,7 +60,7 @@ async fn cpu_and_memory_are_resized_in_place() -> anyhow::Result<()> {
         let after = until("new amounts", SOON, fixture.pods(), "ada", so).await?.unwrap();
         assert_eq!(after.uid(), before.uid());
         until_it_does_not_say(&fixture, "ResizePending").await?;
-        assert!(says(Some(&fixture.units().get("ada").await?), "UpdatePending", "True").is_none());
+        assert!(condition(Some(&fixture.units().get("ada").await?), "UpdatePending", "True").is_none());
         assert_eq!(units::phase(Some(&fixture.units().get("ada").await?)), Some(Phase::Ready));
         let quiet = fixture.proxy.quiet(QUIET, SOON).await?;
         let resizes = quiet.since(&calls).only(|call| call.subresource == "resize");
@@ -83,17 +83,17 @@ async fn a_change_that_cannot_be_made_in_place_waits_for_the_next_start() -> any
         let before = start(&fixture, asks("50m")).await?;
         // Another quality of service.
         fixture.edit("ada", asks("100m")).await?;
-        let words = fixture.until_says("ada", "UpdatePending", "True", "ResizeRefused").await?;
+        let words = fixture.until_condition("ada", "UpdatePending", "True", "ResizeRefused").await?;
         assert!(words.contains("QOS"), "{words}");
         assert_eq!(fixture.pods().get("ada").await?.uid(), before.uid());
         // A limit that the pod does not have.
         fixture.edit("ada", json!({"resources": null})).await?;
-        fixture.until_says("ada", "UpdatePending", "True", "TemplateChanged").await?;
+        fixture.until_condition("ada", "UpdatePending", "True", "TemplateChanged").await?;
         for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
             fixture.edit("ada", json!({"operatingMode": mode})).await?;
             fixture.until("ada", phase).await?;
         }
-        assert!(says(Some(&fixture.units().get("ada").await?), "UpdatePending", "True").is_none());
+        assert!(condition(Some(&fixture.units().get("ada").await?), "UpdatePending", "True").is_none());
         fixture.delete("ada").await
     })
     .await
@@ -106,7 +106,7 @@ async fn a_template_change_waits_for_the_next_start_or_recreates_the_pod() -> an
         let first = start(&fixture, json!({})).await?;
         let colour = |colour: &str| json!({"env": [{"name": "COLOUR", "value": colour}]});
         fixture.edit("ada", colour("red")).await?;
-        fixture.until_says("ada", "UpdatePending", "True", "TemplateChanged").await?;
+        fixture.until_condition("ada", "UpdatePending", "True", "TemplateChanged").await?;
         assert_eq!(fixture.pods().get("ada").await?.uid(), first.uid(), "running work is not interrupted");
 
         let route = fixture.routes().get("ada").await?;
@@ -130,7 +130,7 @@ async fn a_template_change_waits_for_the_next_start_or_recreates_the_pod() -> an
         assert_eq!(fixture.services().get("ada").await?.uid(), service.uid());
         let unit = fixture.units().get("ada").await?;
         for type_ in ["UpdatePending", "Replacing", "ResizePending"] {
-            assert_eq!(says(Some(&unit), type_, "True"), None);
+            assert_eq!(condition(Some(&unit), type_, "True"), None);
         }
         fixture.delete("ada").await
     })

@@ -34,8 +34,8 @@ fn backend(route: &HTTPRoute) -> Option<&str> {
 }
 
 async fn one_ready(fixture: &Fixture) -> anyhow::Result<()> {
-    fixture.make_pool(Mode::Query).await?;
-    fixture.make(&fixture.unit("ada")).await?;
+    fixture.create_default_pool(Mode::Query).await?;
+    fixture.create(&fixture.unit("ada")).await?;
     fixture.until("ada", Phase::Ready).await?;
     Ok(())
 }
@@ -121,8 +121,8 @@ where
     let mut object = object;
     object["metadata"] = json!({"name": name, "namespace": fixture.namespace});
     let theirs: K = api.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
-    fixture.make(&fixture.unit(&name)).await?;
-    let message = fixture.until_says(&name, "Accepted", "False", "ChildNotOwned").await?;
+    fixture.create(&fixture.unit(&name)).await?;
+    let message = fixture.until_condition(&name, "Accepted", "False", "ChildNotOwned").await?;
     assert!(message.contains(kind) && message.contains("delete it"), "{message}");
     let now = api.get(&name).await?;
     assert_eq!(
@@ -139,7 +139,7 @@ where
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_objects_are_not_touched() -> anyhow::Result<()> {
     with_fixture("foreign", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
         let service = json!({"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80}]}});
         foreign(&fixture, fixture.services(), "Service", service).await?;

@@ -74,9 +74,9 @@ async fn events(fixture: &Fixture) -> anyhow::Result<Vec<(String, String)>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeatedly_deleted_pod_is_recreated_with_backoff() -> anyhow::Result<()> {
     with_fixture("deleted", |fixture| async move {
-        fixture.make_pool_with(&json!({"restartBackoff": {"initial": "1s", "max": "4s", "reset": "10m"}})).await?;
+        fixture.create_pool_with(&json!({"restartBackoff": {"initial": "1s", "max": "4s", "reset": "10m"}})).await?;
         let _operator = fixture.start().await?;
-        fixture.make(&fixture.unit("ada")).await?;
+        fixture.create(&fixture.unit("ada")).await?;
         let url = fixture.until("ada", Phase::Ready).await?.status.unwrap().url;
         let mut pod = fixture.pods().get("ada").await?;
         let force = DeleteParams::default().grace_period(0);
@@ -104,7 +104,7 @@ async fn a_repeatedly_deleted_pod_is_recreated_with_backoff() -> anyhow::Result<
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_deleted_at_once_is_recreated_with_backoff() -> anyhow::Result<()> {
     with_fixture("loop", |fixture| async move {
-        fixture.make_pool_with(&json!({"restartBackoff": {"initial": "1s", "max": "2s", "reset": "10m"}})).await?;
+        fixture.create_pool_with(&json!({"restartBackoff": {"initial": "1s", "max": "2s", "reset": "10m"}})).await?;
         let _operator = fixture.start().await?;
         let pods = fixture.pods();
         let deleter = tokio::spawn(async move {
@@ -117,7 +117,7 @@ async fn a_pod_deleted_at_once_is_recreated_with_backoff() -> anyhow::Result<()>
             }
         });
         let before = fixture.proxy.counts();
-        fixture.make(&fixture.unit("ada")).await?;
+        fixture.create(&fixture.unit("ada")).await?;
         let often = |unit: Option<&ComputingUnit>| count(unit) >= 4;
         let unit = until("four losses", SOON, fixture.units(), "ada", often).await?;
         deleter.abort();
@@ -134,9 +134,9 @@ async fn a_pod_deleted_at_once_is_recreated_with_backoff() -> anyhow::Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn an_evicted_pod_is_recreated() -> anyhow::Result<()> {
     with_fixture("evicted", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
-        fixture.make(&fixture.unit("ada")).await?;
+        fixture.create(&fixture.unit("ada")).await?;
         fixture.until("ada", Phase::Ready).await?;
         let pod = fixture.pods().get("ada").await?;
         fixture.pods().evict("ada", &EvictParams::default()).await?;
@@ -151,9 +151,9 @@ async fn an_evicted_pod_is_recreated() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn backoff_survives_an_operator_crash() -> anyhow::Result<()> {
     with_fixture("killed", |fixture| async move {
-        fixture.make_pool_with(&json!({"restartBackoff": {"initial": "8s", "max": "8s", "reset": "10m"}})).await?;
+        fixture.create_pool_with(&json!({"restartBackoff": {"initial": "8s", "max": "8s", "reset": "10m"}})).await?;
         let operator = fixture.start().await?;
-        fixture.make(&fixture.unit("ada")).await?;
+        fixture.create(&fixture.unit("ada")).await?;
         fixture.until("ada", Phase::Ready).await?;
         let pod = fixture.pods().get("ada").await?;
         fixture.pods().delete("ada", &DeleteParams::default().grace_period(0)).await?;
@@ -171,12 +171,12 @@ async fn backoff_survives_an_operator_crash() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_engine_is_reported_and_not_restarted() -> anyhow::Result<()> {
     with_fixture("failed", |fixture| async move {
-        fixture.make_pool_with(&json!({"template": {"spec": {"restartPolicy": "Never"}}})).await?;
+        fixture.create_pool_with(&json!({"template": {"spec": {"restartPolicy": "Never"}}})).await?;
         let operator = fixture.start().await?;
         let fails = json!({"spec": {"env": [
             {"name": "FAIL_START", "value": "3"}, {"name": "FAIL_MESSAGE", "value": "out of cheese"},
         ]}});
-        fixture.make(&with(&fixture.unit("ada"), &fails)).await?;
+        fixture.create(&with(&fixture.unit("ada"), &fails)).await?;
         let status = fixture.until("ada", Phase::Failed).await?.status.unwrap();
         let failure = status.last_failure.unwrap();
         assert_eq!(
@@ -184,7 +184,7 @@ async fn a_failed_engine_is_reported_and_not_restarted() -> anyhow::Result<()> {
             ("PodFailed", Some("engine"), Some(3))
         );
         ensure!(failure.message.contains("out of cheese"), "{failure:?}");
-        let message = fixture.until_says("ada", "Finished", "True", "PodFailed").await?;
+        let message = fixture.until_condition("ada", "Finished", "True", "PodFailed").await?;
         ensure!(message.contains("exit code 3") && message.contains("until the unit is edited"), "{message}");
         until("end of the pod", SOON, fixture.pods(), "ada", |pod| pod.is_none()).await?;
         stays(&fixture, "ada", Phase::Failed).await?;
@@ -200,7 +200,7 @@ async fn a_failed_engine_is_reported_and_not_restarted() -> anyhow::Result<()> {
         fixture.until("ada", Phase::Failed).await?;
         fixture.edit("ada", json!({"env": []})).await?;
         let ready = fixture.until("ada", Phase::Ready).await?;
-        ensure!(units::says(Some(&ready), "Finished", "True").is_none());
+        ensure!(units::condition(Some(&ready), "Finished", "True").is_none());
         ensure!(ready.status.unwrap().last_failure.is_some(), "it is still told");
         fixture.delete("ada").await
     })
@@ -210,12 +210,12 @@ async fn a_failed_engine_is_reported_and_not_restarted() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_exits_with_success_finishes_its_unit() -> anyhow::Result<()> {
     with_fixture("succeeded", |fixture| async move {
-        fixture.make_pool_with(&json!({"template": {"spec": {"restartPolicy": "OnFailure"}}})).await?;
+        fixture.create_pool_with(&json!({"template": {"spec": {"restartPolicy": "OnFailure"}}})).await?;
         let _operator = fixture.start().await?;
         let ends = json!({"spec": {"env": [{"name": "FAIL_START", "value": "0"}]}});
-        fixture.make(&with(&fixture.unit("ada"), &ends)).await?;
+        fixture.create(&with(&fixture.unit("ada"), &ends)).await?;
         fixture.until("ada", Phase::Finished).await?;
-        fixture.until_says("ada", "Finished", "True", "PodSucceeded").await?;
+        fixture.until_condition("ada", "Finished", "True", "PodSucceeded").await?;
         until("end of the pod", SOON, fixture.pods(), "ada", |pod| pod.is_none()).await?;
         stays(&fixture, "ada", Phase::Finished).await?;
         fixture.delete("ada").await?;
@@ -231,15 +231,15 @@ async fn a_start_timeout_fails_the_unit_until_it_is_edited() -> anyhow::Result<(
             {"name": "engine", "image": units::ENGINE},
             {"name": "missing", "image": "docker.io/local/there-is-none:dev"},
         ]);
-        fixture.make_pool_with(&json!({"startTimeout": "20s", "images": images})).await?;
+        fixture.create_pool_with(&json!({"startTimeout": "20s", "images": images})).await?;
         let operator = fixture.start().await?;
-        fixture.make(&with(&fixture.unit("ada"), &json!({"spec": {"image": "missing"}}))).await?;
-        let early = fixture.until_says("ada", "PodReady", "False", "ImagePullFailed").await?;
+        fixture.create(&with(&fixture.unit("ada"), &json!({"spec": {"image": "missing"}}))).await?;
+        let early = fixture.until_condition("ada", "PodReady", "False", "ImagePullFailed").await?;
         ensure!(early.contains("there-is-none"), "{early}");
         let status = fixture.until("ada", Phase::Failed).await?.status.unwrap();
         let failure = status.last_failure.unwrap();
         ensure!(failure.reason == "StartTimeout" && failure.message.contains("there-is-none"), "{failure:?}");
-        fixture.until_says("ada", "Finished", "True", "StartTimeout").await?;
+        fixture.until_condition("ada", "Finished", "True", "StartTimeout").await?;
         until("end of the pod", SOON, fixture.pods(), "ada", |pod| pod.is_none()).await?;
         stays(&fixture, "ada", Phase::Failed).await?;
         operator.kill().await?;
@@ -256,11 +256,11 @@ async fn a_start_timeout_fails_the_unit_until_it_is_edited() -> anyhow::Result<(
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unschedulable_pod_fails_the_unit_only_after_the_timeout() -> anyhow::Result<()> {
     with_fixture("unschedulable", |fixture| async move {
-        fixture.make_pool_with(&json!({"startTimeout": "6s"})).await?;
+        fixture.create_pool_with(&json!({"startTimeout": "6s"})).await?;
         let _operator = fixture.start().await?;
         let large = json!({"spec": {"resources": {"limits": {"cpu": "1000"}}}});
-        fixture.make(&with(&fixture.unit("ada"), &large)).await?;
-        fixture.until_says("ada", "PodReady", "False", "Unschedulable").await?;
+        fixture.create(&with(&fixture.unit("ada"), &large)).await?;
+        fixture.until_condition("ada", "PodReady", "False", "Unschedulable").await?;
         let early = fixture.units().get("ada").await?;
         ensure!(units::phase(Some(&early)) == Some(Phase::Pending), "{:?}", early.status);
         let status = fixture.until("ada", Phase::Failed).await?.status.unwrap();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use computing_unit_operator::api::{Phase, QueryLookup};
 use e2e::{
-    activator::{self, WAKES, ask, lead_here, problem},
+    activator::{self, WAKE_ON_REQUEST, problem, send, serve_activator},
     fixture::{Fixture, SOON},
     standin,
     traffic::{Connection, Hammer, Reuse, Socket, Target, first_success},
@@ -21,14 +21,14 @@ use super::with_fixture;
 async fn set_up(fixture: &Fixture, lookup: QueryLookup, parser: &str, headers: &[&str]) -> anyhow::Result<()> {
     let domain_name = (lookup == QueryLookup::Host).then(|| domain(fixture));
     let query = json!({"spec": {"routing": {"query": {"lookup": lookup, "lookupDomain": domain_name}}}});
-    let pool = units::with(&activator::pool(fixture, Mode::Query, &WAKES()), &query);
+    let pool = units::with(&activator::pool(fixture, Mode::Query, &WAKE_ON_REQUEST()), &query);
     // With a port, as Texera's service answers.
     let host = format!("computing-unit-{{cuid}}.{}:8085", domain(fixture));
     standin::authorization(fixture, &[("PARSER", parser.to_owned()), ("UNIT_HOST", host)], headers).await?;
-    activator::make(fixture, &pool).await?;
+    activator::create_pool(fixture, &pool).await?;
     // The proxies have the policy once it refuses a request without a token.
     let nobody = Target::new("localhost", &activator::path(fixture))?;
-    let refused = || async { Ok((ask(fixture, &nobody).await?.status == StatusCode::UNAUTHORIZED).then_some(())) };
+    let refused = || async { Ok((send(fixture, &nobody).await?.status == StatusCode::UNAUTHORIZED).then_some(())) };
     eventually("refusal", SOON, refused).await
 }
 
@@ -39,7 +39,7 @@ fn domain(fixture: &Fixture) -> String {
 /// A unit named after its number, as Texera's are. Its number.
 async fn make(fixture: &Fixture, name: &str) -> anyhow::Result<i64> {
     let cuid = fixture.unit(name).spec.cuid.unwrap_or_default();
-    fixture.make(&units::unit(&fixture.namespace, &format!("computing-unit-{cuid}"), cuid)).await?;
+    fixture.create(&units::unit(&fixture.namespace, &format!("computing-unit-{cuid}"), cuid)).await?;
     Ok(cuid)
 }
 
@@ -54,7 +54,7 @@ fn target(fixture: &Fixture, host: &str, query: &str) -> anyhow::Result<Target> 
 
 /// Which unit has answered, or with which status none has.
 async fn answers(fixture: &Fixture, host: &str, query: &str) -> anyhow::Result<Result<String, StatusCode>> {
-    let answer = ask(fixture, &target(fixture, host, query)?).await?;
+    let answer = send(fixture, &target(fixture, host, query)?).await?;
     Ok(match answer.headers.get("x-engine") {
         Some(engine) => Ok(engine.to_str()?.to_owned()),
         None => Err(answer.status),
@@ -64,7 +64,7 @@ async fn answers(fixture: &Fixture, host: &str, query: &str) -> anyhow::Result<R
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_is_reached_and_started_by_its_key() -> anyhow::Result<()> {
     with_fixture("lookup", |mut fixture| async move {
-        if !lead_here(&mut fixture).await? {
+        if !serve_activator(&mut fixture).await? {
             return Ok(());
         }
         let _operator = fixture.start().await?;
@@ -80,11 +80,11 @@ async fn a_unit_is_reached_and_started_by_its_key() -> anyhow::Result<()> {
         let known = target(&fixture, "localhost", &query)?.engine(&format!("computing-unit-{cuid}"));
         let answer = first_success(proxy, &known, Reuse::Fresh, SOON).await?;
         println!("{answer:?}");
-        let said: Value = serde_json::from_slice(&ask(&fixture, &known).await?.body)?;
+        let said: Value = serde_json::from_slice(&send(&fixture, &known).await?.body)?;
         assert_eq!(said["headers"]["x-user-name"], "Ada");
         let bearer = HeaderValue::try_from(format!("Bearer for-{cuid}"))?;
         let by_header = target(&fixture, "localhost", &format!("cuid={cuid}"))?.header(header::AUTHORIZATION, bearer);
-        assert_eq!(ask(&fixture, &by_header).await?.status, StatusCode::OK);
+        assert_eq!(send(&fixture, &by_header).await?.status, StatusCode::OK);
         let mut socket = Socket::open(proxy, "localhost", &format!("{}?{query}", activator::path(&fixture))).await?;
         socket.echo("looked up").await?;
 
@@ -92,7 +92,7 @@ async fn a_unit_is_reached_and_started_by_its_key() -> anyhow::Result<()> {
         let name = format!("computing-unit-{cuid}");
         let load = Hammer::new(&[proxy], known.clone()).connections(2).start()?;
         for _ in 0..2 {
-            fixture.ask(&name, "Suspended").await?;
+            fixture.set_mode(&name, "Suspended").await?;
             load.answer_more(20, SOON).await?;
             fixture.until(&name, Phase::Ready).await?;
         }
@@ -101,7 +101,7 @@ async fn a_unit_is_reached_and_started_by_its_key() -> anyhow::Result<()> {
         report.assert_only(&[200, 307, 503])?;
 
         let other = format!("cuid={}&access-token=for-all", cuid + 1);
-        let unknown = ask(&fixture, &target(&fixture, "localhost", &other)?).await?;
+        let unknown = send(&fixture, &target(&fixture, "localhost", &other)?).await?;
         assert_eq!((unknown.status, &problem(&unknown)?["state"]), (StatusCode::NOT_FOUND, &json!("unknown")));
         Ok(())
     })
@@ -112,7 +112,7 @@ async fn a_unit_is_reached_and_started_by_its_key() -> anyhow::Result<()> {
 async fn misled(lookup: QueryLookup, parser: &str, name: &str) -> anyhow::Result<Option<Vec<String>>> {
     with_fixture(name, |mut fixture| async move {
         let mut misled = vec![];
-        if !lead_here(&mut fixture).await? {
+        if !serve_activator(&mut fixture).await? {
             return Ok(None);
         }
         let _operator = fixture.start().await?;
@@ -202,7 +202,7 @@ async fn linear_lookup_reaches_another_unit_if_the_authorization_decodes() -> an
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authorization_without_a_host_reaches_and_starts_nothing() -> anyhow::Result<()> {
     with_fixture("lookup-none", |mut fixture| async move {
-        if !lead_here(&mut fixture).await? {
+        if !serve_activator(&mut fixture).await? {
             return Ok(());
         }
         let _operator = fixture.start().await?;
@@ -215,9 +215,9 @@ async fn an_authorization_without_a_host_reaches_and_starts_nothing() -> anyhow:
         let mut connection = Connection::open(proxy).await?;
         let told = connection.send(&query).await?;
         assert_eq!((told.status, &problem(&told)?["state"]), (StatusCode::MISDIRECTED_REQUEST, &json!("misdirected")));
-        fixture.ask(&name, "Suspended").await?;
+        fixture.set_mode(&name, "Suspended").await?;
         fixture.until(&name, Phase::Suspended).await?;
-        assert_eq!(ask(&fixture, &query).await?.status, StatusCode::MISDIRECTED_REQUEST);
+        assert_eq!(send(&fixture, &query).await?.status, StatusCode::MISDIRECTED_REQUEST);
         assert_eq!(units::phase(fixture.units().get_opt(&name).await?.as_ref()), Some(Phase::Suspended));
         Ok(())
     })

@@ -29,7 +29,7 @@ use super::with_fixture;
 async fn ready(fixture: &Fixture, activity: Value) -> anyhow::Result<(ComputingUnit, SocketAddr)> {
     make_pool(fixture, activity).await?;
     let unit = fixture.unit("ada");
-    fixture.make(&unit).await?;
+    fixture.create(&unit).await?;
     fixture.until("ada", Phase::Ready).await?;
     Ok((unit, fixture.cluster.proxies().await?[0]))
 }
@@ -70,7 +70,7 @@ async fn an_idle_unit_is_suspended_with_a_reason() -> anyhow::Result<()> {
         let rests = fixture.units().get("ada").await?;
         ensure!(activity(Some(&rests)).is_some_and(|activity| activity.idle_at.is_none()), "{rests:#?}");
         // It comes back for as long as it may be idle, and is then stopped again.
-        fixture.ask("ada", "Running").await?;
+        fixture.set_mode("ada", "Running").await?;
         fixture.until("ada", Phase::Ready).await?;
         suspended(&fixture, "ada").await?;
         fixture.delete(&unit.name_any()).await
@@ -83,7 +83,7 @@ async fn an_idle_unit_is_deleted_if_its_pool_says_so() -> anyhow::Result<()> {
     with_fixture("idle-delete", |fixture| async move {
         let _operator = fixture.start().await?;
         make_pool(&fixture, json!({})).await?;
-        fixture.make(&with(&fixture.unit("ada"), &json!({"spec": {"lifecycle": {"idleAction": "Delete"}}}))).await?;
+        fixture.create(&with(&fixture.unit("ada"), &json!({"spec": {"lifecycle": {"idleAction": "Delete"}}}))).await?;
         fixture.until("ada", Phase::Ready).await?;
         fixture.until_nothing_is_left("ada").await?;
         let note = until_event(&fixture, "Idle").await?.note.unwrap_or_default();

@@ -19,7 +19,7 @@ use super::with_fixture;
 
 /// A unit of a pool that stops idle ones.
 async fn start(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
-    fixture.make(&fixture.unit(name)).await?;
+    fixture.create(&fixture.unit(name)).await?;
     fixture.until(name, Phase::Ready).await.map(drop)
 }
 
@@ -103,11 +103,11 @@ async fn traffic_on_one_of_three_proxies_is_activity() -> anyhow::Result<()> {
 async fn killed(name: &str, last: LastWrite) -> anyhow::Result<()> {
     with_fixture(name, |fixture| async move {
         let quick = with(&pool(&fixture, json!({})), &json!({"spec": {"lifecycle": {"idleTimeout": "2s"}}}));
-        fixture.put_pool(&quick).await?;
+        fixture.create_pool(&quick).await?;
         let mut killer = Killer::start(&fixture).await?;
         start(&fixture, "ada").await?;
         let round = async |killer: &mut Killer| {
-            fixture.ask("ada", "Running").await?;
+            fixture.set_mode("ada", "Running").await?;
             fixture.until("ada", Phase::Ready).await?;
             killer.during(async { Ok(()) }, async || suspended(&fixture, "ada").await).await?;
             ensure!(fixture.pods().get_opt("ada").await?.is_none(), "its pod is gone");

@@ -58,8 +58,8 @@ async fn played(fixture: &Fixture, system: &str) -> anyhow::Result<()> {
     let deployments = Api::<Deployment>::namespaced(client.clone(), system);
     assert_eq!(deployments.get(NAME).await?.status.unwrap().ready_replicas, Some(2));
 
-    fixture.make_pool(Mode::Query).await?;
-    fixture.make(&fixture.unit("ada")).await?;
+    fixture.create_default_pool(Mode::Query).await?;
+    fixture.create(&fixture.unit("ada")).await?;
     fixture.until("ada", Phase::Ready).await?;
 
     let (leases, pods) = (Api::<Lease>::namespaced(client.clone(), system), Api::<Pod>::namespaced(client, system));
@@ -67,7 +67,7 @@ async fn played(fixture: &Fixture, system: &str) -> anyhow::Result<()> {
     pods.delete(&first, &DeleteParams::default().grace_period(0)).await?;
     let second = leader(&leases, Some(&first)).await?;
     assert_ne!(first, second);
-    fixture.make(&fixture.unit("bob")).await?;
+    fixture.create(&fixture.unit("bob")).await?;
     fixture.until("bob", Phase::Ready).await?;
     fixture.delete("bob").await?;
 

@@ -7,7 +7,7 @@ use computing_unit_operator::api::Phase;
 use e2e::{
     demo::show::Way,
     fixture::{Fixture, SOON},
-    tool::{self, Told},
+    tool::{self, Output},
     units::{self, Mode, with},
     wait::eventually,
 };
@@ -21,31 +21,34 @@ use tokio::{
 use super::with_fixture;
 
 /// What the command line says, in the namespace of the test.
-async fn cu(fixture: &Fixture, line: &str) -> anyhow::Result<Told> {
-    tool::told(&fixture.cluster, &format!("kubectl cu {line} -n {}", fixture.namespace)).await
+async fn cu(fixture: &Fixture, line: &str) -> anyhow::Result<Output> {
+    tool::output(&fixture.cluster, &format!("kubectl cu {line} -n {}", fixture.namespace)).await
 }
 
 /// The same, which has to do what it is asked to. Returns what it printed.
 async fn done(fixture: &Fixture, line: &str) -> anyhow::Result<String> {
-    let told = cu(fixture, line).await?;
-    ensure!(told.code == Some(0), "kubectl cu {line}: {told:?}");
-    Ok(told.out)
+    let output = cu(fixture, line).await?;
+    ensure!(output.code == Some(0), "kubectl cu {line}: {output:?}");
+    Ok(output.stdout)
 }
 
 /// The same, which has to fail and to say why.
-async fn refused(fixture: &Fixture, line: &str, says: &str) -> anyhow::Result<Told> {
-    let told = cu(fixture, line).await?;
-    ensure!(told.code == Some(1) && told.err.contains(says), "kubectl cu {line} does not say {says:?}: {told:?}");
-    Ok(told)
+async fn refused(fixture: &Fixture, line: &str, message: &str) -> anyhow::Result<Output> {
+    let output = cu(fixture, line).await?;
+    ensure!(
+        output.code == Some(1) && output.stderr.contains(message),
+        "kubectl cu {line} does not say {message:?}: {output:?}"
+    );
+    Ok(output)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn units_are_suspended_and_opened_again() -> anyhow::Result<()> {
     with_fixture("cu-mode", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
         for name in ["ada", "bob"] {
-            fixture.make(&with(&fixture.unit(name), &json!({"metadata": {"labels": {"course": "101"}}}))).await?;
+            fixture.create(&with(&fixture.unit(name), &json!({"metadata": {"labels": {"course": "101"}}}))).await?;
         }
         let urls = done(&fixture, "wait -l course=101 --timeout=2m").await?;
         assert_eq!(urls.lines().count(), 2, "{urls}");
@@ -53,12 +56,17 @@ async fn units_are_suspended_and_opened_again() -> anyhow::Result<()> {
         let log = done(&fixture, "logs -l course=101").await?;
         ensure!(log.contains("[ada] ada listens on port 8085") && log.contains("[bob] bob listens"), "{log}");
 
-        let told = cu(&fixture, "suspend -l course=101 --wait").await?;
+        let output = cu(&fixture, "suspend -l course=101 --wait").await?;
         ensure!(
-            told.code == Some(0) && told.out.contains("/ada suspended") && told.out.contains("/bob suspended"),
-            "{told:?}"
+            output.code == Some(0)
+                && output.stdout.contains("/ada suspended")
+                && output.stdout.contains("/bob suspended"),
+            "{output:?}"
         );
-        ensure!(told.err.contains("Suspending") && told.err.contains("Suspended"), "the stages as they pass: {told:?}");
+        ensure!(
+            output.stderr.contains("Suspending") && output.stderr.contains("Suspended"),
+            "the stages as they pass: {output:?}"
+        );
         let list = done(&fixture, "list --columns name,phase,url").await?;
         let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(rows[0], ["NAME", "PHASE", "URL"]);
@@ -70,18 +78,19 @@ async fn units_are_suspended_and_opened_again() -> anyhow::Result<()> {
         let url = done(&fixture, "open ada --resume").await?;
         Way::to(url.trim()).await?.get().await?;
         // What is wrong with one is no reason to leave the others.
-        let told = refused(&fixture, "resume nobody bob --wait=2m", "no computing unit nobody in namespace").await?;
-        ensure!(told.out.contains("/bob resuming") && told.out.contains("http://"), "{told:?}");
-        let told = refused(&fixture, "wait bob --for=suspended --timeout=1s", "bob is not suspended after 1s").await?;
-        ensure!(told.out.is_empty(), "{told:?}");
+        let output = refused(&fixture, "resume nobody bob --wait=2m", "no computing unit nobody in namespace").await?;
+        ensure!(output.stdout.contains("/bob resuming") && output.stdout.contains("http://"), "{output:?}");
+        let output =
+            refused(&fixture, "wait bob --for=suspended --timeout=1s", "bob is not suspended after 1s").await?;
+        ensure!(output.stdout.is_empty(), "{output:?}");
 
-        let told = cu(&fixture, "delete --all --wait").await?;
+        let output = cu(&fixture, "delete --all --wait").await?;
         ensure!(
-            told.code == Some(0) && told.out.contains("/ada deleted") && told.out.contains("/bob deleted"),
-            "{told:?}"
+            output.code == Some(0) && output.stdout.contains("/ada deleted") && output.stdout.contains("/bob deleted"),
+            "{output:?}"
         );
-        let told = cu(&fixture, "list").await?;
-        ensure!(told.code == Some(0) && told.err.starts_with("no computing units found"), "{told:?}");
+        let output = cu(&fixture, "list").await?;
+        ensure!(output.code == Some(0) && output.stderr.starts_with("no computing units found"), "{output:?}");
         Ok(())
     })
     .await
@@ -95,19 +104,19 @@ async fn a_failed_unit_is_described_and_retried() -> anyhow::Result<()> {
             json!({"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}})
         };
         let fails = json!([{"name": "FAIL_START", "value": "3"}, {"name": "FAIL_MESSAGE", "value": "out of cheese"}]);
-        fixture.make_pool_with(&engine(fails)).await?;
+        fixture.create_pool_with(&engine(fails)).await?;
         let _operator = fixture.start().await?;
-        fixture.make(&fixture.unit("ada")).await?;
+        fixture.create(&fixture.unit("ada")).await?;
         refused(&fixture, "wait ada --timeout=2m", "does not run: PodFailed").await?;
         let text = done(&fixture, "describe ada").await?;
-        for says in ["Phase:", "Failed", "Last failure:", "Exit code:", "out of cheese", "Conditions:", "Events:"] {
-            ensure!(text.contains(says), "{says} in\n{text}");
+        for message in ["Phase:", "Failed", "Last failure:", "Exit code:", "out of cheese", "Conditions:", "Events:"] {
+            ensure!(text.contains(message), "{message} in\n{text}");
         }
         // Whoever mends the pool has done nothing to the unit yet.
         let mended = json!({"spec": engine(json!([]))});
         fixture.pools().patch("default", &PatchParams::default(), &Patch::Merge(&mended)).await?;
-        let told = cu(&fixture, "resume ada --wait=2m").await?;
-        ensure!(told.code == Some(0) && told.out.contains("http://"), "{told:?}");
+        let output = cu(&fixture, "resume ada --wait=2m").await?;
+        ensure!(output.code == Some(0) && output.stdout.contains("http://"), "{output:?}");
         fixture.delete("ada").await
     })
     .await
@@ -116,10 +125,10 @@ async fn a_failed_unit_is_described_and_retried() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_is_resized_and_restarted() -> anyhow::Result<()> {
     with_fixture("cu-resize", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
         let small = json!({"spec": {"resources": {"limits": {"cpu": "100m", "memory": "64Mi"}}}});
-        fixture.make(&with(&fixture.unit("ada"), &small)).await?;
+        fixture.create(&with(&fixture.unit("ada"), &small)).await?;
         fixture.until("ada", Phase::Ready).await?;
         done(&fixture, "resize ada --memory 96Mi --wait=2m").await?;
         let pod = fixture.pods().get("ada").await?;
@@ -130,7 +139,7 @@ async fn a_unit_is_resized_and_restarted() -> anyhow::Result<()> {
         done(&fixture, "resize ada --cpu 100m --wait=2m").await?;
 
         fixture.edit("ada", json!({"env": [{"name": "COLOUR", "value": "green"}]})).await?;
-        fixture.until_says("ada", "UpdatePending", "True", "TemplateChanged").await?;
+        fixture.until_condition("ada", "UpdatePending", "True", "TemplateChanged").await?;
         done(&fixture, "restart ada --wait=2m").await?;
         ensure!(!done(&fixture, "list ada").await?.contains("UpdatePending"));
         let pod = fixture.pods().get("ada").await?;
@@ -144,9 +153,9 @@ async fn a_unit_is_resized_and_restarted() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn watching_shows_each_change_and_ends_with_ctrl_c() -> anyhow::Result<()> {
     with_fixture("cu-watch", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
-        fixture.make(&fixture.unit("ada")).await?;
+        fixture.create(&fixture.unit("ada")).await?;
         fixture.until("ada", Phase::Ready).await?;
         let line = format!("kubectl-cu list --watch --columns name,phase -n {}", fixture.namespace);
         let mut watch = tool::command(&fixture.cluster, &line)?.stdout(Stdio::piped()).spawn()?;
@@ -168,7 +177,7 @@ async fn watching_shows_each_change_and_ends_with_ctrl_c() -> anyhow::Result<()>
         done(&fixture, "delete ada").await?;
         until("ada Deleted").await?;
 
-        fixture.make(&fixture.unit("bob")).await?;
+        fixture.create(&fixture.unit("bob")).await?;
         let line = format!("kubectl-cu wait bob --for=finished -n {}", fixture.namespace);
         let mut waiting = tool::command(&fixture.cluster, &line)?.stderr(Stdio::piped()).spawn()?;
         let mut said = BufReader::new(waiting.stderr.take().context("its words")?).lines();
@@ -186,16 +195,16 @@ async fn watching_shows_each_change_and_ends_with_ctrl_c() -> anyhow::Result<()>
 async fn a_shell_completes_unit_names_and_a_forbidden_user_sees_the_missing_verb() -> anyhow::Result<()> {
     with_fixture("cu-shell", |fixture| async move {
         for name in ["ada", "adam"] {
-            fixture.make(&fixture.unit(name)).await?;
+            fixture.create(&fixture.unit(name)).await?;
         }
         let offered = || async {
-            let told = cu_complete(&fixture, "suspend ad").await?;
-            Ok((told == ["ada", "adam", ":4"]).then_some(()))
+            let output = cu_complete(&fixture, "suspend ad").await?;
+            Ok((output == ["ada", "adam", ":4"]).then_some(()))
         };
         eventually("names of units", SOON, offered).await?;
         ensure!(cu_complete(&fixture, "wait ada --for sus").await?[0].starts_with("suspended"));
-        let told = refused(&fixture, "list --as eve", "user \"eve\" may not list computing units").await?;
-        ensure!(told.err.contains("ask for the verb \"list\""), "{told:?}");
+        let output = refused(&fixture, "list --as eve", "user \"eve\" may not list computing units").await?;
+        ensure!(output.stderr.contains("ask for the verb \"list\""), "{output:?}");
         refused(&fixture, "suspend ada --as eve", "user \"eve\" may not get computing units").await?;
         Ok(())
     })
@@ -205,7 +214,7 @@ async fn a_shell_completes_unit_names_and_a_forbidden_user_sees_the_missing_verb
 /// What kubectl offers after `kubectl cu -n NAMESPACE`.
 async fn cu_complete(fixture: &Fixture, line: &str) -> anyhow::Result<Vec<String>> {
     let line = format!("kubectl __complete cu -n {} {line}", fixture.namespace);
-    let told = tool::told(&fixture.cluster, &line).await?;
-    ensure!(told.code == Some(0), "{told:?}");
-    Ok(told.out.lines().map(str::to_owned).collect())
+    let output = tool::output(&fixture.cluster, &line).await?;
+    ensure!(output.code == Some(0), "{output:?}");
+    Ok(output.stdout.lines().map(str::to_owned).collect())
 }

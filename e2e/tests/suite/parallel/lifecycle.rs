@@ -27,11 +27,11 @@ fn writes(proxy: &ApiProxy, earlier: &Counts) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_takes_seven_writes_to_start_and_three_to_delete() -> anyhow::Result<()> {
     with_fixture("cost", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let operator = fixture.start().await?;
         let before = fixture.proxy.counts();
         let unit = fixture.unit("ada");
-        fixture.make(&unit).await?;
+        fixture.create(&unit).await?;
         let ready = fixture.until("ada", Phase::Ready).await?;
         let start = writes(&fixture.proxy, &before);
         assert!(start <= 7, "{start} writes to start\n{}", fixture.proxy.describe(&before));
@@ -77,10 +77,10 @@ async fn a_unit_takes_seven_writes_to_start_and_three_to_delete() -> anyhow::Res
 #[tokio::test(flavor = "multi_thread")]
 async fn the_route_is_deleted_before_the_pod_is_stopped() -> anyhow::Result<()> {
     with_fixture("order", |fixture| async move {
-        fixture.make_pool(Mode::Path).await?;
+        fixture.create_default_pool(Mode::Path).await?;
         let _operator = fixture.start().await?;
         let unit = fixture.unit("ada");
-        fixture.make(&unit).await?;
+        fixture.create(&unit).await?;
         fixture.until("ada", Phase::Ready).await?;
         fixture.units().delete("ada", &DeleteParams::default()).await?;
         fixture.until("ada", Phase::Terminating).await?;

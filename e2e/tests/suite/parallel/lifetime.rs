@@ -24,7 +24,7 @@ use super::with_fixture;
 const PAST: &str = "2020-01-01T00:00:00Z";
 
 async fn make_pool(fixture: &Fixture, lifecycle: Value) -> anyhow::Result<()> {
-    fixture.make_pool_with(&json!({"lifecycle": lifecycle})).await
+    fixture.create_pool_with(&json!({"lifecycle": lifecycle})).await
 }
 
 async fn edit(fixture: &Fixture, name: &str, lifecycle: Value) -> anyhow::Result<()> {
@@ -39,16 +39,16 @@ async fn finished(fixture: &Fixture, name: &str, reason: &str) -> anyhow::Result
     fixture.until(name, Phase::Finished).await?;
     ensure!(fixture.pods().get_opt(name).await?.is_none(), "its pod is gone");
     ensure!(fixture.routes().get_opt(name).await?.is_none(), "its route is gone");
-    fixture.until_says(name, "Finished", "True", reason).await
+    fixture.until_condition(name, "Finished", "True", reason).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_created_after_its_shutdown_time_is_never_started() -> anyhow::Result<()> {
     with_fixture("past", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
         let before = fixture.proxy.counts();
-        fixture.make(&with(&fixture.unit("ada"), &json!({"spec": {"lifecycle": {"shutdownTime": PAST}}}))).await?;
+        fixture.create(&with(&fixture.unit("ada"), &json!({"spec": {"lifecycle": {"shutdownTime": PAST}}}))).await?;
         let message = finished(&fixture, "ada", "ShutdownTime").await?;
         ensure!(message.contains("set it to a later time, or take it out"), "{message}");
         fixture.proxy.quiet(Duration::from_secs(3), SOON).await?;
@@ -65,10 +65,10 @@ async fn a_unit_created_after_its_shutdown_time_is_never_started() -> anyhow::Re
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_fails_at_the_shutdown_time() -> anyhow::Result<()> {
     with_fixture("load", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
         let unit = fixture.unit("ada");
-        fixture.make(&unit).await?;
+        fixture.create(&unit).await?;
         let ready = fixture.until("ada", Phase::Ready).await?;
         let service = fixture.services().get("ada").await?;
         let load = Hammer::new(&fixture.cluster.proxies().await?, units::target(Mode::Query, &unit)?);
@@ -95,8 +95,8 @@ async fn a_unit_beyond_its_max_age_is_finished_even_if_suspended() -> anyhow::Re
     with_fixture("age", |fixture| async move {
         make_pool(&fixture, json!({"maxAge": "8s"})).await?;
         let _operator = fixture.start().await?;
-        fixture.make(&fixture.unit("ada")).await?;
-        fixture.make(&with(&fixture.unit("bob"), &json!({"spec": {"operatingMode": "Suspended"}}))).await?;
+        fixture.create(&fixture.unit("ada")).await?;
+        fixture.create(&with(&fixture.unit("bob"), &json!({"spec": {"operatingMode": "Suspended"}}))).await?;
         fixture.until("ada", Phase::Ready).await?;
         fixture.until("bob", Phase::Suspended).await?;
         let message = finished(&fixture, "ada", "MaxAge").await?;
@@ -115,13 +115,13 @@ async fn a_finished_unit_is_deleted_after_its_ttl() -> anyhow::Result<()> {
         let operator = fixture.start().await?;
         let lifecycle = |lifecycle: Value| json!({"spec": {"lifecycle": lifecycle}});
         let greedy = lifecycle(json!({"ttlSecondsAfterFinished": 6}));
-        fixture.make(&with(&fixture.unit("greedy"), &greedy)).await?;
-        let message = fixture.until_says("greedy", "Accepted", "False", "LimitExceeded").await?;
+        fixture.create(&with(&fixture.unit("greedy"), &greedy)).await?;
+        let message = fixture.until_condition("greedy", "Accepted", "False", "LimitExceeded").await?;
         ensure!(message.contains("ttlSecondsAfterFinished 6 is more than the 5"), "{message}");
 
         let own = lifecycle(json!({"shutdownTime": PAST, "ttlSecondsAfterFinished": 1}));
-        fixture.make(&with(&fixture.unit("own"), &own)).await?;
-        fixture.make(&with(&fixture.unit("pools"), &lifecycle(json!({"shutdownTime": PAST})))).await?;
+        fixture.create(&with(&fixture.unit("own"), &own)).await?;
+        fixture.create(&with(&fixture.unit("pools"), &lifecycle(json!({"shutdownTime": PAST})))).await?;
         fixture.until("pools", Phase::Finished).await?;
         // The time goes on while no operator runs.
         operator.kill().await?;
@@ -130,7 +130,7 @@ async fn a_finished_unit_is_deleted_after_its_ttl() -> anyhow::Result<()> {
         fixture.until_nothing_is_left("pools").await?;
         // One that runs is deleted in the same order.
         let running = lifecycle(json!({"shutdownTime": soon(4), "ttlSecondsAfterFinished": 0}));
-        fixture.make(&with(&fixture.unit("brief"), &running)).await?;
+        fixture.create(&with(&fixture.unit("brief"), &running)).await?;
         fixture.until_nothing_is_left("brief").await?;
         let events = Api::<Event>::namespaced(fixture.cluster.client(), &fixture.namespace);
         let expired = |name: &'static str| {
@@ -155,9 +155,9 @@ async fn a_finished_unit_is_deleted_after_its_ttl() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_survives_an_operator_crash_at_any_write() -> anyhow::Result<()> {
     with_fixture("killed", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let mut killer = Killer::start(&fixture).await?;
-        fixture.make(&fixture.unit("ada")).await?;
+        fixture.create(&fixture.unit("ada")).await?;
         fixture.until("ada", Phase::Ready).await?;
         let round = async |killer: &mut Killer| {
             for (time, phase) in [(soon(0), Phase::Finished), (soon(3600), Phase::Ready)] {

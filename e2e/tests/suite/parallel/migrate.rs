@@ -10,7 +10,7 @@ use computing_unit_operator::{
     names::PORT,
 };
 use e2e::{
-    activator::{self, WAKES, lead_here, until_served},
+    activator::{self, WAKE_ON_REQUEST, serve_activator, until_served},
     before::{self, ENVOY, ENVOY_PORT, NGINX, Plan, TwoProxies, UNITS_SERVICE},
     fixture::{Fixture, SOON},
     standin,
@@ -51,7 +51,7 @@ fn steady(fixture: &Fixture, addresses: &[SocketAddr], cuid: i64) -> anyhow::Res
         .collect()
 }
 
-async fn all_well(loads: Vec<Hammering>) -> anyhow::Result<()> {
+async fn no_failures(loads: Vec<Hammering>) -> anyhow::Result<()> {
     for load in loads {
         load.answer_more(50, SOON).await?;
         let report = load.stop().await?;
@@ -121,7 +121,7 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
         let mut socket = Socket::open(two.front, "localhost", &path).await?;
 
         // 1. The gateway takes all that the two proxies take, and hands the units of before to the second of them.
-        ensure!(lead_here(&mut fixture).await?, "the proxies of the tests' own cluster reach this machine");
+        ensure!(serve_activator(&mut fixture).await?, "the proxies of the tests' own cluster reach this machine");
         let _operator = fixture.start().await?;
         route(&fixture, "static", &static_path(&fixture), STATIC, PORT).await?;
         route(&fixture, BEFORE, &activator::path(&fixture), ENVOY, ENVOY_PORT.into()).await?;
@@ -132,9 +132,9 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
             // Its entry has the same path as the route of before, which is older and so is taken.
             let query =
                 json!({"spec": {"routing": {"query": {"lookup": lookup, "lookupDomain": before::domain(&fixture)}}}});
-            activator::make(&fixture, &units::with(&pool(&fixture, &WAKES()), &query)).await?;
+            activator::create_pool(&fixture, &units::with(&pool(&fixture, &WAKE_ON_REQUEST()), &query)).await?;
         } else {
-            fixture.put_pool(&pool(&fixture, &Value::Null)).await?;
+            fixture.create_pool(&pool(&fixture, &Value::Null)).await?;
         }
         let gateway = fixture.cluster.proxies().await?;
         for target in [static_target(&fixture)?, unit_target(&fixture, old)?] {
@@ -146,7 +146,7 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
         // does everybody if all go back.
         let new = cuid(&fixture, "new");
         let name = format!("computing-unit-{new}");
-        fixture.make(&units::unit(&fixture.namespace, &name, new)).await?;
+        fixture.create(&units::unit(&fixture.namespace, &name, new)).await?;
         fixture.until(&name, Phase::Ready).await?;
         before::answered(&fixture, &unit_target(&fixture, new)?, true).await?;
         first_success(two.front, &unit_target(&fixture, new)?, Reuse::Fresh, SOON).await?;
@@ -161,21 +161,21 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
 
         // 3. A unit of before is replaced by one of the same number when its user lets it: it alone is away meanwhile.
         socket.echo("still by two hops").await?;
-        all_well(by_two).await?;
-        all_well(by_gateway).await?;
+        no_failures(by_two).await?;
+        no_failures(by_gateway).await?;
         fixture.pods().delete(&format!("computing-unit-{old}"), &DeleteParams::default()).await?;
         let again = format!("computing-unit-{old}");
-        fixture.make(&units::unit(&fixture.namespace, &again, old)).await?;
+        fixture.create(&units::unit(&fixture.namespace, &again, old)).await?;
         fixture.until(&again, Phase::Ready).await?;
         before::answered(&fixture, &unit_target(&fixture, old)?, true).await?;
 
         // 4. Nobody is left behind the two proxies: their way on the gateway becomes the pool's entry, and they go.
-        all_well(by_both).await?;
+        no_failures(by_both).await?;
         let by_gateway = steady(&fixture, &gateway, new)?;
         before::lead_aside(&fixture, BEFORE).await?;
-        let entry = json!({"spec": {"entry": WAKES()}});
+        let entry = json!({"spec": {"entry": WAKE_ON_REQUEST()}});
         fixture.pools().patch("default", &PatchParams::default(), &Patch::Merge(&entry)).await?;
-        activator::made(&fixture).await?;
+        activator::until_accepted(&fixture).await?;
         let nobody = unit_target(&fixture, cuid(&fixture, "nobody"))?;
         until_served(&fixture, &nobody).await?;
         fixture.routes().delete(BEFORE, &DeleteParams::default()).await?;
@@ -187,7 +187,7 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
             fixture.services().delete(name, &DeleteParams::default()).await.context("the Service of a proxy")?;
         }
         direct.echo("the proxies of before are gone").await?;
-        all_well(by_gateway).await
+        no_failures(by_gateway).await
     })
     .await
 }

@@ -3,7 +3,7 @@
 
 use computing_unit_operator::{api::Phase, gateway::HTTPRoute, names::PORT};
 use e2e::{
-    activator::{self, WAKES, lead_here, until_served},
+    activator::{self, WAKE_ON_REQUEST, serve_activator, until_served},
     before::{self, UNITS_SERVICE},
     clusters,
     fixture::{Fixture, SOON},
@@ -31,7 +31,7 @@ fn steady(fixture: &Fixture, proxies: &[std::net::SocketAddr], cuid: i64) -> any
     Hammer::new(proxies, target(fixture, cuid)?).connections(2).rate(25.0).start()
 }
 
-async fn all_well(load: Hammering) -> anyhow::Result<()> {
+async fn no_failures(load: Hammering) -> anyhow::Result<()> {
     load.answer_more(50, SOON).await?;
     let report = load.stop().await?;
     println!("{report}");
@@ -84,7 +84,7 @@ async fn answered(fixture: &Fixture, cuid: i64, by_own: bool) -> anyhow::Result<
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dynamic_resolver_is_replaced_by_unit_routes() -> anyhow::Result<()> {
     with_fixture("migrate-resolver", |mut fixture| async move {
-        if !gateway::is_ours(&fixture.cluster).await? || !lead_here(&mut fixture).await? {
+        if !gateway::is_ours(&fixture.cluster).await? || !serve_activator(&mut fixture).await? {
             return Ok(());
         }
         // Before: bare pods, a route for all of them, and an authorization that names the host.
@@ -111,11 +111,15 @@ async fn a_dynamic_resolver_is_replaced_by_unit_routes() -> anyhow::Result<()> {
             "routing": {"query": {"lookup": "Host", "lookupDomain": before::domain(&fixture)}},
             "template": {"spec": {"subdomain": UNITS_SERVICE}},
         }});
-        activator::make(&fixture, &units::with(&activator::pool(&fixture, Mode::Query, &WAKES()), &spec)).await?;
+        activator::create_pool(
+            &fixture,
+            &units::with(&activator::pool(&fixture, Mode::Query, &WAKE_ON_REQUEST()), &spec),
+        )
+        .await?;
 
         // 2. New units are ComputingUnits. The route of before finds them too, by DNS.
         let name = format!("computing-unit-{new}");
-        fixture.make(&units::unit(&fixture.namespace, &name, new)).await?;
+        fixture.create(&units::unit(&fixture.namespace, &name, new)).await?;
         fixture.until(&name, Phase::Ready).await?;
         answered(&fixture, new, false).await?;
         let by_both = steady(&fixture, &proxies, new)?;
@@ -133,10 +137,10 @@ async fn a_dynamic_resolver_is_replaced_by_unit_routes() -> anyhow::Result<()> {
         socket.echo("still by DNS").await?;
 
         // 4. A unit of before is replaced by one of the same number when its user lets it.
-        all_well(by_dns).await?;
+        no_failures(by_dns).await?;
         let again = format!("computing-unit-{old}");
         fixture.pods().delete(&again, &DeleteParams::default()).await?;
-        fixture.make(&units::unit(&fixture.namespace, &again, old)).await?;
+        fixture.create(&units::unit(&fixture.namespace, &again, old)).await?;
         fixture.until(&again, Phase::Ready).await?;
         answered(&fixture, old, true).await?;
 
@@ -149,7 +153,7 @@ async fn a_dynamic_resolver_is_replaced_by_unit_routes() -> anyhow::Result<()> {
         backends(&fixture).delete("dynamic", &DeleteParams::default()).await?;
         answered(&fixture, old, true).await?;
         direct.echo("nothing of before is left").await?;
-        all_well(by_both).await
+        no_failures(by_both).await
     })
     .await
 }

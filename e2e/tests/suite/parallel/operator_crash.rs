@@ -27,7 +27,7 @@ async fn killed_at(fixture: &Fixture, killer: &mut Killer<'_>) -> anyhow::Result
 
     let before = killer.kills();
     let ready = async || fixture.until(&name, Phase::Ready).await.map(drop);
-    killer.during(fixture.make(&unit), ready).await?;
+    killer.during(fixture.create(&unit), ready).await?;
     let started = killer.kills();
     load.answer_more(20, SOON).await?;
     for (kind, count) in [
@@ -48,7 +48,7 @@ async fn killed_at(fixture: &Fixture, killer: &mut Killer<'_>) -> anyhow::Result
 
 async fn killed(name: &str, last: LastWrite) -> anyhow::Result<()> {
     with_fixture(name, |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let mut killer = Killer::start(&fixture).await?;
         let (mut starts, mut ends) = (0, 0);
         for write in 1..TOO_MANY {

@@ -69,8 +69,8 @@ async fn in_the_way(fixture: &Fixture) -> anyhow::Result<()> {
     fixture.routes().create(&params, &serde_json::from_value(route)?).await?;
     let claim = json!({"metadata": {"name": "data-ada"}, "spec": volume()});
     fixture.claims().create(&params, &serde_json::from_value(claim)?).await?;
-    fixture.make(&fixture.unit("ada")).await?;
-    fixture.until_says("ada", "Accepted", "False", "ChildNotOwned").await?;
+    fixture.create(&fixture.unit("ada")).await?;
+    fixture.until_condition("ada", "Accepted", "False", "ChildNotOwned").await?;
     let now = DeleteParams::default().grace_period(0);
     // The pod is not tried before its claim is there.
     fixture.claims().delete("data-ada", &now).await?;
@@ -81,7 +81,7 @@ async fn in_the_way(fixture: &Fixture) -> anyhow::Result<()> {
     eventually("look at the pod", SOON, asked).await?;
     fixture.pods().delete("ada", &now).await?;
     fixture.services().delete("ada", &now).await?;
-    fixture.until_says("ada", "Accepted", "False", "ChildNotOwned").await?;
+    fixture.until_condition("ada", "Accepted", "False", "ChildNotOwned").await?;
     let asked = || async {
         let gets = fixture.proxy.counts().only(|call| call.resource == "httproutes" && call.verb == Verb::Get);
         Ok((gets.total() > 0).then_some(()))
@@ -124,7 +124,7 @@ async fn each_granted_permission_is_used_and_no_other() -> anyhow::Result<()> {
             .leader(Some((&fixture.namespace, "rights")))
             .start()?;
         let claims = json!({"volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": volume()}]});
-        fixture.make_pool_with(&claims).await?;
+        fixture.create_pool_with(&claims).await?;
         operator.ready(SOON).await?;
         in_the_way(&fixture).await?;
         repaired(&fixture).await?;
@@ -132,13 +132,13 @@ async fn each_granted_permission_is_used_and_no_other() -> anyhow::Result<()> {
         let so = |pod: Option<&Pod>| pod.is_some_and(resized);
         until("new amount", SOON, fixture.pods(), "ada", so).await?;
         for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
-            fixture.ask("ada", mode).await?;
+            fixture.set_mode("ada", mode).await?;
             fixture.until("ada", phase).await?;
         }
         fixture.delete("ada").await?;
         let over =
             json!({"spec": {"lifecycle": {"shutdownTime": "2026-01-01T00:00:00Z", "ttlSecondsAfterFinished": 0}}});
-        fixture.make(&units::with(&fixture.unit("over"), &over)).await?;
+        fixture.create(&units::with(&fixture.unit("over"), &over)).await?;
         fixture.until_gone("over").await?;
         let (granted, used) = (granted(), used(&fixture));
         let (unused, missing) = (granted.difference(&used), used.difference(&granted));

@@ -22,10 +22,10 @@ use super::with_fixture;
 const NAMES: [&str; 4] = ["ada", "bob", "cyd", "dan"];
 
 async fn start(fixture: &Fixture) -> anyhow::Result<()> {
-    fixture.make_pool(Mode::Query).await?;
+    fixture.create_default_pool(Mode::Query).await?;
     for name in NAMES {
         let spec = json!({"spec": {"updateStrategy": "Recreate"}});
-        fixture.make(&units::with(&fixture.unit(name), &spec)).await?;
+        fixture.create(&units::with(&fixture.unit(name), &spec)).await?;
     }
     for name in NAMES {
         fixture.until(name, Phase::Ready).await?;
@@ -87,7 +87,7 @@ async fn a_broken_change_stops_at_the_first_unit_until_it_is_reverted() -> anyho
             let unit = timeout(SOON, events.try_next()).await.context("a word")??.context("a watch")?;
             if units::phase(Some(&unit)) != Some(Phase::Ready) {
                 down.insert(unit.name_any());
-            } else if units::says(Some(&unit), "UpdatePending", "True").is_some_and(|(why, _)| why == "Queued") {
+            } else if units::condition(Some(&unit), "UpdatePending", "True").is_some_and(|(why, _)| why == "Queued") {
                 queued.insert(unit.name_any());
             }
         }

@@ -24,22 +24,22 @@ async fn at_rest(fixture: &Fixture, name: &str) -> anyhow::Result<ComputingUnit>
 
 async fn under_load(mode: Mode, name: &str) -> anyhow::Result<()> {
     with_fixture(name, |fixture| async move {
-        fixture.make_pool(mode).await?;
+        fixture.create_default_pool(mode).await?;
         let _operator = fixture.start().await?;
         let unit = fixture.unit("ada");
-        fixture.make(&unit).await?;
+        fixture.create(&unit).await?;
         let ready = fixture.until("ada", Phase::Ready).await?;
         let service = fixture.services().get("ada").await?;
         let proxies = fixture.cluster.proxies().await?;
         let load = Hammer::new(&proxies, units::target(mode, &unit)?).connections(8).start()?;
         for _ in 0..3 {
             load.answer_more(500, SOON).await?;
-            fixture.ask("ada", "Suspended").await?;
+            fixture.set_mode("ada", "Suspended").await?;
             let suspended = at_rest(&fixture, "ada").await?;
             assert_eq!(ready.status.as_ref().unwrap().url, suspended.status.unwrap().url, "it keeps its URL");
             assert_eq!(service.uid(), fixture.services().get("ada").await?.uid(), "and its Service");
             load.answer_more(500, SOON).await?;
-            fixture.ask("ada", "Running").await?;
+            fixture.set_mode("ada", "Running").await?;
             fixture.until("ada", Phase::Ready).await?;
             first_success(proxies[0], &units::target(mode, &unit)?, Reuse::Fresh, SOON).await?;
         }
@@ -63,21 +63,21 @@ async fn no_request_fails_in_host_mode() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspension_takes_six_writes_and_a_start_five() -> anyhow::Result<()> {
     with_fixture("costs", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
-        fixture.make(&fixture.unit("ada")).await?;
+        fixture.create(&fixture.unit("ada")).await?;
         fixture.until("ada", Phase::Ready).await?;
         let quiet = std::time::Duration::from_secs(3);
         let cost =
             |before| fixture.proxy.counts().since(before).only(|call| call.resource != "computingunitpools").writes();
         let before = fixture.proxy.quiet(quiet, SOON).await?;
-        fixture.ask("ada", "Suspended").await?;
+        fixture.set_mode("ada", "Suspended").await?;
         at_rest(&fixture, "ada").await?;
         let suspending = cost(&before);
         // Status, route closed, route deleted, pod deleted, status; a pod that takes its time to stop costs one more.
         assert!(suspending <= 6, "{suspending} writes to suspend\n{}", fixture.proxy.describe(&before));
         let before = fixture.proxy.quiet(quiet, SOON).await?;
-        fixture.ask("ada", "Running").await?;
+        fixture.set_mode("ada", "Running").await?;
         fixture.until("ada", Phase::Ready).await?;
         let resuming = cost(&before);
         // Pod, route guarded, route open, two of status.
@@ -90,12 +90,12 @@ async fn a_suspension_takes_six_writes_and_a_start_five() -> anyhow::Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_created_suspended_has_no_pod_until_it_is_resumed() -> anyhow::Result<()> {
     with_fixture("made", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
         let suspended = json!({"spec": {"operatingMode": "Suspended"}});
-        fixture.make(&units::with(&fixture.unit("ada"), &suspended)).await?;
+        fixture.create(&units::with(&fixture.unit("ada"), &suspended)).await?;
         at_rest(&fixture, "ada").await?;
-        fixture.ask("ada", "Running").await?;
+        fixture.set_mode("ada", "Running").await?;
         fixture.until("ada", Phase::Ready).await?;
         fixture.delete("ada").await
     })
@@ -105,29 +105,29 @@ async fn a_unit_created_suspended_has_no_pod_until_it_is_resumed() -> anyhow::Re
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_is_suspended_resumed_and_deleted_at_any_stage() -> anyhow::Result<()> {
     with_fixture("whenever", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
         // During a start, at several points of it.
         let pod_is_there = |pod: Option<&Pod>| pod.is_some();
         for name in ["early", "later"] {
-            fixture.make(&fixture.unit(name)).await?;
+            fixture.create(&fixture.unit(name)).await?;
             if name == "later" {
                 until("pod", SOON, fixture.pods(), name, pod_is_there).await?;
             }
-            fixture.ask(name, "Suspended").await?;
+            fixture.set_mode(name, "Suspended").await?;
             at_rest(&fixture, name).await?;
         }
         // Resumed during a suspension.
-        fixture.ask("early", "Running").await?;
+        fixture.set_mode("early", "Running").await?;
         fixture.until("early", Phase::Ready).await?;
-        fixture.ask("early", "Suspended").await?;
+        fixture.set_mode("early", "Suspended").await?;
         fixture.until("early", Phase::Suspending).await?;
-        fixture.ask("early", "Running").await?;
+        fixture.set_mode("early", "Running").await?;
         fixture.until("early", Phase::Ready).await?;
         // Deleted during either.
-        fixture.ask("early", "Suspended").await?;
+        fixture.set_mode("early", "Suspended").await?;
         fixture.units().delete("early", &DeleteParams::default()).await?;
-        fixture.ask("later", "Running").await?;
+        fixture.set_mode("later", "Running").await?;
         fixture.units().delete("later", &DeleteParams::default()).await?;
         for name in ["early", "later"] {
             fixture.until_nothing_is_left(name).await?;
@@ -152,20 +152,20 @@ fn flips(count: usize) -> impl Iterator<Item = bool> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_reaches_its_last_operating_mode_after_fifty_changes() -> anyhow::Result<()> {
     with_fixture("flips", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
         let unit = fixture.unit("ada");
-        fixture.make(&unit).await?;
+        fixture.create(&unit).await?;
         fixture.until("ada", Phase::Ready).await?;
         let load = Hammer::new(&fixture.cluster.proxies().await?, units::target(Mode::Query, &unit)?);
         let load = load.connections(4).rate(400.0).start()?;
         for (number, running) in flips(50).enumerate() {
-            fixture.ask("ada", if running { "Running" } else { "Suspended" }).await?;
+            fixture.set_mode("ada", if running { "Running" } else { "Suspended" }).await?;
             // Some are seen through to the end, most are not.
             load.answer_more(u64::try_from(number % 7)? * 40, SOON).await?;
         }
         for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
-            fixture.ask("ada", mode).await?;
+            fixture.set_mode("ada", mode).await?;
             fixture.until("ada", phase).await?;
         }
         load.answer_more(100, SOON).await?;
@@ -178,14 +178,14 @@ async fn a_unit_reaches_its_last_operating_mode_after_fifty_changes() -> anyhow:
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspension_survives_an_operator_crash_at_any_write() -> anyhow::Result<()> {
     with_fixture("killed", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let mut killer = Killer::start(&fixture).await?;
-        fixture.make(&fixture.unit("ada")).await?;
+        fixture.create(&fixture.unit("ada")).await?;
         fixture.until("ada", Phase::Ready).await?;
         let round = async |killer: &mut Killer| {
             for (mode, phase) in [("Suspended", Phase::Suspended), ("Running", Phase::Ready)] {
                 let done = async || fixture.until("ada", phase).await.map(drop);
-                killer.during(fixture.ask("ada", mode), done).await?;
+                killer.during(fixture.set_mode("ada", mode), done).await?;
             }
             Ok(())
         };

@@ -26,7 +26,7 @@ async fn cycle(fixture: &Fixture, mode: Mode, name: &str) -> anyhow::Result<()> 
     let proxies = fixture.cluster.proxies().await?;
     let load = Hammer::new(&proxies, units::target(mode, &unit)?).connections(8).start()?;
     load.answer_more(100, SOON).await?;
-    fixture.make(&unit).await?;
+    fixture.create(&unit).await?;
     fixture.until(name, Phase::Ready).await?;
     load.answer_more(100, SOON).await?;
     fixture.delete(name).await?;
@@ -38,11 +38,11 @@ async fn cycle(fixture: &Fixture, mode: Mode, name: &str) -> anyhow::Result<()> 
 }
 
 async fn no_errors_on(fixture: &Fixture, mode: Mode) -> anyhow::Result<()> {
-    fixture.make_pool(mode).await?;
+    fixture.create_default_pool(mode).await?;
     let _operator = fixture.start().await?;
     // Another unit that must never answer for the first.
     let other = fixture.unit("other");
-    fixture.make(&other).await?;
+    fixture.create(&other).await?;
     fixture.until("other", Phase::Ready).await?;
     for round in 0..CYCLES {
         cycle(fixture, mode, &format!("ada-{round}")).await?;
@@ -57,10 +57,10 @@ async fn no_errors(mode: Mode, name: &str) -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_request_to_a_ready_unit_succeeds_without_dns() -> anyhow::Result<()> {
     with_fixture("first", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
         let unit = fixture.unit("ada");
-        fixture.make(&unit).await?;
+        fixture.create(&unit).await?;
         fixture.until("ada", Phase::Ready).await?;
         for proxy in fixture.cluster.proxies().await? {
             let answer = Connection::open(proxy).await?.send(&units::target(Mode::Query, &unit)?).await?;
@@ -94,15 +94,15 @@ async fn no_request_fails_in_host_mode() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_serves_while_others_come_and_go() -> anyhow::Result<()> {
     with_fixture("beside", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
         let unit = fixture.unit("stays");
-        fixture.make(&unit).await?;
+        fixture.create(&unit).await?;
         fixture.until("stays", Phase::Ready).await?;
         let proxies = fixture.cluster.proxies().await?;
         let load = Hammer::new(&proxies, units::target(Mode::Query, &unit)?).connections(2).rate(200.0).start()?;
         for name in ["one", "two", "three"] {
-            fixture.make(&fixture.unit(name)).await?;
+            fixture.create(&fixture.unit(name)).await?;
             fixture.until(name, Phase::Ready).await?;
             fixture.delete(name).await?;
         }

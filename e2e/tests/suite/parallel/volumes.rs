@@ -59,7 +59,7 @@ fn file(pod: &Pod) -> anyhow::Result<PathBuf> {
 }
 
 async fn start(fixture: &Fixture) -> anyhow::Result<Pod> {
-    fixture.make(&fixture.unit("ada")).await?;
+    fixture.create(&fixture.unit("ada")).await?;
     fixture.until("ada", Phase::Ready).await?;
     Ok(fixture.pods().get("ada").await?)
 }
@@ -74,17 +74,17 @@ async fn data_survives_a_suspension_and_is_deleted_with_its_unit() -> anyhow::Re
         return Ok(());
     }
     with_fixture("volume", |fixture| async move {
-        fixture.put_pool(&pool(&fixture, "Delete", &json!({}))).await?;
+        fixture.create_pool(&pool(&fixture, "Delete", &json!({}))).await?;
         let _operator = fixture.start().await?;
         let before = start(&fixture).await?;
         fs::write(file(&before)?, "work of hours")?;
         let claim = fixture.claims().get(CLAIM).await?;
         assert_eq!(claim.labels().get(labels::UNIT).map(String::as_str), Some("ada"));
 
-        fixture.ask("ada", "Suspended").await?;
+        fixture.set_mode("ada", "Suspended").await?;
         fixture.until("ada", Phase::Suspended).await?;
         assert_eq!(fixture.claims().get(CLAIM).await?.uid(), claim.uid(), "it is kept");
-        fixture.ask("ada", "Running").await?;
+        fixture.set_mode("ada", "Running").await?;
         fixture.until("ada", Phase::Ready).await?;
         let after = fixture.pods().get("ada").await?;
         assert_ne!(after.uid(), before.uid());
@@ -104,7 +104,7 @@ async fn a_retained_claim_is_used_again() -> anyhow::Result<()> {
         return Ok(());
     }
     with_fixture("kept", |fixture| async move {
-        fixture.put_pool(&pool(&fixture, "Retain", &json!({}))).await?;
+        fixture.create_pool(&pool(&fixture, "Retain", &json!({}))).await?;
         let _operator = fixture.start().await?;
         fs::write(file(&start(&fixture).await?)?, "work of days")?;
         let claim = fixture.claims().get(CLAIM).await?;
@@ -137,15 +137,15 @@ async fn a_foreign_claim_is_not_touched() -> anyhow::Result<()> {
         return Ok(());
     }
     with_fixture("foreign", |fixture| async move {
-        fixture.put_pool(&pool(&fixture, "Delete", &json!({}))).await?;
+        fixture.create_pool(&pool(&fixture, "Delete", &json!({}))).await?;
         let _operator = fixture.start().await?;
         let theirs: PersistentVolumeClaim = serde_json::from_value(json!({
             "metadata": {"name": CLAIM, "labels": {"of": "somebody"}},
             "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}},
         }))?;
         let theirs = fixture.claims().create(&PostParams::default(), &theirs).await?;
-        fixture.make(&fixture.unit("ada")).await?;
-        let words = fixture.until_says("ada", "Accepted", "False", "ChildNotOwned").await?;
+        fixture.create(&fixture.unit("ada")).await?;
+        let words = fixture.until_condition("ada", "Accepted", "False", "ChildNotOwned").await?;
         assert!(words.contains("PersistentVolumeClaim \"data-ada\""), "{words}");
         assert!(fixture.pods().get_opt("ada").await?.is_none(), "no pod mounts it");
         let still = fixture.claims().get(CLAIM).await?;
@@ -161,10 +161,10 @@ async fn a_foreign_claim_is_not_touched() -> anyhow::Result<()> {
 async fn an_unbound_claim_is_reported_and_does_not_block_deletion() -> anyhow::Result<()> {
     with_fixture("unbound", |fixture| async move {
         let class = json!({"storageClassName": "e2e-nowhere"});
-        fixture.put_pool(&pool(&fixture, "Delete", &class)).await?;
+        fixture.create_pool(&pool(&fixture, "Delete", &class)).await?;
         let _operator = fixture.start().await?;
-        fixture.make(&fixture.unit("ada")).await?;
-        let words = fixture.until_says("ada", "PodReady", "False", "VolumePending").await?;
+        fixture.create(&fixture.unit("ada")).await?;
+        let words = fixture.until_condition("ada", "PodReady", "False", "VolumePending").await?;
         assert!(words.contains("claim \"data-ada\" is Pending (storage class \"e2e-nowhere\")"), "{words}");
         assert_eq!(units::phase(Some(&fixture.units().get("ada").await?)), Some(Phase::Pending));
         fixture.delete("ada").await?;

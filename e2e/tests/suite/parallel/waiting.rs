@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use super::with_fixture;
 
 async fn until_says(fixture: &Fixture, name: &str, said: (&str, &str), words: &[&str]) -> anyhow::Result<()> {
-    let message = fixture.until_says(name, said.0, "False", said.1).await?;
+    let message = fixture.until_condition(name, said.0, "False", said.1).await?;
     for word in words {
         ensure!(message.contains(word), "{} {}: {message:?} does not say {word:?}", said.0, said.1);
     }
@@ -40,10 +40,10 @@ where
 async fn a_unit_waits_for_its_pool() -> anyhow::Result<()> {
     with_fixture("pool", |fixture| async move {
         let _operator = fixture.start().await?;
-        fixture.make(&fixture.unit("ada")).await?;
+        fixture.create(&fixture.unit("ada")).await?;
         let words = ["no ComputingUnitPool \"default\" in namespace", "create it"];
         until_says(&fixture, "ada", ("Accepted", "PoolNotFound"), &words).await?;
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         fixture.until("ada", Phase::Ready).await.map(drop)
     })
     .await
@@ -53,10 +53,10 @@ async fn a_unit_waits_for_its_pool() -> anyhow::Result<()> {
 async fn a_unit_waits_for_an_image_of_its_pool() -> anyhow::Result<()> {
     with_fixture("image", |fixture| async move {
         let offers = json!({"spec": {"images": [{"name": "engine", "image": units::ENGINE}]}});
-        fixture.put_pool(&with(&fixture.pool(Mode::Query), &offers)).await?;
+        fixture.create_pool(&with(&fixture.pool(Mode::Query), &offers)).await?;
         let _operator = fixture.start().await?;
         for name in ["ada", "bob"] {
-            fixture.make(&with(&fixture.unit(name), &json!({"spec": {"image": "nightly"}}))).await?;
+            fixture.create(&with(&fixture.unit(name), &json!({"spec": {"image": "nightly"}}))).await?;
             let words = ["does not offer image \"nightly\"", "choose one of engine"];
             until_says(&fixture, name, ("Accepted", "ImageNotOffered"), &words).await?;
         }
@@ -84,10 +84,10 @@ async fn a_unit_waits_for_its_gateway_and_listener() -> anyhow::Result<()> {
             namespace: fixture.namespace.clone(),
             section_name: Some("units".to_owned()),
         };
-        fixture.put_pool(&with(&fixture.pool(Mode::Query), &json!({"spec": {"gatewayRef": own}}))).await?;
+        fixture.create_pool(&with(&fixture.pool(Mode::Query), &json!({"spec": {"gatewayRef": own}}))).await?;
         let mut operator = fixture.operator.clone().gateways(&[&fixture.namespace]).start()?;
         operator.ready(SOON).await?;
-        fixture.make(&fixture.unit("ada")).await?;
+        fixture.create(&fixture.unit("ada")).await?;
         let words = ["does not exist", "create it, or correct spec.gatewayRef of the pool"];
         until_says(&fixture, "ada", ("RouteAccepted", "GatewayNotFound"), &words).await?;
 
@@ -124,9 +124,9 @@ async fn a_unit_waits_for_a_listener_that_admits_its_namespace() -> anyhow::Resu
         let namespaces = Api::<Namespace>::all(fixture.cluster.client());
         let labelled = |value: Value| json!({"metadata": {"labels": {namespace::ADMITTED: value}}});
         merge(&namespaces, &fixture.namespace, &labelled(Value::Null)).await?;
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
-        fixture.make(&fixture.unit("ada")).await?;
+        fixture.create(&fixture.unit("ada")).await?;
         let words =
             [&format!("let a listener of the Gateway admit namespace {:?}", fixture.namespace), "allowedRoutes"];
         until_says(&fixture, "ada", ("RouteAccepted", "NotAllowedByListeners"), &words).await?;
@@ -139,13 +139,13 @@ async fn a_unit_waits_for_a_listener_that_admits_its_namespace() -> anyhow::Resu
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_waits_for_its_key() -> anyhow::Result<()> {
     with_fixture("key", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
         let first = fixture.unit("ada");
-        fixture.make(&first).await?;
+        fixture.create(&first).await?;
         fixture.until("ada", Phase::Ready).await?;
         let same = json!({"spec": {"cuid": first.spec.cuid}});
-        fixture.make(&with(&fixture.unit("bob"), &same)).await?;
+        fixture.create(&with(&fixture.unit("bob"), &same)).await?;
         until_says(&fixture, "bob", ("Accepted", "KeyConflict"), &["\"ada\""]).await?;
         fixture.delete("ada").await?;
         fixture.until("bob", Phase::Ready).await.map(drop)
@@ -159,7 +159,7 @@ async fn a_unit_waits_for_its_key_in_another_namespace() -> anyhow::Result<()> {
     with_fixture("here", |fixture| async move {
         let cluster = fixture.cluster.clone();
         namespace::within(&cluster, "there", |there| async move {
-            fixture.make_pool(Mode::Query).await?;
+            fixture.create_default_pool(Mode::Query).await?;
             let pools = Api::<ComputingUnitPool>::namespaced(fixture.cluster.client(), &there);
             let pool = units::pool(&there, fixture.cluster.gateway(), Mode::Query);
             pools.create(&PostParams::default(), &pool).await?;
@@ -170,13 +170,13 @@ async fn a_unit_waits_for_its_key_in_another_namespace() -> anyhow::Result<()> {
             others.create(&PostParams::default(), &first).await?;
             let ready = |unit: Option<&_>| units::phase(unit) == Some(Phase::Ready);
             until("Ready", SOON, others.clone(), "ada", ready).await?;
-            fixture.make(&fixture.unit("bob")).await?;
-            let message = fixture.until_says("bob", "Accepted", "False", "KeyConflictElsewhere").await?;
+            fixture.create(&fixture.unit("bob")).await?;
+            let message = fixture.until_condition("bob", "Accepted", "False", "KeyConflictElsewhere").await?;
             ensure!(!message.contains(&there) && !message.contains("\"ada\""), "{message}");
             others.delete("ada", &DeleteParams::default()).await?;
             // A key that was another tenant's is not taken up by itself: requests meant for that one may still come.
             let had = |unit: Option<&_>| {
-                units::says(unit, "Accepted", "False").is_some_and(|(_, words)| words.contains("had this key"))
+                units::condition(unit, "Accepted", "False").is_some_and(|(_, words)| words.contains("had this key"))
             };
             until("free key", SOON, fixture.units(), "bob", had).await?;
             merge(&fixture.units(), "bob", &json!({"spec": {"env": [{"name": "A", "value": "b"}]}})).await?;
@@ -190,7 +190,7 @@ async fn a_unit_waits_for_its_key_in_another_namespace() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_waits_for_a_pool_without_overlaps() -> anyhow::Result<()> {
     with_fixture("overlap", |fixture| async move {
-        fixture.make_pool(Mode::Path).await?;
+        fixture.create_default_pool(Mode::Path).await?;
         // Ages are told apart by seconds.
         let first = fixture.pools().get("default").await?;
         let inner = json!({
@@ -198,7 +198,7 @@ async fn a_unit_waits_for_a_pool_without_overlaps() -> anyhow::Result<()> {
             "spec": {"routing": {"path": {"prefix": format!("/{}/inner", fixture.namespace)}}},
         });
         let made_later = || async {
-            let made = fixture.put_pool(&with(&fixture.pool(Mode::Path), &inner)).await?;
+            let made = fixture.create_pool(&with(&fixture.pool(Mode::Path), &inner)).await?;
             if made.metadata.creation_timestamp > first.metadata.creation_timestamp {
                 return Ok(Some(()));
             }
@@ -207,7 +207,7 @@ async fn a_unit_waits_for_a_pool_without_overlaps() -> anyhow::Result<()> {
         };
         eventually("younger pool", SOON, made_later).await?;
         let _operator = fixture.start().await?;
-        fixture.make(&with(&fixture.unit("ada"), &json!({"spec": {"poolName": "inner"}}))).await?;
+        fixture.create(&with(&fixture.unit("ada"), &json!({"spec": {"poolName": "inner"}}))).await?;
         let words = ["overlap those of an older pool", "(default)", "give the pool other paths"];
         until_says(&fixture, "ada", ("Accepted", "PoolNotAccepted"), &words).await?;
         fixture.pools().delete("default", &DeleteParams::default()).await?;
@@ -219,7 +219,7 @@ async fn a_unit_waits_for_a_pool_without_overlaps() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_waits_for_the_quota_of_its_namespace() -> anyhow::Result<()> {
     with_fixture("quota", |fixture| async move {
-        fixture.make_pool(Mode::Query).await?;
+        fixture.create_default_pool(Mode::Query).await?;
         let quotas = Api::<ResourceQuota>::namespaced(fixture.cluster.client(), &fixture.namespace);
         let none = json!({"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}});
         quotas.create(&PostParams::default(), &serde_json::from_value(none)?).await?;
@@ -227,7 +227,7 @@ async fn a_unit_waits_for_the_quota_of_its_namespace() -> anyhow::Result<()> {
             |quota: Option<&ResourceQuota>| quota.and_then(|quota| quota.status.as_ref()?.hard.as_ref()).is_some();
         until("count", SOON, quotas.clone(), "none", counted).await?;
         let _operator = fixture.start().await?;
-        fixture.make(&fixture.unit("ada")).await?;
+        fixture.create(&fixture.unit("ada")).await?;
         until_says(&fixture, "ada", ("PodReady", "Forbidden"), &["exceeded quota: none"]).await?;
         quotas.delete("none", &DeleteParams::default()).await?;
         fixture.until("ada", Phase::Ready).await.map(drop)
@@ -239,9 +239,9 @@ async fn a_unit_waits_for_the_quota_of_its_namespace() -> anyhow::Result<()> {
 async fn a_unit_waits_for_a_valid_pod_template() -> anyhow::Result<()> {
     with_fixture("template", |fixture| async move {
         let containers = |policy: &str| json!({"spec": {"template": {"spec": {"dnsPolicy": policy}}}});
-        fixture.put_pool(&with(&fixture.pool(Mode::Query), &containers("Sometimes"))).await?;
+        fixture.create_pool(&with(&fixture.pool(Mode::Query), &containers("Sometimes"))).await?;
         let _operator = fixture.start().await?;
-        fixture.make(&fixture.unit("ada")).await?;
+        fixture.create(&fixture.unit("ada")).await?;
         let words = ["the API server refuses the Pod", "spec.dnsPolicy: Unsupported value: \"Sometimes\""];
         until_says(&fixture, "ada", ("Accepted", "ChildRefused"), &words).await?;
         merge(&fixture.pools(), "default", &containers("Default")).await?;

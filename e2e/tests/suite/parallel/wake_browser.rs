@@ -1,7 +1,7 @@
 //! Whoever opens the address of a suspended unit in a browser sees it start, and then the unit.
 
 use e2e::{
-    activator::{self, WAKES, lead_here, suspended},
+    activator::{self, WAKE_ON_REQUEST, serve_activator, suspended},
     browser::Browser,
     fixture::SOON,
     units::Mode,
@@ -24,11 +24,11 @@ async fn keep_picture(browser: &Browser) -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_shows_the_start_and_then_the_unit() -> anyhow::Result<()> {
     with_fixture("browser", |mut fixture| async move {
-        if !lead_here(&mut fixture).await? {
+        if !serve_activator(&mut fixture).await? {
             return Ok(());
         }
         let _operator = fixture.start().await?;
-        suspended(&fixture, Mode::Query, &WAKES(), "ada").await?;
+        suspended(&fixture, Mode::Query, &WAKE_ON_REQUEST(), "ada").await?;
         // Long enough for a browser to be slow.
         fixture.edit("ada", json!({"env": [{"name": "START_DELAY", "value": "10"}]})).await?;
         // Not a proxy's own port, which browsers refuse.

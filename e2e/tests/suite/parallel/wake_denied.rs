@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use computing_unit_operator::api::Phase;
 use e2e::{
-    activator::{self, WAKES, ask, lead_here, suspended},
+    activator::{self, WAKE_ON_REQUEST, send, serve_activator, suspended},
     faults::Class,
     fixture::SOON,
     traffic::{Connection, Reuse, Target, first_success},
@@ -22,11 +22,11 @@ use super::with_fixture;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_denied_by_the_gateway_starts_nothing() -> anyhow::Result<()> {
     with_fixture("refused", |mut fixture| async move {
-        if !lead_here(&mut fixture).await? {
+        if !serve_activator(&mut fixture).await? {
             return Ok(());
         }
         let _operator = fixture.start().await?;
-        let target = suspended(&fixture, Mode::Query, &WAKES(), "ada").await?;
+        let target = suspended(&fixture, Mode::Query, &WAKE_ON_REQUEST(), "ada").await?;
         let nobody = activator::target(&fixture, Mode::Query, &fixture.unit("nobody"))?;
         let deny = serde_json::from_value(json!({
             "apiVersion": "gateway.envoyproxy.io/v1alpha1",
@@ -40,10 +40,10 @@ async fn a_request_denied_by_the_gateway_starts_nothing() -> anyhow::Result<()> 
         let policies = activator::policies(&fixture);
         policies.create(&PostParams::default(), &deny).await?;
         let refused = |status: StatusCode| status == StatusCode::FORBIDDEN;
-        let closed = || async { Ok(refused(ask(&fixture, &nobody).await?.status).then_some(())) };
+        let closed = || async { Ok(refused(send(&fixture, &nobody).await?.status).then_some(())) };
         eventually("refusal", SOON, closed).await?;
         let before = fixture.proxy.quiet(Duration::from_secs(3), SOON).await?;
-        for answer in try_join_all((0..50).map(|_| ask(&fixture, &target))).await? {
+        for answer in try_join_all((0..50).map(|_| send(&fixture, &target))).await? {
             assert!(refused(answer.status), "{}", answer.status);
         }
         fixture.proxy.quiet(Duration::from_secs(3), SOON).await?;
@@ -59,11 +59,11 @@ async fn a_request_denied_by_the_gateway_starts_nothing() -> anyhow::Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_unknown_keys_causes_no_api_call() -> anyhow::Result<()> {
     with_fixture("flood", |mut fixture| async move {
-        if !lead_here(&mut fixture).await? {
+        if !serve_activator(&mut fixture).await? {
             return Ok(());
         }
         let _operator = fixture.start().await?;
-        suspended(&fixture, Mode::Query, &WAKES(), "ada").await?;
+        suspended(&fixture, Mode::Query, &WAKE_ON_REQUEST(), "ada").await?;
         let before = fixture.proxy.quiet(Duration::from_secs(3), SOON).await?;
         let proxy = fixture.cluster.proxies().await?[0];
         let begun = Instant::now();

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::ensure;
 use computing_unit_operator::api::Phase;
 use e2e::{
-    activator::{SERVICE, WAKES, ask, suspended, ways},
+    activator::{SERVICE, WAKE_ON_REQUEST, endpoints, send, suspended},
     faults::{Call, Fault, OperatorProcess, Outcome, Record, Verb},
     fixture::{Fixture, SOON},
     units::Mode,
@@ -59,11 +59,11 @@ fn starts(fixture: &Fixture) -> anyhow::Result<(usize, usize)> {
 async fn a_standby_replica_starts_units() -> anyhow::Result<()> {
     with_fixture("standby", |fixture| async move {
         let namespace = fixture.namespace.clone();
-        let Some([way]) = ways(&fixture, &namespace).await? else { return Ok(()) };
+        let Some([way]) = endpoints(&fixture, &namespace).await? else { return Ok(()) };
         let leader = replica(&fixture, "first", "127.0.0.1:0").await?;
         let standby = replica(&fixture, "second", &way.to_string()).await?;
-        let target = suspended(&fixture, Mode::Query, &WAKES(), "ada").await?;
-        let answer = ask(&fixture, &target).await?;
+        let target = suspended(&fixture, Mode::Query, &WAKE_ON_REQUEST(), "ada").await?;
+        let answer = send(&fixture, &target).await?;
         assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT, "{}", answer.start(300));
         fixture.until("ada", Phase::Ready).await?;
         assert_eq!((metric(&leader, LEADS).await?, metric(&standby, LEADS).await?), (1, 0));
@@ -78,16 +78,16 @@ async fn a_standby_replica_starts_units() -> anyhow::Result<()> {
 async fn concurrent_requests_to_two_replicas_start_a_unit_once() -> anyhow::Result<()> {
     with_fixture("both", |fixture| async move {
         let namespace = fixture.namespace.clone();
-        let Some(ways) = ways::<2>(&fixture, &namespace).await? else { return Ok(()) };
+        let Some(ways) = endpoints::<2>(&fixture, &namespace).await? else { return Ok(()) };
         let [first, second]: [SocketAddr; 2] = ways;
         let replicas = [
             replica(&fixture, "first", &first.to_string()).await?,
             replica(&fixture, "second", &second.to_string()).await?,
         ];
-        let target = suspended(&fixture, Mode::Query, &WAKES(), "ada").await?;
+        let target = suspended(&fixture, Mode::Query, &WAKE_ON_REQUEST(), "ada").await?;
         // Each has sent its write before the other's is done.
         fixture.proxy.inject(Fault::delay(Duration::from_secs(1)).always().when(of_a_unit));
-        let answers = try_join_all((0..20).map(|_| ask(&fixture, &target))).await?;
+        let answers = try_join_all((0..20).map(|_| send(&fixture, &target))).await?;
         for answer in &answers {
             assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT, "{}", answer.start(300));
         }

@@ -13,9 +13,9 @@ async fn a_unit_is_deleted_while_the_gateway_controller_is_down() -> anyhow::Res
     with_fixture("stopped", |fixture| async move {
         let cluster = fixture.cluster.clone();
         let test = async {
-            fixture.make_pool_with(&json!({"drainTimeout": "1s"})).await?;
+            fixture.create_pool_with(&json!({"drainTimeout": "1s"})).await?;
             let _operator = fixture.start().await?;
-            fixture.make(&fixture.unit("ada")).await?;
+            fixture.create(&fixture.unit("ada")).await?;
             fixture.until("ada", Phase::Ready).await?;
             gateway::scale_controller(&cluster, 0).await?;
             // No proxy is updated: after the deadline, the deletion goes on with an event.

@@ -76,10 +76,10 @@ async fn units_survive_a_kubelet_that_hangs_for_two_minutes() -> anyhow::Result<
             return Ok(());
         };
         // Less than the outage: a unit that was Ready is not given up.
-        fixture.make_pool_with(&json!({"startTimeout": "60s"})).await?;
+        fixture.create_pool_with(&json!({"startTimeout": "60s"})).await?;
         let _operator = fixture.start().await?;
         for name in ["ada", "bob", "eve"] {
-            fixture.make(&fixture.unit(name)).await?;
+            fixture.create(&fixture.unit(name)).await?;
         }
         for name in ["ada", "bob", "eve"] {
             fixture.until(name, Phase::Ready).await?;
@@ -91,11 +91,11 @@ async fn units_survive_a_kubelet_that_hangs_for_two_minutes() -> anyhow::Result<
         let paused = kubelet.pause()?;
         until_node_is(&kubelet, &fixture, "Unknown").await?;
         fixture.until("ada", Phase::NotReady).await?;
-        let words = fixture.until_says("ada", "PodReady", "False", "NodeNotReady").await?;
+        let words = fixture.until_condition("ada", "PodReady", "False", "NodeNotReady").await?;
         ensure!(words.contains(kubelet.node()), "{words}");
         println!("{:?} before the end of the outage: {words}", end.saturating_duration_since(Instant::now()));
         // What is asked for meanwhile is done afterwards.
-        fixture.ask("bob", "Suspended").await?;
+        fixture.set_mode("bob", "Suspended").await?;
         fixture.units().delete("eve", &DeleteParams::default()).await?;
         stays(&fixture, end).await?;
         drop(paused);

@@ -5,7 +5,7 @@ use computing_unit_operator::api::{ComputingUnit, Phase};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::pool::{make, path, pool};
+use super::pool::{create_pool, path, pool};
 use crate::{
     faults::{Call, Counts, Verb},
     fixture::{Fixture, SOON},
@@ -15,13 +15,13 @@ use crate::{
 };
 
 /// An entry that starts units.
-pub const WAKES: fn() -> Value = || json!({"wakeOnRequest": true, "hold": "30s"});
+pub const WAKE_ON_REQUEST: fn() -> Value = || json!({"wakeOnRequest": true, "hold": "30s"});
 
 /// Asks the first proxy, over a connection of its own.
 ///
 /// # Errors
 /// If there is no answer.
-pub async fn ask(fixture: &Fixture, target: &Target) -> anyhow::Result<Answer> {
+pub async fn send(fixture: &Fixture, target: &Target) -> anyhow::Result<Answer> {
     let proxy = fixture.cluster.proxies().await?[0];
     Ok(Connection::open(proxy).await?.send(target).await?)
 }
@@ -60,7 +60,7 @@ pub fn problem(answer: &Answer) -> anyhow::Result<Value> {
 /// If they do not get it.
 pub async fn until_served(fixture: &Fixture, target: &Target) -> anyhow::Result<Answer> {
     let served = || async {
-        let answer = ask(fixture, target).await?;
+        let answer = send(fixture, target).await?;
         Ok((answer.headers.contains_key("x-computing-unit-entry") && answer.status != 503).then_some(answer))
     };
     eventually("answer of the entry", SOON, served).await
@@ -71,10 +71,10 @@ pub async fn until_served(fixture: &Fixture, target: &Target) -> anyhow::Result<
 /// # Errors
 /// If they do not get there.
 pub async fn suspended(fixture: &Fixture, mode: Mode, entry: &Value, name: &str) -> anyhow::Result<Target> {
-    make(fixture, &pool(fixture, mode, entry)).await?;
+    create_pool(fixture, &pool(fixture, mode, entry)).await?;
     until_served(fixture, &target(fixture, mode, &fixture.unit("nobody"))?).await?;
     let unit = units::with(&fixture.unit(name), &json!({"spec": {"operatingMode": "Suspended"}}));
-    fixture.make(&unit).await?;
+    fixture.create(&unit).await?;
     fixture.until(name, Phase::Suspended).await?;
     target(fixture, mode, &unit)
 }
