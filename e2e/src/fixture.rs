@@ -1,5 +1,5 @@
-//! What a test on the cluster runs in: a namespace of its own, and an operator of its own behind a proxy that counts the
-//! operator's calls and can cut it off. A test shares the cluster with others, or has it alone.
+//! The fixture of a test: a namespace of its own, and an operator of its own behind a proxy of the API server, which counts the
+//! operator's calls and injects faults. A test shares the cluster with others, or has it alone.
 
 use std::{future::Future, path::PathBuf, time::Duration};
 
@@ -26,10 +26,10 @@ use crate::{
     wait::until,
 };
 
-/// How long anything may take that takes a second on an idle machine.
+/// The deadline for whatever takes a second on an idle machine.
 pub const SOON: Duration = Duration::from_mins(1);
 
-/// Whether this process has made the cluster ready for its tests.
+/// Whether this process has prepared the cluster.
 static PREPARED: OnceCell<()> = OnceCell::const_new();
 /// Held by every running test: shared by those that run side by side, exclusively by one that has the cluster alone.
 static CLUSTER: RwLock<()> = RwLock::const_new(());
@@ -40,13 +40,13 @@ pub struct Fixture {
     pub cluster: Cluster,
     /// The test's namespace.
     pub namespace: String,
-    /// What stands between the operator and the API server.
+    /// The proxy between the operator and the API server.
     pub proxy: ApiProxy,
-    /// How the operator is started.
+    /// The command line of the operator.
     pub operator: Operator,
 }
 
-/// Runs a test in a namespace of its own, beside other tests. The operator is left to the test: see [`Fixture::start`].
+/// Runs a test in a namespace of its own, beside other tests. The test starts the operator: see [`Fixture::start`].
 ///
 /// # Errors
 /// Those of the test.
@@ -112,7 +112,7 @@ impl Fixture {
     /// Starts the operator and waits until its caches are filled.
     ///
     /// # Errors
-    /// If it does not get there: the end of its log.
+    /// If it does not become ready: the end of its log.
     pub async fn start(&self) -> anyhow::Result<OperatorProcess> {
         let mut process = self.operator.start()?;
         process.ready(SOON).await?;
@@ -137,7 +137,7 @@ impl Fixture {
         Api::namespaced(self.cluster.client(), &self.namespace)
     }
 
-    /// The claims of the namespace.
+    /// The `PersistentVolumeClaims` of the namespace.
     #[must_use]
     pub fn claims(&self) -> Api<PersistentVolumeClaim> {
         Api::namespaced(self.cluster.client(), &self.namespace)
@@ -155,13 +155,13 @@ impl Fixture {
         Api::namespaced(self.cluster.client(), &self.namespace)
     }
 
-    /// The pool named `default`, as it would be made.
+    /// A pool named `default`, which is not created yet.
     #[must_use]
     pub fn pool(&self, mode: Mode) -> ComputingUnitPool {
         units::pool(&self.namespace, self.cluster.gateway(), mode)
     }
 
-    /// Makes the pool named `default`.
+    /// Creates the pool named `default`.
     ///
     /// # Errors
     /// If the API server refuses it.
@@ -169,7 +169,7 @@ impl Fixture {
         self.create_pool(&self.pool(mode)).await.map(drop)
     }
 
-    /// Makes the pool named `default` in Query mode, with this merged into its spec.
+    /// Creates the pool named `default` in Query mode, with this merged into its spec.
     ///
     /// # Errors
     /// If the API server refuses it.
@@ -177,7 +177,7 @@ impl Fixture {
         self.create_pool(&units::with(&self.pool(Mode::Query), &json!({"spec": spec}))).await.map(drop)
     }
 
-    /// Makes a pool.
+    /// Creates a pool.
     ///
     /// # Errors
     /// If the API server refuses it.
@@ -185,7 +185,7 @@ impl Fixture {
         Ok(self.pools().create(&PostParams::default(), pool).await?)
     }
 
-    /// Makes a unit.
+    /// Creates a unit.
     ///
     /// # Errors
     /// If the API server refuses it.
@@ -203,7 +203,7 @@ impl Fixture {
         Ok(())
     }
 
-    /// Asks a unit to be `Running` or `Suspended`.
+    /// Sets the operating mode of a unit to `Running` or `Suspended`.
     ///
     /// # Errors
     /// If the API server refuses it.
@@ -211,7 +211,7 @@ impl Fixture {
         self.edit(name, json!({"operatingMode": mode})).await
     }
 
-    /// A unit of this namespace, as it would be made. Its number is the test's own.
+    /// A unit of this namespace, which is not created yet. Its `cuid` is unique to the test.
     #[must_use]
     pub fn unit(&self, name: &str) -> ComputingUnit {
         units::unit(&self.namespace, name, number(&self.namespace, name))
@@ -220,13 +220,13 @@ impl Fixture {
     /// Waits until a unit is in a phase.
     ///
     /// # Errors
-    /// If it does not get there.
+    /// If it does not reach it in time.
     pub async fn until(&self, name: &str, phase: Phase) -> anyhow::Result<ComputingUnit> {
         let so = |unit: Option<&ComputingUnit>| units::phase(unit) == Some(phase);
         until(phase.as_str(), SOON, self.units(), name, so).await?.context("the unit")
     }
 
-    /// Waits until a condition of a unit says `status` for `reason`. Returns its message.
+    /// Waits until a condition of a unit has this status and reason. Returns its message.
     ///
     /// # Errors
     /// If it does not.
@@ -267,7 +267,7 @@ impl Fixture {
     }
 }
 
-/// A number that no other test's unit has: keys are unique on a gateway.
+/// A `cuid` that no unit of another test has: keys are unique on a Gateway.
 fn number(namespace: &str, name: &str) -> i64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();

@@ -1,4 +1,4 @@
-//! Units that are stopped when nobody uses them, in the words of tests.
+//! Pools that suspend idle units, and what to wait for on their units.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use crate::{
     wait::until,
 };
 
-/// How long a unit may be idle here.
+/// The idle timeout.
 pub const IDLE: Duration = Duration::from_secs(6);
-/// How long a unit is used for to see that it is not stopped.
+/// How long a unit is watched to see that it is not suspended.
 const WHILE: Duration = Duration::from_secs(10);
 
 /// The pool named `default`, whose units may be idle for [`IDLE`], with more of `spec.activity`.
@@ -37,13 +37,13 @@ pub async fn make_pool(fixture: &Fixture, activity: Value) -> anyhow::Result<()>
     fixture.create_pool(&pool(fixture, activity)).await.map(drop)
 }
 
-/// What is published of the use of a unit.
+/// The activity in the status of a unit.
 #[must_use]
 pub fn activity(unit: Option<&ComputingUnit>) -> Option<&Activity> {
     unit?.status.as_ref()?.activity.as_ref()
 }
 
-/// Waits until what is published of a unit's use is as `so` wants it.
+/// Waits until the activity in the status of a unit satisfies `so`.
 ///
 /// # Errors
 /// If it does not become so.
@@ -57,7 +57,7 @@ pub async fn until_activity(
     activity(unit.await?.as_ref()).cloned().context("its activity")
 }
 
-/// Waits until a unit's last use is told by that source.
+/// Waits until the last activity of a unit comes from that source.
 ///
 /// # Errors
 /// If it is not.
@@ -65,7 +65,7 @@ pub async fn until_source(fixture: &Fixture, name: &str, source: &str) -> anyhow
     until_activity(fixture, name, source, |activity| activity.source.as_deref() == Some(source)).await
 }
 
-/// Waits until it is said that a unit's use cannot be told, in those words, so that it is not stopped.
+/// Waits until the status says that the activity of a unit is unknown, with this text in the message. Such a unit is not suspended.
 ///
 /// # Errors
 /// If it is not said.
@@ -76,7 +76,7 @@ pub async fn until_unreadable(fixture: &Fixture, name: &str, words: &str) -> any
     until_activity(fixture, name, words, says).await
 }
 
-/// For longer than a unit may be idle nobody stops it.
+/// Checks that the unit is not suspended for longer than the idle timeout.
 ///
 /// # Errors
 /// If somebody does.
@@ -87,12 +87,12 @@ pub async fn stays(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
         })
     };
     match timeout(WHILE, await_condition(fixture.units(), name, stopped)).await {
-        Ok(unit) => anyhow::bail!("it was stopped: {:#?}", unit?),
+        Ok(unit) => anyhow::bail!("it was suspended: {:#?}", unit?),
         Err(_) => Ok(()),
     }
 }
 
-/// Waits until a unit is suspended for being idle, and says so.
+/// Waits until a unit is suspended with the reason `Idle`.
 ///
 /// # Errors
 /// If it is not.

@@ -1,5 +1,4 @@
-//! Changes during which the operator is killed, at each of the writes that come of them, and which the next operator has
-//! to carry out. What is changed, and what is to come of it, is for the test to say.
+//! Kills the operator at a given write of a change, and lets the next operator finish the change.
 
 use anyhow::Context;
 
@@ -8,7 +7,7 @@ use crate::{
     fixture::{Fixture, SOON},
 };
 
-/// Kills one operator after another. There is always one that runs, which ends with the killer.
+/// Kills one operator after another. One of them is always running.
 pub struct Killer<'a> {
     fixture: &'a Fixture,
     operator: Option<OperatorProcess>,

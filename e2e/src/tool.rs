@@ -1,4 +1,4 @@
-//! The programs that people use, run as they run them: kubectl, its plugins and Helm, from `PATH`.
+//! kubectl, its plugins, Helm and Maven, run from `PATH`.
 
 use std::{process::Stdio, time::Duration};
 
@@ -29,21 +29,21 @@ pub async fn line(cluster: &Cluster, line: &str) -> anyhow::Result<String> {
     run(cluster, program, &words.collect::<Vec<_>>()).await
 }
 
-/// What a program said, and how it ended.
+/// The output of a program, and its exit code.
 #[derive(Debug)]
 pub struct Output {
-    /// What it printed.
+    /// Its standard output.
     pub stdout: String,
-    /// What else it said.
+    /// Its standard error.
     pub stderr: String,
-    /// Its exit code; nothing where a signal ended it.
+    /// Its exit code; none if a signal ended it.
     pub code: Option<i32>,
 }
 
-/// How long a command may take: longer than any wait that a test asks it for.
+/// The deadline of a command, longer than any timeout that a test passes to it.
 const LONGEST: Duration = Duration::from_mins(4);
 
-/// Runs a command line, split at its spaces, to whatever end.
+/// Runs a command line, split at its spaces, and returns its output even if it fails.
 ///
 /// # Errors
 /// If it cannot be run, or does not end.
@@ -55,7 +55,7 @@ pub async fn output(cluster: &Cluster, line: &str) -> anyhow::Result<Output> {
     Ok(Output { stdout: text(&done.stdout), stderr: text(&done.stderr), code: done.status.code() })
 }
 
-/// A command line, split at its spaces, that is yet to be run. It ends with whoever holds it.
+/// A command line, split at its spaces, that is not started yet. The process is killed on drop.
 ///
 /// # Errors
 /// If the line is empty.

@@ -1,5 +1,4 @@
-//! A way from the gateway's proxies to the entries that operators on this machine serve: a Service without pods, whose
-//! only endpoints are at this machine as the proxies see it.
+//! The Service of the activator in tests: its endpoints are operators that run as processes of this machine.
 
 use std::{
     net::{SocketAddr, TcpListener, UdpSocket},
@@ -16,8 +15,8 @@ use crate::{fixture::Fixture, gateway};
 /// Name of the Service.
 pub const SERVICE: &str = "operator-entry";
 
-/// Makes the Service in the fixture's namespace, and has the fixture's operator serve it. On a cluster that is not the tests'
-/// own, whose proxies need not reach this machine, it says that the test does not run.
+/// Creates the Service in the namespace of the fixture, whose operator serves it from then on. False on a cluster other than the local
+/// one, whose proxies may not reach this machine.
 ///
 /// # Errors
 /// If the API server does not take it.
@@ -29,8 +28,7 @@ pub async fn serve_activator(fixture: &mut Fixture) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Makes the Service in `namespace` with so many endpoints, at which nobody serves yet. None where the proxies need not
-/// reach this machine.
+/// Creates the Service in `namespace` with endpoints that nothing serves yet. None on a cluster other than the local one.
 ///
 /// # Errors
 /// If the API server does not take it.
@@ -65,7 +63,7 @@ pub async fn endpoints<const COUNT: usize>(
     Ok(Some(addresses))
 }
 
-/// The address by which this machine speaks to a proxy.
+/// The address of this machine on the route to a proxy.
 fn own_address(proxy: SocketAddr) -> anyhow::Result<SocketAddr> {
     // Nothing is sent.
     let socket = UdpSocket::bind("0.0.0.0:0").context("a socket")?;
@@ -73,7 +71,7 @@ fn own_address(proxy: SocketAddr) -> anyhow::Result<SocketAddr> {
     Ok(socket.local_addr()?)
 }
 
-/// The same with a port that nobody has, below those that the system gives away.
+/// The same with a free port, below the ephemeral ones.
 fn free(mut address: SocketAddr) -> anyhow::Result<SocketAddr> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     for _ in 0..1000 {

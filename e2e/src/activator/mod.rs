@@ -1,5 +1,4 @@
-//! Entries of pools in tests: how the gateway is led to operators on this machine, pools that have an entry, and requests
-//! that come by one.
+//! The activator in tests: how the gateway reaches operators on this machine, pools with an activator, and requests that it answers.
 
 mod endpoint;
 mod pool;

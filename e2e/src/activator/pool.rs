@@ -1,4 +1,4 @@
-//! Pools with an entry.
+//! Pools with an activator.
 
 use computing_unit_operator::api::ComputingUnitPool;
 use kube::{
@@ -14,7 +14,7 @@ use crate::{
     wait::until,
 };
 
-/// The pool named `default` with an entry. Its addresses are the test's own, so that it takes no request of another test.
+/// The pool named `default` with an activator. Its addresses are unique to the test, so it gets no request of another test.
 #[must_use]
 pub fn pool(fixture: &Fixture, mode: Mode, entry: &Value) -> ComputingUnitPool {
     let pool = with(&fixture.pool(mode), &json!({"spec": {"entry": entry}}));
@@ -46,7 +46,7 @@ pub fn condition(pool: Option<&ComputingUnitPool>) -> Option<(String, String, St
     Some((entry.status.clone(), entry.reason.clone(), entry.message.clone()))
 }
 
-/// Makes a pool, and waits until the gateway has taken the route of its entry.
+/// Creates a pool, and waits until the gateway has accepted the route of its activator.
 ///
 /// # Errors
 /// If it does not.
@@ -55,7 +55,7 @@ pub async fn create_pool(fixture: &Fixture, pool: &ComputingUnitPool) -> anyhow:
     until_accepted(fixture).await
 }
 
-/// Waits until the gateway has taken the route of the pool's entry.
+/// Waits until the gateway has accepted the route of the activator.
 ///
 /// # Errors
 /// If it does not.

@@ -1,4 +1,4 @@
-//! Requests that come by an entry, and what they find.
+//! Requests that the activator answers.
 
 use anyhow::ensure;
 use computing_unit_operator::api::{ComputingUnit, Phase};
@@ -14,10 +14,10 @@ use crate::{
     wait::eventually,
 };
 
-/// An entry that starts units.
+/// An activator that starts units.
 pub const WAKE_ON_REQUEST: fn() -> Value = || json!({"wakeOnRequest": true, "hold": "30s"});
 
-/// Asks the first proxy, over a connection of its own.
+/// Sends a request to the first proxy, over a connection of its own.
 ///
 /// # Errors
 /// If there is no answer.
@@ -40,7 +40,7 @@ pub fn target(fixture: &Fixture, mode: Mode, unit: &ComputingUnit) -> anyhow::Re
     }
 }
 
-/// What an answer to a program says.
+/// The problem details (RFC 9457) of a response.
 ///
 /// # Errors
 /// If it is none.
@@ -54,7 +54,7 @@ pub fn problem(answer: &Answer) -> anyhow::Result<Value> {
     Ok(serde_json::from_slice(&answer.body)?)
 }
 
-/// Waits until the proxies have the entry: the route's status is the controller's word alone.
+/// Waits until the activator answers through the proxies, which may be later than the status of its route says.
 ///
 /// # Errors
 /// If they do not get it.
@@ -66,7 +66,7 @@ pub async fn until_served(fixture: &Fixture, target: &Target) -> anyhow::Result<
     eventually("answer of the entry", SOON, served).await
 }
 
-/// Makes a pool with that entry, and a suspended unit of it. What to ask for.
+/// Creates a pool with that activator, and a suspended unit. Returns a request for it.
 ///
 /// # Errors
 /// If they do not get there.
@@ -79,7 +79,7 @@ pub async fn suspended(fixture: &Fixture, mode: Mode, entry: &Value, name: &str)
     target(fixture, mode, &unit)
 }
 
-/// How many writes there were since then that start or stop units.
+/// The number of writes since then that start or suspend units.
 #[must_use]
 pub fn starts(fixture: &Fixture, before: &Counts) -> u64 {
     let spec =

@@ -1,5 +1,5 @@
-//! What a pool's entry is: it answers for keys that no unit has, its route is kept as it should be, and it needs the leave
-//! of the namespace that it leads to.
+//! The activator of a pool answers for keys without a unit. Its route is restored if it is edited, and it needs a ReferenceGrant
+//! if its Service is in another namespace.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ async fn an_unknown_key_gets_404_in_host_mode() -> anyhow::Result<()> {
     unknown(Mode::Host, "unknown-host").await
 }
 
-/// With an entry, no request for a unit that is there meets a 404 of the gateway, whichever way the route is at that moment.
+/// With an activator, no request for an existing unit gets a 404 from the gateway, whatever the state of its route.
 async fn always_answered(mode: Mode, name: &str) -> anyhow::Result<()> {
     with_fixture(name, |mut fixture| async move {
         if !serve_activator(&mut fixture).await? {

@@ -1,4 +1,4 @@
-//! A unit is changed while it runs: CPU and memory in the pod as it runs, all else by another pod, later or at once.
+//! A unit is changed while it runs: CPU and memory in place, everything else with the next pod.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn start(fixture: &Fixture, spec: Value) -> anyhow::Result<Pod> {
     Ok(fixture.pods().get("ada").await?)
 }
 
-/// What the node has given the engine, and how often it was started.
+/// The allocated resources and the restart count of the engine.
 fn given(pod: &Pod) -> (Value, i32) {
     let status = &pod.status.as_ref().unwrap().container_statuses.as_ref().unwrap()[0];
     (json!(status.resources), status.restart_count)

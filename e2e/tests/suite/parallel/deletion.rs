@@ -1,4 +1,4 @@
-//! A unit that is deleted goes, with all that belongs to it, whatever else is broken or missing by then.
+//! A unit is deleted with all its children, whatever else is broken or missing.
 
 use computing_unit_operator::{api::Phase, gateway::GROUP};
 use e2e::{

@@ -1,4 +1,4 @@
-//! A child that is deleted or edited by hand is put back; one that belongs to somebody else is left alone.
+//! A child that is deleted or edited by hand is restored. An object of another owner is not touched.
 
 use computing_unit_operator::{api::Phase, gateway::HTTPRoute};
 use e2e::{
@@ -105,7 +105,7 @@ async fn deleted_children_are_recreated() -> anyhow::Result<()> {
     .await
 }
 
-/// Somebody else's object of a unit's name.
+/// A foreign object with the name of a unit.
 async fn foreign<K>(fixture: &Fixture, api: Api<K>, kind: &str, object: Value) -> anyhow::Result<()>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>

@@ -1,5 +1,5 @@
-//! A pod that is lost is made anew, each time after a longer delay; a unit whose pod has ended for good, or was not ready
-//! in time, says how and is not tried again until somebody asks.
+//! A lost pod is recreated with backoff. A unit whose pod has finished, or did not start in time, reports why and is not
+//! retried until it is edited.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn count(unit: Option<&ComputingUnit>) -> i32 {
     of(unit).and_then(|status| Some(status.restarts.as_ref()?.count)).unwrap_or(0)
 }
 
-/// Waits until the `nth` loss is written down: the delay until the next pod, and when that is.
+/// Waits until the `nth` loss is recorded. Returns the backoff, and the time of the next pod.
 async fn until_lost(fixture: &Fixture, nth: i32) -> anyhow::Result<(i64, i64)> {
     let written = |unit: Option<&ComputingUnit>| count(unit) == nth;
     let unit = until("written loss", SOON, fixture.units(), "ada", written).await?.context("the unit")?;
@@ -40,7 +40,7 @@ async fn until_lost(fixture: &Fixture, nth: i32) -> anyhow::Result<(i64, i64)> {
     Ok((next.as_second() - lost.as_second(), next.as_second()))
 }
 
-/// Waits until the unit is ready by another pod than that; the pod.
+/// Waits until the unit is Ready with another pod, and returns that pod.
 async fn until_another(fixture: &Fixture, before: &Pod) -> anyhow::Result<Pod> {
     let uid = before.uid();
     until("another pod", SOON, fixture.pods(), "ada", |pod| pod.is_some_and(|pod| pod.uid() != uid)).await?;
@@ -52,7 +52,7 @@ fn created(pod: &Pod) -> i64 {
     pod.metadata.creation_timestamp.as_ref().unwrap().0.as_second()
 }
 
-/// Waits until the operator has nothing to say for a while, and asks whether it then is as it was.
+/// Waits until the operator is quiet, and checks that the unit stays in that phase without a pod and without a write.
 async fn stays(fixture: &Fixture, name: &str, phase: Phase) -> anyhow::Result<()> {
     fixture.proxy.quiet(QUIET, SOON).await?;
     let before = fixture.proxy.quiet(QUIET, SOON).await?;
@@ -100,7 +100,7 @@ async fn a_repeatedly_deleted_pod_is_recreated_with_backoff() -> anyhow::Result<
     .await
 }
 
-/// Whoever deletes every pod at once gets no more of them than the delays allow.
+/// A client that deletes every pod at once gets no more pods than the backoff allows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_deleted_at_once_is_recreated_with_backoff() -> anyhow::Result<()> {
     with_fixture("loop", |fixture| async move {
@@ -252,7 +252,7 @@ async fn a_start_timeout_fails_the_unit_until_it_is_edited() -> anyhow::Result<(
     .await
 }
 
-/// Room for a pod may take time to be made: before the timeout that is no failure.
+/// An autoscaler may need time to add a node, so this is no failure before the timeout.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unschedulable_pod_fails_the_unit_only_after_the_timeout() -> anyhow::Result<()> {
     with_fixture("unschedulable", |fixture| async move {

@@ -1,5 +1,5 @@
-//! Query mode with units looked up by an internal host name, which the authorization answers with: one way to a unit, and no
-//! way to be authorized for one unit and to reach another.
+//! Query mode with an internal host name for each unit, which the authorization returns. Nobody who is authorized for one unit
+//! reaches another.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::with_fixture;
 
-/// An operator, a pool, and an authorization that reads queries in that way.
+/// Creates a pool, and an authorization with that parser of query strings.
 async fn set_up(fixture: &Fixture, lookup: QueryLookup, parser: &str, headers: &[&str]) -> anyhow::Result<()> {
     let domain_name = (lookup == QueryLookup::Host).then(|| domain(fixture));
     let query = json!({"spec": {"routing": {"query": {"lookup": lookup, "lookupDomain": domain_name}}}});
@@ -36,7 +36,7 @@ fn domain(fixture: &Fixture) -> String {
     format!("{}.units.internal", fixture.namespace)
 }
 
-/// A unit named after its number, as Texera's are. Its number.
+/// Creates a unit with the name that Texera gives it. Returns its key.
 async fn make(fixture: &Fixture, name: &str) -> anyhow::Result<i64> {
     let cuid = fixture.unit(name).spec.cuid.unwrap_or_default();
     fixture.create(&units::unit(&fixture.namespace, &format!("computing-unit-{cuid}"), cuid)).await?;
@@ -52,7 +52,7 @@ fn target(fixture: &Fixture, host: &str, query: &str) -> anyhow::Result<Target> 
     Target::new(host, &format!("{}?{query}", activator::path(fixture)))
 }
 
-/// Which unit has answered, or with which status none has.
+/// The unit that has answered, or the status of an answer of no unit.
 async fn answers(fixture: &Fixture, host: &str, query: &str) -> anyhow::Result<Result<String, StatusCode>> {
     let answer = send(fixture, &target(fixture, host, query)?).await?;
     Ok(match answer.headers.get("x-engine") {
@@ -108,7 +108,7 @@ async fn a_unit_is_reached_and_started_by_its_key() -> anyhow::Result<()> {
     .await
 }
 
-/// The requests, with a token for one unit, that were answered by another: whatever host name and query a client sends.
+/// The queries with a token for one unit that another unit has answered, over all host names.
 async fn misled(lookup: QueryLookup, parser: &str, name: &str) -> anyhow::Result<Option<Vec<String>>> {
     with_fixture(name, |mut fixture| async move {
         let mut misled = vec![];
@@ -154,7 +154,7 @@ async fn misled(lookup: QueryLookup, parser: &str, name: &str) -> anyhow::Result
     .await
 }
 
-/// Queries that two readers may understand differently, of somebody who may reach unit MINE alone.
+/// Queries that two parsers may read differently, from a client that may reach only unit MINE.
 const ODDITIES: [&str; 14] = [
     "cuid=OTHER",
     "cuid=MINE&cuid=OTHER",
@@ -190,7 +190,7 @@ async fn linear_lookup_never_reaches_another_unit_if_the_authorization_is_strict
     Ok(())
 }
 
-/// Why `Linear` needs an authorization that reads queries as proxies do, and that these tests can fail.
+/// Shows why `Linear` needs an authorization that parses queries like Envoy, and that these tests can fail.
 #[tokio::test(flavor = "multi_thread")]
 async fn linear_lookup_reaches_another_unit_if_the_authorization_decodes() -> anyhow::Result<()> {
     let misled = misled(QueryLookup::Linear, "first-decoded", "linear-decoded").await?;

@@ -1,5 +1,4 @@
-//! A unit that nobody uses is stopped and says why; one that is used in any way that its pool knows of is not, nor is one
-//! of which that cannot be told.
+//! An idle unit is suspended with a reason. A unit in use keeps running, and so does one whose activity is unknown.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -44,7 +43,7 @@ async fn until_event(fixture: &Fixture, reason: &str) -> anyhow::Result<Event> {
     .await
 }
 
-/// Tells the engine what to answer when it is asked whether it is busy.
+/// Sets the answer of the engine to the busy probe.
 async fn tell(fixture: &Fixture, answer: &str) -> anyhow::Result<()> {
     let pod = fixture.pods().get("ada").await?;
     let address = pod.status.and_then(|status| status.pod_ip).context("its address")?;
@@ -107,7 +106,7 @@ async fn requests_keep_a_unit_running() -> anyhow::Result<()> {
     .await
 }
 
-/// Sends `text` over a WebSocket again and again.
+/// Sends `text` over a WebSocket in a loop.
 async fn talk(mut socket: Socket, text: String, pause: Duration) -> anyhow::Result<()> {
     let mut ticks = interval(pause);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

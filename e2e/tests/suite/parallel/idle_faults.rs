@@ -1,5 +1,5 @@
-//! What goes wrong while it is watched whether units are idle: a proxy that cannot be read, that starts anew, or is one of
-//! several; an operator that is killed. A unit in use is not stopped for any of it, and an idle one is stopped in the end.
+//! Faults of proxies and crashes of the operator while idle units are looked for. None of them suspends a unit in use, and an idle
+//! unit is suspended in the end.
 
 use anyhow::ensure;
 use computing_unit_operator::api::{OperatingMode, Phase};
@@ -17,13 +17,13 @@ use serde_json::json;
 
 use super::with_fixture;
 
-/// A unit of a pool that stops idle ones.
+/// Creates a unit and waits until it is Ready.
 async fn start(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
     fixture.create(&fixture.unit(name)).await?;
     fixture.until(name, Phase::Ready).await.map(drop)
 }
 
-/// Plays on a Gateway of the test's own, with a pool that stops idle units, an operator, and the unit `ada`.
+/// Runs a test on a Gateway of its own, with a pool that suspends idle units, an operator, and the unit `ada`.
 async fn play_apart<F>(name: &str, test: impl FnOnce(Fixture) -> F) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<()>>,
@@ -99,7 +99,7 @@ async fn traffic_on_one_of_three_proxies_is_activity() -> anyhow::Result<()> {
     .await
 }
 
-/// A unit becomes idle, and the operator is killed at each write that comes of that.
+/// A unit becomes idle, and the operator is killed at each write of the suspension.
 async fn killed(name: &str, last: LastWrite) -> anyhow::Result<()> {
     with_fixture(name, |fixture| async move {
         let quick = with(&pool(&fixture, json!({})), &json!({"spec": {"lifecycle": {"idleTimeout": "2s"}}}));

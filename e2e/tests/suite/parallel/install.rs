@@ -1,4 +1,4 @@
-//! The chart, as a deployer uses it: installed beside nothing but the gateway, led by one of two, and uninstalled.
+//! The operator's chart: installation, failover between two replicas, and uninstallation.
 
 use std::time::Duration;
 
@@ -23,9 +23,9 @@ use serde_json::json;
 
 use super::with_fixture;
 
-/// The release, and with it the Deployment and the Lease.
+/// The release, the Deployment and the Lease.
 const NAME: &str = "computing-unit-operator";
-/// A Lease has to run out, and a pod to start.
+/// A Lease has to expire and a pod to start.
 const TAKEOVER: Duration = Duration::from_mins(2);
 
 async fn install(fixture: &Fixture, system: &str) -> anyhow::Result<String> {
@@ -94,7 +94,7 @@ async fn the_chart_is_installed_fails_over_to_another_replica_and_is_uninstalled
     .await
 }
 
-/// Has the API server check each document of a file, as if it was meant for the test's namespace.
+/// Applies each document of a file to the namespace of the test, as a dry run on the server.
 async fn tried(fixture: &Fixture, file: &str, namespace: &str) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("document.yaml");

@@ -1,4 +1,4 @@
-//! Units from the JVM, as Texera's backend uses them: the client of `e2e/texera-client` with its tests.
+//! The Java client of `e2e/texera-client`, by its own tests.
 
 use e2e::{cluster::packages, gateway, tool};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `kubectl create computingunit`, as people use it.
+//! `kubectl create computingunit`.
 
 use anyhow::ensure;
 use computing_unit_operator::api::ComputingUnit;
@@ -12,7 +12,7 @@ use kube::ResourceExt;
 
 use super::with_fixture;
 
-/// What the command line says, in the namespace of the test.
+/// Runs `kubectl create computingunit` in the namespace of the test.
 async fn create(fixture: &Fixture, line: &str) -> anyhow::Result<Output> {
     tool::output(&fixture.cluster, &format!("kubectl create computingunit {line} -n {}", fixture.namespace)).await
 }

@@ -1,4 +1,4 @@
-//! `kubectl cu`, as people use it from day to day.
+//! `kubectl cu`.
 
 use std::process::Stdio;
 
@@ -20,19 +20,19 @@ use tokio::{
 
 use super::with_fixture;
 
-/// What the command line says, in the namespace of the test.
+/// Runs `kubectl cu` in the namespace of the test.
 async fn cu(fixture: &Fixture, line: &str) -> anyhow::Result<Output> {
     tool::output(&fixture.cluster, &format!("kubectl cu {line} -n {}", fixture.namespace)).await
 }
 
-/// The same, which has to do what it is asked to. Returns what it printed.
+/// The same, and requires that it succeeds. Returns its output.
 async fn done(fixture: &Fixture, line: &str) -> anyhow::Result<String> {
     let output = cu(fixture, line).await?;
     ensure!(output.code == Some(0), "kubectl cu {line}: {output:?}");
     Ok(output.stdout)
 }
 
-/// The same, which has to fail and to say why.
+/// The same, and requires that it fails with this message.
 async fn refused(fixture: &Fixture, line: &str, message: &str) -> anyhow::Result<Output> {
     let output = cu(fixture, line).await?;
     ensure!(
@@ -211,7 +211,7 @@ async fn a_shell_completes_unit_names_and_a_forbidden_user_sees_the_missing_verb
     .await
 }
 
-/// What kubectl offers after `kubectl cu -n NAMESPACE`.
+/// The completions of `kubectl cu -n NAMESPACE`.
 async fn cu_complete(fixture: &Fixture, line: &str) -> anyhow::Result<Vec<String>> {
     let line = format!("kubectl __complete cu -n {} {line}", fixture.namespace);
     let output = tool::output(&fixture.cluster, &line).await?;

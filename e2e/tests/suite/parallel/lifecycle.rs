@@ -1,4 +1,4 @@
-//! A unit from its creation to its end, and what that costs the API server.
+//! The lifecycle of a unit, and the number of API calls that it takes.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::with_fixture;
 
 const QUIET: Duration = Duration::from_secs(12);
 
-/// What the operator wrote since `earlier`, the counts of pools aside, which are not the unit's.
+/// The writes of the operator since `earlier`, without those to the status of pools.
 fn writes(proxy: &ApiProxy, earlier: &Counts) -> u64 {
     proxy.counts().since(earlier).only(|call| call.resource != "computingunitpools").writes()
 }

@@ -1,5 +1,4 @@
-//! A unit whose time is over is stopped without an error for requests, stays so until its time is moved, and is deleted
-//! when it has been finished for long enough.
+//! A unit is finished at its shutdown time or maximum age without a failed request, and deleted after its TTL.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! The local cluster itself: runs of the harness that are killed on the way, beside a cluster that goes on, and a cluster
-//! that is taken down.
+//! The local cluster itself: an interrupted start is cleaned up, and another cluster is not disturbed.
 
 use std::{fs, path::Path, process::Stdio, time::Duration};
 
@@ -23,7 +22,7 @@ use tokio::{
 
 use super::with_fixture;
 
-/// How long a cluster may take to come up beside another.
+/// The deadline for the start of a cluster beside another.
 const UP: Duration = Duration::from_mins(5);
 
 fn harness(name: &str, args: &[&str]) -> Command {
@@ -38,7 +37,7 @@ async fn done(name: &str, args: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Brings a cluster up and kills the harness once it has told of `step`, while that is under way.
+/// Starts a cluster, and kills `cu-cluster` when it begins `step`.
 async fn killed_at(name: &str, step: &str) -> anyhow::Result<()> {
     let mut child = harness(name, &["up", "--apart"]).stderr(Stdio::piped()).spawn()?;
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();

@@ -1,5 +1,5 @@
-//! A deployment that has its units behind two proxies moves to the gateway, without a request that fails or a WebSocket that
-//! is cut by the move, and could go back until the last step.
+//! A deployment with two proxies in front of its units is migrated to the gateway. No request fails, no WebSocket is closed, and until
+//! the last step the former proxies can be restored.
 
 use std::net::SocketAddr;
 
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use super::with_fixture;
 
 const STATIC: &str = "webserver";
-/// The route on the gateway to the proxies of before.
+/// The route on the gateway to the former proxies.
 const BEFORE: &str = "units-of-before";
 
 fn cuid(fixture: &Fixture, name: &str) -> i64 {
@@ -43,7 +43,7 @@ fn static_target(fixture: &Fixture) -> anyhow::Result<Target> {
     Ok(Target::new("localhost", &static_path(fixture))?.engine(STATIC))
 }
 
-/// A steady load that no request of may fail.
+/// A steady load, none of whose requests may fail.
 fn steady(fixture: &Fixture, addresses: &[SocketAddr], cuid: i64) -> anyhow::Result<Vec<Hammering>> {
     [static_target(fixture)?, unit_target(fixture, cuid)?]
         .into_iter()
@@ -61,7 +61,7 @@ async fn no_failures(loads: Vec<Hammering>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A route of the gateway from a prefix to a Service, as it would be written by hand.
+/// Creates a route from a path prefix to a Service.
 async fn route(fixture: &Fixture, name: &str, prefix: &str, service: &str, port: i32) -> anyhow::Result<()> {
     let gateway = fixture.cluster.gateway();
     let route: HTTPRoute = serde_json::from_value(json!({
@@ -81,7 +81,7 @@ async fn route(fixture: &Fixture, name: &str, prefix: &str, service: &str, port:
     Ok(())
 }
 
-/// The pool whose units the proxies of before find as well: their pods bear the name that the shared Service gives them.
+/// A pool whose units the former proxies can resolve too: their pods have the subdomain of the shared Service.
 fn pool(fixture: &Fixture, entry: &Value) -> ComputingUnitPool {
     let more = json!({"spec": {"template": {"spec": {"subdomain": UNITS_SERVICE}}}});
     let pool = units::with(&activator::pool(fixture, Mode::Query, entry), &more);
@@ -98,7 +98,7 @@ async fn two_proxies_are_replaced_by_the_gateway_with_its_authorization() -> any
     migrate("migrate-host", QueryLookup::Host).await
 }
 
-/// With `Host`, the gateway has every request for a unit authorized from the first step on.
+/// With `Host`, the gateway authorizes every request for a unit from the first step.
 async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
     with_fixture(name, |mut fixture| async move {
         // Before: a static service, a bare pod as a unit, and two proxies.

@@ -1,5 +1,5 @@
-//! A deployment whose gateway finds units by DNS, at whatever host its authorization names, moves to routes of the units' own: on
-//! the same gateway, without a request that fails or a WebSocket that is cut, and could go back until the last step.
+//! A deployment whose gateway resolves units by DNS is migrated to routes of its units on the same gateway. No request fails, no
+//! WebSocket is closed, and until the last step the former route can be restored.
 
 use computing_unit_operator::{api::Phase, gateway::HTTPRoute, names::PORT};
 use e2e::{
@@ -44,7 +44,7 @@ fn backends(fixture: &Fixture) -> Api<DynamicObject> {
     Api::namespaced_with(fixture.cluster.client(), &fixture.namespace, &resource)
 }
 
-/// One route for all units, to wherever the authorization says.
+/// One route for all units, to the host that the authorization returns.
 async fn resolver(fixture: &Fixture) -> anyhow::Result<()> {
     let params = PostParams::default();
     let backend = json!({
@@ -69,14 +69,14 @@ async fn resolver(fixture: &Fixture) -> anyhow::Result<()> {
     before::authorize(fixture, DYNAMIC, false).await
 }
 
-/// Whether the policy of before has the route computed anew by what the authorization answers.
+/// Sets whether the former policy recomputes the route after the authorization.
 async fn recompute(fixture: &Fixture, whether: bool) -> anyhow::Result<()> {
     let patch = Patch::Merge(json!({"spec": {"extAuth": {"recomputeRoute": whether}}}));
     activator::policies(fixture).patch(DYNAMIC, &PatchParams::default(), &patch).await?;
     Ok(())
 }
 
-/// Waits until a unit is answered by a route of its own, or by that of before.
+/// Waits until a unit is reached by a route of its own, or by the former route.
 async fn answered(fixture: &Fixture, cuid: i64, by_own: bool) -> anyhow::Result<()> {
     before::answered(fixture, &target(fixture, cuid)?, by_own).await
 }

@@ -1,5 +1,5 @@
-//! An operator that is killed between any two of its writes, whether the last one arrived, was done or was answered,
-//! leaves a unit that the next operator brings to where it was going. Requests meet no error meanwhile.
+//! The operator is killed at each of its writes: before the write arrives, before it is answered, and after. The next operator
+//! finishes the change, and no request fails meanwhile.
 
 use anyhow::ensure;
 use computing_unit_operator::api::Phase;
@@ -14,11 +14,10 @@ use kube::api::{DeleteParams, ListParams};
 
 use super::with_fixture;
 
-/// More writes than a start or an end has.
+/// More writes than a start or a deletion takes.
 const TOO_MANY: u64 = 20;
 
-/// A unit is started and ended while operators are killed, each at the write that was said. Whether the start, and the
-/// end, had so many.
+/// Creates and deletes a unit while the operator is killed at the write that is set. Returns the kills at creation and at deletion.
 async fn killed_at(fixture: &Fixture, killer: &mut Killer<'_>) -> anyhow::Result<(u64, u64)> {
     let name = killer.place();
     let unit = fixture.unit(&name);

@@ -1,4 +1,4 @@
-//! What the operator is granted is what it uses, no less and no more: every right in its table is seen in use.
+//! The operator uses every permission that it is granted, and no other.
 
 use std::collections::BTreeSet;
 
@@ -54,7 +54,7 @@ fn volume() -> Value {
     json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}})
 }
 
-/// Makes an object of a child's name, which the operator has to look at, and takes it out of the way again.
+/// Creates foreign objects with the names of children, which the operator has to read, and deletes them again.
 async fn in_the_way(fixture: &Fixture) -> anyhow::Result<()> {
     let metadata = json!({"name": "ada"});
     let pod = json!({"metadata": metadata, "spec": {"containers": [{"name": "x", "image": units::ENGINE}]}});
@@ -91,7 +91,7 @@ async fn in_the_way(fixture: &Fixture) -> anyhow::Result<()> {
     fixture.until("ada", Phase::Ready).await.map(drop)
 }
 
-/// Has each child put back once, and one event happen twice.
+/// Makes the operator restore each child once, and repeat one event.
 async fn repaired(fixture: &Fixture) -> anyhow::Result<()> {
     let unlabel = Patch::Merge(json!({"metadata": {"labels": {"texera.apache.org/unit": null}}}));
     let params = PatchParams::default();

@@ -1,4 +1,4 @@
-//! A pool is changed whose units say `Recreate`: they are made anew by turns.
+//! A pool is changed whose units have the update strategy `Recreate`.
 
 use std::{collections::BTreeSet, pin::pin};
 
@@ -38,7 +38,7 @@ async fn pods(fixture: &Fixture) -> anyhow::Result<Vec<Option<String>>> {
     Ok(NAMES.map(|name| all.iter().find(|pod| pod.name_any() == name).and_then(ResourceExt::uid)).to_vec())
 }
 
-/// Gives the engine another readiness probe, and so another template.
+/// Changes the readiness probe of the template.
 async fn ask_at(fixture: &Fixture, port: i32, path: &str) -> anyhow::Result<()> {
     let mut pool = serde_json::to_value(fixture.pools().get("default").await?)?;
     pool["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"] =

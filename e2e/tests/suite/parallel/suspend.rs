@@ -1,4 +1,4 @@
-//! A unit is suspended and resumed: no request meets an error on the way, and it ends as it was last asked to.
+//! A unit is suspended and resumed without a failed request, and reaches the last operating mode.
 
 use computing_unit_operator::api::{ComputingUnit, Phase};
 use e2e::{
@@ -137,7 +137,7 @@ async fn a_unit_is_suspended_resumed_and_deleted_at_any_stage() -> anyhow::Resul
     .await
 }
 
-/// A sequence that is the same in each run, and no pattern.
+/// A pseudo-random sequence that is the same in each run.
 fn flips(count: usize) -> impl Iterator<Item = bool> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     std::iter::repeat_with(move || {

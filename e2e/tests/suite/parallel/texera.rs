@@ -1,5 +1,5 @@
-//! A deployment of Texera's shape behind one gateway: every static path leads to its service, units are for those whom the
-//! authorization lets through, and what is wrong is said before requests meet it.
+//! A deployment of the shape of Texera behind one gateway: each static path leads to its service, units are authorized, and missing
+//! references are reported.
 
 use computing_unit_operator::{
     api::Phase,
@@ -16,7 +16,7 @@ use kube::{Api, api::DeleteParams};
 
 use super::with_fixture;
 
-/// Every path of Texera, with the service that it leads to.
+/// Each path of Texera, and its service.
 const PATHS: [(&str, &str); 18] = [
     ("/", "webserver-svc"),
     ("/dashboard/user/workflow", "webserver-svc"),
@@ -142,7 +142,7 @@ async fn each_path_leads_to_its_service_and_units_are_authorized() -> anyhow::Re
     .await
 }
 
-/// What somebody without a right meets at that path while the authorization goes, until the answer is `status`, and after that.
+/// The responses to an unauthorized client at that path while the authorization is deleted, until after they have become `status`.
 async fn lost(fixture: &Fixture, path: &str, status: u16) -> anyhow::Result<Report> {
     let proxy = texera::proxy(fixture, 80).await?;
     let load = Hammer::new(&[proxy], Target::new("texera.example.org", path)?).connections(8).start()?;

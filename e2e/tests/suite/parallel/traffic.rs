@@ -1,5 +1,5 @@
-//! Under requests as fast as eight connections can send them, from before a unit's creation to after its end, not one
-//! is answered by an error or by another unit. A plain route shows that this can fail.
+//! Eight connections send requests as fast as they can from before a unit is created until after it is deleted. No response is a
+//! server error or comes from another unit. A plain route shows that the test can fail.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use e2e::{
 
 use super::with_fixture;
 
-/// Enough to see both ends; the benchmark does more.
+/// Enough to cover creation and deletion; the benchmark runs more.
 const CYCLES: usize = 3;
 /// A plain route fails in most cycles.
 const ATTEMPTS: usize = 20;

@@ -1,4 +1,4 @@
-//! What the API server refuses by the definitions, with the sentence that says what to do, and what it lets through.
+//! What the API server accepts and rejects by the CRDs, and its messages.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::with_fixture;
 
-/// The cases that the rules are tested with without an API server as well.
+/// The same cases that the unit tests of the rules use.
 #[derive(Deserialize)]
 struct Cases {
     bases: BTreeMap<String, Value>,
@@ -49,7 +49,7 @@ fn params(dry_run: bool) -> PostParams {
     PostParams { dry_run, ..PostParams::default() }
 }
 
-/// What the API server says to an object; nothing where it takes it. `before` is the stored object that it replaces.
+/// The message with which the API server rejects an object, if it does. `before` is the stored object that it replaces.
 async fn asked(
     api: &Api<DynamicObject>,
     object: &Value,
@@ -119,7 +119,7 @@ async fn the_api_server_enforces_each_limit() -> anyhow::Result<()> {
     .await
 }
 
-/// What a person reads, word for word.
+/// The message that a user sees, verbatim.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejection_names_the_field_and_the_reason() -> anyhow::Result<()> {
     with_fixture("words", |fixture| async move {

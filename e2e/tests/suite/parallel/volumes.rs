@@ -1,4 +1,4 @@
-//! Volumes of a unit: they outlive its pods, go or stay with it as the pool says, and nobody else's is touched.
+//! Volumes of a unit survive its pods, and are deleted or retained as the pool says. Foreign claims are not touched.
 
 use std::{fs, path::PathBuf};
 
@@ -28,7 +28,7 @@ use super::with_fixture;
 
 const CLAIM: &str = "data-ada";
 
-/// Whether claims that name no storage class are given a volume here.
+/// Whether the cluster provisions volumes for claims without a storage class.
 async fn provisioned() -> anyhow::Result<bool> {
     let classes = Api::<StorageClass>::all(Cluster::attach().await?.client()).list(&ListParams::default()).await?;
     let default = "storageclass.kubernetes.io/is-default-class";
@@ -50,7 +50,7 @@ fn pool(fixture: &Fixture, policy: &str, more: &Value) -> ComputingUnitPool {
     serde_json::from_value(pool).unwrap()
 }
 
-/// A file of the volume as the engine sees it: through the root of its process, which runs on this machine.
+/// A file on the volume, by the root of the engine's process on this machine.
 fn file(pod: &Pod) -> anyhow::Result<PathBuf> {
     let uid = pod.uid().context("a UID")?;
     let process = processes(&uid)?.find(|process| process.join("root/data").is_dir());

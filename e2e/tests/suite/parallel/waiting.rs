@@ -1,4 +1,4 @@
-//! A unit that cannot run yet says why and what to do, and goes on by itself when that is done.
+//! A unit that cannot run yet reports why and what to do, and starts once that is done.
 
 use anyhow::ensure;
 use computing_unit_operator::{
@@ -153,7 +153,7 @@ async fn a_unit_waits_for_its_key() -> anyhow::Result<()> {
     .await
 }
 
-/// Who has the key in another namespace is nobody's business.
+/// The holder of a key in another namespace is not disclosed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_waits_for_its_key_in_another_namespace() -> anyhow::Result<()> {
     with_fixture("here", |fixture| async move {

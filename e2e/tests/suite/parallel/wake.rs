@@ -1,5 +1,4 @@
-//! A request for a suspended unit is answered by the operator, and starts the unit where its pool wants that: once,
-//! whatever the number of requests.
+//! A request for a suspended unit is answered by the activator and starts the unit once, if its pool has `wakeOnRequest`.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Whoever opens the address of a suspended unit in a browser sees it start, and then the unit.
+//! A browser that opens the address of a suspended unit shows its start, and then the unit.
 
 use e2e::{
     activator::{self, WAKE_ON_REQUEST, serve_activator, suspended},
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::with_fixture;
 
-/// The picture of a page, for the documentation where it is asked for.
+/// Saves a screenshot of the page, which the documentation uses.
 async fn keep_picture(browser: &Browser) -> anyhow::Result<()> {
     let encoded = serde_json::from_value::<ByteString>(json!(browser.picture().await?))?;
     let path = std::env::var_os("WAKING_PICTURE").map_or_else(|| std::env::temp_dir().join("waking.png"), Into::into);

@@ -1,4 +1,4 @@
-//! Requests that start nothing: those that the gateway refuses, and a flood of made-up keys, cost the API server nothing.
+//! Requests that the gateway denies and requests for unknown keys start nothing and cause no API call.
 
 use std::time::{Duration, Instant};
 

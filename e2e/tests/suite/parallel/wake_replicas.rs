@@ -1,5 +1,4 @@
-//! Several replicas of the operator answer at the entries of pools: also those that stand by, and together they start a
-//! unit once.
+//! Several replicas of the operator serve the activator. A standby replica starts units too, and all together start a unit once.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -17,7 +16,7 @@ use kube::api::ListParams;
 
 use super::with_fixture;
 
-/// Starts a replica that serves entries at `address`, and waits until it leads, or stands by.
+/// Starts a replica that serves the activator at `address`, and waits until it is ready.
 async fn replica(fixture: &Fixture, name: &str, address: &str) -> anyhow::Result<OperatorProcess> {
     let operator = fixture
         .operator
@@ -29,7 +28,7 @@ async fn replica(fixture: &Fixture, name: &str, address: &str) -> anyhow::Result
     Ok(replica)
 }
 
-/// The value of a metric of a replica, without a word of it 0.
+/// The value of a metric of a replica; 0 if it is absent.
 async fn metric(replica: &OperatorProcess, name: &str) -> anyhow::Result<u64> {
     let text = replica.metrics().await?;
     let name = format!("computing_unit_operator_{name}");
@@ -44,7 +43,7 @@ fn of_a_unit(call: &Call) -> bool {
     call.verb == Verb::Patch && call.resource == "computingunits" && call.subresource.is_empty()
 }
 
-/// How the writes ended that were to start a unit: those that were done, and those that came to a unit that was changed.
+/// The number of writes that have started the unit, and of those that were rejected as conflicts.
 fn starts(fixture: &Fixture) -> anyhow::Result<(usize, usize)> {
     let is_start = |write: &Record| {
         of_a_unit(&write.call) && String::from_utf8_lossy(&write.body).contains("\"operatingMode\":\"Running\"")
