@@ -4,7 +4,7 @@
 use std::{
     fs,
     net::TcpStream,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::Context;
 use computing_unit_operator::{api::Phase, names::FINALIZER};
 use e2e::{
+    cluster::images::{Own, own},
     fixture::{Fixture, SOON},
-    namespace, tool,
+    images, namespace, tool,
     units::Mode,
     wait::{eventually, until},
 };

@@ -33,7 +33,7 @@ struct Case {
 }
 
 fn cases() -> anyhow::Result<Cases> {
-    Ok(serde_saphyr::from_str(include_str!("../../tests/rules.yaml"))?)
+    Ok(serde_saphyr::from_str(include_str!("../../../../tests/rules.yaml"))?)
 }
 
 fn api(fixture: &Fixture, kind: &str) -> anyhow::Result<Api<DynamicObject>> {
