@@ -1,4 +1,4 @@
-//! A namespace for one test: made, used, and removed whatever happens. On failure it first tells what was in it.
+//! A namespace for one test. It is deleted whatever the outcome; if the test fails, its objects are printed first.
 
 use std::{
     any::Any,
