@@ -335,15 +335,17 @@ async fn a_lease_of_another_holder_is_not_released() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_release_does_not_hold_up_the_end_of_the_process() {
-    for end in [INTERNAL, End::Lost] {
-        let (_server, me) = candidate();
+async fn a_release_that_fails_does_not_hold_up_the_end_of_the_process() {
+    for end in [INTERNAL, End::Lost, End::Refused(StatusCode::CONFLICT)] {
+        let (server, me) = candidate();
         let work = |_| async {
-            me.meets(move |_| end.into());
+            server.requests();
+            me.meets(move |method| if method == Method::GET { Fate::default() } else { end.into() });
             Instant::now()
         };
         let ended = me.lead_with(work).await.unwrap().unwrap();
         assert!(ended.elapsed() < secs(3), "{:?}", ended.elapsed());
+        assert!(server.requests().len() <= 1, "one retry");
     }
 }
 
