@@ -6,7 +6,8 @@ SHELL := /bin/bash
 # An error says what is wrong; where it was made is for whoever asks.
 export RUST_BACKTRACE ?= 0
 
-CU_CLUSTER := cargo run --quiet --locked --package e2e --bin cu-cluster --
+# Every target builds the whole workspace's resolution (see `default-members`), so nothing is compiled for a second time.
+CU_CLUSTER := cargo run --quiet --locked --bin cu-cluster --
 CHART := charts/computing-unit-operator
 # The programs, and the kubeconfig of the cluster that is up. Where there is none, kubectl fails rather than
 # speak to another cluster that it knows.
@@ -15,8 +16,8 @@ ifneq ($(CLUSTER),current)
 ENV += KUBECONFIG="$(CURDIR)/.cluster/kubeconfig"
 endif
 WITH_CLUSTER := $(ENV);
-# Tests that need a cluster run side by side in this number.
-E2E_THREADS ?= 4
+# How many tests run on the cluster at a time. Most of them wait.
+E2E_THREADS ?= 12
 
 .PHONY: help
 help: ## Show this
@@ -25,25 +26,45 @@ help: ## Show this
 
 .PHONY: demo
 demo: cluster images plugin ## A unit from its creation to its end, through the real gateway
-	@$(WITH_CLUSTER) cargo run --quiet --locked --package e2e --bin demo
+	@$(WITH_CLUSTER) cargo run --quiet --locked --bin demo
 
 .PHONY: texera
 texera: cluster images plugin ## A deployment of Texera's shape: static routes, units and authorization behind one gateway
-	@$(WITH_CLUSTER) cargo run --quiet --locked --package e2e --bin texera
+	@$(WITH_CLUSTER) cargo run --quiet --locked --bin texera
 
 .PHONY: test
-test: lint unit helm-lint e2e ## Everything that has to pass: format, lints, unit tests, chart, tests on the cluster
+test: ## Everything that has to pass: format, lints, unit tests, charts, tests on the cluster. Says what took how long
+	@.ci/parts build lint unit helm-lint cluster engine-image e2e
+
+.PHONY: build
+build: ## Compile every program of the workspace
+	@cargo build --locked --workspace --bins
 
 .PHONY: lint
-lint: ## Format and lints
+lint: deny ## Format, lints, dependencies
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	cargo clippy --locked --workspace --test suite --quiet -- -D warnings
+
+# cargo-deny is compiled once into the cache, which takes about five minutes on two cores.
+DENY_VERSION := 0.20.2
+DENY := $${XDG_CACHE_HOME:-$$HOME/.cache}/computing-unit-operator/cargo-deny-$(DENY_VERSION)
+INSTALL_DENY := [ -x "$(DENY)/bin/cargo-deny" ] || \
+  cargo install cargo-deny --quiet --locked --version $(DENY_VERSION) --root "$(DENY)"
+
+.PHONY: deny
+deny: ## Check licenses and sources of dependencies, by deny.toml
+	@$(INSTALL_DENY)
+	@"$(DENY)/bin/cargo-deny" --locked check bans licenses sources
+
+.PHONY: advisories
+advisories: ## Check dependencies for security advisories; needs a network
+	@$(INSTALL_DENY)
+	@"$(DENY)/bin/cargo-deny" --locked check advisories
 
 .PHONY: unit
 unit: helm ## Tests that need no cluster
-	@$(WITH_HELM) cargo test --locked --quiet --workspace --lib --bins
-	@$(WITH_HELM) cargo test --locked --quiet --package computing-unit-operator --package kubectl-computing-unit --test '*'
-	@cargo test --locked --quiet --package engine
+	@$(WITH_HELM) cargo test --locked --quiet --workspace --tests
 
 .PHONY: helm-lint
 helm-lint: helm ## Check the charts
@@ -52,37 +73,37 @@ helm-lint: helm ## Check the charts
 	  helm lint --strict --quiet charts/texera-gateway --values charts/texera-gateway/values-$$values.yaml; done
 
 .PHONY: e2e
-e2e: cluster images plugin ## Tests on the cluster; one alone: make e2e TEST="--test drift what_was"
-	@cargo build --locked
-	@$(WITH_CLUSTER) cargo test --locked --package e2e $(if $(TEST),$(TEST),--test '*') -- --test-threads=$(E2E_THREADS)
+e2e: cluster engine-image plugin ## Tests on the cluster; some of them: make e2e TEST="drift rollout::a_failed"
+	@$(WITH_CLUSTER) cargo test --locked --workspace --test suite -- $(TEST) --test-threads=$(E2E_THREADS)
 
 .PHONY: texera-client
 texera-client: ## Tests of the client for the JVM, as the backend of Texera uses units
-	@$(MAKE) e2e TEST="--test client"
+	@$(MAKE) e2e TEST=java_client
 
 .PHONY: bench
-bench: cluster images plugin ## Measure (BENCH="--starts 20 speed" for less); the tables of docs/performance.md
-	@cargo build --locked --release --package computing-unit-operator --package e2e --bins
-	@$(WITH_CLUSTER) cargo run --quiet --locked --release --package e2e --bin bench -- $(BENCH)
-
-# The harness and the plugins, in sight of whoever waits for the compiler.
-.PHONY: tools
-tools:
-	@cargo build --locked --package e2e --package kubectl-computing-unit --bins
+bench: cluster plugin ## Measure (BENCH="--starts 20 speed" for less); the tables of docs/performance.md
+	@cargo build --locked --release --workspace --bins
+	@cargo run --quiet --locked --release --bin cu-cluster -- images
+	@$(WITH_CLUSTER) cargo run --quiet --locked --release --bin bench -- $(BENCH)
 
 .PHONY: cluster
-cluster: tools ## Bring the cluster up; writes .cluster/kubeconfig
+cluster: build ## Bring the cluster up; writes .cluster/kubeconfig
 	@$(CU_CLUSTER) up
 
 .PHONY: images
 images: cluster ## Bring the images of this project into the cluster
 	@$(CU_CLUSTER) images
 
+# Tests run the operator as a process: the one that needs its image brings it.
+.PHONY: engine-image
+engine-image: cluster
+	@$(CU_CLUSTER) images engine
+
 # One program; by the name that it is called with it knows what it is asked.
 PLUGIN_NAMES := kubectl-cu kubectl-create-computingunit kubectl_complete-cu
 
 .PHONY: plugin
-plugin: tools ## Build the kubectl plugins into .cluster/bin
+plugin: build ## Build the kubectl plugins into .cluster/bin
 	@mkdir -p .cluster/bin
 	@program="$$(cargo metadata --locked --no-deps --format-version 1 | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')/debug/kubectl-cu"; \
 	for name in $(PLUGIN_NAMES); do ln -sfn "$$program" .cluster/bin/$$name; done
@@ -108,13 +129,13 @@ down: ## Take the cluster down, with all that is left of it
 
 .PHONY: generate
 generate: helm ## Write what is generated: crds/, docs/api.md, the chart's copies, config/install.yaml
-	cargo run --quiet --locked --package computing-unit-operator -- crd --dir crds --api-doc docs/api.md
+	cargo run --quiet --locked --bin computing-unit-operator -- crd --dir crds --api-doc docs/api.md
 	cp crds/*.yaml $(CHART)/files/crds/
 	@$(WITH_HELM) { cat config/namespace.yaml; \
 	  helm template computing-unit-operator $(CHART) --namespace computing-unit-system --no-hooks; } > config/install.yaml
 
 # Helm, from the cache of the cluster's programs.
 .PHONY: helm
-helm: tools
+helm: build
 	@$(CU_CLUSTER) helm > /dev/null
 WITH_HELM := set -a; PATH="$$PWD/.cluster/bin:$$PATH";

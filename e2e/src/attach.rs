@@ -9,10 +9,8 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::{
-    api::{self, GatewayRef},
-    gateway::{Gateway, listener},
-};
+use computing_unit_api as api;
+use computing_unit_api::{GatewayRef, gateway::Gateway};
 use k8s_openapi::{
     api::discovery::v1::EndpointSlice, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
@@ -115,7 +113,8 @@ impl Cluster {
     pub async fn gateway_address(&self) -> anyhow::Result<String> {
         let api = Api::<Gateway>::namespaced(self.client(), &self.gateway.namespace);
         let gateway = api.get(&self.gateway.name).await?;
-        listener::addresses(&gateway).into_iter().next().context("the Gateway has no address")
+        let addresses = gateway.status.iter().flat_map(|status| status.addresses.iter().flatten());
+        addresses.map(|address| address.value.clone()).next().context("the Gateway has no address")
     }
 
     /// Labels of all that Envoy Gateway makes for the Gateway's proxies.

@@ -1,5 +1,4 @@
-//! Changes to the shared gateway as a whole: how many proxies it has, and whether its controller runs. They are for the
-//! local cluster alone: a gateway that others use is not touched.
+//! Changes to the shared Gateway as a whole: the number of its proxies, and its controller. They are made on the local cluster only.
 
 use std::{fmt::Debug, net::SocketAddr, panic::AssertUnwindSafe, time::Duration};
 
@@ -26,7 +25,7 @@ const OURS: &str = "e2e.texera.apache.org/may=change";
 /// Namespace, deployment and label of the gateway's controller.
 const CONTROLLER: (&str, &str, &str) = ("envoy-gateway-system", "envoy-gateway", "control-plane=envoy-gateway");
 
-/// Whether the gateway is the tests' own, which its EnvoyProxy says.
+/// Whether tests may change the gateway, by a label of its EnvoyProxy.
 ///
 /// # Errors
 /// If the API server does not tell.
@@ -39,8 +38,8 @@ pub async fn is_ours(cluster: &Cluster) -> anyhow::Result<bool> {
     }
 }
 
-/// Runs a test that changes the gateway, and has it changed back whatever comes of the test. On a cluster that is not the
-/// tests' own it says that it does not run, and nothing comes of it.
+/// Runs a test that changes the gateway, and restores the gateway whatever its outcome. On a cluster other than the local one the test
+/// does not run.
 ///
 /// # Errors
 /// Those of the test.
@@ -57,7 +56,7 @@ where
     outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(Some)
 }
 
-/// One proxy and a running controller, as the cluster was brought up.
+/// Restores one proxy and a running controller.
 ///
 /// # Errors
 /// If that does not come about.
@@ -102,7 +101,7 @@ pub async fn scale_controller(cluster: &Cluster, replicas: i32) -> anyhow::Resul
     eventually("end of the controller", SCALING, settled).await
 }
 
-/// Makes what another Gateway's proxies are made from, like those of the shared one.
+/// Copies the EnvoyProxy of the shared Gateway for another Gateway.
 ///
 /// # Errors
 /// If the API server does not take it.

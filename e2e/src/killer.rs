@@ -1,16 +1,15 @@
-//! Changes during which the operator is killed, at each of the writes that come of them, and which the next operator has
-//! to carry out. What is changed, and what is to come of it, is for the test to say.
+//! Kills the operator at a given write of a change, and lets the next operator finish the change.
 
 use anyhow::Context;
 
 use crate::{
     faults::{LastWrite, OperatorProcess},
-    stage::{SOON, Stage},
+    fixture::{Fixture, SOON},
 };
 
-/// Kills one operator after another. There is always one that runs, which ends with the killer.
+/// Kills one operator after another. One of them is always running.
 pub struct Killer<'a> {
-    stage: &'a Stage,
+    fixture: &'a Fixture,
     operator: Option<OperatorProcess>,
     write: u64,
     last: LastWrite,
@@ -22,9 +21,9 @@ impl<'a> Killer<'a> {
     ///
     /// # Errors
     /// If it does not get there.
-    pub async fn start(stage: &'a Stage) -> anyhow::Result<Self> {
-        let operator = Some(stage.start().await?);
-        Ok(Self { stage, operator, write: 1, last: LastWrite::Refused, kills: 0 })
+    pub async fn start(fixture: &'a Fixture) -> anyhow::Result<Self> {
+        let operator = Some(fixture.start().await?);
+        Ok(Self { fixture, operator, write: 1, last: LastWrite::Refused, kills: 0 })
     }
 
     /// Plays `round` once for each of the first `writes` writes of a change, and each of `lasts`. How often the operator
@@ -77,7 +76,7 @@ impl<'a> Killer<'a> {
         change: impl Future<Output = anyhow::Result<T>>,
         done: impl AsyncFn() -> anyhow::Result<()>,
     ) -> anyhow::Result<T> {
-        let cut = self.stage.proxy.cut_at(self.write, self.last).await;
+        let cut = self.fixture.proxy.cut_at(self.write, self.last).await;
         let changed = change.await?;
         tokio::select! {
             call = cut.come(SOON) => {
@@ -89,8 +88,8 @@ impl<'a> Killer<'a> {
         if let Some(operator) = self.operator.take() {
             operator.kill().await?;
         }
-        self.stage.proxy.mend().await;
-        self.operator = Some(self.stage.start().await?);
+        self.fixture.proxy.mend().await;
+        self.operator = Some(self.fixture.start().await?);
         done().await.context("by the next operator")?;
         Ok(changed)
     }

@@ -1,27 +1,44 @@
 //! A real local cluster with Envoy Gateway, and the tests, demo and benchmarks that run on it.
+//!
+//! The tests are in `tests/suite`. A test starts with [`fixture::with_fixture`]; what it uses from there:
+//!
+//! | For | Modules |
+//! | --- | --- |
+//! | pools, units, conditions to wait for | [`fixture`], [`units`], [`wait`], [`namespace`], [`attach`] |
+//! | the operator as a process: its API calls, failures and crashes | [`faults`], [`killer`] |
+//! | requests through the gateway | [`traffic`], [`activator`], [`browser`], [`idle`] |
+//! | the gateway and its proxies | [`gateway`], [`proxies`], [`clusters`], [`plain`] |
+//! | the node, and nodes that only exist in the API | [`kubelet`], [`images`], [`simulated`] |
+//! | a deployment of the shape of Texera, and its former proxies | [`texera`], [`standin`], [`before`] |
+//! | kubectl, its plugins, Helm and Maven | [`tool`] |
+//!
+//! [`cluster`] is the local cluster itself, which `cu-cluster` starts and stops. [`demo`] and [`bench`] are programs of their own.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod activator;
 pub mod attach;
 pub mod before;
 pub mod bench;
 pub mod browser;
+pub mod built;
 pub mod cluster;
 pub mod clusters;
 pub mod demo;
-pub mod entry;
 pub mod faults;
+pub mod fixture;
 pub mod gateway;
 pub mod idle;
+pub mod images;
 pub mod killer;
 pub mod kubelet;
 pub mod namespace;
 pub mod plain;
 pub mod proxies;
 pub mod simulated;
-pub mod stage;
 pub mod standin;
 pub mod texera;
+mod timings;
 pub mod tool;
 pub mod traffic;
 pub mod units;

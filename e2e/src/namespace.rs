@@ -1,4 +1,4 @@
-//! A namespace for one test: made, used, and removed whatever happens. On failure it first tells what was in it.
+//! A namespace for one test. It is deleted whatever the outcome; if the test fails, its objects are printed first.
 
 use std::{
     any::Any,
@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use computing_unit_operator::{api::ComputingUnit, gateway::HTTPRoute};
+use computing_unit_api::{ComputingUnit, gateway::HTTPRoute};
 use futures::FutureExt;
 use k8s_openapi::api::{
     core::v1::{Namespace, Pod},

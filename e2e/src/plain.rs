@@ -1,13 +1,13 @@
 //! A pod, a Service and an HTTPRoute as anyone would write them, without the operator: what it is compared with, and what
 //! shows that a test of traffic can fail.
 
-use computing_unit_operator::gateway::HTTPRoute;
+use computing_unit_api::gateway::HTTPRoute;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 
 use crate::{
-    stage::{SOON, Stage},
+    fixture::{Fixture, SOON},
     traffic::Target,
     units::ENGINE,
     wait::until,
@@ -15,19 +15,19 @@ use crate::{
 
 /// One of them, by name.
 pub struct Plain<'a> {
-    stage: &'a Stage,
+    fixture: &'a Fixture,
     name: String,
 }
 
 impl<'a> Plain<'a> {
     /// None of its objects exists yet.
     #[must_use]
-    pub fn new(stage: &'a Stage, name: &str) -> Self {
-        Self { stage, name: name.to_owned() }
+    pub fn new(fixture: &'a Fixture, name: &str) -> Self {
+        Self { fixture, name: name.to_owned() }
     }
 
     fn path(&self) -> String {
-        format!("/{}/{}", self.stage.namespace, self.name)
+        format!("/{}/{}", self.fixture.namespace, self.name)
     }
 
     /// A request for it.
@@ -61,8 +61,8 @@ impl<'a> Plain<'a> {
             "spec": {"clusterIP": "None", "selector": labels, "ports": [{"port": 8085}]},
         });
         let params = PostParams::default();
-        self.stage.services().create(&params, &serde_json::from_value::<Service>(service)?).await?;
-        self.stage.pods().create(&params, &serde_json::from_value::<Pod>(pod)?).await?;
+        self.fixture.services().create(&params, &serde_json::from_value::<Service>(service)?).await?;
+        self.fixture.pods().create(&params, &serde_json::from_value::<Pod>(pod)?).await?;
         Ok(())
     }
 
@@ -71,7 +71,7 @@ impl<'a> Plain<'a> {
     /// # Errors
     /// If the API server refuses it.
     pub async fn make_route(&self) -> anyhow::Result<()> {
-        let gateway = self.stage.cluster.gateway();
+        let gateway = self.fixture.cluster.gateway();
         let route = json!({
             "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
             "metadata": {"name": self.name},
@@ -83,7 +83,7 @@ impl<'a> Plain<'a> {
                 }],
             },
         });
-        self.stage.routes().create(&PostParams::default(), &serde_json::from_value::<HTTPRoute>(route)?).await?;
+        self.fixture.routes().create(&PostParams::default(), &serde_json::from_value::<HTTPRoute>(route)?).await?;
         Ok(())
     }
 
@@ -92,7 +92,7 @@ impl<'a> Plain<'a> {
     /// # Errors
     /// If it does not get there.
     pub async fn until_ready(&self) -> anyhow::Result<()> {
-        until("readiness", SOON, self.stage.pods(), &self.name, |pod| pod.is_some_and(is_ready)).await.map(drop)
+        until("readiness", SOON, self.fixture.pods(), &self.name, |pod| pod.is_some_and(is_ready)).await.map(drop)
     }
 
     /// Deletes all three, the route first, and waits until the pod is gone.
@@ -101,10 +101,10 @@ impl<'a> Plain<'a> {
     /// If it does not go.
     pub async fn delete(&self) -> anyhow::Result<()> {
         let params = DeleteParams::default();
-        self.stage.routes().delete(&self.name, &params).await?;
-        self.stage.services().delete(&self.name, &params).await?;
-        self.stage.pods().delete(&self.name, &params).await?;
-        until("end", SOON, self.stage.pods(), &self.name, |pod| pod.is_none()).await.map(drop)
+        self.fixture.routes().delete(&self.name, &params).await?;
+        self.fixture.services().delete(&self.name, &params).await?;
+        self.fixture.pods().delete(&self.name, &params).await?;
+        until("end", SOON, self.fixture.pods(), &self.name, |pod| pod.is_none()).await.map(drop)
     }
 }
 

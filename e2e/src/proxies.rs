@@ -1,5 +1,4 @@
-//! Proxies that one test has for itself: a Gateway in its own namespace, and what can happen to the proxies of that. On
-//! the local cluster alone, whose pods are processes of this machine.
+//! A Gateway in the namespace of a test, and faults of its proxies. On the local cluster only, whose pods are processes of this machine.
 
 use std::{
     fs,
@@ -9,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::{api::GatewayRef, gateway::Gateway};
+use computing_unit_api::{GatewayRef, gateway::Gateway};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt,
@@ -21,8 +20,8 @@ use serde_json::json;
 use crate::{
     attach::Cluster,
     cluster::shell,
+    fixture::{Fixture, SOON},
     gateway,
-    stage::{SOON, Stage},
     wait::{eventually, until},
 };
 
@@ -31,20 +30,20 @@ const NAME: &str = "own";
 /// The port on which a proxy serves its statistics.
 const STATISTICS: u16 = 19001;
 
-/// Gives the stage a Gateway of its own with one proxy, and has it used by pools and operator. On a cluster that is not
-/// the tests' own, it says that the test does not run.
+/// Creates a Gateway with one proxy, which the pools and the operator of the fixture use from then on. False on a cluster other than
+/// the local one.
 ///
 /// # Errors
 /// If the Gateway does not come up.
-pub async fn own(stage: &mut Stage) -> anyhow::Result<bool> {
-    if !gateway::is_ours(&stage.cluster).await? {
+pub async fn own(fixture: &mut Fixture) -> anyhow::Result<bool> {
+    if !gateway::is_ours(&fixture.cluster).await? {
         println!("NOT RUN: what the proxies of the cluster in use are made from is not known");
         return Ok(false);
     }
-    let shared = stage.cluster.gateway();
-    let gateways = |namespace: &str| Api::<Gateway>::namespaced(stage.cluster.client(), namespace);
+    let shared = fixture.cluster.gateway();
+    let gateways = |namespace: &str| Api::<Gateway>::namespaced(fixture.cluster.client(), namespace);
     let class = gateways(&shared.namespace).get(&shared.name).await?.spec.gateway_class_name.clone();
-    gateway::copy_proxy(&stage.cluster, &stage.namespace, NAME).await?;
+    gateway::copy_proxy(&fixture.cluster, &fixture.namespace, NAME).await?;
     let made = serde_json::from_value(json!({
         "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
         "metadata": {"name": NAME},
@@ -56,15 +55,15 @@ pub async fn own(stage: &mut Stage) -> anyhow::Result<bool> {
             }},
         },
     }))?;
-    gateways(&stage.namespace).create(&PostParams::default(), &made).await?;
-    let own = GatewayRef { name: NAME.to_owned(), namespace: stage.namespace.clone(), section_name: None };
-    stage.cluster = stage.cluster.clone().with_gateway(own);
-    stage.operator = stage.operator.clone().gateways(&[&stage.namespace]);
-    gateway::scale_proxies(&stage.cluster, 1).await?;
+    gateways(&fixture.namespace).create(&PostParams::default(), &made).await?;
+    let own = GatewayRef { name: NAME.to_owned(), namespace: fixture.namespace.clone(), section_name: None };
+    fixture.cluster = fixture.cluster.clone().with_gateway(own);
+    fixture.operator = fixture.operator.clone().gateways(&[&fixture.namespace]);
+    gateway::scale_proxies(&fixture.cluster, 1).await?;
     Ok(true)
 }
 
-/// Kills Envoy in the proxy at that address, and waits until the kubelet has started it anew.
+/// Kills Envoy in the proxy at that address, and waits until the kubelet has restarted it.
 ///
 /// # Errors
 /// If it is not found, or does not come back.
@@ -79,7 +78,7 @@ pub async fn restart(cluster: &Cluster, proxy: SocketAddr) -> anyhow::Result<()>
     eventually("the proxy's return", SOON, back).await
 }
 
-/// Has nobody read the statistics of the proxy at that address, or everybody again. Requests pass meanwhile.
+/// Blocks or unblocks the statistics of the proxy at that address. Requests still pass.
 ///
 /// # Errors
 /// If the proxy is not found.
@@ -95,7 +94,7 @@ pub async fn hide_statistics(cluster: &Cluster, proxy: SocketAddr, hidden: bool)
     inside(cluster, proxy, &["nft", &rules]).await.map(drop)
 }
 
-/// Has nothing that a client sends from that port reach the proxy at that address any more: the client is gone without a word.
+/// Drops all packets from that port of a client to the proxy at that address, as if the client was lost.
 ///
 /// # Errors
 /// If the proxy is not found.
@@ -115,7 +114,7 @@ pub async fn holds(cluster: &Cluster, proxy: SocketAddr, client: u16) -> anyhow:
     Ok(!found.trim().is_empty())
 }
 
-/// Runs a command in the network of the proxy's pod, with which all that is changed in it goes. What it printed.
+/// Runs a command in the network namespace of the pod of a proxy. Returns its output.
 async fn inside(cluster: &Cluster, proxy: SocketAddr, command: &[&str]) -> anyhow::Result<String> {
     let network = format!("--net=/proc/{}/ns/net", envoy(&pod(cluster, proxy).await?)?);
     shell::output(Command::new("nsenter").arg(network).args(command))
@@ -151,7 +150,7 @@ fn envoy(pod: &Pod) -> anyhow::Result<i32> {
     pid(&found[0])
 }
 
-/// The number of a process that is told by its folder in `/proc`.
+/// The id of a process, by its folder in `/proc`.
 ///
 /// # Errors
 /// If that is none.

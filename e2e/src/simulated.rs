@@ -40,7 +40,7 @@ const LEASES: &str = "kube-node-lease";
 /// How many pods it may have.
 const ROOM: &str = "100000";
 
-/// The node. Dropping it stops the play, and leaves the node and its pods behind.
+/// The node. Dropping it stops its tasks, and leaves the node and its pods behind.
 pub struct Simulated {
     client: Client,
     name: String,

@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use anyhow::Context;
-use computing_unit_operator::names::PORT;
+use computing_unit_api::names::PORT;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use crate::{
-    entry,
-    stage::{SOON, Stage},
+    activator,
+    fixture::{Fixture, SOON},
     units::{self, ENGINE},
     wait::until,
 };
@@ -20,7 +20,7 @@ use crate::{
 ///
 /// # Errors
 /// If it does not get there.
-pub async fn pod(stage: &Stage, name: &str, labels: &Value, more: &Value) -> anyhow::Result<IpAddr> {
+pub async fn pod(fixture: &Fixture, name: &str, labels: &Value, more: &Value) -> anyhow::Result<IpAddr> {
     let pod: Pod = serde_json::from_value(json!({
         "metadata": {"name": name, "labels": labels},
         "spec": {
@@ -34,20 +34,20 @@ pub async fn pod(stage: &Stage, name: &str, labels: &Value, more: &Value) -> any
             }],
         },
     }))?;
-    stage.pods().create(&PostParams::default(), &units::with(&pod, &json!({"spec": more}))).await?;
-    ready(stage, name).await
+    fixture.pods().create(&PostParams::default(), &units::with(&pod, &json!({"spec": more}))).await?;
+    ready(fixture, name).await
 }
 
 /// Waits until a pod is ready. Its address.
 ///
 /// # Errors
 /// If it does not get there.
-pub async fn ready(stage: &Stage, name: &str) -> anyhow::Result<IpAddr> {
+pub async fn ready(fixture: &Fixture, name: &str) -> anyhow::Result<IpAddr> {
     let so = |pod: Option<&Pod>| {
         let conditions = pod.iter().filter_map(|pod| pod.status.as_ref()).flat_map(|status| &status.conditions);
         conditions.flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
     };
-    let pod = until("readiness", SOON, stage.pods(), name, so).await?.context("the pod")?;
+    let pod = until("readiness", SOON, fixture.pods(), name, so).await?.context("the pod")?;
     let address = pod.status.and_then(|status| status.pod_ip).with_context(|| format!("the address of {name}"))?;
     Ok(address.parse()?)
 }
@@ -56,12 +56,12 @@ pub async fn ready(stage: &Stage, name: &str) -> anyhow::Result<IpAddr> {
 ///
 /// # Errors
 /// If the API server refuses it.
-pub async fn service(stage: &Stage, name: &str, selector: &Value, port: i32) -> anyhow::Result<()> {
+pub async fn service(fixture: &Fixture, name: &str, selector: &Value, port: i32) -> anyhow::Result<()> {
     let service: Service = serde_json::from_value(json!({
         "metadata": {"name": name},
         "spec": {"clusterIP": "None", "selector": selector, "ports": [{"name": "http", "port": port}]},
     }))?;
-    stage.services().create(&PostParams::default(), &service).await?;
+    fixture.services().create(&PostParams::default(), &service).await?;
     Ok(())
 }
 
@@ -69,10 +69,10 @@ pub async fn service(stage: &Stage, name: &str, selector: &Value, port: i32) -> 
 ///
 /// # Errors
 /// If it does not get ready.
-pub async fn static_service(stage: &Stage, name: &str) -> anyhow::Result<()> {
+pub async fn static_service(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
     let labels = json!({"static": name});
-    service(stage, name, &labels, PORT).await?;
-    pod(stage, name, &labels, &json!({})).await.map(drop)
+    service(fixture, name, &labels, PORT).await?;
+    pod(fixture, name, &labels, &json!({})).await.map(drop)
 }
 
 /// Name of the authorization's pod, Service and policy.
@@ -83,7 +83,7 @@ pub const AUTHORIZATION: &str = "access-control-service";
 ///
 /// # Errors
 /// If it does not get ready.
-pub async fn authorization(stage: &Stage, variables: &[(&str, String)], headers: &[&str]) -> anyhow::Result<()> {
+pub async fn authorization(fixture: &Fixture, variables: &[(&str, String)], headers: &[&str]) -> anyhow::Result<()> {
     let labels = json!({"static": AUTHORIZATION});
     let port = PORT.to_string();
     let env: Vec<Value> = variables
@@ -91,7 +91,7 @@ pub async fn authorization(stage: &Stage, variables: &[(&str, String)], headers:
         .map(|(name, value)| json!({"name": name, "value": value}))
         .chain([json!({"name": "PORT", "value": port})])
         .collect();
-    service(stage, AUTHORIZATION, &labels, PORT).await?;
+    service(fixture, AUTHORIZATION, &labels, PORT).await?;
     let container = json!({
         "name": "authorization",
         "image": ENGINE,
@@ -100,7 +100,7 @@ pub async fn authorization(stage: &Stage, variables: &[(&str, String)], headers:
         "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
         "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
     });
-    pod(stage, AUTHORIZATION, &labels, &json!({"containers": [container]})).await?;
+    pod(fixture, AUTHORIZATION, &labels, &json!({"containers": [container]})).await?;
     let policy = serde_json::from_value(json!({
         "apiVersion": "gateway.envoyproxy.io/v1alpha1",
         "kind": "SecurityPolicy",
@@ -122,6 +122,6 @@ pub async fn authorization(stage: &Stage, variables: &[(&str, String)], headers:
             },
         },
     }))?;
-    entry::policies(stage).create(&PostParams::default(), &policy).await?;
+    activator::policies(fixture).create(&PostParams::default(), &policy).await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The programs that people use, run as they run them: kubectl, its plugins and Helm, from `PATH`.
+//! kubectl, its plugins, Helm and Maven, run from `PATH`.
 
 use std::{process::Stdio, time::Duration};
 
@@ -29,33 +29,33 @@ pub async fn line(cluster: &Cluster, line: &str) -> anyhow::Result<String> {
     run(cluster, program, &words.collect::<Vec<_>>()).await
 }
 
-/// What a program said, and how it ended.
+/// The output of a program, and its exit code.
 #[derive(Debug)]
-pub struct Told {
-    /// What it printed.
-    pub out: String,
-    /// What else it said.
-    pub err: String,
-    /// Its exit code; nothing where a signal ended it.
+pub struct Output {
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+    /// Its exit code; none if a signal ended it.
     pub code: Option<i32>,
 }
 
-/// How long a command may take: longer than any wait that a test asks it for.
+/// The deadline of a command, longer than any timeout that a test passes to it.
 const LONGEST: Duration = Duration::from_mins(4);
 
-/// Runs a command line, split at its spaces, to whatever end.
+/// Runs a command line, split at its spaces, and returns its output even if it fails.
 ///
 /// # Errors
 /// If it cannot be run, or does not end.
-pub async fn told(cluster: &Cluster, line: &str) -> anyhow::Result<Told> {
+pub async fn output(cluster: &Cluster, line: &str) -> anyhow::Result<Output> {
     let run = timeout(LONGEST, command(cluster, line)?.output()).await;
     let done = run.with_context(|| format!("`{line}` has not ended within {LONGEST:?}"))?;
     let done = done.with_context(|| format!("run {line}"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(Told { out: text(&done.stdout), err: text(&done.stderr), code: done.status.code() })
+    Ok(Output { stdout: text(&done.stdout), stderr: text(&done.stderr), code: done.status.code() })
 }
 
-/// A command line, split at its spaces, that is yet to be run. It ends with whoever holds it.
+/// A command line, split at its spaces, that is not started yet. The process is killed on drop.
 ///
 /// # Errors
 /// If the line is empty.

@@ -1,9 +1,6 @@
 //! Pools and units in the words of tests.
 
-use computing_unit_operator::{
-    api::{ComputingUnit, ComputingUnitPool, GatewayRef, Phase},
-    names::PORT,
-};
+use computing_unit_api::{ComputingUnit, ComputingUnitPool, GatewayRef, Phase, names::PORT};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
@@ -147,7 +144,7 @@ pub fn phase(unit: Option<&ComputingUnit>) -> Option<Phase> {
 
 /// Reason and message of a condition of a unit, where its status is `status`.
 #[must_use]
-pub fn says(unit: Option<&ComputingUnit>, type_: &str, status: &str) -> Option<(String, String)> {
+pub fn condition(unit: Option<&ComputingUnit>, type_: &str, status: &str) -> Option<(String, String)> {
     let conditions = &unit?.status.as_ref()?.conditions;
     let condition = conditions.iter().find(|condition| condition.type_ == type_ && condition.status == status)?;
     Some((condition.reason.clone(), condition.message.clone()))

@@ -1,4 +1,4 @@
-//! Waiting for something to become so, under a deadline. What is waited for is named, so that a failure says it.
+//! Waiting for a condition under a deadline. A failure names what was waited for.
 
 use std::{fmt::Debug, future::Future, time::Duration};
 
@@ -7,13 +7,13 @@ use kube::{Api, Resource, runtime::wait::await_condition};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-/// How often something is asked for that cannot be watched.
+/// The interval at which something is polled that cannot be watched.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Waits until an object is as `so` wants it, as a watch tells; `None` stands for no object.
+/// Watches an object until it satisfies `so`; `None` means that it does not exist.
 ///
 /// # Errors
-/// If that takes longer than `deadline`: what the object was then.
+/// If that takes longer than `deadline`: the object at that time.
 pub async fn until<K>(
     what: &str,
     deadline: Duration,
@@ -31,12 +31,12 @@ where
     }
 }
 
-/// Lets that time pass: the whole of it is looked at, and nothing is waited for in it.
+/// Lets that time pass, for what is observed over all of it.
 pub async fn pass(time: Duration) {
     let _ = timeout(time, std::future::pending::<()>()).await;
 }
 
-/// Asks again and again until there is an answer.
+/// Polls until there is a result.
 ///
 /// # Errors
 /// If asking fails, or there is none within `deadline`.

@@ -16,7 +16,9 @@ use super::{
     Lost,
     record::{self, Pace, Timing, View},
 };
-use crate::{names::FIELD_MANAGER, settings::Election};
+use computing_unit_api::names::FIELD_MANAGER;
+
+use crate::config::Election;
 
 /// Why a request was not successful.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use self::{
     elector::{Attempt, Elector, Held},
     record::{Pace, View},
 };
-use crate::{metrics::Metrics, server::Gates, settings::Election};
+use crate::{config::Election, health::Gates, metrics::Metrics};
 
 mod elector;
 mod record;

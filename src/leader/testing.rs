@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{BoxError, service_fn};
 
 use super::{Lost, lead};
-use crate::{metrics::Metrics, server::Gates, settings::Election};
+use crate::{config::Election, health::Gates, metrics::Metrics};
 
 /// Longer than any test, on a clock that does not wait.
 const FOREVER: Duration = Duration::from_hours(1);

@@ -7,8 +7,7 @@ mod reloads;
 
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::Context;
-use computing_unit_operator::names::PORT;
+use computing_unit_api::names::PORT;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api,
@@ -19,13 +18,9 @@ use serde_json::{Value, json};
 pub use reloads::Reloads;
 
 use crate::{
-    attach::Cluster,
-    cluster,
-    cluster::layout::Layout,
-    entry,
-    kubelet::Kubelet,
-    stage::{SOON, Stage},
-    standin,
+    activator, cluster,
+    fixture::{Fixture, SOON},
+    images, standin,
     traffic::Target,
     wait::eventually,
 };
@@ -72,55 +67,48 @@ pub struct TwoProxies {
 }
 
 impl TwoProxies {
-    /// Starts both in the namespace of a stage. On a cluster that is not the tests' own, to which no image can be brought,
+    /// Starts both in the namespace of a fixture. On a cluster that is not the tests' own, to which no image can be brought,
     /// it says that the test does not run.
     ///
     /// # Errors
     /// If they do not come up.
-    pub async fn start(stage: &Stage, plan: &Plan) -> anyhow::Result<Option<Self>> {
+    pub async fn start(fixture: &Fixture, plan: &Plan) -> anyhow::Result<Option<Self>> {
         if !bring().await? {
             return Ok(None);
         }
         let config = serde_saphyr::to_string(&envoy::config(plan))?;
         let args = json!(["-c", "/etc/before/envoy.yaml", "-l", "warn", "--concurrency", plan.workers.to_string()]);
-        run(stage, ENVOY, "envoy:1.40.0", &args, ("envoy.yaml", &config), envoy::PORT).await?;
-        let front = run_nginx(stage, &nginx::config(plan)).await?;
+        run(fixture, ENVOY, "envoy:1.40.0", &args, ("envoy.yaml", &config), envoy::PORT).await?;
+        let front = run_nginx(fixture, &nginx::config(plan)).await?;
         Ok(Some(Self { front }))
     }
 }
 
 /// Brings nginx into the cluster; not into one that is not the tests' own.
 async fn bring() -> anyhow::Result<bool> {
-    // The shared gateway tells whose cluster it is, whichever the stage uses.
-    let Some(kubelet) = Kubelet::of(&Cluster::attach().await?).await? else {
-        println!("NOT RUN: an image cannot be brought into the cluster in use");
-        return Ok(false);
-    };
-    let layout = Layout::of_node(kubelet.node())?.context("the cluster of this machine")?;
-    tokio::task::spawn_blocking(move || cluster::nginx::bring(&layout)).await??;
-    Ok(true)
+    images::bring(cluster::nginx::image).await
 }
 
-async fn run_nginx(stage: &Stage, config: &str) -> anyhow::Result<SocketAddr> {
+async fn run_nginx(fixture: &Fixture, config: &str) -> anyhow::Result<SocketAddr> {
     let args = json!(["-e", "stderr", "-c", "/etc/before/nginx.conf"]);
-    run(stage, NGINX, "nginx:debian", &args, ("nginx.conf", config), nginx::PORT).await
+    run(fixture, NGINX, "nginx:debian", &args, ("nginx.conf", config), nginx::PORT).await
 }
 
 /// Starts a proxy as a pod with a Service of its name, and waits until it is ready. Where it listens.
 async fn run(
-    stage: &Stage,
+    fixture: &Fixture,
     name: &str,
     image: &str,
     args: &Value,
     (file, config): (&str, &str),
     port: u16,
 ) -> anyhow::Result<SocketAddr> {
-    let (client, namespace) = (stage.cluster.client(), &stage.namespace);
+    let (client, namespace) = (fixture.cluster.client(), &fixture.namespace);
     let params = PostParams::default();
     let text: ConfigMap = serde_json::from_value(json!({"metadata": {"name": name}, "data": {file: config}}))?;
     Api::namespaced(client, namespace).create(&params, &text).await?;
     let labels = json!({"before": name});
-    standin::service(stage, name, &labels, port.into()).await?;
+    standin::service(fixture, name, &labels, port.into()).await?;
     let pod: Pod = serde_json::from_value(json!({
         "metadata": {"name": name, "labels": labels},
         "spec": {
@@ -137,8 +125,8 @@ async fn run(
             "volumes": [{"name": "config", "configMap": {"name": name}}, {"name": "tmp", "emptyDir": {}}],
         },
     }))?;
-    stage.pods().create(&params, &pod).await?;
-    Ok(SocketAddr::new(standin::ready(stage, name).await?, port))
+    fixture.pods().create(&params, &pod).await?;
+    Ok(SocketAddr::new(standin::ready(fixture, name).await?, port))
 }
 
 /// Makes a unit as Texera's backend has made it so far: a bare pod that nobody owns, found by the name of a Service that all
@@ -146,10 +134,10 @@ async fn run(
 ///
 /// # Errors
 /// If it does not get there.
-pub async fn unit(stage: &Stage, cuid: i64) -> anyhow::Result<IpAddr> {
+pub async fn unit(fixture: &Fixture, cuid: i64) -> anyhow::Result<IpAddr> {
     let name = format!("computing-unit-{cuid}");
     let labels = json!({"type": "computing-unit", "cuid": cuid.to_string(), "name": name});
-    standin::pod(stage, &name, &labels, &json!({"hostname": name, "subdomain": UNITS_SERVICE})).await
+    standin::pod(fixture, &name, &labels, &json!({"hostname": name, "subdomain": UNITS_SERVICE})).await
 }
 
 /// Has every request that a route of before takes authorized. With `recompute`, what that answers leads a request to its unit where
@@ -157,7 +145,7 @@ pub async fn unit(stage: &Stage, cuid: i64) -> anyhow::Result<IpAddr> {
 ///
 /// # Errors
 /// If the API server refuses it.
-pub async fn authorize(stage: &Stage, route: &str, recompute: bool) -> anyhow::Result<()> {
+pub async fn authorize(fixture: &Fixture, route: &str, recompute: bool) -> anyhow::Result<()> {
     let policy = serde_json::from_value(json!({
         "apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "SecurityPolicy",
         "metadata": {"name": route},
@@ -170,7 +158,7 @@ pub async fn authorize(stage: &Stage, route: &str, recompute: bool) -> anyhow::R
             }},
         },
     }))?;
-    entry::policies(stage).create(&PostParams::default(), &policy).await?;
+    activator::policies(fixture).create(&PostParams::default(), &policy).await?;
     Ok(())
 }
 
@@ -178,9 +166,9 @@ pub async fn authorize(stage: &Stage, route: &str, recompute: bool) -> anyhow::R
 ///
 /// # Errors
 /// If it is not.
-pub async fn answered(stage: &Stage, target: &Target, by_own: bool) -> anyhow::Result<()> {
+pub async fn answered(fixture: &Fixture, target: &Target, by_own: bool) -> anyhow::Result<()> {
     let so = || async {
-        let answer = entry::ask(stage, target).await?;
+        let answer = activator::send(fixture, target).await?;
         let own = answer.headers.contains_key("x-computing-unit");
         Ok((answer.status == 200 && own == by_own).then_some(()))
     };
@@ -192,10 +180,10 @@ pub async fn answered(stage: &Stage, target: &Target, by_own: bool) -> anyhow::R
 ///
 /// # Errors
 /// If the API server refuses it.
-pub async fn lead_aside(stage: &Stage, route: &str) -> anyhow::Result<()> {
-    let nowhere = json!([{"path": {"type": "PathPrefix", "value": format!("/aside/{}", stage.namespace)}}]);
+pub async fn lead_aside(fixture: &Fixture, route: &str) -> anyhow::Result<()> {
+    let nowhere = json!([{"path": {"type": "PathPrefix", "value": format!("/aside/{}", fixture.namespace)}}]);
     let patch = serde_json::from_value(json!([{"op": "replace", "path": "/spec/rules/0/matches", "value": nowhere}]))?;
-    stage.routes().patch(route, &PatchParams::default(), &Patch::<()>::Json(patch)).await?;
+    fixture.routes().patch(route, &PatchParams::default(), &Patch::<()>::Json(patch)).await?;
     Ok(())
 }
 
@@ -204,14 +192,14 @@ pub const UNITS_SERVICE: &str = "computing-unit-pool-svc";
 
 /// The domain of the names that it gives.
 #[must_use]
-pub fn domain(stage: &Stage) -> String {
-    format!("{UNITS_SERVICE}.{}.svc.cluster.local", stage.namespace)
+pub fn domain(fixture: &Fixture) -> String {
+    format!("{UNITS_SERVICE}.{}.svc.cluster.local", fixture.namespace)
 }
 
 /// Makes that Service.
 ///
 /// # Errors
 /// If the API server refuses it.
-pub async fn units_service(stage: &Stage) -> anyhow::Result<()> {
-    standin::service(stage, UNITS_SERVICE, &json!({"type": "computing-unit"}), PORT).await
+pub async fn units_service(fixture: &Fixture) -> anyhow::Result<()> {
+    standin::service(fixture, UNITS_SERVICE, &json!({"type": "computing-unit"}), PORT).await
 }

@@ -9,8 +9,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{NGINX, Plan, bring, nginx, run_nginx};
 use crate::{
+    fixture::Fixture,
     proxies::{pid, processes},
-    stage::Stage,
 };
 
 /// It, while it runs.
@@ -24,17 +24,17 @@ pub struct Reloads {
 }
 
 impl Reloads {
-    /// Starts it in the namespace of a stage, with no unit. On a cluster that is not the tests' own, it says that the test
+    /// Starts it in the namespace of a fixture, with no unit. On a cluster that is not the tests' own, it says that the test
     /// does not run.
     ///
     /// # Errors
     /// If it does not come up.
-    pub async fn start(stage: &Stage, plan: &Plan) -> anyhow::Result<Option<Self>> {
+    pub async fn start(fixture: &Fixture, plan: &Plan) -> anyhow::Result<Option<Self>> {
         if !bring().await? {
             return Ok(None);
         }
-        let front = run_nginx(stage, &nginx::with_table(plan)).await?;
-        let uid = stage.pods().get(NGINX).await?.uid().context("a UID")?;
+        let front = run_nginx(fixture, &nginx::with_table(plan)).await?;
+        let uid = fixture.pods().get(NGINX).await?.uid().context("a UID")?;
         let is_master = |process: &PathBuf| {
             fs::read_to_string(process.join("cmdline")).is_ok_and(|line| line.starts_with("nginx: master"))
         };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use computing_unit_operator::{api::Phase, names::PORT};
+use computing_unit_api::{Phase, names::PORT};
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::{
     task::JoinSet,
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::table::{self, milliseconds};
 use crate::{
     before::{Plan, Reloads},
-    stage::{SOON, Stage, play},
+    fixture::{Fixture, SOON, with_fixture},
     texera::{self, deploy},
     traffic::{Hammer, Report, Reuse, Socket, Target, first_success},
     units,
@@ -51,7 +51,8 @@ struct Seen {
 /// # Errors
 /// If they do not come or go.
 pub async fn measure(many: usize) -> anyhow::Result<()> {
-    let Some((seen, reloads)) = play("churn", |stage| async move { churn(stage, many).await }).await? else {
+    let Some((seen, reloads)) = with_fixture("churn", |fixture| async move { churn(fixture, many).await }).await?
+    else {
         return Ok(());
     };
     table::heading(&format!("{many} units made and deleted in {} minutes", WHILE.as_secs() / 60));
@@ -92,12 +93,12 @@ fn row(seen: &Seen) -> Vec<String> {
     ]
 }
 
-async fn churn(mut stage: Stage, many: usize) -> anyhow::Result<Option<([Seen; 2], u32)>> {
+async fn churn(mut fixture: Fixture, many: usize) -> anyhow::Result<Option<([Seen; 2], u32)>> {
     // As it is installed, but for who may reach a unit: nginx does not ask.
-    if !deploy(&mut stage, &["authorization.enabled=false,units.pool.lookup=Linear"]).await? {
+    if !deploy(&mut fixture, &["authorization.enabled=false,units.pool.lookup=Linear"]).await? {
         return Ok(None);
     }
-    let _operator = stage.start().await?;
+    let _operator = fixture.start().await?;
     let plan = Plan {
         statics: vec![("/".to_owned(), "webserver-svc:8080".to_owned())],
         units: vec!["/wsapi".to_owned()],
@@ -105,13 +106,13 @@ async fn churn(mut stage: Stage, many: usize) -> anyhow::Result<Option<([Seen; 2
         workers: 2,
         access_log: false,
     };
-    let nginx = Reloads::start(&stage, &plan).await?.context("the cluster is the tests' own")?;
-    let fronts = [texera::proxy(&stage, 80).await?, nginx.front];
+    let nginx = Reloads::start(&fixture, &plan).await?.context("the cluster is the tests' own")?;
+    let fronts = [texera::proxy(&fixture, 80).await?, nginx.front];
 
     let mut stay = vec![];
     for number in 0..STAYING.0 {
-        let cuid = texera::unit(&stage, &format!("stays-{number}")).await?;
-        nginx.put(cuid, Some(usable(&stage, cuid).await?))?;
+        let cuid = texera::unit(&fixture, &format!("stays-{number}")).await?;
+        nginx.put(cuid, Some(usable(&fixture, cuid).await?))?;
         stay.push(cuid);
     }
     let stop = CancellationToken::new();
@@ -133,7 +134,7 @@ async fn churn(mut stage: Stage, many: usize) -> anyhow::Result<Option<([Seen; 2
     let mut pace = interval(WHILE / u32::try_from(many)?);
     let mut missed = [0, 0];
     let units = (0..many).collect::<Vec<_>>();
-    let lives = paced(&mut pace, units).map(|number| live(&stage, &nginx, fronts, number)).buffer_unordered(many);
+    let lives = paced(&mut pace, units).map(|number| live(&fixture, &nginx, fronts, number)).buffer_unordered(many);
     let all: Vec<[bool; 2]> = lives.try_collect().await?;
     for failed in all {
         missed = [0, 1].map(|way| missed[way] + usize::from(failed[way]));
@@ -150,7 +151,7 @@ async fn churn(mut stage: Stage, many: usize) -> anyhow::Result<Option<([Seen; 2
         seen.push(Seen { name, report: load.stop().await?, dropped, missed });
     }
     for cuid in stay {
-        stage.delete(&format!("computing-unit-{cuid}")).await?;
+        fixture.delete(&format!("computing-unit-{cuid}")).await?;
     }
     let count = nginx.count();
     Ok(Some((seen.try_into().ok().context("two ways")?, count)))
@@ -166,27 +167,27 @@ fn paced(pace: &mut Interval, all: Vec<usize>) -> impl futures::Stream<Item = us
 }
 
 /// The life of one unit. Whether the first request to it, sent when it was Ready, has failed, on each way.
-async fn live(stage: &Stage, nginx: &Reloads, fronts: [SocketAddr; 2], number: usize) -> anyhow::Result<[bool; 2]> {
-    let cuid = texera::unit(stage, &format!("comes-{number}")).await?;
+async fn live(fixture: &Fixture, nginx: &Reloads, fronts: [SocketAddr; 2], number: usize) -> anyhow::Result<[bool; 2]> {
+    let cuid = texera::unit(fixture, &format!("comes-{number}")).await?;
     let name = format!("computing-unit-{cuid}");
-    let address = usable(stage, cuid).await?;
+    let address = usable(fixture, cuid).await?;
     let mut failed = [false, false];
     failed[0] = !answers(fronts[0], cuid).await;
     nginx.put(cuid, Some(address))?;
     failed[1] = !answers(fronts[1], cuid).await;
     pass(LIFE).await;
     nginx.put(cuid, None)?;
-    stage.delete(&name).await?;
-    stage.until_nothing_is_left(&name).await?;
+    fixture.delete(&name).await?;
+    fixture.until_nothing_is_left(&name).await?;
     Ok(failed)
 }
 
 /// Waits until a unit is Ready. Where it listens.
-async fn usable(stage: &Stage, cuid: i64) -> anyhow::Result<SocketAddr> {
+async fn usable(fixture: &Fixture, cuid: i64) -> anyhow::Result<SocketAddr> {
     let name = format!("computing-unit-{cuid}");
     let ready = |unit: Option<&_>| units::phase(unit) == Some(Phase::Ready);
-    until("Ready", SOON * 3, stage.units(), &name, ready).await?;
-    let address = stage.pods().get(&name).await?.status.and_then(|status| status.pod_ip).context("its address")?;
+    until("Ready", SOON * 3, fixture.units(), &name, ready).await?;
+    let address = fixture.pods().get(&name).await?.status.and_then(|status| status.pod_ip).context("its address")?;
     Ok(SocketAddr::new(address.parse::<IpAddr>()?, u16::try_from(PORT)?))
 }
 

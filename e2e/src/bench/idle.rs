@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::api::{ComputingUnit, Phase};
+use computing_unit_api::{ComputingUnit, Phase};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::{
     ResourceExt,
@@ -24,11 +24,11 @@ use super::{
 };
 use crate::{
     faults::OperatorProcess,
+    fixture::{Fixture, with_fixture},
     plain::Plain,
     simulated::Simulated,
-    stage::{Stage, play},
     traffic::{Connection, Target},
-    units::{self},
+    units,
     wait::{eventually, pass},
 };
 
@@ -59,13 +59,13 @@ struct Looked {
 /// # Errors
 /// If they do not start.
 pub async fn measure(many: usize) -> anyhow::Result<()> {
-    let looked = play("idle", |stage| async move {
-        let engine = Plain::new(&stage, "engine");
+    let looked = with_fixture("idle", |fixture| async move {
+        let engine = Plain::new(&fixture, "engine");
         engine.make_pod().await?;
         engine.until_ready().await?;
-        let address = stage.pods().get("engine").await?.status.and_then(|status| status.pod_ip);
-        let node = Simulated::join(&stage.cluster, &stage.namespace, &address.context("its address")?).await?;
-        let looked = look(&stage, &node, many).await;
+        let address = fixture.pods().get("engine").await?.status.and_then(|status| status.pod_ip);
+        let node = Simulated::join(&fixture.cluster, &fixture.namespace, &address.context("its address")?).await?;
+        let looked = look(&fixture, &node, many).await;
         // The operator has ended, so that nobody makes the pods anew.
         let left = node.leave().await;
         let looked = looked?;
@@ -95,42 +95,42 @@ pub async fn measure(many: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn look(stage: &Stage, node: &Simulated, many: usize) -> anyhow::Result<Looked> {
-    stage.make_pool_with(&json!({"template": {"spec": {"nodeName": node.name()}}})).await?;
-    let operator = stage.start().await?;
+async fn look(fixture: &Fixture, node: &Simulated, many: usize) -> anyhow::Result<Looked> {
+    fixture.create_pool_with(&json!({"template": {"spec": {"nodeName": node.name()}}})).await?;
+    let operator = fixture.start().await?;
     let began = Instant::now();
-    let units: Vec<ComputingUnit> = (0..many).map(|number| stage.unit(&format!("unit-{number}"))).collect();
-    stream::iter(&units).map(|unit| stage.make(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
-    timeout(MANY, all_ready(stage, many)).await.with_context(|| format!("{many} Ready units in time"))??;
+    let units: Vec<ComputingUnit> = (0..many).map(|number| fixture.unit(&format!("unit-{number}"))).collect();
+    stream::iter(&units).map(|unit| fixture.create(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
+    timeout(MANY, all_ready(fixture, many)).await.with_context(|| format!("{many} Ready units in time"))??;
     eprintln!("{many} units are ready after {:?}", began.elapsed());
-    stage.proxy.quiet(QUIET, MANY).await?;
+    fixture.proxy.quiet(QUIET, MANY).await?;
 
     let without = spent(&operator).await?;
     let idle = json!({"spec": {
         "lifecycle": {"idleTimeout": "24h"}, "activity": {"interval": "1s", "gracePeriod": "1s"},
     }});
-    stage.pools().patch("default", &PatchParams::default(), &Patch::Merge(idle)).await?;
+    fixture.pools().patch("default", &PatchParams::default(), &Patch::Merge(idle)).await?;
     next_look(&operator).await?;
-    let counts = stage.proxy.quiet(QUIET, MANY).await?;
+    let counts = fixture.proxy.quiet(QUIET, MANY).await?;
 
     // Between two looks, so that each look's requests are counted with it.
     let first = next_look(&operator).await?;
-    let before = asked(stage).await?;
+    let before = asked(fixture).await?;
     let with = spent(&operator).await?;
     let looks = scans(&operator).await? - first;
     ensure!(looks > 0, "no look has ended within {WHILE:?}");
     let counted = next_look(&operator).await? - first;
     // The last request is this one.
-    let requests = asked(stage).await?.iter().zip(before).map(|(now, before)| now - before - 1).collect();
-    let writes = stage.proxy.counts().since(&counts).writes();
+    let requests = asked(fixture).await?.iter().zip(before).map(|(now, before)| now - before - 1).collect();
+    let writes = fixture.proxy.counts().since(&counts).writes();
     operator.kill().await?;
     Ok(Looked { looks, with, without, requests: (requests, counted), writes })
 }
 
 /// Waits until that many units are Ready, as a watch tells.
-pub(super) async fn all_ready(stage: &Stage, count: usize) -> anyhow::Result<()> {
+pub(super) async fn all_ready(fixture: &Fixture, count: usize) -> anyhow::Result<()> {
     let mut ready = HashSet::new();
-    let mut events = std::pin::pin!(watcher::watcher(stage.units(), watcher::Config::default()));
+    let mut events = std::pin::pin!(watcher::watcher(fixture.units(), watcher::Config::default()));
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(unit) | Event::InitApply(unit)) if units::phase(Some(&unit)) == Some(Phase::Ready) => {
@@ -171,10 +171,10 @@ async fn scans(operator: &OperatorProcess) -> anyhow::Result<u64> {
 }
 
 /// How many requests each proxy had for its statistics, this one among them.
-async fn asked(stage: &Stage) -> anyhow::Result<Vec<u64>> {
+async fn asked(fixture: &Fixture) -> anyhow::Result<Vec<u64>> {
     let (port, name) = STATISTICS;
     let mut all = vec![];
-    for proxy in stage.cluster.proxies().await? {
+    for proxy in fixture.cluster.proxies().await? {
         let address = SocketAddr::new(proxy.ip(), port);
         let path = "/stats/prometheus?filter=%5Ehttp%5C.eg-stats-http%5C.downstream_rq_total%24";
         let answer = Connection::open(address).await?.send(&Target::new(&address.to_string(), path)?).await?;

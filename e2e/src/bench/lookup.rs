@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use computing_unit_operator::api::{ComputingUnit, QueryLookup};
+use computing_unit_api::{ComputingUnit, QueryLookup};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -19,11 +19,11 @@ use super::{
     table,
 };
 use crate::{
-    entry::{self, WAKES, lead_here},
+    activator::{self, WAKE_ON_REQUEST, serve_activator},
+    fixture::{Fixture, SOON, with_fixture},
     plain::Plain,
     proxies,
     simulated::Simulated,
-    stage::{SOON, Stage, play},
     standin,
     traffic::{Reuse, Target, first_success},
     units::{self, Mode},
@@ -39,7 +39,7 @@ const MANY: Duration = Duration::from_mins(30);
 pub async fn measure(many: usize) -> anyhow::Result<()> {
     let mut rows = vec![];
     for lookup in [QueryLookup::Linear, QueryLookup::Host] {
-        let seen = play("lookup", |stage| async move { of(stage, lookup, many).await }).await?;
+        let seen = with_fixture("lookup", |fixture| async move { of(fixture, lookup, many).await }).await?;
         let Some([alone, oldest, newest]) = seen else { return Ok(()) };
         let mut row = vec![format!("{lookup:?}")];
         row.extend([&alone, &oldest, &newest].map(|seen| format!("{:.0}", seen.cost)));
@@ -54,16 +54,16 @@ pub async fn measure(many: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn of(mut stage: Stage, lookup: QueryLookup, many: usize) -> anyhow::Result<Option<[Seen; 3]>> {
-    if !proxies::own(&mut stage).await? || !lead_here(&mut stage).await? {
+async fn of(mut fixture: Fixture, lookup: QueryLookup, many: usize) -> anyhow::Result<Option<[Seen; 3]>> {
+    if !proxies::own(&mut fixture).await? || !serve_activator(&mut fixture).await? {
         return Ok(None);
     }
-    let engine = Plain::new(&stage, "engine");
+    let engine = Plain::new(&fixture, "engine");
     engine.make_pod().await?;
     engine.until_ready().await?;
-    let address = stage.pods().get("engine").await?.status.and_then(|status| status.pod_ip);
-    let node = Simulated::join(&stage.cluster, &stage.namespace, &address.context("its address")?).await?;
-    let seen = among(&stage, &node, lookup, many).await;
+    let address = fixture.pods().get("engine").await?.status.and_then(|status| status.pod_ip);
+    let node = Simulated::join(&fixture.cluster, &fixture.namespace, &address.context("its address")?).await?;
+    let seen = among(&fixture, &node, lookup, many).await;
     // The operator has ended, so that nobody makes the pods anew.
     let left = node.leave().await;
     let seen = seen?;
@@ -71,45 +71,48 @@ async fn of(mut stage: Stage, lookup: QueryLookup, many: usize) -> anyhow::Resul
     Ok(Some(seen))
 }
 
-async fn among(stage: &Stage, node: &Simulated, lookup: QueryLookup, many: usize) -> anyhow::Result<[Seen; 3]> {
-    let operator = stage.start().await?;
+async fn among(fixture: &Fixture, node: &Simulated, lookup: QueryLookup, many: usize) -> anyhow::Result<[Seen; 3]> {
+    let operator = fixture.start().await?;
     let more = json!({"spec": {"template": {"spec": {"nodeName": node.name()}}}});
     if lookup == QueryLookup::Host {
-        let domain = format!("{}.units.internal", stage.namespace);
+        let domain = format!("{}.units.internal", fixture.namespace);
         let host = format!("computing-unit-{{cuid}}.{domain}");
-        standin::authorization(stage, &[("UNIT_HOST", host)], &["host"]).await?;
+        standin::authorization(fixture, &[("UNIT_HOST", host)], &["host"]).await?;
         let query = json!({"spec": {"routing": {"query": {"lookup": lookup, "lookupDomain": domain}}}});
-        entry::make(stage, &units::with(&units::with(&entry::pool(stage, Mode::Query, &WAKES()), &more), &query))
-            .await?;
+        activator::create_pool(
+            fixture,
+            &units::with(&units::with(&activator::pool(fixture, Mode::Query, &WAKE_ON_REQUEST()), &more), &query),
+        )
+        .await?;
     } else {
-        let pool = units::with(&entry::pool(stage, Mode::Query, &WAKES()), &more);
-        stage.put_pool(&units::with(&pool, &json!({"spec": {"entry": Value::Null}}))).await?;
+        let pool = units::with(&activator::pool(fixture, Mode::Query, &WAKE_ON_REQUEST()), &more);
+        fixture.create_pool(&units::with(&pool, &json!({"spec": {"activator": Value::Null}}))).await?;
     }
-    let units: Vec<ComputingUnit> = (0..many).map(|number| unit(stage, &format!("unit-{number}"))).collect();
+    let units: Vec<ComputingUnit> = (0..many).map(|number| unit(fixture, &format!("unit-{number}"))).collect();
     let (first, rest) = units.split_first().context("a unit")?;
-    stage.make(first).await?;
-    timeout(MANY, all_ready(stage, 1)).await.context("a Ready unit in time")??;
-    let alone = ask(stage, first).await?;
-    stream::iter(rest).map(|unit| stage.make(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
-    timeout(MANY, all_ready(stage, many)).await.with_context(|| format!("{many} Ready units in time"))??;
-    let seen = [alone, ask(stage, first).await?, ask(stage, rest.last().unwrap_or(first)).await?];
+    fixture.create(first).await?;
+    timeout(MANY, all_ready(fixture, 1)).await.context("a Ready unit in time")??;
+    let alone = send(fixture, first).await?;
+    stream::iter(rest).map(|unit| fixture.create(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
+    timeout(MANY, all_ready(fixture, many)).await.with_context(|| format!("{many} Ready units in time"))??;
+    let seen = [alone, send(fixture, first).await?, send(fixture, rest.last().unwrap_or(first)).await?];
     operator.kill().await?;
     Ok(seen)
 }
 
 /// A unit that is named after its number, as the authorization names it.
-fn unit(stage: &Stage, name: &str) -> ComputingUnit {
-    let cuid = stage.unit(name).spec.cuid.unwrap_or_default();
-    units::unit(&stage.namespace, &format!("computing-unit-{cuid}"), cuid)
+fn unit(fixture: &Fixture, name: &str) -> ComputingUnit {
+    let cuid = fixture.unit(name).spec.cuid.unwrap_or_default();
+    units::unit(&fixture.namespace, &format!("computing-unit-{cuid}"), cuid)
 }
 
 /// Asks for one unit as fast as it answers, with the proxy on a core of its own.
-async fn ask(stage: &Stage, unit: &ComputingUnit) -> anyhow::Result<Seen> {
-    let proxy = stage.cluster.proxies().await?[0];
+async fn send(fixture: &Fixture, unit: &ComputingUnit) -> anyhow::Result<Seen> {
+    let proxy = fixture.cluster.proxies().await?[0];
     let cuid = unit.spec.cuid.unwrap_or_default();
-    let target = Target::new("localhost", &format!("{}?cuid={cuid}&access-token=for-all", entry::path(stage)))?;
+    let target = Target::new("localhost", &format!("{}?cuid={cuid}&access-token=for-all", activator::path(fixture)))?;
     first_success(proxy, &target, Reuse::Fresh, SOON).await?;
-    let uid = proxies::uid(&stage.cluster, proxy).await?;
+    let uid = proxies::uid(&fixture.cluster, proxy).await?;
     let way = Way { front: proxy, proxies: Processes::of(&[uid], &["envoy"])? };
     apart(&[&way.proxies], &[], load(&way, &What::Requests(Box::new(target)), None)).await
 }

@@ -18,7 +18,7 @@ use tokio::{
     time::{timeout, timeout_at},
 };
 
-use crate::{plain::is_ready, stage::SOON};
+use crate::{fixture::SOON, plain::is_ready};
 
 /// What was seen of a pod.
 #[derive(Clone, Copy, Debug)]

@@ -8,8 +8,8 @@ use super::{
     table::{self, Times, milliseconds},
 };
 use crate::{
+    fixture::{Fixture, SOON, with_fixture},
     plain::Plain,
-    stage::{SOON, Stage, play},
     traffic::{First, Reuse, Target, first_success},
     units::{self, Mode},
 };
@@ -39,14 +39,14 @@ impl Sample {
 /// # Errors
 /// If one of them does not get to its first answer.
 pub async fn measure(count: usize) -> anyhow::Result<()> {
-    play("speed", |stage| async move {
-        stage.make_pool(Mode::Query).await?;
-        let _operator = stage.start().await?;
-        let pods = Pods::watch(stage.pods()).await?;
+    with_fixture("speed", |fixture| async move {
+        fixture.create_default_pool(Mode::Query).await?;
+        let _operator = fixture.start().await?;
+        let pods = Pods::watch(fixture.pods()).await?;
         let (mut units, mut plain) = (Sample::default(), Sample::default());
         for number in 0..count {
-            unit(&stage, &pods, &format!("unit-{number}"), &mut units).await?;
-            bare(&stage, &pods, &format!("plain-{number}"), &mut plain).await?;
+            unit(&fixture, &pods, &format!("unit-{number}"), &mut units).await?;
+            bare(&fixture, &pods, &format!("plain-{number}"), &mut plain).await?;
         }
         table::heading(&format!("How fast: {count} of each, one after another, in turns"));
         let row = |what: &str, times: &Times, goal: &str| {
@@ -70,25 +70,25 @@ pub async fn measure(count: usize) -> anyhow::Result<()> {
     .await
 }
 
-async fn search(stage: &Stage, target: Target) -> anyhow::Result<tokio::task::JoinHandle<anyhow::Result<First>>> {
-    let proxy = stage.cluster.proxies().await?[0];
+async fn search(fixture: &Fixture, target: Target) -> anyhow::Result<tokio::task::JoinHandle<anyhow::Result<First>>> {
+    let proxy = fixture.cluster.proxies().await?[0];
     Ok(tokio::spawn(async move { first_success(proxy, &target, Reuse::Kept, SOON).await }))
 }
 
-async fn unit(stage: &Stage, pods: &Pods, name: &str, sample: &mut Sample) -> anyhow::Result<()> {
-    let unit = stage.unit(name);
-    let searching = search(stage, units::target(Mode::Query, &unit)?).await?;
+async fn unit(fixture: &Fixture, pods: &Pods, name: &str, sample: &mut Sample) -> anyhow::Result<()> {
+    let unit = fixture.unit(name);
+    let searching = search(fixture, units::target(Mode::Query, &unit)?).await?;
     let sent = Instant::now();
-    stage.make(&unit).await?;
+    fixture.create(&unit).await?;
     sample.add(name, pods, sent, searching.await??).await?;
-    stage.delete(name).await?;
-    stage.until_nothing_is_left(name).await
+    fixture.delete(name).await?;
+    fixture.until_nothing_is_left(name).await
 }
 
 /// By hand, route and all at once: the route is long there when the pod is ready.
-async fn bare(stage: &Stage, pods: &Pods, name: &str, sample: &mut Sample) -> anyhow::Result<()> {
-    let plain = Plain::new(stage, name);
-    let searching = search(stage, plain.target()?).await?;
+async fn bare(fixture: &Fixture, pods: &Pods, name: &str, sample: &mut Sample) -> anyhow::Result<()> {
+    let plain = Plain::new(fixture, name);
+    let searching = search(fixture, plain.target()?).await?;
     let sent = Instant::now();
     plain.make_pod().await?;
     plain.make_route().await?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use computing_unit_operator::api::{ComputingUnit, Phase};
+use computing_unit_api::{ComputingUnit, Phase};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::{ResourceExt, api::ListParams};
 
@@ -11,7 +11,7 @@ use super::{
     table::{self, Times, milliseconds},
 };
 use crate::{
-    stage::{SOON, Stage, play},
+    fixture::{Fixture, SOON, with_fixture},
     traffic::{Hammer, Report, Reuse, first_success},
     units::{self, Mode},
     wait::{eventually, until},
@@ -27,14 +27,14 @@ const RATE: f64 = 50.0;
 /// # Errors
 /// If a unit does not get where it is asked to.
 pub async fn measure(count: usize, many: usize) -> anyhow::Result<()> {
-    let answered = play("resume", |stage| async move { resume(&stage, count).await }).await?;
+    let answered = with_fixture("resume", |fixture| async move { resume(&fixture, count).await }).await?;
     table::heading(&format!("Back again: one unit suspended and resumed {count} times"));
     let mut row = vec!["unit resumed: pod seen ready, to the first 200".to_owned()];
     row.extend(answered.cells());
     row.push("median 150, 99 % 300".to_owned());
     table::print(&["milliseconds", "median", "99 %", "longest", "goal"], &[row]);
 
-    let (took, report) = play("suspends", |stage| async move { at_once(&stage, many).await }).await?;
+    let (took, report) = with_fixture("suspends", |fixture| async move { at_once(&fixture, many).await }).await?;
     table::heading(&format!("{many} units suspended at once, beside {RATE} requests a second to another unit"));
     table::print(
         &[
@@ -59,62 +59,62 @@ pub async fn measure(count: usize, many: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn resume(stage: &Stage, count: usize) -> anyhow::Result<Times> {
-    stage.make_pool(Mode::Query).await?;
-    let _operator = stage.start().await?;
-    let pods = Pods::watch(stage.pods()).await?;
-    let unit = stage.unit("ada");
-    let (proxy, target) = (stage.cluster.proxies().await?[0], units::target(Mode::Query, &unit)?);
-    stage.make(&unit).await?;
-    stage.until("ada", Phase::Ready).await?;
+async fn resume(fixture: &Fixture, count: usize) -> anyhow::Result<Times> {
+    fixture.create_default_pool(Mode::Query).await?;
+    let _operator = fixture.start().await?;
+    let pods = Pods::watch(fixture.pods()).await?;
+    let unit = fixture.unit("ada");
+    let (proxy, target) = (fixture.cluster.proxies().await?[0], units::target(Mode::Query, &unit)?);
+    fixture.create(&unit).await?;
+    fixture.until("ada", Phase::Ready).await?;
     let mut answered = Times::default();
     for _ in 0..count {
-        stage.ask("ada", "Suspended").await?;
-        stage.until("ada", Phase::Suspended).await?;
-        until("end of the pod", SOON, stage.pods(), "ada", |pod| pod.is_none()).await?;
+        fixture.set_mode("ada", "Suspended").await?;
+        fixture.until("ada", Phase::Suspended).await?;
+        until("end of the pod", SOON, fixture.pods(), "ada", |pod| pod.is_none()).await?;
         pods.gone("ada").await?;
         let target = target.clone();
         let searching = tokio::spawn(async move { first_success(proxy, &target, Reuse::Kept, SOON).await });
-        stage.ask("ada", "Running").await?;
+        fixture.set_mode("ada", "Running").await?;
         let first = searching.await??;
         let (_, ready) = pods.ready("ada").await?;
         answered.add(milliseconds(first.at.saturating_duration_since(ready)));
-        stage.until("ada", Phase::Ready).await?;
+        fixture.until("ada", Phase::Ready).await?;
     }
     Ok(answered)
 }
 
-async fn at_once(stage: &Stage, many: usize) -> anyhow::Result<(Duration, Report)> {
-    stage.make_pool(Mode::Query).await?;
-    let _operator = stage.start().await?;
-    let stays = stage.unit("stays");
-    stage.make(&stays).await?;
-    let units: Vec<ComputingUnit> = (0..many).map(|number| stage.unit(&format!("unit-{number}"))).collect();
-    stream::iter(&units).map(|unit| stage.make(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
-    all(stage, many + 1, Phase::Ready).await?;
+async fn at_once(fixture: &Fixture, many: usize) -> anyhow::Result<(Duration, Report)> {
+    fixture.create_default_pool(Mode::Query).await?;
+    let _operator = fixture.start().await?;
+    let stays = fixture.unit("stays");
+    fixture.create(&stays).await?;
+    let units: Vec<ComputingUnit> = (0..many).map(|number| fixture.unit(&format!("unit-{number}"))).collect();
+    stream::iter(&units).map(|unit| fixture.create(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
+    all(fixture, many + 1, Phase::Ready).await?;
 
     let target = units::target(Mode::Query, &stays)?;
-    let load = Hammer::new(&stage.cluster.proxies().await?, target).connections(8).rate(RATE).start()?;
+    let load = Hammer::new(&fixture.cluster.proxies().await?, target).connections(8).rate(RATE).start()?;
     load.answer_more(100, SOON).await?;
     let began = Instant::now();
     let suspend = |unit: &ComputingUnit| {
         let name = unit.name_any();
-        async move { stage.ask(&name, "Suspended").await }
+        async move { fixture.set_mode(&name, "Suspended").await }
     };
     stream::iter(&units).map(suspend).buffer_unordered(16).try_collect::<Vec<_>>().await?;
-    all(stage, many, Phase::Suspended).await?;
+    all(fixture, many, Phase::Suspended).await?;
     let took = began.elapsed();
     load.answer_more(100, SOON).await?;
     let report = load.stop().await?;
-    let delete = |name: String| async move { stage.delete(&name).await };
+    let delete = |name: String| async move { fixture.delete(&name).await };
     let names = units.iter().chain([&stays]).map(ResourceExt::name_any);
     stream::iter(names).map(delete).buffer_unordered(16).try_collect::<Vec<_>>().await?;
     Ok((took, report))
 }
 
-async fn all(stage: &Stage, count: usize, phase: Phase) -> anyhow::Result<()> {
+async fn all(fixture: &Fixture, count: usize, phase: Phase) -> anyhow::Result<()> {
     let there = || async {
-        let units = stage.units().list(&ListParams::default()).await?;
+        let units = fixture.units().list(&ListParams::default()).await?;
         let so = units.items.iter().filter(|unit| units::phase(Some(unit)) == Some(phase)).count();
         Ok((so == count).then_some(()))
     };

@@ -1,12 +1,12 @@
 //! What requests meet while units come and go, in each mode, with one proxy and with two; and under a plain route.
 
-use computing_unit_operator::api::Phase;
+use computing_unit_api::Phase;
 
 use super::table;
 use crate::{
+    fixture::{Fixture, SOON, with_fixture},
     gateway,
     plain::Plain,
-    stage::{SOON, Stage, play},
     traffic::{Hammer, Report, Reuse, Target, first_success},
     units::{self, Mode},
 };
@@ -76,59 +76,59 @@ pub async fn measure(cycles: usize) -> anyhow::Result<()> {
 
 async fn of_mode(mode: Mode, proxies: usize, cycles: usize) -> anyhow::Result<Vec<String>> {
     let what = format!("unit, {mode:?} mode");
-    let total = play("traffic", |stage| async move {
+    let total = with_fixture("traffic", |fixture| async move {
         let test = async {
-            gateway::scale_proxies(&stage.cluster, proxies).await?;
-            of_units(&stage, mode, cycles).await
+            gateway::scale_proxies(&fixture.cluster, proxies).await?;
+            of_units(&fixture, mode, cycles).await
         };
         if proxies > 1 {
-            gateway::changed_by(&stage.cluster, test).await
+            gateway::changed_by(&fixture.cluster, test).await
         } else {
-            of_units(&stage, mode, cycles).await.map(Some)
+            of_units(&fixture, mode, cycles).await.map(Some)
         }
     })
     .await?;
     Ok(total.unwrap_or_default().row(&what, proxies))
 }
 
-async fn of_units(stage: &Stage, mode: Mode, cycles: usize) -> anyhow::Result<Total> {
-    stage.make_pool(mode).await?;
-    let _operator = stage.start().await?;
+async fn of_units(fixture: &Fixture, mode: Mode, cycles: usize) -> anyhow::Result<Total> {
+    fixture.create_default_pool(mode).await?;
+    let _operator = fixture.start().await?;
     // One that must never answer for the others.
-    stage.make(&stage.unit("stays")).await?;
-    stage.until("stays", Phase::Ready).await?;
+    fixture.create(&fixture.unit("stays")).await?;
+    fixture.until("stays", Phase::Ready).await?;
     let mut total = Total::default();
     for number in 0..cycles {
-        total.add(&cycle(stage, mode, &format!("unit-{number}")).await?);
+        total.add(&cycle(fixture, mode, &format!("unit-{number}")).await?);
     }
-    stage.delete("stays").await?;
+    fixture.delete("stays").await?;
     Ok(total)
 }
 
-async fn cycle(stage: &Stage, mode: Mode, name: &str) -> anyhow::Result<Report> {
-    let unit = stage.unit(name);
-    let load = hammer(stage, units::target(mode, &unit)?).await?.start()?;
+async fn cycle(fixture: &Fixture, mode: Mode, name: &str) -> anyhow::Result<Report> {
+    let unit = fixture.unit(name);
+    let load = hammer(fixture, units::target(mode, &unit)?).await?.start()?;
     load.answer_more(100, SOON).await?;
-    stage.make(&unit).await?;
-    stage.until(name, Phase::Ready).await?;
+    fixture.create(&unit).await?;
+    fixture.until(name, Phase::Ready).await?;
     load.answer_more(1000, SOON).await?;
-    stage.delete(name).await?;
-    stage.until_nothing_is_left(name).await?;
+    fixture.delete(name).await?;
+    fixture.until_nothing_is_left(name).await?;
     load.answer_more(100, SOON).await?;
     load.stop().await
 }
 
 async fn of_plain(cycles: usize) -> anyhow::Result<Vec<String>> {
-    let total = play("plain", |stage| async move {
+    let total = with_fixture("plain", |fixture| async move {
         let mut total = Total::default();
         for number in 0..cycles {
-            let plain = Plain::new(&stage, &format!("plain-{number}"));
-            let load = hammer(&stage, plain.target()?).await?.start()?;
+            let plain = Plain::new(&fixture, &format!("plain-{number}"));
+            let load = hammer(&fixture, plain.target()?).await?.start()?;
             plain.make_pod().await?;
             // By hand one waits with the route until the pod can answer.
             plain.until_ready().await?;
             plain.make_route().await?;
-            first_success(stage.cluster.proxies().await?[0], &plain.target()?, Reuse::Fresh, SOON).await?;
+            first_success(fixture.cluster.proxies().await?[0], &plain.target()?, Reuse::Fresh, SOON).await?;
             load.answer_more(1000, SOON).await?;
             plain.delete().await?;
             load.answer_more(100, SOON).await?;
@@ -140,6 +140,6 @@ async fn of_plain(cycles: usize) -> anyhow::Result<Vec<String>> {
     Ok(total.row("plain route", 1))
 }
 
-async fn hammer(stage: &Stage, target: Target) -> anyhow::Result<Hammer> {
-    Ok(Hammer::new(&stage.cluster.proxies().await?, target).connections(CONNECTIONS))
+async fn hammer(fixture: &Fixture, target: Target) -> anyhow::Result<Hammer> {
+    Ok(Hammer::new(&fixture.cluster.proxies().await?, target).connections(CONNECTIONS))
 }

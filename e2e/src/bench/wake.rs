@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::api::{ComputingUnit, Phase};
+use computing_unit_api::{ComputingUnit, Phase};
 use http::StatusCode;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -18,8 +18,8 @@ use super::{
     table::{self, Times, milliseconds},
 };
 use crate::{
-    entry,
-    stage::{SOON, Stage, play},
+    activator,
+    fixture::{Fixture, SOON, with_fixture},
     traffic::follow,
     units::Mode,
 };
@@ -51,7 +51,9 @@ struct Sample {
 /// # Errors
 /// If it does not wake.
 pub async fn measure(count: usize) -> anyhow::Result<()> {
-    let Some(sample) = play("wakes", |stage| async move { turns(stage, count).await }).await? else { return Ok(()) };
+    let Some(sample) = with_fixture("wakes", |fixture| async move { turns(fixture, count).await }).await? else {
+        return Ok(());
+    };
     let row =
         |what: &str, cells: Vec<String>, goal: &str| [vec![what.to_owned()], cells, vec![goal.to_owned()]].concat();
     let over =
@@ -72,22 +74,22 @@ pub async fn measure(count: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn turns(mut stage: Stage, count: usize) -> anyhow::Result<Option<Sample>> {
-    if !entry::lead_here(&mut stage).await? {
+async fn turns(mut fixture: Fixture, count: usize) -> anyhow::Result<Option<Sample>> {
+    if !activator::serve_activator(&mut fixture).await? {
         return Ok(None);
     }
-    let _operator = stage.start().await?;
-    let pool = entry::pool(&stage, Mode::Query, &json!({"wakeOnRequest": true, "hold": "30s"}));
-    entry::make(&stage, &pool).await?;
-    let pods = Pods::watch(stage.pods()).await?;
-    let unit = stage.unit(NAMES.0);
-    stage.make(&unit).await?;
-    stage.until(NAMES.0, Phase::Ready).await?;
-    let bare = like(stage.pods().get(NAMES.0).await?);
+    let _operator = fixture.start().await?;
+    let pool = activator::pool(&fixture, Mode::Query, &json!({"wakeOnRequest": true, "hold": "30s"}));
+    activator::create_pool(&fixture, &pool).await?;
+    let pods = Pods::watch(fixture.pods()).await?;
+    let unit = fixture.unit(NAMES.0);
+    fixture.create(&unit).await?;
+    fixture.until(NAMES.0, Phase::Ready).await?;
+    let bare = like(fixture.pods().get(NAMES.0).await?);
     let mut sample = Sample::default();
     for _ in 0..count {
-        start_bare(&stage, &pods, &bare, &mut sample).await?;
-        wake(&stage, &pods, &unit, &mut sample).await?;
+        start_bare(&fixture, &pods, &bare, &mut sample).await?;
+        wake(&fixture, &pods, &unit, &mut sample).await?;
     }
     Ok(Some(sample))
 }
@@ -101,23 +103,23 @@ fn like(pod: Pod) -> Pod {
     Pod { metadata: ObjectMeta { name: Some(NAMES.1.to_owned()), ..ObjectMeta::default() }, spec, status: None }
 }
 
-async fn start_bare(stage: &Stage, pods: &Pods, pod: &Pod, sample: &mut Sample) -> anyhow::Result<()> {
+async fn start_bare(fixture: &Fixture, pods: &Pods, pod: &Pod, sample: &mut Sample) -> anyhow::Result<()> {
     let sent = Instant::now();
-    stage.pods().create(&PostParams::default(), pod).await?;
+    fixture.pods().create(&PostParams::default(), pod).await?;
     let (_, ready) = pods.ready(&pod.name_any()).await?;
     sample.bare.add(milliseconds(ready - sent));
-    stage.pods().delete(&pod.name_any(), &DeleteParams::default()).await?;
+    fixture.pods().delete(&pod.name_any(), &DeleteParams::default()).await?;
     pods.gone(&pod.name_any()).await
 }
 
-async fn wake(stage: &Stage, pods: &Pods, unit: &ComputingUnit, sample: &mut Sample) -> anyhow::Result<()> {
+async fn wake(fixture: &Fixture, pods: &Pods, unit: &ComputingUnit, sample: &mut Sample) -> anyhow::Result<()> {
     let name = unit.name_any();
-    stage.ask(&name, "Suspended").await?;
-    stage.until(&name, Phase::Suspended).await?;
+    fixture.set_mode(&name, "Suspended").await?;
+    fixture.until(&name, Phase::Suspended).await?;
     pods.gone(&name).await?;
 
-    let proxy = *stage.cluster.proxies().await?.first().context("a proxy")?;
-    let path = format!("{}?cuid={}", entry::path(stage), unit.spec.cuid.unwrap_or_default());
+    let proxy = *fixture.cluster.proxies().await?.first().context("a proxy")?;
+    let path = format!("{}?cuid={}", activator::path(fixture), unit.spec.cuid.unwrap_or_default());
     let (mut held, mut refused) = (false, false);
     let sent = Instant::now();
     let answer = follow(proxy, "localhost", &path, SOON, |answer| {
@@ -134,5 +136,5 @@ async fn wake(stage: &Stage, pods: &Pods, unit: &ComputingUnit, sample: &mut Sam
     sample.made.add(before(sent, seen.made));
     sample.answered.add(before(ready, sent + took));
     sample.refused += usize::from(refused);
-    stage.until(&name, Phase::Ready).await.map(drop)
+    fixture.until(&name, Phase::Ready).await.map(drop)
 }

@@ -40,8 +40,12 @@ enum Command {
         /// How the names begin
         prefix: String,
     },
-    /// Compile and package the operator and the stand-in engine, and bring their images into the cluster
-    Images,
+    /// Package the operator and the stand-in engine as they were built, and bring their images into the cluster
+    Images {
+        /// Those that are needed, all without
+        #[arg(value_enum)]
+        which: Vec<Own>,
+    },
     /// Put Helm into .cluster/bin, without a cluster
     Helm,
     /// Tell which clusters there are
@@ -80,8 +84,9 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Command::Sweep { prefix } => sweep(&prefix),
-        Command::Images => match kind()? {
-            Kind::Local => load(&layout::name()?, &Own::ALL),
+        Command::Images { which } => match kind()? {
+            Kind::Local if which.is_empty() => load(&layout::name()?, &Own::ALL),
+            Kind::Local => load(&layout::name()?, &which),
             Kind::Current => Ok(()),
         },
         Command::Helm => packages::install().and_then(|()| helm()),

@@ -1,5 +1,5 @@
 //! The images of a cluster, built here from the programs and from this project, and brought into its containerd. Built
-//! images are kept by a hash of what they are made from.
+//! images are cached by a hash of their content.
 
 use std::{
     fs,
@@ -12,24 +12,21 @@ use anyhow::Context;
 use sha2::{Digest, Sha256};
 
 use super::{
-    compile::compile,
     layout::{self, Layout},
     lock,
     programs::Programs,
     shell,
 };
+use crate::built;
 
 /// Where local images live: a name that no registry answers to.
 pub const REPOSITORY: &str = "docker.io/local";
-/// The target that static programs are built for.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// An image to be: its name, its files, and how it starts.
 struct Image<'a> {
     name: &'a str,
     files: Vec<(PathBuf, String)>,
     entrypoint: &'a str,
-    labels: Vec<(&'a str, &'a str)>,
 }
 
 /// Builds the images that every cluster has. Returns their archives.
@@ -41,7 +38,6 @@ pub fn base(programs: &Programs) -> anyhow::Result<Vec<PathBuf>> {
         name,
         files: vec![(program.to_owned(), path.to_owned())],
         entrypoint: path,
-        labels: vec![],
     };
     let mut envoy = one("envoy:1.40.0", &programs.envoy, "/usr/local/bin/envoy");
     envoy.files.extend(libraries(&programs.envoy)?);
@@ -64,11 +60,11 @@ pub fn nginx(program: &Path) -> anyhow::Result<PathBuf> {
     let path = "/usr/sbin/nginx";
     let mut files = libraries(program)?;
     files.push((program.to_owned(), path.to_owned()));
-    build(&Image { name: "nginx:debian", files, entrypoint: path, labels: vec![] })
+    build(&Image { name: "nginx:debian", files, entrypoint: path })
 }
 
 /// The images of this project.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Own {
     /// The operator.
     Operator,
@@ -80,70 +76,68 @@ impl Own {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Operator, Self::Engine];
 
-    const fn package(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
-            Self::Operator => "computing-unit-operator",
-            Self::Engine => "engine",
+            Self::Operator => "computing-unit-operator:dev",
+            Self::Engine => "computing-unit-engine:dev",
+        }
+    }
+
+    /// Its programs. The first one is the entrypoint.
+    const fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::Operator => &["computing-unit-operator"],
+            Self::Engine => &["engine", "authorization"],
         }
     }
 }
 
-/// Compiles the programs of this project, linked so that they need nothing else, and builds their images.
+/// Builds the image of programs that were built along with this one, with the libraries that they need. Returns its archive.
 ///
 /// # Errors
-/// If they do not compile.
-pub fn own(which: &[Own]) -> anyhow::Result<Vec<PathBuf>> {
-    let folder = layout::checkout();
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--locked", "--release", "--target", TARGET]).current_dir(&folder);
-    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
-    // Always both: what is compiled for one alone has other features, and would all be compiled again.
-    for own in Own::ALL {
-        cargo.args(["--package", own.package()]);
+/// If a program was not built, or the image cannot be.
+pub fn own(own: Own) -> anyhow::Result<PathBuf> {
+    let mut files = vec![];
+    for name in own.programs() {
+        let program = built::program(name)?;
+        files.extend(libraries(&program)?);
+        files.push((program, format!("/{name}")));
     }
-    let cache = layout::cache()?.join("images");
-    fs::create_dir_all(&cache)?;
-    let what = Own::ALL.map(Own::package).join(" and ");
-    compile(&format!("{what} for the images"), "2 to 5 minutes", &mut cargo, &cache.join("cargo.log"))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| folder.join("target"), PathBuf::from);
-    let release = target.join(TARGET).join("release");
-    which
-        .iter()
-        .map(|own| match own {
-            Own::Operator => build(&Image {
-                name: "computing-unit-operator:dev",
-                files: vec![(release.join("computing-unit-operator"), "/computing-unit-operator".to_owned())],
-                entrypoint: "/computing-unit-operator",
-                labels: vec![("org.opencontainers.image.title", "computing-unit-operator")],
-            }),
-            Own::Engine => build(&Image {
-                name: "computing-unit-engine:dev",
-                files: ["engine", "authorization"].map(|name| (release.join(name), format!("/{name}"))).into(),
-                entrypoint: "/engine",
-                labels: vec![],
-            }),
-        })
-        .collect()
+    files.sort_by(|one, other| one.1.cmp(&other.1));
+    files.dedup();
+    let entrypoint = format!("/{}", own.programs()[0]);
+    build(&Image { name: own.name(), files, entrypoint: &entrypoint })
 }
 
-/// Brings archives into a cluster.
+/// Brings archives into a cluster, except those that it has already.
 ///
 /// # Errors
 /// If containerd does not take one.
 pub fn import(layout: &Layout, archives: &[PathBuf]) -> anyhow::Result<()> {
+    let imported = layout.state()?.join("imported");
+    fs::create_dir_all(&imported)?;
     for archive in archives {
+        let title = archive.file_name().context("the name of an archive")?;
+        let newest = imported.join(image_title(&title.to_string_lossy()));
+        if fs::read(&newest).is_ok_and(|known| known == title.as_encoded_bytes()) {
+            continue;
+        }
         let mut ctr = Command::new("ctr");
         ctr.arg("--address").arg(layout.containerd()).args(["--namespace", "k8s.io", "images", "import"]).arg(archive);
         shell::output(&mut ctr)?;
+        fs::write(newest, title.as_encoded_bytes())?;
     }
     Ok(())
 }
 
+/// What the names of all archives of an image have in common: `title-hash.tar` is that of one build.
+fn image_title(archive: &str) -> &str {
+    archive.rsplit_once('-').map_or(archive, |(title, _)| title)
+}
+
 /// A Dockerfile, which any builder takes.
 fn dockerfile(image: &Image<'_>) -> String {
-    let label = |(key, value): &(_, _)| format!("LABEL {key}=\"{value}\"\n");
-    let labels = image.labels.iter().map(label).collect::<Vec<_>>().concat();
-    format!("FROM scratch\nCOPY root /\n{labels}USER 65532:65532\nENTRYPOINT [\"{}\"]\n", image.entrypoint)
+    format!("FROM scratch\nCOPY root /\nUSER 65532:65532\nENTRYPOINT [\"{}\"]\n", image.entrypoint)
 }
 
 fn build(image: &Image<'_>) -> anyhow::Result<PathBuf> {

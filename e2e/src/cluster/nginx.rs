@@ -8,18 +8,17 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use super::{images, layout, layout::Layout, lock, shell};
+use super::{images, layout, lock, shell};
 
 /// Packages that have had the program in them, the newest releases first.
 const PACKAGES: [&str; 2] = ["nginx", "nginx-core"];
 
-/// Brings an image with nginx into a cluster, as `docker.io/local/nginx:debian`.
+/// Builds the image `docker.io/local/nginx:debian`. Returns its archive.
 ///
 /// # Errors
 /// If there is no such package, or the image cannot be built.
-pub fn bring(layout: &Layout) -> anyhow::Result<()> {
-    let archive = images::nginx(&program()?)?;
-    images::import(layout, &[archive])
+pub fn image() -> anyhow::Result<PathBuf> {
+    images::nginx(&program()?)
 }
 
 /// The program, in the cache.

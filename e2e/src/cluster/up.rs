@@ -4,7 +4,7 @@
 use std::{
     fs,
     net::TcpStream,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -138,10 +138,10 @@ fn symlink(to: &Path, link: &Path) -> anyhow::Result<()> {
 /// Builds images of this project and brings them into the cluster.
 ///
 /// # Errors
-/// If they do not compile, or the cluster is not up.
+/// If they were not built, or the cluster is not up.
 pub fn load(name: &str, which: &[images::Own]) -> anyhow::Result<()> {
     let layout = Layout::find(name)?.context("the cluster is not up: run `make demo`, or `make cluster`")?;
-    let archives: Vec<PathBuf> = images::own(which)?;
+    let archives = which.iter().map(|own| images::own(*own)).collect::<anyhow::Result<Vec<_>>>()?;
     images::import(&layout, &archives)
 }
 

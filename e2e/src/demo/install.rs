@@ -55,7 +55,7 @@ fn image() -> anyhow::Result<String> {
         return Ok(format!("--set image.repository={repository} --set image.tag={tag}"));
     }
     // The tag stays the same from build to build; the annotation makes a new build roll out.
-    let archives = images::own(&[Own::Operator])?;
-    let build = archives.first().and_then(|archive| archive.file_stem()?.to_str()).unwrap_or_default();
+    let archive = images::own(Own::Operator)?;
+    let build = archive.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
     Ok(format!("--set image.tag=dev --set podAnnotations.build={build}"))
 }

@@ -8,7 +8,7 @@ use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{
     attach::Cluster,
-    stage::SOON,
+    fixture::SOON,
     traffic::{Answer, Connection, Reuse, Socket, Target, first_success},
 };
 

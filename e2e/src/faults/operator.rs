@@ -10,6 +10,7 @@ use anyhow::Context;
 use tokio::process::Command;
 
 use super::process::OperatorProcess;
+use crate::built;
 
 /// Names the operator's program, where it is not to be found beside the tests.
 const PROGRAM: &str = "OPERATOR_BIN";
@@ -117,19 +118,9 @@ impl Operator {
     }
 }
 
-/// The operator's program: the one that is named, or the one beside this program, which may be a test in `deps`.
+/// The operator's program: the one that is named, or the one that was built along with this program.
 fn program() -> anyhow::Result<PathBuf> {
-    if let Some(program) = std::env::var_os(PROGRAM) {
-        return Ok(program.into());
-    }
-    let this = std::env::current_exe().context("the path of this program")?;
-    let beside = this.ancestors().skip(1).take(2).map(|directory| directory.join("computing-unit-operator"));
-    beside.into_iter().find(|program| program.is_file()).with_context(|| {
-        format!(
-            "no computing-unit-operator beside {}: run `cargo build -p computing-unit-operator`, or set {PROGRAM}",
-            this.display()
-        )
-    })
+    std::env::var_os(PROGRAM).map_or_else(|| built::program("computing-unit-operator"), |program| Ok(program.into()))
 }
 
 /// A loopback address that nobody else takes: a host of this process alone, and a port that was not used before.

@@ -7,7 +7,7 @@ pub mod standins;
 use std::net::SocketAddr;
 
 use anyhow::ensure;
-use computing_unit_operator::api::GatewayRef;
+use computing_unit_api::GatewayRef;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
     Api, ResourceExt,
@@ -19,11 +19,10 @@ pub use ask::{Answer, curl};
 pub use standins::AUTHORIZATION;
 
 use crate::{
+    activator::serve_activator,
     cluster::addons,
-    entry::lead_here,
-    gateway,
-    stage::{SOON, Stage},
-    standin, tool,
+    fixture::{Fixture, SOON},
+    gateway, standin, tool,
     units::{self, ENGINE},
     wait::eventually,
 };
@@ -33,31 +32,31 @@ pub const STORE: &str = "store.example.org";
 /// Name of the release, and so of the Gateway.
 const RELEASE: &str = "texera";
 
-/// Puts it up with these values beside those that every test needs, and has the stage use its Gateway. On a cluster that is not
+/// Puts it up with these values beside those that every test needs, and has the fixture use its Gateway. On a cluster that is not
 /// the tests' own, it says that the test does not run.
 ///
 /// # Errors
 /// If it does not come up.
-pub async fn deploy(stage: &mut Stage, values: &[&str]) -> anyhow::Result<bool> {
-    if !gateway::is_ours(&stage.cluster).await? || !lead_here(stage).await? {
+pub async fn deploy(fixture: &mut Fixture, values: &[&str]) -> anyhow::Result<bool> {
+    if !gateway::is_ours(&fixture.cluster).await? || !serve_activator(fixture).await? {
         println!("NOT RUN: what the proxies of the cluster in use are made from is not known");
         return Ok(false);
     }
-    for object in standins::objects(&stage.namespace) {
+    for object in standins::objects(&fixture.namespace) {
         if object["kind"] == "Pod" {
-            stage.pods().create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+            fixture.pods().create(&PostParams::default(), &serde_json::from_value(object)?).await?;
         } else {
-            stage.services().create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+            fixture.services().create(&PostParams::default(), &serde_json::from_value(object)?).await?;
         }
     }
     for pod in [RELEASE, AUTHORIZATION] {
-        standin::ready(stage, pod).await?;
+        standin::ready(fixture, pod).await?;
     }
-    install(stage, values).await?;
-    let own = GatewayRef { name: RELEASE.to_owned(), namespace: stage.namespace.clone(), section_name: None };
-    stage.cluster = stage.cluster.clone().with_gateway(own);
-    stage.operator = stage.operator.clone().gateways(&[&stage.namespace]);
-    let proxies = || async { Ok(stage.cluster.proxies().await.ok().filter(|all| !all.is_empty())) };
+    install(fixture, values).await?;
+    let own = GatewayRef { name: RELEASE.to_owned(), namespace: fixture.namespace.clone(), section_name: None };
+    fixture.cluster = fixture.cluster.clone().with_gateway(own);
+    fixture.operator = fixture.operator.clone().gateways(&[&fixture.namespace]);
+    let proxies = || async { Ok(fixture.cluster.proxies().await.ok().filter(|all| !all.is_empty())) };
     eventually("proxies", SOON, proxies).await?;
     Ok(true)
 }
@@ -66,14 +65,14 @@ pub async fn deploy(stage: &mut Stage, values: &[&str]) -> anyhow::Result<bool> 
 ///
 /// # Errors
 /// If Helm or the API server refuses it.
-pub async fn install(stage: &Stage, values: &[&str]) -> anyhow::Result<()> {
-    let mut words = install_command(&stage.namespace, &stage.namespace);
+pub async fn install(fixture: &Fixture, values: &[&str]) -> anyhow::Result<()> {
+    let mut words = install_command(&fixture.namespace, &fixture.namespace);
     // The stand-ins share the namespace, and have no limits.
     for value in ["units.quota.enabled=false,units.limitRange.enabled=false"].iter().chain(values) {
         words.extend(["--set".to_owned(), (*value).to_owned()]);
     }
     let args: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
-    tool::run(&stage.cluster, "helm", &args).await.map(drop)
+    tool::run(&fixture.cluster, "helm", &args).await.map(drop)
 }
 
 /// The command that installs the chart on the local cluster: with its images, for units that ask for little.
@@ -102,9 +101,9 @@ pub fn install_command(namespace: &str, units: &str) -> Vec<String> {
 ///
 /// # Errors
 /// If the API server refuses it.
-pub async fn unit(stage: &Stage, name: &str) -> anyhow::Result<i64> {
-    let cuid = stage.unit(name).spec.cuid.unwrap_or_default();
-    stage.make(&units::unit(&stage.namespace, &format!("computing-unit-{cuid}"), cuid)).await?;
+pub async fn unit(fixture: &Fixture, name: &str) -> anyhow::Result<i64> {
+    let cuid = fixture.unit(name).spec.cuid.unwrap_or_default();
+    fixture.create(&units::unit(&fixture.namespace, &format!("computing-unit-{cuid}"), cuid)).await?;
     Ok(cuid)
 }
 
@@ -112,36 +111,36 @@ pub async fn unit(stage: &Stage, name: &str) -> anyhow::Result<i64> {
 ///
 /// # Errors
 /// If the API server refuses it.
-pub async fn certificate(stage: &Stage, secret: &str) -> anyhow::Result<()> {
+pub async fn certificate(fixture: &Fixture, secret: &str) -> anyhow::Result<()> {
     let pair = rcgen::generate_simple_self_signed(vec!["texera.example.org".to_owned(), STORE.to_owned()])?;
     let secret: Secret = serde_json::from_value(json!({
         "metadata": {"name": secret},
         "type": "kubernetes.io/tls",
         "stringData": {"tls.crt": pair.cert.pem(), "tls.key": pair.signing_key.serialize_pem()},
     }))?;
-    let secrets = Api::namespaced(stage.cluster.client(), &stage.namespace);
+    let secrets = Api::namespaced(fixture.cluster.client(), &fixture.namespace);
     secrets.create(&PostParams::default(), &secret).await?;
     Ok(())
 }
 
-/// The proxies of the stage's Gateway at the port of a listener.
+/// The proxies of the fixture's Gateway at the port of a listener.
 ///
 /// # Errors
 /// If there is none.
-pub async fn proxy(stage: &Stage, listener: u16) -> anyhow::Result<SocketAddr> {
-    let mut proxy = stage.cluster.proxies().await?[0];
+pub async fn proxy(fixture: &Fixture, listener: u16) -> anyhow::Result<SocketAddr> {
+    let mut proxy = fixture.cluster.proxies().await?[0];
     // Envoy Gateway moves ports that only root may have.
     proxy.set_port(if listener < 1024 { listener + 10_000 } else { listener });
     Ok(proxy)
 }
 
-/// What the proxies of the stage's Gateway have logged.
+/// What the proxies of the fixture's Gateway have logged.
 ///
 /// # Errors
 /// If their pods are not found.
-pub async fn log(stage: &Stage) -> anyhow::Result<String> {
-    let labels = stage.cluster.proxy_labels();
-    let pods = Api::<Pod>::namespaced(stage.cluster.client(), addons::NAMESPACE);
+pub async fn log(fixture: &Fixture) -> anyhow::Result<String> {
+    let labels = fixture.cluster.proxy_labels();
+    let pods = Api::<Pod>::namespaced(fixture.cluster.client(), addons::NAMESPACE);
     let mut all = String::new();
     let found = pods.list(&ListParams::default().labels(&labels)).await?;
     ensure!(!found.items.is_empty(), "no proxy of {labels}");

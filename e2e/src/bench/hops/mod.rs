@@ -6,7 +6,7 @@ pub mod load;
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::{api::Phase, names::PORT};
+use computing_unit_api::{Phase, names::PORT};
 use kube::ResourceExt;
 
 use self::load::{Seen, What, load};
@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     before::{ENVOY, NGINX, Plan, TwoProxies},
+    fixture::{Fixture, SOON, with_fixture},
     proxies,
-    stage::{SOON, Stage, play},
     texera::{self, deploy, standins::UNITS_SERVICE},
     traffic::{Reuse, Target, first_success},
 };
@@ -53,7 +53,7 @@ struct Round {
 pub async fn measure(rounds: usize) -> anyhow::Result<()> {
     let (mut rows, mut slow) = (vec![], vec![]);
     for log in [false, true] {
-        let seen = play("hops", |stage| async move { of_stage(stage, rounds, log).await }).await?;
+        let seen = with_fixture("hops", |fixture| async move { measure_in(fixture, rounds, log).await }).await?;
         for (what, rounds) in seen.into_iter().flatten() {
             let what = format!("{what}{}", if log { ", both log each" } else { "" });
             rows.push(at_most(&what, &rounds));
@@ -94,38 +94,38 @@ pub async fn measure(rounds: usize) -> anyhow::Result<()> {
 
 type Rounds = Vec<(&'static str, Vec<Round>)>;
 
-async fn of_stage(mut stage: Stage, rounds: usize, log: bool) -> anyhow::Result<Option<Rounds>> {
+async fn measure_in(mut fixture: Fixture, rounds: usize, log: bool) -> anyhow::Result<Option<Rounds>> {
     let lines = if log { "all" } else { "off" };
     let logs = format!("proxy.accessLog.static={lines},proxy.accessLog.units={lines}");
     // What the two proxies do not do is not done here.
     let like = "authorization.enabled=false,units.pool.lookup=Linear,routes.webserver.body=null,proxy.concurrency=1";
-    if !deploy(&mut stage, &[&logs, like]).await? {
+    if !deploy(&mut fixture, &[&logs, like]).await? {
         return Ok(None);
     }
-    let _operator = stage.start().await?;
-    let cuid = texera::unit(&stage, "ada").await?;
+    let _operator = fixture.start().await?;
+    let cuid = texera::unit(&fixture, "ada").await?;
     let unit = format!("computing-unit-{cuid}");
-    stage.until(&unit, Phase::Ready).await?;
+    fixture.until(&unit, Phase::Ready).await?;
     let plan = Plan {
         statics: vec![("/".to_owned(), "webserver-svc:8080".to_owned())],
         units: vec!["/wsapi".to_owned()],
-        unit_host: format!("computing-unit-{{cuid}}.{UNITS_SERVICE}.{}.svc.cluster.local:{PORT}", stage.namespace),
+        unit_host: format!("computing-unit-{{cuid}}.{UNITS_SERVICE}.{}.svc.cluster.local:{PORT}", fixture.namespace),
         workers: 1,
         access_log: log,
     };
-    let two = TwoProxies::start(&stage, &plan).await?.context("the cluster is the tests' own")?;
-    let front = texera::proxy(&stage, 80).await?;
+    let two = TwoProxies::start(&fixture, &plan).await?.context("the cluster is the tests' own")?;
+    let front = texera::proxy(&fixture, 80).await?;
     let ways = [
-        Way { front: two.front, proxies: Processes::of(&uids(&stage, &[NGINX, ENVOY]).await?, &["nginx", "envoy"])? },
-        Way { front, proxies: Processes::of(&[proxies::uid(&stage.cluster, front).await?], &["envoy"])? },
+        Way { front: two.front, proxies: Processes::of(&uids(&fixture, &[NGINX, ENVOY]).await?, &["nginx", "envoy"])? },
+        Way { front, proxies: Processes::of(&[proxies::uid(&fixture.cluster, front).await?], &["envoy"])? },
     ];
-    let engines = Processes::of(&uids(&stage, &[&unit, "texera"]).await?, &["engine"])?;
+    let engines = Processes::of(&uids(&fixture, &[&unit, "texera"]).await?, &["engine"])?;
     let counts = ways.iter().map(|way| way.proxies.workers()).collect::<anyhow::Result<Vec<_>>>()?;
     ensure!(counts == [2, 1], "one worker of nginx and of each Envoy, not {counts:?}");
 
     let [two, gateway] = &ways;
     let seen = apart(&[&two.proxies, &gateway.proxies], &[&engines], compare(&ways, cuid, rounds)).await;
-    stage.delete(&unit).await?;
+    fixture.delete(&unit).await?;
     seen.map(Some)
 }
 
@@ -168,10 +168,10 @@ async fn in_turns(ways: &[Way; 2], what: &What, rate: Option<f64>, round: usize)
     Ok([load(&ways[0], what, rate).await?, second])
 }
 
-async fn uids(stage: &Stage, pods: &[&str]) -> anyhow::Result<Vec<String>> {
+async fn uids(fixture: &Fixture, pods: &[&str]) -> anyhow::Result<Vec<String>> {
     let mut uids = vec![];
     for pod in pods {
-        uids.push(stage.pods().get(pod).await?.uid().context("a UID")?);
+        uids.push(fixture.pods().get(pod).await?.uid().context("a UID")?);
     }
     Ok(uids)
 }

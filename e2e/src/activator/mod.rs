@@ -1,0 +1,9 @@
+//! The activator in tests: how the gateway reaches operators on this machine, pools with an activator, and requests that it answers.
+
+mod endpoint;
+mod pool;
+mod requests;
+
+pub use endpoint::{SERVICE, endpoints, serve_activator};
+pub use pool::{condition, create_pool, path, policies, pool, until_accepted};
+pub use requests::{WAKE_ON_REQUEST, problem, send, starts, suspended, target, until_served};

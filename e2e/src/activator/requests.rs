@@ -1,0 +1,88 @@
+//! Requests that the activator answers.
+
+use anyhow::ensure;
+use computing_unit_api::{ComputingUnit, Phase};
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use super::pool::{create_pool, path, pool};
+use crate::{
+    faults::{Call, Counts, Verb},
+    fixture::{Fixture, SOON},
+    traffic::{Answer, Connection, Target},
+    units::{self, Mode},
+    wait::eventually,
+};
+
+/// An activator that starts units.
+pub const WAKE_ON_REQUEST: fn() -> Value = || json!({"wakeOnRequest": true, "hold": "30s"});
+
+/// Sends a request to the first proxy, over a connection of its own.
+///
+/// # Errors
+/// If there is no answer.
+pub async fn send(fixture: &Fixture, target: &Target) -> anyhow::Result<Answer> {
+    let proxy = fixture.cluster.proxies().await?[0];
+    Ok(Connection::open(proxy).await?.send(target).await?)
+}
+
+/// A request for a unit of the test's own pool.
+///
+/// # Errors
+/// If the unit's name makes no request.
+pub fn target(fixture: &Fixture, mode: Mode, unit: &ComputingUnit) -> anyhow::Result<Target> {
+    match mode {
+        Mode::Query => {
+            let path = format!("{}?cuid={}", path(fixture), unit.spec.cuid.unwrap_or_default());
+            Ok(Target::new("localhost", &path)?.engine(&unit.name_any()))
+        }
+        _ => units::target(mode, unit),
+    }
+}
+
+/// The problem details (RFC 9457) of a response.
+///
+/// # Errors
+/// If it is none.
+pub fn problem(answer: &Answer) -> anyhow::Result<Value> {
+    ensure!(
+        answer.headers["content-type"] == "application/problem+json",
+        "{:?}: {}",
+        answer.headers,
+        answer.start(200)
+    );
+    Ok(serde_json::from_slice(&answer.body)?)
+}
+
+/// Waits until the activator answers through the proxies, which may be later than the status of its route says.
+///
+/// # Errors
+/// If they do not get it.
+pub async fn until_served(fixture: &Fixture, target: &Target) -> anyhow::Result<Answer> {
+    let served = || async {
+        let answer = send(fixture, target).await?;
+        Ok((answer.headers.contains_key("x-computing-unit-activator") && answer.status != 503).then_some(answer))
+    };
+    eventually("answer of the entry", SOON, served).await
+}
+
+/// Creates a pool with that activator, and a suspended unit. Returns a request for it.
+///
+/// # Errors
+/// If they do not get there.
+pub async fn suspended(fixture: &Fixture, mode: Mode, entry: &Value, name: &str) -> anyhow::Result<Target> {
+    create_pool(fixture, &pool(fixture, mode, entry)).await?;
+    until_served(fixture, &target(fixture, mode, &fixture.unit("nobody"))?).await?;
+    let unit = units::with(&fixture.unit(name), &json!({"spec": {"operatingMode": "Suspended"}}));
+    fixture.create(&unit).await?;
+    fixture.until(name, Phase::Suspended).await?;
+    target(fixture, mode, &unit)
+}
+
+/// The number of writes since then that start or suspend units.
+#[must_use]
+pub fn starts(fixture: &Fixture, before: &Counts) -> u64 {
+    let spec =
+        |call: &Call| call.verb == Verb::Patch && call.resource == "computingunits" && call.subresource.is_empty();
+    fixture.proxy.counts().since(before).only(spec).total()
+}

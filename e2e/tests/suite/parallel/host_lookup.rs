@@ -1,0 +1,225 @@
+//! Query mode with an internal host name for each unit, which the authorization returns. Nobody who is authorized for one unit
+//! reaches another.
+
+use std::net::SocketAddr;
+
+use computing_unit_api::{Phase, QueryLookup};
+use e2e::{
+    activator::{self, WAKE_ON_REQUEST, problem, send, serve_activator},
+    fixture::{Fixture, SOON},
+    standin,
+    traffic::{Connection, Hammer, Reuse, Socket, Target, first_success},
+    units::{self, Mode},
+    wait::eventually,
+};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::with_fixture;
+
+/// Creates a pool, and an authorization with that parser of query strings.
+async fn set_up(fixture: &Fixture, lookup: QueryLookup, parser: &str, headers: &[&str]) -> anyhow::Result<()> {
+    let domain_name = (lookup == QueryLookup::Host).then(|| domain(fixture));
+    let query = json!({"spec": {"routing": {"query": {"lookup": lookup, "lookupDomain": domain_name}}}});
+    let pool = units::with(&activator::pool(fixture, Mode::Query, &WAKE_ON_REQUEST()), &query);
+    // With a port, as Texera's service answers.
+    let host = format!("computing-unit-{{cuid}}.{}:8085", domain(fixture));
+    standin::authorization(fixture, &[("PARSER", parser.to_owned()), ("UNIT_HOST", host)], headers).await?;
+    activator::create_pool(fixture, &pool).await?;
+    // The proxies have the policy once it refuses a request without a token.
+    let nobody = Target::new("localhost", &activator::path(fixture))?;
+    let refused = || async { Ok((send(fixture, &nobody).await?.status == StatusCode::UNAUTHORIZED).then_some(())) };
+    eventually("refusal", SOON, refused).await
+}
+
+fn domain(fixture: &Fixture) -> String {
+    format!("{}.units.internal", fixture.namespace)
+}
+
+/// Creates a unit with the name that Texera gives it. Returns its key.
+async fn make(fixture: &Fixture, name: &str) -> anyhow::Result<i64> {
+    let cuid = fixture.unit(name).spec.cuid.unwrap_or_default();
+    fixture.create(&units::unit(&fixture.namespace, &format!("computing-unit-{cuid}"), cuid)).await?;
+    Ok(cuid)
+}
+
+async fn ready(fixture: &Fixture, cuid: i64) -> anyhow::Result<String> {
+    let unit = fixture.until(&format!("computing-unit-{cuid}"), Phase::Ready).await?;
+    Ok(unit.status.and_then(|status| status.url).unwrap_or_default())
+}
+
+fn target(fixture: &Fixture, host: &str, query: &str) -> anyhow::Result<Target> {
+    Target::new(host, &format!("{}?{query}", activator::path(fixture)))
+}
+
+/// The unit that has answered, or the status of an answer of no unit.
+async fn answers(fixture: &Fixture, host: &str, query: &str) -> anyhow::Result<Result<String, StatusCode>> {
+    let answer = send(fixture, &target(fixture, host, query)?).await?;
+    Ok(match answer.headers.get("x-engine") {
+        Some(engine) => Ok(engine.to_str()?.to_owned()),
+        None => Err(answer.status),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_is_reached_and_started_by_its_key() -> anyhow::Result<()> {
+    with_fixture("lookup", |mut fixture| async move {
+        if !serve_activator(&mut fixture).await? {
+            return Ok(());
+        }
+        let _operator = fixture.start().await?;
+        set_up(&fixture, QueryLookup::Host, "strict", &["host", "x-user-name"]).await?;
+        let proxy: SocketAddr = fixture.cluster.proxies().await?[0];
+        let cuid = make(&fixture, "ada").await?;
+        let url = ready(&fixture, cuid).await?;
+        assert!(
+            url.ends_with(&format!("{}?cuid={cuid}", activator::path(&fixture))) && !url.contains("internal"),
+            "{url}"
+        );
+        let query = format!("cuid={cuid}&access-token=for-{cuid}");
+        let known = target(&fixture, "localhost", &query)?.engine(&format!("computing-unit-{cuid}"));
+        let answer = first_success(proxy, &known, Reuse::Fresh, SOON).await?;
+        println!("{answer:?}");
+        let said: Value = serde_json::from_slice(&send(&fixture, &known).await?.body)?;
+        assert_eq!(said["headers"]["x-user-name"], "Ada");
+        let bearer = HeaderValue::try_from(format!("Bearer for-{cuid}"))?;
+        let by_header = target(&fixture, "localhost", &format!("cuid={cuid}"))?.header(header::AUTHORIZATION, bearer);
+        assert_eq!(send(&fixture, &by_header).await?.status, StatusCode::OK);
+        let mut socket = Socket::open(proxy, "localhost", &format!("{}?{query}", activator::path(&fixture))).await?;
+        socket.echo("looked up").await?;
+
+        // Suspended and asked for: the entry starts it, and no request of this meets an error of the gateway.
+        let name = format!("computing-unit-{cuid}");
+        let load = Hammer::new(&[proxy], known.clone()).connections(2).start()?;
+        for _ in 0..2 {
+            fixture.set_mode(&name, "Suspended").await?;
+            load.answer_more(20, SOON).await?;
+            fixture.until(&name, Phase::Ready).await?;
+        }
+        let report = load.stop().await?;
+        println!("{report}");
+        report.assert_only(&[200, 307, 503])?;
+
+        let other = format!("cuid={}&access-token=for-all", cuid + 1);
+        let unknown = send(&fixture, &target(&fixture, "localhost", &other)?).await?;
+        assert_eq!((unknown.status, &problem(&unknown)?["state"]), (StatusCode::NOT_FOUND, &json!("unknown")));
+        Ok(())
+    })
+    .await
+}
+
+/// The queries with a token for one unit that another unit has answered, over all host names.
+async fn misled(lookup: QueryLookup, parser: &str, name: &str) -> anyhow::Result<Option<Vec<String>>> {
+    with_fixture(name, |mut fixture| async move {
+        let mut misled = vec![];
+        if !serve_activator(&mut fixture).await? {
+            return Ok(None);
+        }
+        let _operator = fixture.start().await?;
+        let headers: &[&str] = if lookup == QueryLookup::Host { &["host"] } else { &["x-user-name"] };
+        set_up(&fixture, lookup, parser, headers).await?;
+        let (mine, others) = (make(&fixture, "mine").await?, make(&fixture, "others").await?);
+        for cuid in [mine, others] {
+            ready(&fixture, cuid).await?;
+        }
+        let (my, other) = (format!("computing-unit-{mine}"), format!("computing-unit-{others}"));
+        let token = format!("access-token=for-{mine}");
+        let reached = || async { Ok(answers(&fixture, "localhost", &format!("cuid={mine}&{token}")).await?.ok()) };
+        assert_eq!(eventually("own unit", SOON, reached).await?, my);
+        let hosts =
+            ["localhost".to_owned(), format!("{my}.{}", domain(&fixture)), format!("{other}.{}", domain(&fixture))];
+        for query in ODDITIES {
+            let encoded = mine.to_string().bytes().map(|digit| format!("%{digit:02X}")).collect::<Vec<_>>().concat();
+            let sent = query.replace("ENCODED", &encoded).replace("MINE", &mine.to_string());
+            let sent = sent.replace("OTHER", &others.to_string());
+            for host in &hosts {
+                let seen = answers(&fixture, host, &format!("{sent}&{token}")).await?;
+                println!("{lookup:?} {parser}: {host} {query}: {seen:?}");
+                match seen {
+                    Ok(engine) if engine == my => {}
+                    Ok(_) => misled.push(query.to_owned()),
+                    Err(status) => assert!(status.is_client_error(), "{host} {query}: {status}"),
+                }
+            }
+        }
+        // The other unit's own host name leads nobody past the authorization.
+        for host in &hosts {
+            let answer = answers(&fixture, host, &format!("cuid={others}")).await?;
+            assert!(matches!(answer, Err(StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND)), "{host}: {answer:?}");
+        }
+        let allowed = format!("cuid={others}&access-token=for-{others}");
+        assert_eq!(answers(&fixture, "localhost", &allowed).await?, Ok(other));
+        Ok(Some(misled))
+    })
+    .await
+}
+
+/// Queries that two parsers may read differently, from a client that may reach only unit MINE.
+const ODDITIES: [&str; 14] = [
+    "cuid=OTHER",
+    "cuid=MINE&cuid=OTHER",
+    "cuid=OTHER&cuid=MINE",
+    "%63uid=MINE&cuid=OTHER",
+    "cuid=OTHER&%63uid=MINE",
+    "CUID=MINE&cuid=OTHER",
+    "cuid=0MINE",
+    "cuid=%2BMINE",
+    "cuid=ENCODED",
+    "cuid=ENCODED&cuid=OTHER",
+    "cuid=&cuid=OTHER",
+    "cuid&cuid=OTHER",
+    "cuid=",
+    "",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_lookup_never_reaches_another_unit() -> anyhow::Result<()> {
+    assert!(misled(QueryLookup::Host, "strict", "lookup-strict").await?.is_none_or(|misled| misled.is_empty()));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_lookup_never_reaches_another_unit_if_the_authorization_decodes() -> anyhow::Result<()> {
+    assert!(misled(QueryLookup::Host, "first-decoded", "lookup-decoded").await?.is_none_or(|misled| misled.is_empty()));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn linear_lookup_never_reaches_another_unit_if_the_authorization_is_strict() -> anyhow::Result<()> {
+    assert!(misled(QueryLookup::Linear, "strict", "linear-strict").await?.is_none_or(|misled| misled.is_empty()));
+    Ok(())
+}
+
+/// Shows why `Linear` needs an authorization that parses queries like Envoy, and that these tests can fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn linear_lookup_reaches_another_unit_if_the_authorization_decodes() -> anyhow::Result<()> {
+    let misled = misled(QueryLookup::Linear, "first-decoded", "linear-decoded").await?;
+    let only = |misled: Vec<String>| !misled.is_empty() && misled.iter().all(|query| query == "%63uid=MINE&cuid=OTHER");
+    assert!(misled.is_none_or(only));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authorization_without_a_host_reaches_and_starts_nothing() -> anyhow::Result<()> {
+    with_fixture("lookup-none", |mut fixture| async move {
+        if !serve_activator(&mut fixture).await? {
+            return Ok(());
+        }
+        let _operator = fixture.start().await?;
+        set_up(&fixture, QueryLookup::Host, "strict", &["x-user-name"]).await?;
+        let cuid = make(&fixture, "ada").await?;
+        ready(&fixture, cuid).await?;
+        let name = format!("computing-unit-{cuid}");
+        let query = target(&fixture, "localhost", &format!("cuid={cuid}&access-token=for-{cuid}"))?;
+        let proxy = fixture.cluster.proxies().await?[0];
+        let mut connection = Connection::open(proxy).await?;
+        let told = connection.send(&query).await?;
+        assert_eq!((told.status, &problem(&told)?["state"]), (StatusCode::MISDIRECTED_REQUEST, &json!("misdirected")));
+        fixture.set_mode(&name, "Suspended").await?;
+        fixture.until(&name, Phase::Suspended).await?;
+        assert_eq!(send(&fixture, &query).await?.status, StatusCode::MISDIRECTED_REQUEST);
+        assert_eq!(units::phase(fixture.units().get_opt(&name).await?.as_ref()), Some(Phase::Suspended));
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,122 @@
+//! The operator's chart: installation, failover between two replicas, and uninstallation.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use computing_unit_api::{Phase, names::FINALIZER};
+use e2e::{
+    cluster::images::{Own, own},
+    fixture::{Fixture, SOON},
+    images, namespace, tool,
+    units::Mode,
+    wait::{eventually, until},
+};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    coordination::v1::Lease,
+    core::v1::{Namespace, Pod},
+};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::with_fixture;
+
+/// The release, the Deployment and the Lease.
+const NAME: &str = "computing-unit-operator";
+/// A Lease has to expire and a pod to start.
+const TAKEOVER: Duration = Duration::from_mins(2);
+
+async fn install(fixture: &Fixture, system: &str) -> anyhow::Result<String> {
+    let chart = tool::file("charts/computing-unit-operator");
+    let line = format!(
+        "helm install {NAME} {chart} --namespace {system} --take-ownership --wait --timeout 3m --set image.tag=dev \
+         --set operator.watchNamespaces={{{}}} --set operator.gatewayNamespaces={{{}}}",
+        fixture.namespace,
+        fixture.cluster.gateway().namespace
+    );
+    tool::line(&fixture.cluster, &line).await
+}
+
+async fn leader(leases: &Api<Lease>, other_than: Option<&str>) -> anyhow::Result<String> {
+    let holder = |lease: Lease| lease.spec?.holder_identity.filter(|name| !name.is_empty());
+    eventually("leader", TAKEOVER, || async {
+        let holder = leases.get_opt(NAME).await?.and_then(holder);
+        Ok(holder.filter(|name| Some(name.as_str()) != other_than))
+    })
+    .await
+}
+
+async fn played(fixture: &Fixture, system: &str) -> anyhow::Result<()> {
+    let client = fixture.cluster.client();
+    // The operator's pods have to satisfy the strictest of Kubernetes' own standards.
+    let strict = Patch::Merge(json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}));
+    Api::<Namespace>::all(client.clone()).patch(system, &PatchParams::default(), &strict).await?;
+    let notes = install(fixture, system).await?;
+    assert!(notes.contains(&format!("watches {}", fixture.namespace)), "{notes}");
+    let deployments = Api::<Deployment>::namespaced(client.clone(), system);
+    assert_eq!(deployments.get(NAME).await?.status.unwrap().ready_replicas, Some(2));
+
+    fixture.create_default_pool(Mode::Query).await?;
+    fixture.create(&fixture.unit("ada")).await?;
+    fixture.until("ada", Phase::Ready).await?;
+
+    let (leases, pods) = (Api::<Lease>::namespaced(client.clone(), system), Api::<Pod>::namespaced(client, system));
+    let first = leader(&leases, None).await?;
+    pods.delete(&first, &DeleteParams::default().grace_period(0)).await?;
+    let second = leader(&leases, Some(&first)).await?;
+    assert_ne!(first, second);
+    fixture.create(&fixture.unit("bob")).await?;
+    fixture.until("bob", Phase::Ready).await?;
+    fixture.delete("bob").await?;
+
+    let uninstalled =
+        tool::line(&fixture.cluster, &format!("helm uninstall {NAME} --namespace {system} --wait")).await?;
+    assert!(uninstalled.contains("kept due to the resource policy"), "{uninstalled}");
+    let unit = fixture.units().get("ada").await?;
+    assert!(!unit.finalizers().iter().any(|finalizer| finalizer == FINALIZER), "{:?}", unit.finalizers());
+    assert!(fixture.pods().get_opt("ada").await?.is_some(), "the unit runs on");
+    for pod in pods.list(&kube::api::ListParams::default()).await? {
+        until("end of the operator", SOON, pods.clone(), &pod.name_any(), |pod| pod.is_none()).await?;
+    }
+    fixture.delete("ada").await?;
+    fixture.until_nothing_is_left("ada").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chart_is_installed_fails_over_to_another_replica_and_is_uninstalled() -> anyhow::Result<()> {
+    with_fixture("units", |fixture| async move {
+        // On another cluster, whoever runs the tests names an image that it can pull.
+        images::bring(|| own(Own::Operator)).await?;
+        namespace::within(&fixture.cluster.clone(), "system", async |system| played(&fixture, &system).await).await
+    })
+    .await
+}
+
+/// Applies each document of a file to the namespace of the test, as a dry run on the server.
+async fn tried(fixture: &Fixture, file: &str, namespace: &str) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("document.yaml");
+    let here = format!("namespace: {}", fixture.namespace);
+    for document in std::fs::read_to_string(file)?.split("\n---\n").filter(|text| text.contains("kind:")) {
+        std::fs::write(&path, document.replace(&format!("namespace: {namespace}"), &here))?;
+        let line = format!("kubectl apply --dry-run=server --output name --filename {}", path.display());
+        let applied = tool::line(&fixture.cluster, &line).await;
+        applied.with_context(|| format!("{file}: {document}"))?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_server_accepts_the_plain_manifests_and_the_samples() -> anyhow::Result<()> {
+    with_fixture("files", |fixture| async move {
+        tried(&fixture, &tool::file("config/install.yaml"), "computing-unit-system").await?;
+        for sample in std::fs::read_dir(tool::file("config/samples"))? {
+            tried(&fixture, &sample?.path().display().to_string(), "computing-units").await?;
+        }
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,23 @@
+//! The Java client of `e2e/texera-client`, by its own tests.
+
+use e2e::{cluster::packages, gateway, tool};
+use serde_json::json;
+
+use super::with_fixture;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_java_client_manages_units() -> anyhow::Result<()> {
+    tokio::task::spawn_blocking(packages::maven).await??;
+    with_fixture("client", |fixture| async move {
+        // An engine that ends is a unit that has ended: what a backend has to be told of.
+        fixture.create_pool_with(&json!({"template": {"spec": {"restartPolicy": "Never"}}})).await?;
+        let _operator = fixture.start().await?;
+        let mut variables = vec![("UNITS_NAMESPACE", fixture.namespace.as_str())];
+        if gateway::is_ours(&fixture.cluster).await? {
+            // fabric8 does not see that this cluster's key is no RSA key.
+            variables.push(("KUBERNETES_CERTS_CLIENT_KEY_ALGO", "EC"));
+        }
+        tool::maven(&fixture.cluster, "e2e/texera-client", &variables).await
+    })
+    .await
+}

@@ -1,0 +1,83 @@
+//! `kubectl create computingunit`.
+
+use anyhow::ensure;
+use computing_unit_api::ComputingUnit;
+use e2e::{
+    demo::show::Way,
+    fixture::Fixture,
+    tool::{self, Output},
+    units::Mode,
+};
+use kube::ResourceExt;
+
+use super::with_fixture;
+
+/// Runs `kubectl create computingunit` in the namespace of the test.
+async fn create(fixture: &Fixture, line: &str) -> anyhow::Result<Output> {
+    tool::output(&fixture.cluster, &format!("kubectl create computingunit {line} -n {}", fixture.namespace)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_is_created_and_its_progress_is_shown_until_it_is_reachable() -> anyhow::Result<()> {
+    with_fixture("create", |fixture| async move {
+        fixture.create_default_pool(Mode::Query).await?;
+        let _operator = fixture.start().await?;
+        let cuid = fixture.unit("ada").spec.cuid.unwrap();
+        let line =
+            format!("ada --cuid {cuid} --cpu 100m --memory 64Mi --shared-memory 16Mi --env A=b --owner ada --wait=2m");
+        let output = create(&fixture, &line).await?;
+        ensure!(output.code == Some(0), "{output:?}");
+        let lines: Vec<&str> = output.stdout.lines().collect();
+        assert_eq!(lines[0], "computingunit.texera.apache.org/ada created");
+        Way::to(lines[1]).await?.get().await?;
+        let at = |stage: &str| output.stderr.find(stage).unwrap_or_else(|| panic!("{stage}: {output:?}"));
+        ensure!(at("accepted") < at("pod ready") && at("pod ready") < at("reachable"), "{output:?}");
+        let unit = fixture.units().get("ada").await?;
+        assert_eq!((unit.spec.cuid, unit.spec.owner.as_deref()), (Some(cuid), Some("ada")));
+        let taken = create(&fixture, "ada").await?;
+        ensure!(taken.code == Some(1) && taken.stderr.contains("already exists in namespace"), "{taken:?}");
+        fixture.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invalid_arguments_are_rejected_with_a_readable_message() -> anyhow::Result<()> {
+    with_fixture("create-not", |fixture| async move {
+        fixture.create_default_pool(Mode::Query).await?;
+        let _operator = fixture.start().await?;
+        for (line, message) in [
+            ("ada --cuid 0", "error: --cuid: must be at least 1"),
+            ("1ada", "starting with a letter"),
+            ("ada --memory 64Mi --shared-memory 128Mi", "error: --shared-memory is taken from the unit's memory"),
+            ("ada --image none --wait=1m", "the unit ada does not run: ImageNotOffered"),
+            ("bob --pool none --wait=1s", "bob is not ready after 1s, still waiting for the unit to be accepted"),
+        ] {
+            let output = create(&fixture, line).await?;
+            ensure!(
+                output.code == Some(1) && output.stderr.contains(message),
+                "{line} does not say {message:?}: {output:?}"
+            );
+            ensure!(!output.stderr.contains("\"kind\""), "no JSON: {output:?}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_creates_nothing() -> anyhow::Result<()> {
+    with_fixture("create-dry", |fixture| async move {
+        let output = create(&fixture, "ada --cuid 7 --dry-run=client -o json").await?;
+        let unit: ComputingUnit = serde_json::from_str(&output.stdout)?;
+        assert_eq!((unit.spec.cuid, unit.metadata.uid), (Some(7), None));
+        let output = create(&fixture, "ada --cuid 7 --dry-run=server -o yaml").await?;
+        let unit: ComputingUnit = serde_saphyr::from_str(&output.stdout)?;
+        ensure!(unit.uid().is_some(), "the API server has completed it: {output:?}");
+        let output = create(&fixture, "ada --cuid 0 --dry-run=server").await?;
+        ensure!(output.code == Some(1) && output.stderr.contains("--cuid: must be at least 1"), "{output:?}");
+        ensure!(fixture.units().get_opt("ada").await?.is_none());
+        Ok(())
+    })
+    .await
+}

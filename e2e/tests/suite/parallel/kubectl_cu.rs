@@ -1,0 +1,220 @@
+//! `kubectl cu`.
+
+use std::process::Stdio;
+
+use anyhow::{Context, ensure};
+use computing_unit_api::Phase;
+use e2e::{
+    demo::show::Way,
+    fixture::{Fixture, SOON},
+    tool::{self, Output},
+    units::{self, Mode, with},
+    wait::eventually,
+};
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    time::timeout,
+};
+
+use super::with_fixture;
+
+/// Runs `kubectl cu` in the namespace of the test.
+async fn cu(fixture: &Fixture, line: &str) -> anyhow::Result<Output> {
+    tool::output(&fixture.cluster, &format!("kubectl cu {line} -n {}", fixture.namespace)).await
+}
+
+/// The same, and requires that it succeeds. Returns its output.
+async fn done(fixture: &Fixture, line: &str) -> anyhow::Result<String> {
+    let output = cu(fixture, line).await?;
+    ensure!(output.code == Some(0), "kubectl cu {line}: {output:?}");
+    Ok(output.stdout)
+}
+
+/// The same, and requires that it fails with this message.
+async fn refused(fixture: &Fixture, line: &str, message: &str) -> anyhow::Result<Output> {
+    let output = cu(fixture, line).await?;
+    ensure!(
+        output.code == Some(1) && output.stderr.contains(message),
+        "kubectl cu {line} does not say {message:?}: {output:?}"
+    );
+    Ok(output)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn units_are_suspended_and_opened_again() -> anyhow::Result<()> {
+    with_fixture("cu-mode", |fixture| async move {
+        fixture.create_default_pool(Mode::Query).await?;
+        let _operator = fixture.start().await?;
+        for name in ["ada", "bob"] {
+            fixture.create(&with(&fixture.unit(name), &json!({"metadata": {"labels": {"course": "101"}}}))).await?;
+        }
+        let urls = done(&fixture, "wait -l course=101 --timeout=2m").await?;
+        assert_eq!(urls.lines().count(), 2, "{urls}");
+        Way::to(urls.lines().next().unwrap()).await?.get().await?;
+        let log = done(&fixture, "logs -l course=101").await?;
+        ensure!(log.contains("[ada] ada listens on port 8085") && log.contains("[bob] bob listens"), "{log}");
+
+        let output = cu(&fixture, "suspend -l course=101 --wait").await?;
+        ensure!(
+            output.code == Some(0)
+                && output.stdout.contains("/ada suspended")
+                && output.stdout.contains("/bob suspended"),
+            "{output:?}"
+        );
+        ensure!(
+            output.stderr.contains("Suspending") && output.stderr.contains("Suspended"),
+            "the stages as they pass: {output:?}"
+        );
+        let list = done(&fixture, "list --columns name,phase,url").await?;
+        let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(rows[0], ["NAME", "PHASE", "URL"]);
+        assert_eq!((rows[1][0], rows[1][1], rows[2][0], rows[2][1]), ("ada", "Suspended", "bob", "Suspended"));
+        refused(&fixture, "open ada", "kubectl cu open ada --resume starts it").await?;
+        refused(&fixture, "logs ada", "has no pod").await?;
+        refused(&fixture, "wait ada", "does not run: Suspended").await?;
+
+        let url = done(&fixture, "open ada --resume").await?;
+        Way::to(url.trim()).await?.get().await?;
+        // What is wrong with one is no reason to leave the others.
+        let output = refused(&fixture, "resume nobody bob --wait=2m", "no computing unit nobody in namespace").await?;
+        ensure!(output.stdout.contains("/bob resuming") && output.stdout.contains("http://"), "{output:?}");
+        let output =
+            refused(&fixture, "wait bob --for=suspended --timeout=1s", "bob is not suspended after 1s").await?;
+        ensure!(output.stdout.is_empty(), "{output:?}");
+
+        let output = cu(&fixture, "delete --all --wait").await?;
+        ensure!(
+            output.code == Some(0) && output.stdout.contains("/ada deleted") && output.stdout.contains("/bob deleted"),
+            "{output:?}"
+        );
+        let output = cu(&fixture, "list").await?;
+        ensure!(output.code == Some(0) && output.stderr.starts_with("no computing units found"), "{output:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_unit_is_described_and_retried() -> anyhow::Result<()> {
+    with_fixture("cu-failed", |fixture| async move {
+        let engine = |env: Value| {
+            let container = json!({"name": "engine", "image": units::ENGINE, "env": env});
+            json!({"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}})
+        };
+        let fails = json!([{"name": "FAIL_START", "value": "3"}, {"name": "FAIL_MESSAGE", "value": "out of cheese"}]);
+        fixture.create_pool_with(&engine(fails)).await?;
+        let _operator = fixture.start().await?;
+        fixture.create(&fixture.unit("ada")).await?;
+        refused(&fixture, "wait ada --timeout=2m", "does not run: PodFailed").await?;
+        let text = done(&fixture, "describe ada").await?;
+        for message in ["Phase:", "Failed", "Last failure:", "Exit code:", "out of cheese", "Conditions:", "Events:"] {
+            ensure!(text.contains(message), "{message} in\n{text}");
+        }
+        // Whoever mends the pool has done nothing to the unit yet.
+        let mended = json!({"spec": engine(json!([]))});
+        fixture.pools().patch("default", &PatchParams::default(), &Patch::Merge(&mended)).await?;
+        let output = cu(&fixture, "resume ada --wait=2m").await?;
+        ensure!(output.code == Some(0) && output.stdout.contains("http://"), "{output:?}");
+        fixture.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_is_resized_and_restarted() -> anyhow::Result<()> {
+    with_fixture("cu-resize", |fixture| async move {
+        fixture.create_default_pool(Mode::Query).await?;
+        let _operator = fixture.start().await?;
+        let small = json!({"spec": {"resources": {"limits": {"cpu": "100m", "memory": "64Mi"}}}});
+        fixture.create(&with(&fixture.unit("ada"), &small)).await?;
+        fixture.until("ada", Phase::Ready).await?;
+        done(&fixture, "resize ada --memory 96Mi --wait=2m").await?;
+        let pod = fixture.pods().get("ada").await?;
+        let given = pod.status.unwrap().container_statuses.unwrap()[0].resources.clone().unwrap();
+        assert_eq!(json!(given.limits), json!({"cpu": "100m", "memory": "96Mi"}));
+        refused(&fixture, "resize ada --cpu 1000 --wait=2m", "is not resized: Infeasible").await?;
+        ensure!(done(&fixture, "list ada").await?.contains("ResizePending:Infeasible"));
+        done(&fixture, "resize ada --cpu 100m --wait=2m").await?;
+
+        fixture.edit("ada", json!({"env": [{"name": "COLOUR", "value": "green"}]})).await?;
+        fixture.until_condition("ada", "UpdatePending", "True", "TemplateChanged").await?;
+        done(&fixture, "restart ada --wait=2m").await?;
+        ensure!(!done(&fixture, "list ada").await?.contains("UpdatePending"));
+        let pod = fixture.pods().get("ada").await?;
+        let env = pod.spec.unwrap().containers[0].env.clone().unwrap();
+        ensure!(env.iter().any(|variable| variable.value.as_deref() == Some("green")), "{env:?}");
+        fixture.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watching_shows_each_change_and_ends_with_ctrl_c() -> anyhow::Result<()> {
+    with_fixture("cu-watch", |fixture| async move {
+        fixture.create_default_pool(Mode::Query).await?;
+        let _operator = fixture.start().await?;
+        fixture.create(&fixture.unit("ada")).await?;
+        fixture.until("ada", Phase::Ready).await?;
+        let line = format!("kubectl-cu list --watch --columns name,phase -n {}", fixture.namespace);
+        let mut watch = tool::command(&fixture.cluster, &line)?.stdout(Stdio::piped()).spawn()?;
+        let mut lines = BufReader::new(watch.stdout.take().context("its output")?).lines();
+        let mut until = async |row: &str| {
+            let seen = async {
+                while let Some(line) = lines.next_line().await? {
+                    if line.split_whitespace().collect::<Vec<_>>().join(" ") == row {
+                        return anyhow::Ok(());
+                    }
+                }
+                anyhow::bail!("the watch ends")
+            };
+            timeout(SOON, seen).await.with_context(|| format!("no row {row:?}"))?
+        };
+        until("ada Ready").await?;
+        done(&fixture, "suspend ada").await?;
+        until("ada Suspended").await?;
+        done(&fixture, "delete ada").await?;
+        until("ada Deleted").await?;
+
+        fixture.create(&fixture.unit("bob")).await?;
+        let line = format!("kubectl-cu wait bob --for=finished -n {}", fixture.namespace);
+        let mut waiting = tool::command(&fixture.cluster, &line)?.stderr(Stdio::piped()).spawn()?;
+        let mut said = BufReader::new(waiting.stderr.take().context("its words")?).lines();
+        timeout(SOON, said.next_line()).await.context("it does not begin to wait")??;
+        let id = waiting.id().context("it runs")?;
+        tool::run(&fixture.cluster, "kill", &["-INT", &id.to_string()]).await?;
+        let ended = timeout(SOON, waiting.wait()).await.context("it goes on")??;
+        assert_eq!(ended.code(), Some(130));
+        fixture.delete("bob").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_completes_unit_names_and_a_forbidden_user_sees_the_missing_verb() -> anyhow::Result<()> {
+    with_fixture("cu-shell", |fixture| async move {
+        for name in ["ada", "adam"] {
+            fixture.create(&fixture.unit(name)).await?;
+        }
+        let offered = || async {
+            let output = cu_complete(&fixture, "suspend ad").await?;
+            Ok((output == ["ada", "adam", ":4"]).then_some(()))
+        };
+        eventually("names of units", SOON, offered).await?;
+        ensure!(cu_complete(&fixture, "wait ada --for sus").await?[0].starts_with("suspended"));
+        let output = refused(&fixture, "list --as eve", "user \"eve\" may not list computing units").await?;
+        ensure!(output.stderr.contains("ask for the verb \"list\""), "{output:?}");
+        refused(&fixture, "suspend ada --as eve", "user \"eve\" may not get computing units").await?;
+        Ok(())
+    })
+    .await
+}
+
+/// The completions of `kubectl cu -n NAMESPACE`.
+async fn cu_complete(fixture: &Fixture, line: &str) -> anyhow::Result<Vec<String>> {
+    let line = format!("kubectl __complete cu -n {} {line}", fixture.namespace);
+    let output = tool::output(&fixture.cluster, &line).await?;
+    ensure!(output.code == Some(0), "{output:?}");
+    Ok(output.stdout.lines().map(str::to_owned).collect())
+}

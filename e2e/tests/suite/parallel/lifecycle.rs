@@ -1,0 +1,99 @@
+//! The lifecycle of a unit, and the number of API calls that it takes.
+
+use std::time::Duration;
+
+use computing_unit_api::{Phase, names::headers};
+use e2e::{
+    faults::{ApiProxy, Counts},
+    fixture::SOON,
+    traffic::{Reuse, Socket, first_success},
+    units::{self, Mode},
+};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::with_fixture;
+
+const QUIET: Duration = Duration::from_secs(12);
+
+/// The writes of the operator since `earlier`, without those to the status of pools.
+fn writes(proxy: &ApiProxy, earlier: &Counts) -> u64 {
+    proxy.counts().since(earlier).only(|call| call.resource != "computingunitpools").writes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_takes_seven_writes_to_start_and_three_to_delete() -> anyhow::Result<()> {
+    with_fixture("cost", |fixture| async move {
+        fixture.create_default_pool(Mode::Query).await?;
+        let operator = fixture.start().await?;
+        let before = fixture.proxy.counts();
+        let unit = fixture.unit("ada");
+        fixture.create(&unit).await?;
+        let ready = fixture.until("ada", Phase::Ready).await?;
+        let start = writes(&fixture.proxy, &before);
+        assert!(start <= 7, "{start} writes to start\n{}", fixture.proxy.describe(&before));
+        let status = ready.status.clone().unwrap();
+        let stages = status.stages;
+        let passed =
+            [&stages.accepted, &stages.scheduled, &stages.pod_ready, &stages.route_accepted, &stages.reachable];
+        assert!(passed.iter().all(|stage| stage.is_some()), "{stages:?}");
+
+        let proxy = fixture.cluster.proxies().await?[0];
+        let first = first_success(proxy, &units::target(Mode::Query, &unit)?, Reuse::Kept, SOON).await?;
+        assert!(first.before.is_empty(), "Ready means that the first request is answered: {:?}", first.before);
+        let uid = first.answer.headers.get(headers::UNIT).unwrap().to_str()?.to_owned();
+        assert_eq!(Some(uid), ready.uid());
+        let (host, path) = units::address(Mode::Query, &unit);
+        Socket::open(proxy, &host, &path).await?.echo("hello").await?;
+
+        // Its status catches up with what passed since, and then nothing happens any more.
+        let before = fixture.proxy.quiet(QUIET, SOON).await?;
+        let noise = json!({"metadata": {"labels": {"by": "hand"}, "annotations": {"by": "hand"}}});
+        fixture.pods().patch("ada", &PatchParams::default(), &Patch::Merge(&noise)).await?;
+        fixture.units().patch("ada", &PatchParams::default(), &Patch::Merge(&noise)).await?;
+        let condition = json!({"status": {"conditions": [{"type": "example.org/Other", "status": "True"}]}});
+        fixture.pods().patch_status("ada", &PatchParams::default(), &Patch::Strategic(&condition)).await?;
+        fixture.proxy.quiet(QUIET, SOON).await?;
+        assert_eq!(fixture.proxy.counts().since(&before).writes(), 0, "{}", fixture.proxy.describe(&before));
+
+        let operator = operator.restart(SOON).await?;
+        fixture.proxy.quiet(QUIET, SOON).await?;
+        assert_eq!(fixture.proxy.counts().since(&before).writes(), 0, "{}", fixture.proxy.describe(&before));
+
+        let before = fixture.proxy.counts();
+        fixture.delete("ada").await?;
+        let end = writes(&fixture.proxy, &before);
+        assert!(end <= 3, "{end} writes to end\n{}", fixture.proxy.describe(&before));
+        fixture.until_nothing_is_left("ada").await?;
+        drop(operator);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_route_is_deleted_before_the_pod_is_stopped() -> anyhow::Result<()> {
+    with_fixture("order", |fixture| async move {
+        fixture.create_default_pool(Mode::Path).await?;
+        let _operator = fixture.start().await?;
+        let unit = fixture.unit("ada");
+        fixture.create(&unit).await?;
+        fixture.until("ada", Phase::Ready).await?;
+        fixture.units().delete("ada", &DeleteParams::default()).await?;
+        fixture.until("ada", Phase::Terminating).await?;
+        fixture.until_gone("ada").await?;
+        let proxy = fixture.cluster.proxies().await?[0];
+        let mut connection =
+            e2e::traffic::Connection::open(proxy).await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        let answer = connection
+            .send(&units::target(Mode::Path, &unit)?)
+            .await
+            .map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        assert_eq!(answer.status, 404, "the proxies have given up the route when the unit is gone");
+        fixture.until_nothing_is_left("ada").await
+    })
+    .await
+}

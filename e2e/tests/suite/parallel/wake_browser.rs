@@ -1,0 +1,64 @@
+//! A browser that opens the address of a suspended unit shows its start, and then the unit.
+
+use e2e::{
+    activator::{self, WAKE_ON_REQUEST, serve_activator, suspended},
+    browser::Browser,
+    fixture::SOON,
+    units::Mode,
+    wait::eventually,
+};
+use k8s_openapi::ByteString;
+use serde_json::json;
+
+use super::with_fixture;
+
+/// Saves a screenshot of the page, which the documentation uses.
+async fn keep_picture(browser: &Browser) -> anyhow::Result<()> {
+    let encoded = serde_json::from_value::<ByteString>(json!(browser.picture().await?))?;
+    let path = std::env::var_os("WAKING_PICTURE").map_or_else(|| std::env::temp_dir().join("waking.png"), Into::into);
+    std::fs::write(&path, encoded.0)?;
+    println!("a picture of the page is in {}", path.display());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_shows_the_start_and_then_the_unit() -> anyhow::Result<()> {
+    with_fixture("browser", |mut fixture| async move {
+        if !serve_activator(&mut fixture).await? {
+            return Ok(());
+        }
+        let _operator = fixture.start().await?;
+        suspended(&fixture, Mode::Query, &WAKE_ON_REQUEST(), "ada").await?;
+        // Long enough for a browser to be slow.
+        fixture.edit("ada", json!({"env": [{"name": "START_DELAY", "value": "10"}]})).await?;
+        // Not a proxy's own port, which browsers refuse.
+        let gateway = fixture.cluster.gateway_address().await?;
+        let url = format!("http://{gateway}{}?cuid={}", activator::path(&fixture), fixture.unit("ada").spec.cuid.unwrap());
+        let browser = Browser::start().await?;
+        browser.open(&url).await?;
+        assert_eq!(browser.run("return document.title").await?, "ada is starting");
+        assert_eq!(browser.run("return document.documentElement.lang").await?, "en");
+        assert_eq!(browser.role("#say").await?, "status");
+        assert_eq!(browser.role("#stages").await?, "list");
+        browser.press("\u{e004}").await?;
+        assert_eq!(browser.run("return document.activeElement.id").await?, "open", "the first stop of the keyboard");
+        let others = "return performance.getEntriesByType('resource').filter(one => !one.name.startsWith(location.origin)).length";
+        assert_eq!(browser.run(others).await?, 0, "nothing is loaded from anywhere else");
+        // The stages pass by themselves; those of a quick start are told at its end.
+        let passed = || async {
+            let done = browser.run("return document.querySelectorAll('li[data-is=done]').length").await?;
+            Ok((done.as_u64() >= Some(1)).then_some(()))
+        };
+        eventually("a passed stage", SOON, passed).await?;
+        keep_picture(&browser).await?;
+        // And then the unit itself, in the same window.
+        let opened = || async {
+            let text = browser.run("return document.body ? document.body.innerText : ''").await?;
+            Ok(text.as_str().filter(|text| text.contains("\"unit\":\"ada\"")).map(str::to_owned))
+        };
+        eventually("the unit's own answer", SOON, opened).await?;
+        assert_eq!(browser.run("return location.href").await?, url);
+        browser.end().await
+    })
+    .await
+}
