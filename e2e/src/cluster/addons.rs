@@ -1,5 +1,4 @@
-//! What runs in the cluster before any test: `CoreDNS`, Envoy Gateway from its own chart, the shared Gateway, and the
-//! storage class.
+//! What every cluster has: `CoreDNS`, Envoy Gateway from its own chart, the shared Gateway, the storage class, and the CRDs.
 
 use std::{
     fs,
@@ -13,7 +12,7 @@ use anyhow::Context;
 use super::{
     control::{kubectl, multicall},
     images::REPOSITORY,
-    layout::Layout,
+    layout::{self, Layout},
     programs::{self, Programs},
     shell,
 };
@@ -37,6 +36,8 @@ const DEADLINE: &str = "120s";
 pub fn up(layout: &Layout, programs: &Programs) -> anyhow::Result<()> {
     apply(layout, programs, &COREDNS.replace("{{dns}}", &layout.service(10).to_string()))?;
     apply(layout, programs, STORAGE)?;
+    // Before they are needed: the garbage collector takes up to half a minute to follow new kinds.
+    apply(layout, programs, &definitions()?)?;
     envoy_gateway(layout, programs)?;
     apply(layout, programs, GATEWAY)?;
     let gateway = format!("gateway/{SHARED}");
@@ -95,10 +96,24 @@ fn chart(layout: &Layout) -> anyhow::Result<PathBuf> {
     Ok(chart)
 }
 
+/// The CRDs of this checkout.
+fn definitions() -> anyhow::Result<String> {
+    let mut all = vec![];
+    for file in fs::read_dir(layout::checkout().join("crds"))? {
+        all.push(fs::read_to_string(file?.path())?);
+    }
+    Ok(all.join("\n---\n"))
+}
+
 fn apply(layout: &Layout, programs: &Programs, manifest: &str) -> anyhow::Result<()> {
     let path = layout.state()?.join("manifest.yaml");
     fs::write(&path, manifest)?;
     let mut command = Command::new(multicall(programs, &layout.state()?)?);
-    command.arg("kubectl").arg("--kubeconfig").arg(layout.kubeconfig()?).args(["apply", "--server-side", "-f"]);
+    command.arg("kubectl").arg("--kubeconfig").arg(layout.kubeconfig()?).args([
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "-f",
+    ]);
     shell::output(command.arg(path).stdin(Stdio::null())).map(drop)
 }
