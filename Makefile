@@ -41,10 +41,26 @@ build: ## Compile every program of the workspace
 	@cargo build --locked --workspace --bins
 
 .PHONY: lint
-lint: ## Format and lints
+lint: deny ## Format, lints, dependencies
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 	cargo clippy --locked --workspace --test suite --quiet -- -D warnings
+
+# cargo-deny is compiled once into the cache, which takes about five minutes on two cores.
+DENY_VERSION := 0.20.2
+DENY := $${XDG_CACHE_HOME:-$$HOME/.cache}/computing-unit-operator/cargo-deny-$(DENY_VERSION)
+INSTALL_DENY := [ -x "$(DENY)/bin/cargo-deny" ] || \
+  cargo install cargo-deny --quiet --locked --version $(DENY_VERSION) --root "$(DENY)"
+
+.PHONY: deny
+deny: ## Check licenses and sources of dependencies, by deny.toml
+	@$(INSTALL_DENY)
+	@"$(DENY)/bin/cargo-deny" --locked check bans licenses sources
+
+.PHONY: advisories
+advisories: ## Check dependencies for security advisories; needs a network
+	@$(INSTALL_DENY)
+	@"$(DENY)/bin/cargo-deny" --locked check advisories
 
 .PHONY: unit
 unit: helm ## Tests that need no cluster

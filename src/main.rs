@@ -5,16 +5,15 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use computing_unit_operator::{
-    args::{Args, Command, LogFormat},
-    crd, release, run,
-    settings::{Logging, Settings},
+    cli::{Args, Command, LogFormat, crd, remove_finalizers, run},
+    config::{Logging, Settings},
     telemetry,
 };
 use kube::Client;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match obey(Args::parse().command).await {
+    match run_command(Args::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Without their sources, which errors of the client repeat in their own text.
@@ -28,7 +27,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn obey(command: Command) -> anyhow::Result<()> {
+async fn run_command(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(args) => {
             let settings = Settings::try_from(*args)?;
@@ -39,12 +38,12 @@ async fn obey(command: Command) -> anyhow::Result<()> {
             (None, None) => print!("{}", crd::all()?),
             (dir, api_doc) => crd::write(dir.as_deref(), api_doc.as_deref())?,
         },
-        Command::Release(args) => {
+        Command::RemoveFinalizers(args) => {
             let namespaces = args.namespaces()?;
             telemetry::init(&Logging::new(LogFormat::Text, String::new())?)?;
             let client = Client::try_default().await.context("no cluster to work on: set KUBECONFIG")?;
-            let released = release::release(client, &namespaces).await?;
-            println!("released {released} units");
+            let removed = remove_finalizers::remove_finalizers(client, &namespaces).await?;
+            println!("removed {removed} finalizers");
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
-//! Every right that the operator uses, in one place. The chart grants these and no others: a test compares the two.
+//! The rights that the operator needs. The chart grants exactly these: a test compares the two.
 //!
-//! Whoever adds a call to the API server adds its line here.
+//! Add a line here with each new kind of request to the API server.
 
 /// Where a right is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,20 +15,18 @@ pub enum Scope {
     OwnNamespace,
 }
 
-/// One resource and what is done to it.
+/// The verbs that are used on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
     /// API group; empty for the core group.
     pub group: &'static str,
     /// Resource, or `resource/subresource`.
     pub resource: &'static str,
-    /// What is done to it.
     pub verbs: &'static [&'static str],
-    /// Where.
     pub scope: Scope,
 }
 
-const TEXERA: &str = crate::api::GROUP;
+const TEXERA: &str = computing_unit_api::GROUP;
 const GATEWAY: &str = "gateway.networking.k8s.io";
 const READ: &[&str] = &["list", "watch"];
 const PATCH: &[&str] = &["patch"];
@@ -64,13 +62,13 @@ pub const USED: &[Access] = &[
     Access {
         group: "coordination.k8s.io",
         resource: "leases",
-        verbs: &["get", "create", "patch"],
+        verbs: &["get", "create", "update"],
         scope: Scope::OwnNamespace,
     },
 ];
 
-/// What [`crate::release`] needs, which runs by an account of its own when the operator is uninstalled.
-pub const RELEASE: &[Access] = &[unit(TEXERA, "computingunits", &["list", "patch"])];
+/// What [`crate::cli::remove_finalizers`] needs, which runs by an account of its own when the operator is uninstalled.
+pub const UNINSTALL: &[Access] = &[unit(TEXERA, "computingunits", &["list", "patch"])];
 
 const fn unit(group: &'static str, resource: &'static str, verbs: &'static [&'static str]) -> Access {
     Access { group, resource, verbs, scope: Scope::Unit }

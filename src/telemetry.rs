@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::{args::LogFormat, settings::Logging};
+use crate::{cli::LogFormat, config::Logging};
 
 /// Sends log lines to standard error from now on.
 ///

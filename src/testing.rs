@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
+use computing_unit_api::{
+    ComputingUnit, ComputingUnitPool, QueryLookup, Routing,
+    gateway::{Gateway, GatewayClass},
+    names::FINALIZER,
+};
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use serde_json::{Value, json};
 
-use crate::{
-    api::{ComputingUnit, ComputingUnitPool, QueryLookup, Routing},
-    desired::{self, Children},
-    names::FINALIZER,
-    observed::{Observed, Way},
-    routing::claim::Holder,
-    turns::Turn,
-    validate::{Unit, validate},
+use crate::controllers::{
+    gateway_binding::GatewayBinding,
+    unit::{
+        build::{self, Children},
+        rollout::Slot,
+        snapshot::Snapshot,
+        validate::{Unit, validate},
+    },
 };
 
 /// A point in time from RFC 3339 text.
@@ -86,12 +91,12 @@ pub fn unit(name: &str, cuid: Option<i64>, created: &str) -> ComputingUnit {
 /// A unit of [`pool`] with that routing, which may run.
 pub fn accepted(routing: Routing) -> Unit {
     let object = Arc::new(unit("ada", Some(42), "2026-01-01T00:00:00Z"));
-    validate(&object, Some(&Arc::new(pool(routing))), None, |_| Holder::Asker).unwrap()
+    validate(&object, Some(&Arc::new(pool(routing))), None, None).unwrap()
 }
 
 /// What its children should be, with Texera's routing.
 pub fn children() -> Children {
-    desired::children(&accepted(query_routing()))
+    build::children(&accepted(query_routing()))
 }
 
 /// Its pod.
@@ -105,15 +110,48 @@ pub fn ready() -> Value {
 }
 
 /// What is seen of it at `now` where it has its finalizer and nothing else, on a gateway that is served.
-pub fn observed(now: &str) -> Observed {
+pub fn snapshot(now: &str) -> Snapshot {
     let Unit { object, pool, .. } = accepted(query_routing());
     let mut unit = object.as_ref().clone();
     unit.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
     let gateway = pool.spec.gateway_ref.clone();
-    Observed {
+    Snapshot {
         pool: Some(pool),
-        gateway: Some(Way { gateway, controller: Ok("controller".into()), origin: None }),
-        turn: Turn::Now,
-        ..Observed::alone(Arc::new(unit), time(now).0)
+        gateway: Some(GatewayBinding { gateway, controller: Ok("controller".into()), origin: None }),
+        slot: Slot::Granted,
+        ..Snapshot::alone(Arc::new(unit), time(now).0)
     }
+}
+
+/// A Gateway as Envoy Gateway leaves it.
+pub fn gateway(listeners: &Value) -> Gateway {
+    serde_json::from_value(json!({
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "shared", "namespace": "gateways", "generation": 1},
+        "spec": {"gatewayClassName": "eg", "listeners": listeners},
+        "status": {
+            "addresses": [{"type": "IPAddress", "value": "10.96.0.7"}],
+            "conditions": [{
+                "type": "Programmed", "status": "True", "reason": "Programmed", "message": "ok",
+                "observedGeneration": 1, "lastTransitionTime": "2026-11-20T10:00:00Z",
+            }],
+        },
+    }))
+    .unwrap()
+}
+
+/// The class of [`gateway`].
+pub fn class(accepted: &str) -> GatewayClass {
+    serde_json::from_value(json!({
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GatewayClass",
+        "metadata": {"name": "eg"},
+        "spec": {"controllerName": "gateway.envoyproxy.io/gatewayclass-controller"},
+        "status": {"conditions": [{
+            "type": "Accepted", "status": accepted, "reason": "Accepted", "message": "Valid GatewayClass",
+            "observedGeneration": 1, "lastTransitionTime": "2026-11-20T10:00:00Z",
+        }]},
+    }))
+    .unwrap()
 }

@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path};
 
-use computing_unit_operator::{api, crd, reference};
+use computing_unit_api as api;
+use computing_unit_operator::cli::{crd, reference};
 
 fn assert_fresh(path: &str, expected: &str) {
     let found = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_default();

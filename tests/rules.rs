@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use computing_unit_operator::api;
+use computing_unit_api as api;
 use kube::core::cel::Validator;
 use serde::Deserialize;
 use serde_json::Value;

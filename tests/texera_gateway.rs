@@ -1,9 +1,9 @@
-//! The chart of Texera's gateway renders every row, says nothing but what Gateway API has where Gateway API has it, and refuses
-//! values that would send requests to the wrong place. What the API server makes of it is for the tests on a cluster.
+//! The chart texera-gateway renders every static route and rejects values that would misroute requests. The end-to-end tests
+//! install it.
 
 use std::{collections::BTreeMap, process::Command};
 
-use computing_unit_operator::api::ComputingUnitPool;
+use computing_unit_api::ComputingUnitPool;
 use serde_json::{Value, json};
 
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/texera-gateway");
@@ -13,11 +13,11 @@ fn helm(more: &[&str]) -> Result<Vec<Value>, String> {
         .args(["template", "texera", CHART, "--namespace", "texera"])
         .args(more)
         .output()
-        .expect("helm is there: run `make helm`, and put .cluster/bin on PATH");
+        .expect("helm is not on PATH: run `make helm`, and add .cluster/bin to PATH");
     if !helm.status.success() {
         return Err(String::from_utf8_lossy(&helm.stderr).into_owned());
     }
-    let text = String::from_utf8(helm.stdout).expect("helm writes text");
+    let text = String::from_utf8(helm.stdout).expect("UTF-8");
     let read = |part: &str| serde_saphyr::from_str::<Value>(part).unwrap_or_else(|error| panic!("{error}\n{part}"));
     Ok(format!("\n{text}").split("\n---").map(read).filter(|document| !document.is_null()).collect())
 }
@@ -39,7 +39,7 @@ fn file(name: &str) -> String {
 }
 
 #[test]
-fn every_path_of_texera_leads_to_its_service() {
+fn each_path_of_texera_is_routed_to_its_service() {
     let all = rendered(&["--set", "objectStore.enabled=true,objectStore.hostname=s3.example.org"]);
     let mut paths = BTreeMap::new();
     for route in of_kind(&all, "HTTPRoute") {
@@ -76,18 +76,18 @@ fn every_path_of_texera_leads_to_its_service() {
     assert_eq!(paths.into_iter().collect::<Vec<_>>(), expected);
     let store = named(&all, "HTTPRoute", "texera-object-store");
     assert_eq!(store["spec"]["rules"][0]["filters"][0]["type"], "CORS");
-    // What the object store is sent is held by nobody.
+    // Uploads to the object store are not buffered.
     assert!(named(&all, "BackendTrafficPolicy", "texera-object-store")["spec"].get("requestBuffer").is_none());
     assert_eq!(named(&all, "BackendTrafficPolicy", "texera-config")["spec"]["requestBuffer"]["limit"], "1Mi");
 }
 
 #[test]
-fn the_units_are_authorized_and_looked_up_by_what_that_answers() {
+fn units_are_authorized_and_looked_up_by_the_host_name_in_the_response() {
     let all = rendered(&[]);
     let pool: ComputingUnitPool =
         serde_json::from_value(named(&all, "ComputingUnitPool", "default").clone()).expect("a pool");
     let query = pool.spec.routing.query.expect("Query mode");
-    // As Texera's authorization names a unit today.
+    // The domain that Texera's authorization service returns.
     assert_eq!(
         query.lookup_domain.as_deref(),
         Some("texera-workflow-computing-unit-svc.texera-workflow-computing-unit-pool.svc.cluster.local")
@@ -103,10 +103,10 @@ fn the_units_are_authorized_and_looked_up_by_what_that_answers() {
     let grant = named(&all, "ReferenceGrant", "texera-authorization");
     assert_eq!(grant["spec"]["from"][0]["namespace"], policy["metadata"]["namespace"]);
 
-    let named_service = rendered(&["--set", "authorization.byName=true"]);
-    let auth = &named(&named_service, "SecurityPolicy", "computing-units")["spec"]["extAuth"]["http"]["backendRefs"][0];
-    let backend = named(&named_service, "Backend", auth["name"].as_str().expect("a name"));
-    let grant = named(&named_service, "ReferenceGrant", "texera-authorization");
+    let by_name = rendered(&["--set", "authorization.byName=true"]);
+    let auth = &named(&by_name, "SecurityPolicy", "computing-units")["spec"]["extAuth"]["http"]["backendRefs"][0];
+    let backend = named(&by_name, "Backend", auth["name"].as_str().expect("a name"));
+    let grant = named(&by_name, "ReferenceGrant", "texera-authorization");
     assert_eq!((&auth["kind"], &auth["kind"]), (&backend["kind"], &grant["spec"]["to"][0]["kind"]));
     let host = &backend["spec"]["endpoints"][0]["fqdn"]["hostname"];
     assert_eq!(host, "access-control-service-svc.texera.svc.cluster.local");
@@ -121,12 +121,13 @@ fn the_units_are_authorized_and_looked_up_by_what_that_answers() {
 }
 
 #[test]
-fn no_line_of_the_log_has_a_query_or_a_header_that_could_be_a_token() {
+fn the_access_log_contains_no_query_and_no_credentials() {
     for units in ["off", "sampled", "all"] {
         let all = rendered(&["--set", &format!("proxy.accessLog.units={units}")]);
         let log = &named(&all, "EnvoyProxy", "texera")["spec"]["telemetry"]["accessLog"]["settings"][0];
-        let lines = log["matches"][0].as_str().expect("what is logged");
-        assert_eq!(lines.contains("request.id"), units == "sampled", "{lines}");
+        let filter = log["matches"][0].as_str().expect("a filter");
+        assert_eq!(filter.contains("request.id"), units == "sampled", "{filter}");
+        assert!(filter.contains("'x-computing-unit-activator' in response.headers"), "{filter}");
         let format = log["format"]["json"].to_string();
         assert!(
             !format.contains("REQ(:PATH)") && !format.contains("WQ") && !format.contains("AUTHORIZATION"),
@@ -139,18 +140,18 @@ fn no_line_of_the_log_has_a_query_or_a_header_that_could_be_a_token() {
 }
 
 #[test]
-fn in_production_proxies_scale_and_are_never_all_away() {
+fn in_production_proxies_are_autoscaled_and_serve_https() {
     let all = rendered(&["--values", &file("values-production.yaml"), "--set", "gateway.hostname=texera.example.org"]);
     let proxy = named(&all, "EnvoyProxy", "texera");
     let kubernetes = &proxy["spec"]["provider"]["kubernetes"];
     assert_eq!(kubernetes["envoyHpa"]["minReplicas"], 2);
     assert_eq!(kubernetes["envoyPDB"]["minAvailable"], 1);
-    assert!(kubernetes["envoyDeployment"].get("replicas").is_none(), "the autoscaler's to say");
-    assert_eq!(proxy["spec"]["concurrency"], 2, "not a thread for each core of a large node");
+    assert!(kubernetes["envoyDeployment"].get("replicas").is_none(), "set by the autoscaler");
+    assert_eq!(proxy["spec"]["concurrency"], 2, "not one thread for each core of the node");
     let gateway = named(&all, "Gateway", "texera");
     let tls = &gateway["spec"]["listeners"][1];
     assert_eq!((&tls["protocol"], &tls["tls"]["certificateRefs"][0]["name"]), (&json!("HTTPS"), &json!("texera-tls")));
-    // A unit that is looked up by host name needs a listener that takes any.
+    // Units have their own host names, so the listener accepts any.
     assert!(tls.get("hostname").is_none());
     for route in of_kind(&all, "HTTPRoute") {
         let over_tls = route["spec"]["parentRefs"][0]["sectionName"] == "https";
@@ -163,19 +164,19 @@ fn in_production_proxies_scale_and_are_never_all_away() {
 }
 
 #[test]
-fn a_certificate_is_given_or_made() {
+fn each_listener_has_a_certificate() {
     let tls = "gateway.https.enabled=true,gateway.hostname=texera.example.org,gateway.https.clusterIssuer=letsencrypt";
     let store = "objectStore.enabled=true,objectStore.hostname=store.example.org";
-    // One listener for any name, one certificate for both.
+    // A listener without a host name serves both host names with one certificate.
     let all = rendered(&["--set", tls, "--set", store]);
-    let made = named(&all, "Certificate", "texera-tls");
-    assert_eq!(made["spec"]["dnsNames"], json!(["texera.example.org", "store.example.org"]));
-    assert_eq!(made["spec"]["issuerRef"], json!({"kind": "ClusterIssuer", "name": "letsencrypt"}));
+    let certificate = named(&all, "Certificate", "texera-tls");
+    assert_eq!(certificate["spec"]["dnsNames"], json!(["texera.example.org", "store.example.org"]));
+    assert_eq!(certificate["spec"]["issuerRef"], json!({"kind": "ClusterIssuer", "name": "letsencrypt"}));
     let listeners = named(&all, "Gateway", "texera")["spec"]["listeners"].as_array().unwrap().len();
-    assert_eq!(listeners, 2, "the store shares those of Texera");
-    // Each listener its name and its certificate.
-    let apart = ["--set", tls, "--set", store, "--set", "units.pool.lookup=Linear,objectStore.secretName=store-tls"];
-    let all = rendered(&apart);
+    assert_eq!(listeners, 2, "shared with the object store");
+    // Each listener has its own host name and certificate.
+    let separate = ["--set", tls, "--set", store, "--set", "units.pool.lookup=Linear,objectStore.secretName=store-tls"];
+    let all = rendered(&separate);
     let gateway = named(&all, "Gateway", "texera");
     assert_eq!(gateway["metadata"]["annotations"]["cert-manager.io/cluster-issuer"], "letsencrypt");
     let names: Vec<_> = gateway["spec"]["listeners"].as_array().unwrap().iter().map(|one| &one["hostname"]).collect();
@@ -185,56 +186,56 @@ fn a_certificate_is_given_or_made() {
 
 #[test]
 fn the_environment_of_units_comes_from_a_secret() {
-    let given = ["--set", "units.environment.values.STORAGE_JDBC_PASSWORD=hunter2"];
-    let all = rendered(&given);
+    let values = ["--set", "units.environment.values.STORAGE_JDBC_PASSWORD=hunter2"];
+    let all = rendered(&values);
     let secret = named(&all, "Secret", "computing-unit-environment");
     assert_eq!(secret["stringData"]["STORAGE_JDBC_PASSWORD"], "hunter2");
     let others: Vec<_> = all.iter().filter(|object| object["kind"] != "Secret").map(Value::to_string).collect();
     assert!(!others.concat().contains("hunter2"));
     let engine = &named(&all, "ComputingUnitPool", "default")["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(engine["envFrom"], json!([{"secretRef": {"name": "computing-unit-environment"}}]));
-    assert_eq!(of_kind(&rendered(&[]), "Secret").count(), 0, "it is the deployer's");
+    assert_eq!(of_kind(&rendered(&[]), "Secret").count(), 0, "created only from values");
 }
 
 #[test]
-fn values_that_would_send_requests_to_the_wrong_place_are_refused() {
-    let row = |path: &str, kind: &str| {
+fn values_that_would_misroute_requests_are_rejected() {
+    let route = |path: &str, kind: &str| {
         format!(
             "routes.extra.paths[0].value={path},routes.extra.paths[0].type={kind},routes.extra.service.name=x,\
              routes.extra.service.port=1"
         )
     };
-    for (set, says) in [
+    for (set, message) in [
         ("gatway.name=x".to_owned(), "'gatway' not allowed"),
         ("routes.file.prot=1".to_owned(), "'prot' not allowed"),
         ("routes.file.timeout=never".to_owned(), "'never' does not match"),
         ("routes.config.body=lots".to_owned(), "'lots' does not match"),
-        (row("/rtc", "PathPrefix"), "routes.extra and routes.shared-editing both take /rtc"),
-        (row("/rtc/", "PathPrefix"), "routes.extra and routes.shared-editing both take /rtc"),
-        (row("/wsapi", "PathPrefix"), "routes.extra takes /wsapi, which lies in the units' path /wsapi"),
-        (row("/wsapi/new", "Exact"), "routes.extra takes /wsapi/new, which lies in the units' path /wsapi"),
-        (row("/api/executions/1/stats/2", "Exact"), "which lies in the units' path ^/api/executions"),
-        ("objectStore.enabled=true".to_owned(), "objectStore.hostname is needed"),
+        (route("/rtc", "PathPrefix"), "routes.extra and routes.shared-editing have the same path /rtc"),
+        (route("/rtc/", "PathPrefix"), "routes.extra and routes.shared-editing have the same path /rtc"),
+        (route("/wsapi", "PathPrefix"), "routes.extra has the path /wsapi, which is within the unit path /wsapi"),
+        (route("/wsapi/new", "Exact"), "routes.extra has the path /wsapi/new, which is within the unit path /wsapi"),
+        (route("/api/executions/1/stats/2", "Exact"), "which is within the unit path ^/api/executions"),
+        ("objectStore.enabled=true".to_owned(), "objectStore.hostname is required"),
         (
             "units.pool.lookup=Linear,gateway.https.enabled=true,gateway.hostname=a.example.org,objectStore.enabled=true,\
              objectStore.hostname=b.example.org"
                 .to_owned(),
-            "objectStore.secretName: give the object store a certificate of its own",
+            "objectStore.secretName: the object store requires its own certificate",
         ),
-        ("authorization.enabled=false".to_owned(), "units.pool.lookup: Host needs an authorization"),
-        ("gateway.http.enabled=false".to_owned(), "the Gateway has no listener"),
-        ("gateway.http.redirectToHttps=true".to_owned(), "redirectToHttps needs gateway.https.enabled"),
-        ("gateway.https.issuer=a,gateway.https.clusterIssuer=b".to_owned(), "give issuer or clusterIssuer"),
+        ("authorization.enabled=false".to_owned(), "units.pool.lookup=Host requires an authorization service"),
+        ("gateway.http.enabled=false".to_owned(), "the Gateway has no listeners"),
+        ("gateway.http.redirectToHttps=true".to_owned(), "redirectToHttps=true requires gateway.https.enabled=true"),
+        ("gateway.https.issuer=a,gateway.https.clusterIssuer=b".to_owned(), "mutually exclusive"),
         ("routes.extra.paths[0].value=/x".to_owned(), "routes.extra.service"),
     ] {
         let error = helm(&["--set", &set]).expect_err(&set);
-        assert!(error.contains(says), "{set}: {error}");
+        assert!(error.contains(message), "{set}: {error}");
     }
     for set in [
-        row("/api/executions/other", "PathPrefix"),
-        row("/api/rtc", "PathPrefix"),
+        route("/api/executions/other", "PathPrefix"),
+        route("/api/rtc", "PathPrefix"),
         "routes.file.enabled=false".to_owned(),
-        format!("{},routes.shared-editing.enabled=false", row("/rtc", "PathPrefix")),
+        format!("{},routes.shared-editing.enabled=false", route("/rtc", "PathPrefix")),
         "routes.webserver=null".to_owned(),
     ] {
         assert!(helm(&["--set", &set]).is_ok(), "{set}");

@@ -4,10 +4,7 @@
 use std::{future::Future, path::PathBuf, time::Duration};
 
 use anyhow::Context;
-use computing_unit_operator::{
-    api::{ComputingUnit, ComputingUnitPool, Phase},
-    gateway::HTTPRoute,
-};
+use computing_unit_api::{ComputingUnit, ComputingUnitPool, Phase, gateway::HTTPRoute};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::{
     Api,

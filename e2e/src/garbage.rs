@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use computing_unit_operator::api::ComputingUnitPool;
+use computing_unit_api::ComputingUnitPool;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Resource,

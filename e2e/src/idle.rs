@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::api::{Activity, ComputingUnit, ComputingUnitPool, OperatingMode, Phase};
+use computing_unit_api::{Activity, ComputingUnit, ComputingUnitPool, OperatingMode, Phase};
 use kube::runtime::wait::await_condition;
 use serde_json::{Value, json};
 use tokio::time::timeout;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use computing_unit_operator::{api::ComputingUnit, gateway::HTTPRoute};
+use computing_unit_api::{ComputingUnit, gateway::HTTPRoute};
 use futures::FutureExt;
 use k8s_openapi::api::{
     core::v1::{Namespace, Pod},

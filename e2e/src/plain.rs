@@ -1,7 +1,7 @@
 //! A pod, a Service and an HTTPRoute as anyone would write them, without the operator: what it is compared with, and what
 //! shows that a test of traffic can fail.
 
-use computing_unit_operator::gateway::HTTPRoute;
+use computing_unit_api::gateway::HTTPRoute;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{DeleteParams, PostParams};
 use serde_json::json;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::{api::GatewayRef, gateway::Gateway};
+use computing_unit_api::{GatewayRef, gateway::Gateway};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt,

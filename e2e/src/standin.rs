@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use anyhow::Context;
-use computing_unit_operator::names::PORT;
+use computing_unit_api::names::PORT;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::PostParams;
 use serde_json::{Value, json};

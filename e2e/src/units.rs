@@ -1,9 +1,6 @@
 //! Pools and units in the words of tests.
 
-use computing_unit_operator::{
-    api::{ComputingUnit, ComputingUnitPool, GatewayRef, Phase},
-    names::PORT,
-};
+use computing_unit_api::{ComputingUnit, ComputingUnitPool, GatewayRef, Phase, names::PORT};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 

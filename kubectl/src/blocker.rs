@@ -1,6 +1,7 @@
 //! What keeps a unit from being what it is waited for. Pure.
 
-use computing_unit_operator::{api::ComputingUnit, status::types};
+use computing_unit_api::ComputingUnit;
+use computing_unit_api::ConditionType;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
@@ -34,20 +35,20 @@ pub fn blocker(goal: Goal, unit: &ComputingUnit) -> Blocker {
     let of = |type_| condition(unit, type_).map_or_else(nobody, |condition| said(condition, "the unit"));
     match goal {
         Goal::Ready => start(unit),
-        Goal::Suspended => of(types::SUSPENDED),
-        Goal::Resized if condition(unit, types::RESIZE_PENDING).is_some() => of(types::RESIZE_PENDING),
-        Goal::Finished | Goal::Resized | Goal::Deleted => of(types::READY),
+        Goal::Suspended => of(ConditionType::Suspended),
+        Goal::Resized if condition(unit, ConditionType::ResizePending).is_some() => of(ConditionType::ResizePending),
+        Goal::Finished | Goal::Resized | Goal::Deleted => of(ConditionType::Ready),
     }
 }
 
 /// What a unit that is not Ready waits for.
 fn start(unit: &ComputingUnit) -> Blocker {
-    let ready = condition(unit, types::READY);
+    let ready = condition(unit, ConditionType::Ready);
     let missing = [
-        (types::ACCEPTED, "the unit to be accepted"),
-        (types::POD_READY, "the pod"),
-        (types::ROUTE_ACCEPTED, "the route"),
-        (types::REACHABLE, "the gateway"),
+        (ConditionType::Accepted, "the unit to be accepted"),
+        (ConditionType::PodReady, "the pod"),
+        (ConditionType::RouteAccepted, "the route"),
+        (ConditionType::Reachable, "the gateway"),
     ]
     .into_iter()
     .filter_map(|(type_, what)| Some((condition(unit, type_)?, what)))

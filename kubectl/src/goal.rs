@@ -1,24 +1,19 @@
 //! What a unit is waited for, and whether waiting is over. Pure.
 
-use computing_unit_operator::{
-    api::{ComputingUnit, Phase},
-    changes::INFEASIBLE,
-    status::types,
-    validate::reasons,
-};
+use computing_unit_api::{ComputingUnit, ConditionType, Phase, Reason};
 
 use crate::said::{condition, is_current, why};
 
 /// Reasons of `Accepted` that pass only when someone changes the unit, or what stands in its way.
-const HOPELESS: &[&str] = &[
-    reasons::POOL_NOT_ACCEPTED,
-    reasons::IMAGE_NOT_OFFERED,
-    reasons::REFERENCE_NOT_ALLOWED,
-    reasons::LIMIT_EXCEEDED,
-    reasons::KEY_CONFLICT,
-    reasons::KEY_CONFLICT_ELSEWHERE,
-    reasons::CHILD_NOT_OWNED,
-    reasons::CHILD_REFUSED,
+const HOPELESS: &[Reason] = &[
+    Reason::PoolNotAccepted,
+    Reason::ImageNotOffered,
+    Reason::ReferenceNotAllowed,
+    Reason::LimitExceeded,
+    Reason::KeyConflict,
+    Reason::KeyConflictInOtherNamespace,
+    Reason::ChildNotOwned,
+    Reason::ChildRefused,
 ];
 
 /// What a unit is waited for.
@@ -76,9 +71,9 @@ impl Goal {
         }
         let failed = |type_| Some(Verdict::Failed(why(unit, type_)));
         let refused = || {
-            let accepted = condition(unit, types::ACCEPTED)?;
-            let hopeless = accepted.status == "False" && HOPELESS.contains(&accepted.reason.as_str());
-            if hopeless { failed(types::ACCEPTED) } else { None }
+            let accepted = condition(unit, ConditionType::Accepted)?;
+            let hopeless = accepted.status == "False" && HOPELESS.iter().any(|reason| accepted.reason == *reason);
+            if hopeless { failed(ConditionType::Accepted) } else { None }
         };
         match (self, phase) {
             (Self::Ready, Phase::Ready)
@@ -88,7 +83,7 @@ impl Goal {
             | (Self::Resized, Phase::Suspended | Phase::Finished | Phase::Failed) => Some(Verdict::Reached),
             (Self::Ready, Phase::Failed | Phase::Finished | Phase::Suspending | Phase::Suspended)
             | (Self::Suspended, Phase::Failed | Phase::Finished)
-            | (Self::Finished, Phase::Failed) => failed(types::READY),
+            | (Self::Finished, Phase::Failed) => failed(ConditionType::Ready),
             (Self::Resized, _) => refused().or_else(|| resized(unit)),
             (Self::Ready, _) => refused(),
             _ => None,
@@ -98,11 +93,13 @@ impl Goal {
 
 /// Whether the pod has the amounts of the spec, or will not get them before its next start.
 fn resized(unit: &ComputingUnit) -> Option<Verdict> {
-    if condition(unit, types::UPDATE_PENDING).is_some() {
-        return Some(Verdict::Failed(why(unit, types::UPDATE_PENDING)));
+    if condition(unit, ConditionType::UpdatePending).is_some() {
+        return Some(Verdict::Failed(why(unit, ConditionType::UpdatePending)));
     }
-    match condition(unit, types::RESIZE_PENDING) {
-        Some(pending) if pending.reason == INFEASIBLE => Some(Verdict::Failed(why(unit, types::RESIZE_PENDING))),
+    match condition(unit, ConditionType::ResizePending) {
+        Some(pending) if pending.reason == Reason::Infeasible => {
+            Some(Verdict::Failed(why(unit, ConditionType::ResizePending)))
+        }
         Some(_) => None,
         None => Some(Verdict::Reached),
     }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use computing_unit_operator::api::Quantity;
+use computing_unit_api::Quantity;
 use k8s_openapi::jiff::SignedDuration;
 
 /// Which cluster, and as whom.

@@ -1,7 +1,7 @@
 //! What goes to stdout: the sentence of `kubectl create`, or the object. Pure; [`crate::stdio`] writes it.
 
 use clap::ValueEnum;
-use computing_unit_operator::api::{ComputingUnit, GROUP};
+use computing_unit_api::{ComputingUnit, GROUP};
 use kube::ResourceExt;
 use serde::Serialize;
 use serde_json::{

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use computing_unit_operator::api::{ComputingUnit, Phase};
+use computing_unit_api::{ComputingUnit, Phase};
 
 use crate::{
     blocker::{Blocker, blocker},

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, time::Duration};
 
-use computing_unit_operator::api;
+use computing_unit_api as api;
 use kube::{config::KubeconfigError, core::Status, core::response::StatusCause};
 
 use crate::flags;

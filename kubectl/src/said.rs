@@ -1,6 +1,6 @@
 //! What a unit's status says, fit to be read by people. Pure.
 
-use computing_unit_operator::api::ComputingUnit;
+use computing_unit_api::{ComputingUnit, ConditionType, Conditions};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// Whether the operator has seen the spec as it is now.
@@ -10,14 +10,14 @@ pub fn is_current(unit: &ComputingUnit) -> bool {
 }
 
 /// A condition of that type, unless it speaks of an earlier generation of the spec.
-pub fn condition<'a>(unit: &'a ComputingUnit, type_: &str) -> Option<&'a Condition> {
-    let condition = unit.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == type_)?;
+pub fn condition<'a>(unit: &'a ComputingUnit, type_: ConditionType) -> Option<&'a Condition> {
+    let condition = unit.status.as_ref()?.conditions.find(type_)?;
     let current = condition.observed_generation.zip(unit.metadata.generation).is_none_or(|(seen, now)| seen >= now);
     current.then_some(condition)
 }
 
 /// Reason and message of a condition.
-pub fn why(unit: &ComputingUnit, type_: &str) -> String {
+pub fn why(unit: &ComputingUnit, type_: ConditionType) -> String {
     condition(unit, type_).map_or_else(
         || "the operator does not say why".to_owned(),
         |condition| format!("{}: {}", condition.reason, one_line(&condition.message)),

@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use computing_unit_operator::api::{self, ComputingUnit};
+use computing_unit_api as api;
+use computing_unit_api::ComputingUnit;
 use futures::StreamExt;
 use kube::{
     Api, ResourceExt,

@@ -4,10 +4,11 @@
 //! them, by preference one with TLS. Whether a listener admits the route's namespace is the controller's to say: see
 //! [`super::parent`].
 
-use super::{
+use computing_unit_api::gateway::{
     Gateway,
     gateway_types::{GatewayListeners, GatewayListenersTlsMode},
 };
+
 use crate::routing::Origin;
 
 /// A listener for HTTP, in the clear or under TLS that ends at the gateway.
@@ -134,7 +135,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::gateway::tests::gateway;
+    use crate::testing::gateway;
 
     fn several() -> Gateway {
         gateway(&json!([

@@ -2,37 +2,26 @@
 //!
 //! Pure. Whether the Gateway's proxies run is seen by [`crate::probe`].
 
+use computing_unit_api::{
+    GatewayRef, Reason,
+    gateway::{Gateway, GatewayClass},
+};
 use kube::ResourceExt;
-
-use super::{Gateway, GatewayClass};
-use crate::api::GatewayRef;
 
 /// Why no route can be accepted by a Gateway. `reason` is the condition's, from a closed set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotServed {
     /// One of [`reasons`].
-    pub reason: &'static str,
+    pub reason: Reason,
     /// What is wrong and what to do, as a sentence.
     pub message: String,
-}
-
-/// Reasons of [`NotServed`]. Only the first proves that nothing answers any more: proxies outlive their class.
-pub mod reasons {
-    /// The Gateway does not exist.
-    pub const GATEWAY_NOT_FOUND: &str = "GatewayNotFound";
-    /// The API server does not have Gateways at all.
-    pub const GATEWAY_API_MISSING: &str = "GatewayApiMissing";
-    /// The `GatewayClass` does not exist, or no controller has taken it up.
-    pub const NO_CONTROLLER: &str = "NoController";
-    /// The Gateway has no listener of the name that the pool gives, or none for HTTP.
-    pub const LISTENER_NOT_FOUND: &str = "ListenerNotFound";
 }
 
 /// What a cluster without Gateway API says.
 #[must_use]
 pub fn api_missing() -> NotServed {
     NotServed {
-        reason: reasons::GATEWAY_API_MISSING,
+        reason: Reason::GatewayApiMissing,
         message:
             "the API server does not have Gateway API: install it (gateway.networking.k8s.io/v1), and a controller \
                   such as Envoy Gateway; units go on by themselves then"
@@ -53,7 +42,7 @@ pub fn controller<'a>(
     let name = format!("{}/{}", wanted.namespace, wanted.name);
     let Some(gateway) = gateway else {
         return Err(NotServed {
-            reason: reasons::GATEWAY_NOT_FOUND,
+            reason: Reason::GatewayNotFound,
             message: format!(
                 "Gateway {name} does not exist or the operator does not watch its namespace: create it, or correct \
                  spec.gatewayRef of the pool"
@@ -63,7 +52,7 @@ pub fn controller<'a>(
     let class_name = &gateway.spec.gateway_class_name;
     let Some(class) = class.filter(|class| class.name_any() == *class_name) else {
         return Err(NotServed {
-            reason: reasons::NO_CONTROLLER,
+            reason: Reason::NoController,
             message: format!(
                 "Gateway {name} is of GatewayClass {class_name:?}, which does not exist: create it, or correct \
                  spec.gatewayClassName of the Gateway"
@@ -73,7 +62,7 @@ pub fn controller<'a>(
     let controller = class.spec.controller_name.as_str();
     if untouched(class) {
         return Err(NotServed {
-            reason: reasons::NO_CONTROLLER,
+            reason: Reason::NoController,
             message: format!(
                 "no controller has taken up GatewayClass {class_name:?} of Gateway {name}: see that {controller:?} is \
                  running"
@@ -81,7 +70,7 @@ pub fn controller<'a>(
         });
     }
     super::listener::missing(gateway, wanted.section_name.as_deref())
-        .map_or(Ok(controller), |message| Err(NotServed { reason: reasons::LISTENER_NOT_FOUND, message }))
+        .map_or(Ok(controller), |message| Err(NotServed { reason: Reason::ListenerNotFound, message }))
 }
 
 /// The API server gives a new class the condition Accepted as Unknown; the first controller to see it changes that.
@@ -95,13 +84,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::gateway::tests::{class, gateway};
+    use crate::testing::{class, gateway};
 
     fn shared(section: Option<&str>) -> GatewayRef {
         GatewayRef { name: "shared".into(), namespace: "gateways".into(), section_name: section.map(str::to_owned) }
     }
 
-    fn reason(result: Result<&str, NotServed>) -> &'static str {
+    fn reason(result: Result<&str, NotServed>) -> Reason {
         result.unwrap_err().reason
     }
 
@@ -120,10 +109,13 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let gateway = gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP"}]));
-        assert_eq!(reason(controller(&shared(None), None, None)), "GatewayNotFound");
-        assert_eq!(reason(controller(&shared(None), Some(&gateway), None)), "NoController");
-        assert_eq!(reason(controller(&shared(None), Some(&gateway), Some(&class("Unknown")))), "NoController");
-        assert_eq!(reason(controller(&shared(Some("x")), Some(&gateway), Some(&class("True")))), "ListenerNotFound");
+        assert_eq!(reason(controller(&shared(None), None, None)), Reason::GatewayNotFound);
+        assert_eq!(reason(controller(&shared(None), Some(&gateway), None)), Reason::NoController);
+        assert_eq!(reason(controller(&shared(None), Some(&gateway), Some(&class("Unknown")))), Reason::NoController);
+        assert_eq!(
+            reason(controller(&shared(Some("x")), Some(&gateway), Some(&class("True")))),
+            Reason::ListenerNotFound
+        );
     }
 
     #[test]
@@ -131,6 +123,6 @@ mod tests {
         let gateway = gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP"}]));
         let mut other = class("True");
         other.metadata.name = Some("other".into());
-        assert_eq!(reason(controller(&shared(None), Some(&gateway), Some(&other))), "NoController");
+        assert_eq!(reason(controller(&shared(None), Some(&gateway), Some(&other))), Reason::NoController);
     }
 }

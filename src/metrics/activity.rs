@@ -1,5 +1,6 @@
-//! What was found out about the use of units, and what came of it.
+//! Metrics of the idle controller.
 
+use computing_unit_api::IdleAction;
 use prometheus_client::{
     metrics::{counter::Counter, family::Family},
     registry::Registry,
@@ -9,9 +10,8 @@ use super::{
     Labels,
     labels::{Signal, Unread},
 };
-use crate::api::IdleAction;
 
-/// Counts of looks at the use of units.
+/// Metrics of the idle controller.
 #[derive(Debug, Default)]
 pub struct ActivityMetrics {
     scans: Counter,
@@ -21,16 +21,16 @@ pub struct ActivityMetrics {
 
 impl ActivityMetrics {
     pub(super) fn register(&self, to: &mut Registry) {
-        to.register("activity_scans", "Looks at the use of a Gateway's units", self.scans.clone());
-        let help = "Signals of use that could not be read, by signal and reason";
+        to.register("activity_scans", "Scans of the activity of a Gateway's units", self.scans.clone());
+        let help = "Activity signals that could not be read, by signal and reason";
         to.register("activity_unreadable", help, self.unread.clone());
-        to.register("idle_units_stopped", "Units stopped for being idle, by what was done", self.stopped.clone());
+        to.register("idle_units_stopped", "Units stopped because they were idle, by action", self.stopped.clone());
         for action in [IdleAction::Suspend, IdleAction::Delete] {
             let _ = self.stopped.get_or_create(&[("action", word(action))]);
         }
     }
 
-    /// The units of a Gateway were looked at.
+    /// The units of a Gateway were scanned.
     pub fn scanned(&self) {
         self.scans.inc();
     }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::obstacles::Kind;
-
 /// A text for each member of a closed set.
 macro_rules! labels {
     ($(#[$doc:meta])* $name:ident { $($(#[$member_doc:meta])* $member:ident = $text:literal,)+ }) => {
@@ -45,6 +43,8 @@ labels! {
         Unavailable = "unavailable",
         /// It took longer than a reconcile may.
         Timeout = "timeout",
+        /// Each plan led to another.
+        NotConverged = "not_converged",
         /// Anything else.
         Other = "other",
     }
@@ -70,25 +70,25 @@ impl Outcome {
 }
 
 labels! {
-    /// What a probe is to find out.
+    /// What every proxy has to show.
     ProbeGoal {
-        /// Whether the guarded route is there.
+        /// It has the guarded route and can reach its backend. Probed with the guard header.
         Guarded = "guarded",
-        /// Whether the open route is there.
+        /// Requests of users take the route. Probed as users send requests.
         Open = "open",
-        /// Whether the route is gone.
-        Closed = "closed",
+        /// No request of a user takes the route any more. Probed as users send requests.
+        Withdrawn = "withdrawn",
     }
 }
 
 labels! {
-    /// What a probe found out.
+    /// What a probe of a single proxy shows.
     ProbeResult {
-        /// The goal is reached.
-        Reached = "reached",
-        /// It is not reached.
-        Missed = "missed",
-        /// The answer proves nothing.
+        /// The answer shows the goal.
+        Matched = "matched",
+        /// The answer shows the opposite.
+        NotMatched = "not_matched",
+        /// The answer shows neither.
         Inconclusive = "inconclusive",
     }
 }
@@ -109,7 +109,7 @@ labels! {
 
 labels! {
     /// What a request for a unit without a route met.
-    EntryOutcome {
+    ActivatorOutcome {
         /// No unit has the key, or the pool has no entry.
         Unknown = "unknown",
         /// It was the operator's own probe.
@@ -210,18 +210,6 @@ labels! {
         GatewayClasses = "gatewayclasses",
         /// Reports to people.
         Events = "events",
-    }
-}
-
-impl From<Kind> for Resource {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Service => Self::Services,
-            Kind::Pod => Self::Pods,
-            Kind::HTTPRoute => Self::HttpRoutes,
-            Kind::Claim => Self::PersistentVolumeClaims,
-            Kind::Resize => Self::PodsResize,
-        }
     }
 }
 

@@ -3,10 +3,9 @@
 //! One typed method for each thing that can happen. Labels come from the closed sets in [`labels`] alone, so the number
 //! of series does not depend on what users do.
 
+mod activator;
 mod activity;
-mod entry;
 pub mod labels;
-mod probes;
 
 use std::{fmt, time::Duration};
 
@@ -16,12 +15,12 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+pub use activator::ActivatorMetrics;
 pub use activity::ActivityMetrics;
-pub use entry::EntryMetrics;
-pub use labels::{EntryOutcome, Outcome, ProbeGoal, ProbeResult, Resource, Signal, Unread, Verb, WakeOutcome};
+pub use labels::{ActivatorOutcome, Outcome, ProbeGoal, ProbeResult, Resource, Signal, Unread, Verb, WakeOutcome};
 use labels::{QUICK, SLOW, seconds};
 
-use crate::api::Phase;
+use computing_unit_api::Phase;
 
 /// Names and values of the labels of one series.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
@@ -35,13 +34,14 @@ pub struct Metrics {
     units: Family<Labels<1>, Gauge>,
     probes: Family<Labels<2>, Counter>,
     probe_time: Family<Labels<1>, Histogram>,
+    propagation_time: Family<Labels<1>, Histogram>,
     writes: Family<Labels<3>, Counter>,
     watch_errors: Family<Labels<1>, Counter>,
     leader: Gauge,
     reachable_time: Histogram,
-    /// Those of the entries of pools.
-    pub entry: EntryMetrics,
-    /// Those of the use of units.
+    /// Of the activator.
+    pub activator: ActivatorMetrics,
+    /// Of the idle controller.
     pub activity: ActivityMetrics,
 }
 
@@ -61,12 +61,13 @@ impl Metrics {
             reconcile_time: Histogram::new(QUICK),
             units: Family::default(),
             probes: Family::default(),
-            probe_time: Family::new_with_constructor(|| Histogram::new(SLOW)),
+            probe_time: Family::new_with_constructor(|| Histogram::new(QUICK)),
+            propagation_time: Family::new_with_constructor(|| Histogram::new(SLOW)),
             writes: Family::default(),
             watch_errors: Family::default(),
             leader: Gauge::default(),
             reachable_time: Histogram::new(SLOW),
-            entry: EntryMetrics::default(),
+            activator: ActivatorMetrics::default(),
             activity: ActivityMetrics::default(),
         };
         all.register();
@@ -81,20 +82,23 @@ impl Metrics {
         let to = &mut self.registry;
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         to.register("build", "The version that runs", build);
-        to.register("reconciles", "Looks at a unit, by how they ended", self.reconciles.clone());
+        to.register("reconciles", "Reconciliations of units, by outcome", self.reconciles.clone());
         let time = self.reconcile_time.clone();
-        to.register_with_unit("reconcile_duration", "Time that a look at a unit took", Unit::Seconds, time);
-        to.register("units", "Units by phase, as the operator last wrote it", self.units.clone());
-        to.register("probes", "Probes of the gateway's proxies, by goal and result", self.probes.clone());
+        to.register_with_unit("reconcile_duration", "Duration of a reconciliation", Unit::Seconds, time);
+        to.register("units", "Units by phase, as last recorded in their status", self.units.clone());
+        to.register("probes", "Probes of single proxies, by goal and result", self.probes.clone());
         let time = self.probe_time.clone();
-        to.register_with_unit("probe_duration", "Time that a probe of one proxy took", Unit::Seconds, time);
+        to.register_with_unit("probe_duration", "Duration of a probe of a single proxy", Unit::Seconds, time);
+        let time = self.propagation_time.clone();
+        let help = "Time until every proxy of the Gateway confirmed a change of a route";
+        to.register_with_unit("route_propagation", help, Unit::Seconds, time);
         to.register("writes", "Writes to the API server, by verb, resource and outcome", self.writes.clone());
         to.register("watch_errors", "Failures of watches, by resource", self.watch_errors.clone());
-        to.register("leader", "Whether this process is the one that works", self.leader.clone());
+        to.register("leader", "1 if this replica is the leader", self.leader.clone());
         let time = self.reachable_time.clone();
-        let help = "Time from a unit's pod being ready to every proxy answering for it";
+        let help = "Time from the pod of a unit being Ready to every proxy answering for the unit";
         to.register_with_unit("pod_ready_to_reachable", help, Unit::Seconds, time);
-        self.entry.register(to);
+        self.activator.register(to);
         self.activity.register(to);
     }
 
@@ -105,15 +109,19 @@ impl Metrics {
     }
 
     /// There are `count` units of `phase` now.
-    pub fn units(&self, phase: Phase, count: usize) {
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.units.get_or_create(&[("phase", phase.as_str())]).set(count);
+    pub fn units(&self, phase: Phase, count: i32) {
+        self.units.get_or_create(&[("phase", phase.as_str())]).set(count.into());
     }
 
-    /// A probe of one proxy ended after `took`.
+    /// A single proxy was probed.
     pub fn probed(&self, goal: ProbeGoal, result: ProbeResult, took: Duration) {
         self.probes.get_or_create(&[("goal", goal.as_str()), ("result", result.as_str())]).inc();
         self.probe_time.get_or_create(&[("goal", goal.as_str())]).observe(seconds(took));
+    }
+
+    /// Every proxy reached `goal`, `after` the probe was started.
+    pub fn route_propagated(&self, goal: ProbeGoal, after: Duration) {
+        self.propagation_time.get_or_create(&[("goal", goal.as_str())]).observe(seconds(after));
     }
 
     /// A write was sent to the API server, which did (`ok`) or did not carry it out.
@@ -163,6 +171,7 @@ mod tests {
         }
         for (goal, result) in ProbeGoal::ALL.iter().zip(ProbeResult::ALL) {
             metrics.probed(*goal, *result, took);
+            metrics.route_propagated(*goal, took);
         }
         for resource in Resource::ALL {
             for verb in Verb::ALL {
@@ -170,15 +179,15 @@ mod tests {
             }
             metrics.watch_failed(*resource);
         }
-        for outcome in EntryOutcome::ALL {
-            metrics.entry.answered(*outcome);
+        for outcome in ActivatorOutcome::ALL {
+            metrics.activator.answered(*outcome);
         }
         for outcome in WakeOutcome::ALL {
-            metrics.entry.woke(*outcome);
+            metrics.activator.woke(*outcome);
         }
         metrics.activity.scanned();
         Signal::ALL.iter().zip(Unread::ALL).for_each(|(signal, reason)| metrics.activity.unread(*signal, *reason));
-        metrics.activity.stopped(crate::api::IdleAction::Suspend);
+        metrics.activity.stopped(computing_unit_api::IdleAction::Suspend);
         metrics.units(Phase::Ready, 7);
         metrics.leading(true);
         metrics.became_reachable(took);
@@ -190,15 +199,16 @@ mod tests {
         let text = everything().encode().unwrap();
         for line in [
             "computing_unit_operator_reconciles_total{outcome=\"success\"} 1",
-            "computing_unit_operator_reconcile_duration_seconds_count 8",
+            "computing_unit_operator_reconcile_duration_seconds_count 9",
+            "computing_unit_operator_route_propagation_seconds_count{goal=\"open\"} 1",
             "computing_unit_operator_units{phase=\"Ready\"} 7",
-            "computing_unit_operator_probes_total{goal=\"open\",result=\"missed\"} 1",
+            "computing_unit_operator_probes_total{goal=\"open\",result=\"not_matched\"} 1",
             "computing_unit_operator_writes_total{verb=\"apply\",resource=\"httproutes\",outcome=\"success\"} 1",
             "computing_unit_operator_watch_errors_total{resource=\"pods\"} 1",
             "computing_unit_operator_leader 1",
-            "computing_unit_operator_entry_requests_total{outcome=\"redirected\"} 1",
-            "computing_unit_operator_entry_wakes_total{outcome=\"success\"} 1",
-            "computing_unit_operator_entry_held_requests 0",
+            "computing_unit_operator_activator_requests_total{outcome=\"redirected\"} 1",
+            "computing_unit_operator_activator_wakes_total{outcome=\"success\"} 1",
+            "computing_unit_operator_activator_held_requests 0",
             "computing_unit_operator_activity_scans_total 1",
             "computing_unit_operator_activity_unreadable_total{signal=\"gateway\",reason=\"timeout\"} 1",
             "computing_unit_operator_idle_units_stopped_total{action=\"suspend\"} 1",

@@ -19,34 +19,15 @@ mod tests;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 
-pub use prober::{Measure, Prober};
-pub use proxies::{Proxies, Proxy};
+pub use prober::Prober;
+pub use proxies::Proxies;
+#[cfg(test)]
+pub use proxies::Proxy;
 pub use resolve::Stores;
 
-use crate::api::{ComputingUnit, GatewayRef, ProbeMethod, ProvenRoute};
+use computing_unit_api::{ComputingUnit, GatewayRef, ProbeMethod, VerifiedRoute};
 
-/// What every proxy is to prove.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Goal {
-    /// It has the guarded route, and what the route leads to: asked with the guard's header.
-    Guarded,
-    /// Users' requests take the route: asked as users ask.
-    Open,
-    /// No user's request takes the route any more: asked as users ask.
-    Closed,
-}
-
-impl Goal {
-    /// The goal as a metric label.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Guarded => "guarded",
-            Self::Open => "open",
-            Self::Closed => "closed",
-        }
-    }
-}
+pub use crate::metrics::ProbeGoal as Goal;
 
 /// Whom to ask, and for what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +37,7 @@ pub struct Target {
     /// Its UID, which answers under its route carry.
     pub uid: String,
     /// The state of the route that is asked about. What was reached with another state is not reached with this one.
-    pub route: ProvenRoute,
+    pub route: VerifiedRoute,
     /// The gateway whose proxies are asked.
     pub gateway: GatewayRef,
     /// A request that is the unit's own.
@@ -72,6 +53,14 @@ pub struct Request {
     pub host: Option<String>,
     /// Path, and query after a `?`.
     pub path_and_query: String,
+}
+
+/// A probe and how far it has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub goal: Goal,
+    pub target: Target,
+    pub progress: Progress,
 }
 
 /// How far a goal is.

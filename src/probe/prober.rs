@@ -2,14 +2,13 @@
 //!
 //! A task ends by itself when nobody has asked about it for a while, so that no unit that is gone is asked for forever.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::Arc;
 
+use computing_unit_api::ComputingUnit;
 use futures::{Stream, stream};
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
+use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, mpsc},
     time::Instant,
@@ -17,26 +16,12 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Goal, Progress, Target,
+    Goal, Progress, Report, Target,
     proxies::Proxies,
     request::Asker,
-    task::{Entry, Means, State, Task, Tasks, lock},
+    task::{Entry, Means, State, Task, Tasks},
 };
-use crate::api::ComputingUnit;
-
-/// Told of what probes do, for metrics.
-pub trait Measure: Send + Sync + 'static {
-    /// A proxy was asked; `answer` is one of `ours`, `missed` and `inconclusive`.
-    fn asked(&self, goal: Goal, answer: &'static str);
-    /// A goal was reached so long after it was first wanted.
-    fn reached(&self, goal: Goal, after: Duration);
-}
-
-/// Measures nothing.
-impl Measure for () {
-    fn asked(&self, _: Goal, _: &'static str) {}
-    fn reached(&self, _: Goal, _: Duration) {}
-}
+use crate::metrics::Metrics;
 
 /// Finds out whether the proxies have units' routes. Clones share their tasks; the last one to go ends them.
 #[derive(Clone)]
@@ -54,12 +39,12 @@ impl Prober {
     pub fn new(
         proxies: impl Proxies,
         limit: usize,
-        measure: impl Measure,
+        metrics: Arc<Metrics>,
     ) -> (Self, impl Stream<Item = ObjectRef<ComputingUnit>> + Send + 'static) {
         let (wakes, mut woken) = mpsc::channel(WAKES);
         let means = Means {
             proxies: Box::new(proxies),
-            measure: Box::new(measure),
+            metrics,
             asker: Asker::new(),
             connections: Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS)),
             wakes,
@@ -68,23 +53,20 @@ impl Prober {
         (prober, stream::poll_fn(move |context| woken.poll_recv(context)))
     }
 
-    /// Says what is wanted of a unit's route, and how far that is. Asked again with the same target and goal it goes on;
-    /// with another it starts over. Must be called within a tokio runtime.
-    ///
-    /// A goal that was reached is known for five minutes after it was last asked for: who needs it longer keeps it.
+    /// The probe of a unit, if one runs. Reading it keeps it running: a probe that nobody reads for five minutes ends.
     #[must_use]
-    pub fn want(&self, target: Target, goal: Goal) -> Progress {
-        let mut tasks = lock(&self.tasks);
-        if let Some(entry) = tasks.get(&target.uid)
-            && entry.goal == goal
-            && entry.target == target
-        {
-            let mut state = lock(&entry.state);
-            state.wanted = Instant::now();
-            return state.progress.clone();
-        }
+    pub fn report(&self, uid: &str) -> Option<Report> {
+        let tasks = self.tasks.lock();
+        let entry = tasks.get(uid)?;
+        let mut state = entry.state.lock();
+        state.wanted = Instant::now();
+        Some(Report { goal: entry.goal, target: entry.target.clone(), progress: state.progress.clone() })
+    }
+
+    /// Probes the proxies for a unit, in place of an earlier probe. Must be called within a tokio runtime.
+    pub fn start(&self, target: Target, goal: Goal) {
         let progress = Progress::Pending { since: Timestamp::now(), last: None };
-        let state = Arc::new(Mutex::new(State { progress: progress.clone(), wanted: Instant::now() }));
+        let state = Arc::new(Mutex::new(State { progress, wanted: Instant::now() }));
         let task = Task {
             target: target.clone(),
             goal,
@@ -92,19 +74,19 @@ impl Prober {
             means: self.means.clone(),
             tasks: Arc::downgrade(&self.tasks),
         };
+        let mut tasks = self.tasks.lock();
         let task = AbortOnDropHandle::new(tokio::spawn(task.run()));
         tasks.insert(target.uid.clone(), Entry { target, goal, state, _task: task });
-        progress
     }
 
-    /// Ends what is being done for a unit, and what is known of it.
-    pub fn forget(&self, uid: &str) {
-        lock(&self.tasks).remove(uid);
+    /// Ends the probe of a unit, and discards its result.
+    pub fn stop(&self, uid: &str) {
+        self.tasks.lock().remove(uid);
     }
 
     /// How many units there are tasks for.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
-        lock(&self.tasks).len()
+        self.tasks.lock().len()
     }
 }

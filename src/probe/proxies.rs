@@ -6,15 +6,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use computing_unit_api::{GatewayRef, gateway::Gateway};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 
-use crate::{
-    api::GatewayRef,
-    gateway::{
-        Gateway,
-        listener::{self, Listener},
-    },
-};
+use crate::gateway::listener::{self, Listener};
 
 /// Label of Envoy Gateway: the Gateway that a proxy belongs to.
 const OWNING_GATEWAY: &str = "gateway.envoyproxy.io/owning-gateway-name";
@@ -149,7 +144,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::gateway::tests::gateway;
+    use crate::testing::gateway;
 
     const EG: &str = "gateway.envoyproxy.io/gatewayclass-controller";
 

@@ -4,6 +4,10 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use computing_unit_api::{
+    ProbeMethod,
+    names::{FIELD_MANAGER, headers},
+};
 use http::{HeaderValue, Method, header};
 use http_body_util::Empty;
 use hyper::{body::Bytes, client::conn::http1};
@@ -29,10 +33,6 @@ use super::{
     answer::{self, Answer, Doubt},
     patience::{ATTEMPT, CONNECT},
     proxies::Proxy,
-};
-use crate::{
-    api::ProbeMethod,
-    names::{FIELD_MANAGER, headers},
 };
 
 /// Sends probes.

@@ -1,5 +1,9 @@
 //! The proxies of a Gateway as the watches know them.
 
+use computing_unit_api::{
+    GatewayRef,
+    gateway::{Gateway, GatewayClass},
+};
 use futures::FutureExt;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{
@@ -8,10 +12,6 @@ use kube::{
 };
 
 use super::proxies::{self, Proxies, Proxy};
-use crate::{
-    api::GatewayRef,
-    gateway::{Gateway, GatewayClass},
-};
 
 /// The stores that say which proxies there are.
 #[derive(Clone)]
@@ -76,7 +76,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::gateway::tests::{class, gateway};
+    use crate::testing::{class, gateway};
 
     fn fill<K>(writer: &mut Writer<K>, objects: impl IntoIterator<Item = K>)
     where

@@ -7,12 +7,13 @@ use std::{
     fmt,
 };
 
+use computing_unit_api::GatewayRef;
+
 use super::{
     Goal,
     answer::{Answer, Doubt},
     proxies::Proxy,
 };
-use crate::api::GatewayRef;
 
 /// What is known of one goal.
 pub(super) struct Tally {
@@ -76,15 +77,15 @@ impl Tally {
 
     /// Whether a proxy has a say.
     fn concerns(&self, proxy: &Proxy) -> bool {
-        self.goal == Goal::Closed || !proxy.draining
+        self.goal == Goal::Withdrawn || !proxy.draining
     }
 
     /// Whether this answer of a proxy is what the goal asks for.
     pub(super) fn fits(&self, proxy: &Proxy, answer: &Answer) -> bool {
         match (self.goal, answer) {
-            (Goal::Guarded | Goal::Open, Answer::Ours) | (Goal::Closed, Answer::Missed) => true,
+            (Goal::Guarded | Goal::Open, Answer::Matched) | (Goal::Withdrawn, Answer::NotMatched) => true,
             // A proxy on its way out that takes no connections takes no requests by this route.
-            (Goal::Closed, Answer::Inconclusive(Doubt::NoConnection(_))) => proxy.draining,
+            (Goal::Withdrawn, Answer::Inconclusive(Doubt::NoConnection(_))) => proxy.draining,
             _ => false,
         }
     }
@@ -113,7 +114,7 @@ impl Tally {
             Answer::Inconclusive(doubt) => Some(Missing::Doubt(proxy.clone(), doubt.clone())),
             _ => None,
         });
-        let having = if self.goal == Goal::Closed { self.open.len() } else { self.settled.len() };
+        let having = if self.goal == Goal::Withdrawn { self.open.len() } else { self.settled.len() };
         let some = Missing::Some { having, of: self.settled.len() + self.open.len() };
         doubt.or_else(|| (!self.open.is_empty()).then_some(some))
     }
@@ -147,31 +148,31 @@ mod tests {
         let mut tally = Tally::new(Goal::Open);
         assert_eq!(missing(&tally).unwrap(), "no proxy of Gateway gateways/shared is ready");
         assert_eq!(tally.whom_to_ask(vec![proxy(1), proxy(2)]), [proxy(1), proxy(2)]);
-        tally.take(proxy(1), Answer::Missed);
-        tally.take(proxy(2), Answer::Ours);
+        tally.take(proxy(1), Answer::NotMatched);
+        tally.take(proxy(2), Answer::Matched);
         assert_eq!(missing(&tally).unwrap(), "1 of 2 proxies have the route");
         assert_eq!(tally.whom_to_ask(vec![proxy(1), proxy(2)]), [proxy(1)]);
-        tally.take(proxy(1), Answer::Ours);
+        tally.take(proxy(1), Answer::Matched);
         assert_eq!(missing(&tally), None);
     }
 
     #[test]
     fn a_route_is_gone_when_every_proxy_has_missed() {
-        let mut tally = Tally::new(Goal::Closed);
+        let mut tally = Tally::new(Goal::Withdrawn);
         tally.whom_to_ask(vec![proxy(1), proxy(2), proxy(3)]);
-        tally.take(proxy(1), Answer::Ours);
-        tally.take(proxy(2), Answer::Missed);
-        tally.take(proxy(3), Answer::Ours);
+        tally.take(proxy(1), Answer::Matched);
+        tally.take(proxy(2), Answer::NotMatched);
+        tally.take(proxy(3), Answer::Matched);
         assert_eq!(missing(&tally).unwrap(), "2 of 3 proxies have the route");
-        tally.take(proxy(1), Answer::Missed);
-        tally.take(proxy(3), Answer::Missed);
+        tally.take(proxy(1), Answer::NotMatched);
+        tally.take(proxy(3), Answer::NotMatched);
         assert_eq!(missing(&tally), None);
     }
 
     #[test]
     fn doubts_are_told_first() {
         let mut tally = Tally::new(Goal::Guarded);
-        tally.take(proxy(1), Answer::Missed);
+        tally.take(proxy(1), Answer::NotMatched);
         tally.take(proxy(2), refused());
         assert_eq!(missing(&tally).unwrap(), "proxy 10.0.0.2:10080 does not answer: connection refused");
         tally.take(proxy(2), Answer::Inconclusive(Doubt::Status(StatusCode::SERVICE_UNAVAILABLE)));
@@ -181,7 +182,7 @@ mod tests {
     #[test]
     fn a_proxy_that_came_back_is_asked_again_and_one_that_left_is_not_missed() {
         let mut tally = Tally::new(Goal::Open);
-        tally.take(proxy(1), Answer::Ours);
+        tally.take(proxy(1), Answer::Matched);
         tally.take(proxy(2), refused());
         assert!(tally.whom_to_ask(vec![proxy(1)]).is_empty());
         assert_eq!(missing(&tally), None);
@@ -192,9 +193,9 @@ mod tests {
     #[test]
     fn a_proxy_on_its_way_out_has_a_say_only_in_closing() {
         assert!(Tally::new(Goal::Open).whom_to_ask(vec![going(1)]).is_empty());
-        let mut tally = Tally::new(Goal::Closed);
+        let mut tally = Tally::new(Goal::Withdrawn);
         assert_eq!(tally.whom_to_ask(vec![going(1)]), [going(1)]);
-        tally.take(going(1), Answer::Ours);
+        tally.take(going(1), Answer::Matched);
         assert!(missing(&tally).is_some());
         tally.take(going(1), refused());
         assert_eq!(missing(&tally), None, "it takes no connections any more");

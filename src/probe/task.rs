@@ -5,13 +5,15 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
+use computing_unit_api::ComputingUnit;
 use futures::future::join_all;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
+use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, mpsc},
     time::Instant,
@@ -23,12 +25,11 @@ use super::{
     answer::Answer,
     news::News,
     patience::{self, LEASE, MISSES, SETTLE, WITHOUT_PROXIES},
-    prober::Measure,
     proxies::{Proxies, Proxy},
     request::Asker,
     tally::{Missing, Tally},
 };
-use crate::api::ComputingUnit;
+use crate::metrics::Metrics;
 
 /// The tasks by the UID of their unit.
 pub(super) type Tasks = Mutex<HashMap<String, Entry>>;
@@ -36,7 +37,7 @@ pub(super) type Tasks = Mutex<HashMap<String, Entry>>;
 /// What every task uses.
 pub(super) struct Means {
     pub(super) proxies: Box<dyn Proxies>,
-    pub(super) measure: Box<dyn Measure>,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) asker: Asker,
     /// One permit for each connection.
     pub(super) connections: Semaphore,
@@ -69,7 +70,7 @@ pub(super) struct Task {
 impl Task {
     pub(super) async fn run(self) {
         if self.pursue().await {
-            lock(&self.state).progress = Progress::Done { at: Timestamp::now() };
+            self.state.lock().progress = Progress::Done { at: Timestamp::now() };
             self.wake().await;
             while !self.leave() {
                 pause(LEASE.saturating_sub(self.unasked())).await;
@@ -93,7 +94,7 @@ impl Task {
             };
             let Some(missing) = missing else { break };
             if let Missing::NoProxy(_) = missing
-                && self.goal == Goal::Closed
+                && self.goal == Goal::Withdrawn
             {
                 if without_since.get_or_insert_with(Instant::now).elapsed() >= WITHOUT_PROXIES {
                     break;
@@ -114,10 +115,10 @@ impl Task {
             pause(patience::between(attempt, began.elapsed())).await;
             attempt = attempt.saturating_add(1);
         }
-        if self.goal == Goal::Closed {
+        if self.goal == Goal::Withdrawn {
             pause(SETTLE).await;
         }
-        self.means.measure.reached(self.goal, began.elapsed());
+        self.means.metrics.route_propagated(self.goal, began.elapsed());
         true
     }
 
@@ -139,13 +140,14 @@ impl Task {
 
     /// Asks one proxy, as often as the goal needs as long as its answers fit. Returns the last answer.
     async fn ask(&self, proxy: Proxy, fits: impl Fn(&Proxy, &Answer) -> bool) -> (Proxy, Answer) {
-        let mut left = if self.goal == Goal::Closed { MISSES } else { 1 };
+        let mut left = if self.goal == Goal::Withdrawn { MISSES } else { 1 };
         loop {
             // The semaphore is never closed; were it, there would be no limit rather than no probe.
             let permit = self.means.connections.acquire().await.ok();
+            let asked = Instant::now();
             let answer = self.means.asker.ask(&proxy, &self.target.uid, &self.target.request, self.goal).await;
             drop(permit);
-            self.means.measure.asked(self.goal, answer.as_str());
+            self.means.metrics.probed(self.goal, answer.result(), asked.elapsed());
             left -= 1;
             if left == 0 || !fits(&proxy, &answer) {
                 return (proxy, answer);
@@ -154,7 +156,7 @@ impl Task {
     }
 
     fn tell(&self, missing: &Missing) {
-        if let Progress::Pending { last, .. } = &mut lock(&self.state).progress {
+        if let Progress::Pending { last, .. } = &mut self.state.lock().progress {
             *last = Some(missing.to_string());
         }
     }
@@ -166,14 +168,14 @@ impl Task {
 
     /// How long nobody has asked.
     fn unasked(&self) -> Duration {
-        lock(&self.state).wanted.elapsed()
+        self.state.lock().wanted.elapsed()
     }
 
     /// Takes this task out of the table if nobody has asked about it for the length of a lease. The table is locked while
     /// that is decided, so that nobody asks meanwhile and waits for a wake that never comes.
     fn leave(&self) -> bool {
         let Some(tasks) = self.tasks.upgrade() else { return true };
-        let mut tasks = lock(&tasks);
+        let mut tasks = tasks.lock();
         if self.unasked() < LEASE {
             return false;
         }
@@ -182,11 +184,6 @@ impl Task {
         }
         true
     }
-}
-
-/// No code that holds one of these locks can panic, and what they guard is whole at any time.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits in a task of its own, never in a reconcile.

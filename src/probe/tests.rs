@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use computing_unit_api::names::headers;
 use futures::{Stream, StreamExt};
 use kube::runtime::reflector::ObjectRef;
 use tokio::{
@@ -25,7 +26,6 @@ use tokio_rustls::{
 };
 
 use super::*;
-use crate::names::headers;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -116,7 +116,7 @@ impl Envoy {
         *self.route.lock().unwrap() = route;
     }
 
-    /// Turns to another route with the request after so many.
+    /// Rollouts to another route with the request after so many.
     fn turns_after(self, requests: usize, route: Route) -> Self {
         *self.turns.lock().unwrap() = Some((requests, route));
         self
@@ -172,16 +172,26 @@ fn target(unit: &str) -> Target {
     Target {
         unit: ObjectRef::new(unit).within("units"),
         uid: format!("{unit}-uid"),
-        route: ProvenRoute { uid: "route-uid".into(), generation: 1 },
+        route: VerifiedRoute { uid: "route-uid".into(), generation: 1 },
         gateway: GatewayRef { name: "shared".into(), namespace: "gateways".into(), section_name: None },
         request: Request { method: ProbeMethod::Head, host: None, path_and_query: "/wsapi?cuid=42".into() },
     }
 }
 
+/// Starts a probe unless it runs already, and reads how far it has come.
+fn want(prober: &Prober, target: Target, goal: Goal) -> Progress {
+    let current = |report: &Report| report.goal == goal && report.target == target;
+    if let Some(report) = prober.report(&target.uid).filter(current) {
+        return report.progress;
+    }
+    prober.start(target.clone(), goal);
+    prober.report(&target.uid).unwrap().progress
+}
+
 /// Wants `goal` of `ada` until it is reached, woken by the stream alone.
 async fn reach(prober: &Prober, news: &mut (impl Stream<Item = ObjectRef<ComputingUnit>> + Unpin), goal: Goal) {
     let reached = async {
-        while !matches!(prober.want(target("ada"), goal), Progress::Done { .. }) {
+        while !matches!(want(prober, target("ada"), goal), Progress::Done { .. }) {
             assert_eq!(news.next().await.unwrap(), target("ada").unit);
         }
     };
@@ -200,7 +210,7 @@ async fn until(mut condition: impl FnMut() -> bool) {
 }
 
 fn last(prober: &Prober, goal: Goal) -> Option<String> {
-    match prober.want(target("ada"), goal) {
+    match want(prober, target("ada"), goal) {
         Progress::Pending { last, .. } => last,
         Progress::Done { .. } => None,
     }
@@ -210,7 +220,7 @@ fn last(prober: &Prober, goal: Goal) -> Option<String> {
 async fn a_route_is_there_when_the_last_proxy_has_it() {
     let late = Envoy::with(Route::Absent).await.turns_after(5, Route::Guarded);
     let others = [Envoy::with(Route::Guarded).await, Envoy::with(Route::Guarded).await];
-    let (prober, mut news) = Prober::new(Told::of(others.iter().chain([&late])), 8, ());
+    let (prober, mut news) = Prober::new(Told::of(others.iter().chain([&late])), 8, Arc::default());
     reach(&prober, &mut news, Goal::Guarded).await;
     assert_eq!(late.asked(), 6);
     assert_eq!(others.map(|envoy| envoy.asked()), [1, 1], "who has answered is not asked again");
@@ -219,7 +229,7 @@ async fn a_route_is_there_when_the_last_proxy_has_it() {
 #[tokio::test]
 async fn an_open_route_is_asked_for_without_the_guard() {
     let envoy = Envoy::with(Route::Guarded).await;
-    let (prober, mut news) = Prober::new(Told::of([&envoy]), 8, ());
+    let (prober, mut news) = Prober::new(Told::of([&envoy]), 8, Arc::default());
     reach(&prober, &mut news, Goal::Guarded).await;
     until(|| last(&prober, Goal::Open).as_deref() == Some("0 of 1 proxies have the route")).await;
     envoy.set(Route::Open);
@@ -238,7 +248,7 @@ async fn an_open_route_is_asked_for_without_the_guard() {
 #[tokio::test]
 async fn a_route_without_endpoints_is_not_there() {
     let envoy = Envoy::with(Route::Empty).await;
-    let (prober, mut news) = Prober::new(Told::of([&envoy]), 8, ());
+    let (prober, mut news) = Prober::new(Told::of([&envoy]), 8, Arc::default());
     let expected = format!("proxy {} answers with 503", envoy.proxy);
     until(|| last(&prober, Goal::Open).as_ref() == Some(&expected)).await;
     envoy.set(Route::Open);
@@ -252,7 +262,7 @@ async fn a_proxy_that_refuses_connections_is_named() {
     let told = Told::of([&envoy]);
     let down = Proxy { port: free, ..envoy.proxy.clone() };
     told.0.lock().unwrap().as_mut().unwrap().push(down.clone());
-    let (prober, mut news) = Prober::new(told.clone(), 8, ());
+    let (prober, mut news) = Prober::new(told.clone(), 8, Arc::default());
     let expected = format!("proxy {down} does not answer: connection refused");
     until(|| last(&prober, Goal::Open).as_ref() == Some(&expected)).await;
     told.0.lock().unwrap().as_mut().unwrap().pop();
@@ -262,11 +272,11 @@ async fn a_proxy_that_refuses_connections_is_named() {
 #[tokio::test]
 async fn a_route_is_gone_when_every_proxy_misses_on_three_connections() {
     let envoys = [Envoy::with(Route::Open).await, Envoy::with(Route::Absent).await];
-    let (prober, mut news) = Prober::new(Told::of(&envoys), 8, ());
-    until(|| last(&prober, Goal::Closed).as_deref() == Some("1 of 2 proxies have the route")).await;
+    let (prober, mut news) = Prober::new(Told::of(&envoys), 8, Arc::default());
+    until(|| last(&prober, Goal::Withdrawn).as_deref() == Some("1 of 2 proxies have the route")).await;
     assert_eq!(envoys[1].asked(), 3);
     envoys[0].set(Route::Guarded);
-    reach(&prober, &mut news, Goal::Closed).await;
+    reach(&prober, &mut news, Goal::Withdrawn).await;
     assert!(envoys[0].asked() >= 4);
     assert_eq!(envoys[1].asked(), 3);
 }
@@ -274,28 +284,28 @@ async fn a_route_is_gone_when_every_proxy_misses_on_three_connections() {
 #[tokio::test]
 async fn a_miss_does_not_count_when_the_next_connection_hits() {
     let envoy = Envoy::with(Route::Absent).await.turns_after(2, Route::Open);
-    let (prober, mut news) = Prober::new(Told::of([&envoy]), 8, ());
-    until(|| last(&prober, Goal::Closed).as_deref() == Some("1 of 1 proxies have the route")).await;
+    let (prober, mut news) = Prober::new(Told::of([&envoy]), 8, Arc::default());
+    until(|| last(&prober, Goal::Withdrawn).as_deref() == Some("1 of 1 proxies have the route")).await;
     *envoy.turns.lock().unwrap() = None;
     envoy.set(Route::Absent);
     let before = envoy.asked();
-    reach(&prober, &mut news, Goal::Closed).await;
+    reach(&prober, &mut news, Goal::Withdrawn).await;
     assert!(envoy.asked() >= before + 3);
 }
 
 #[tokio::test]
 async fn an_answer_of_another_unit_means_that_the_route_is_gone() {
     let envoy = Envoy::with(Route::Taken).await;
-    let (prober, mut news) = Prober::new(Told::of([&envoy]), 8, ());
+    let (prober, mut news) = Prober::new(Told::of([&envoy]), 8, Arc::default());
     until(|| last(&prober, Goal::Open).as_deref() == Some("0 of 1 proxies have the route")).await;
-    reach(&prober, &mut news, Goal::Closed).await;
+    reach(&prober, &mut news, Goal::Withdrawn).await;
 }
 
 #[tokio::test]
 async fn a_proxy_that_joins_is_asked_too() {
     let envoys = [Envoy::with(Route::Absent).await, Envoy::with(Route::Absent).await];
     let told = Told::of(&envoys[..1]);
-    let (prober, mut news) = Prober::new(told.clone(), 8, ());
+    let (prober, mut news) = Prober::new(told.clone(), 8, Arc::default());
     until(|| last(&prober, Goal::Open).as_deref() == Some("0 of 1 proxies have the route")).await;
     told.0.lock().unwrap().as_mut().unwrap().push(envoys[1].proxy.clone());
     envoys[0].set(Route::Open);
@@ -315,7 +325,7 @@ async fn a_listener_with_tls_is_asked_under_its_name_whatever_its_certificate_sa
         .with_single_cert(vec![issued.cert.der().clone()], key)
         .unwrap();
     let envoy = Envoy::start(Route::Open, Some(TlsAcceptor::from(Arc::new(config)))).await;
-    let (prober, mut news) = Prober::new(Told::of([&envoy]), 8, ());
+    let (prober, mut news) = Prober::new(Told::of([&envoy]), 8, Arc::default());
     reach(&prober, &mut news, Goal::Open).await;
     let request = envoy.requests.lock().unwrap()[0].clone();
     assert!(request.contains("host: ada.units.example.org\r\n"), "{request}");
@@ -325,9 +335,9 @@ async fn a_listener_with_tls_is_asked_under_its_name_whatever_its_certificate_sa
 #[tokio::test]
 async fn connections_are_limited() {
     let envoy = Envoy::with(Route::Taken).await;
-    let (prober, mut news) = Prober::new(Told::of([&envoy]), 2, ());
+    let (prober, mut news) = Prober::new(Told::of([&envoy]), 2, Arc::default());
     let units: Vec<_> = (0..12).map(|number| target(&format!("unit-{number}"))).collect();
-    let done = |unit: &Target| matches!(prober.want(unit.clone(), Goal::Closed), Progress::Done { .. });
+    let done = |unit: &Target| matches!(want(&prober, unit.clone(), Goal::Withdrawn), Progress::Done { .. });
     let all = async {
         loop {
             // Every one is asked about, so that all are under way.
@@ -345,21 +355,21 @@ async fn connections_are_limited() {
 
 #[tokio::test(start_paused = true)]
 async fn the_same_wish_goes_on_and_another_starts_over() {
-    let (prober, _news) = Prober::new(Told::of([]), 8, ());
-    let first = prober.want(target("ada"), Goal::Guarded);
+    let (prober, _news) = Prober::new(Told::of([]), 8, Arc::default());
+    let first = want(&prober, target("ada"), Goal::Guarded);
     until(|| last(&prober, Goal::Guarded).as_deref() == Some("no proxy of Gateway gateways/shared is ready")).await;
     let since = |progress| match progress {
         Progress::Pending { since, .. } => since,
         Progress::Done { at } => at,
     };
-    assert_eq!(since(prober.want(target("ada"), Goal::Guarded)), since(first));
+    assert_eq!(since(want(&prober, target("ada"), Goal::Guarded)), since(first));
     assert_eq!(last(&prober, Goal::Open), None);
     for other in [
         Target { request: Request { path_and_query: "/".into(), ..target("ada").request }, ..target("ada") },
-        Target { route: ProvenRoute { generation: 2, ..target("ada").route }, ..target("ada") },
+        Target { route: VerifiedRoute { generation: 2, ..target("ada").route }, ..target("ada") },
     ] {
         until(|| last(&prober, Goal::Open).is_some()).await;
-        assert!(matches!(prober.want(other, Goal::Open), Progress::Pending { last: None, .. }));
+        assert!(matches!(want(&prober, other, Goal::Open), Progress::Pending { last: None, .. }));
     }
     assert_eq!(prober.count(), 1);
 }
@@ -367,12 +377,12 @@ async fn the_same_wish_goes_on_and_another_starts_over() {
 #[tokio::test(start_paused = true)]
 async fn tasks_end_with_their_unit_and_with_the_prober() {
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    let (prober, mut news) = Prober::new(Told::of([]), 8, ());
+    let (prober, mut news) = Prober::new(Told::of([]), 8, Arc::default());
     for unit in ["ada", "bob"] {
-        let _ = prober.want(target(unit), Goal::Open);
+        let _ = want(&prober, target(unit), Goal::Open);
     }
     until(|| tasks() == 2).await;
-    prober.forget("ada-uid");
+    prober.stop("ada-uid");
     until(|| tasks() == 1).await;
     assert_eq!(prober.count(), 1);
     drop(prober.clone());
@@ -384,9 +394,9 @@ async fn tasks_end_with_their_unit_and_with_the_prober() {
 
 #[tokio::test(start_paused = true)]
 async fn news_comes_after_two_seconds_and_a_task_that_nobody_asks_about_ends() {
-    let (prober, mut news) = Prober::new(Told::of([]), 8, ());
+    let (prober, mut news) = Prober::new(Told::of([]), 8, Arc::default());
     let began = Instant::now();
-    let _ = prober.want(target("ada"), Goal::Open);
+    let _ = want(&prober, target("ada"), Goal::Open);
     news.next().await.unwrap();
     assert_eq!(began.elapsed().as_secs(), 2);
     news.next().await.unwrap();
@@ -401,23 +411,23 @@ async fn news_comes_after_two_seconds_and_a_task_that_nobody_asks_about_ends() {
 async fn a_gateway_without_proxies_has_no_open_route() {
     let told = Told::of([]);
     *told.0.lock().unwrap() = Err("the operator has not listed the Gateways yet".into());
-    let (prober, mut news) = Prober::new(told.clone(), 8, ());
-    let _ = prober.want(target("ada"), Goal::Closed);
+    let (prober, mut news) = Prober::new(told.clone(), 8, Arc::default());
+    let _ = want(&prober, target("ada"), Goal::Withdrawn);
     news.next().await.unwrap();
-    assert_eq!(last(&prober, Goal::Closed).as_deref(), Some("the operator has not listed the Gateways yet"));
+    assert_eq!(last(&prober, Goal::Withdrawn).as_deref(), Some("the operator has not listed the Gateways yet"));
     *told.0.lock().unwrap() = Ok(Vec::new());
     let known = Instant::now();
-    reach(&prober, &mut news, Goal::Closed).await;
+    reach(&prober, &mut news, Goal::Withdrawn).await;
     assert!(known.elapsed() >= Duration::from_secs(1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_reached_is_known_for_the_length_of_a_lease() {
-    let (prober, mut news) = Prober::new(Told::of([]), 8, ());
-    reach(&prober, &mut news, Goal::Closed).await;
-    let done = prober.want(target("ada"), Goal::Closed);
+    let (prober, mut news) = Prober::new(Told::of([]), 8, Arc::default());
+    reach(&prober, &mut news, Goal::Withdrawn).await;
+    let done = want(&prober, target("ada"), Goal::Withdrawn);
     assert!(timeout(Duration::from_secs(200), news.next()).await.is_err());
-    assert_eq!(prober.want(target("ada"), Goal::Closed), done);
+    assert_eq!(want(&prober, target("ada"), Goal::Withdrawn), done);
     assert!(timeout(Duration::from_secs(200), news.next()).await.is_err());
     assert_eq!(prober.count(), 1, "asked again, it is kept");
     assert!(timeout(Duration::from_secs(200), news.next()).await.is_err());

@@ -1,11 +1,11 @@
 //! What a pool's routing means for one unit: its key, the requests that are its own, and its URL.
 //!
-//! Pure. The HTTPRoute that carries it out is built in [`crate::desired::route`].
+//! Pure. The HTTPRoute that carries it out is built in [`crate::controllers::unit::build::route`].
 
-pub mod claim;
+pub mod keys;
 pub mod overlap;
 
-use crate::api::{PathMatchType, Routing, RoutingType};
+use computing_unit_api::{PathMatchType, Routing, RoutingType};
 
 /// The requests that belong to one unit.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,9 +3,8 @@
 //! Pools of the same mode whose keys lie in one space (the same parameter, prefix or domain) share it: keys are unique
 //! there, so no two matches of theirs take the same request.
 
+use computing_unit_api::{ComputingUnitPool, PathMatch, PathMatchType, Routing, RoutingType};
 use kube::ResourceExt;
-
-use crate::api::{ComputingUnitPool, PathMatch, PathMatchType, Routing, RoutingType};
 
 /// The older pool of the same gateway that `pool` overlaps, if any.
 pub fn overlapped<'a>(

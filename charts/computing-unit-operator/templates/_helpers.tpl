@@ -39,12 +39,12 @@ app.kubernetes.io/component: operator
 {{- if .Values.serviceAccount.create }}
 {{- default (include "cuo.fullname" .) .Values.serviceAccount.name }}
 {{- else }}
-{{- required "serviceAccount.name is needed where serviceAccount.create is false" .Values.serviceAccount.name }}
+{{- required "serviceAccount.name is required if serviceAccount.create is false" .Values.serviceAccount.name }}
 {{- end }}
 {{- end }}
 
-{{- define "cuo.entryService" -}}
-{{ include "cuo.fullname" . }}-entry
+{{- define "cuo.activatorService" -}}
+{{ include "cuo.fullname" . }}-activator
 {{- end }}
 
 {{- define "cuo.leaseName" -}}
@@ -59,7 +59,7 @@ app.kubernetes.io/component: operator
 {{- end }}
 {{- end }}
 
-{{/* The rights in a namespace of units. src/rbac.rs says what each is for; a test keeps the two equal. */}}
+{{/* Permissions in the namespaces of units. src/rbac.rs documents each of them; a test keeps both lists equal. */}}
 {{- define "cuo.rules.units" -}}
 - apiGroups: [texera.apache.org]
   resources: [computingunits]
@@ -99,7 +99,7 @@ app.kubernetes.io/component: operator
   verbs: [create, patch]
 {{- end }}
 
-{{/* The rights in a namespace of Gateways and of their proxies. */}}
+{{/* Permissions in the namespaces of Gateways and proxies. */}}
 {{- define "cuo.rules.gateways" -}}
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gateways]
@@ -109,22 +109,22 @@ app.kubernetes.io/component: operator
   verbs: [list, watch]
 {{- end }}
 
-{{/* The rights to what has no namespace. */}}
+{{/* Permissions on cluster-scoped resources. */}}
 {{- define "cuo.rules.cluster" -}}
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gatewayclasses]
   verbs: [list, watch]
 {{- end }}
 
-{{/* The rights of the Job that runs when the release is uninstalled. */}}
-{{- define "cuo.rules.release" -}}
+{{/* Permissions of the Job that removes finalizers after the release is uninstalled. */}}
+{{- define "cuo.rules.uninstall" -}}
 - apiGroups: [texera.apache.org]
   resources: [computingunits]
   verbs: [list, patch]
 {{- end }}
 
-{{/* Annotations of what runs once the release is uninstalled. */}}
-{{- define "cuo.hook" -}}
+{{/* Annotations of the uninstall hook. The argument is the weight. */}}
+{{- define "cuo.uninstallHook" -}}
 "helm.sh/hook": post-delete
 "helm.sh/hook-weight": {{ . | quote }}
 "helm.sh/hook-delete-policy": before-hook-creation,hook-succeeded

@@ -1,59 +1,59 @@
-{{- /* What the schema cannot say: the paths of rows against each other and against those of units. */}}
+{{- /* Checks that the schema cannot express, such as conflicts between the paths of static routes and units. */}}
 {{- define "tg.check" -}}
 {{- $unitPaths := .Values.units.pool.paths }}
 {{- $defaultHosts := list (default "*" .Values.gateway.hostname) }}
 {{- $seen := dict }}
-{{- range $name, $row := include "tg.rows" . | fromJson }}
-{{- if not $row.service }}
-{{- fail (printf "routes.%s.service: give name and port of the service that the row leads to" $name) }}
+{{- range $name, $route := include "tg.routes" . | fromJson }}
+{{- if not $route.service }}
+{{- fail (printf "routes.%s.service: name and port are required" $name) }}
 {{- end }}
-{{- range $path := $row.paths }}
+{{- range $path := $route.paths }}
 {{- $value := include "tg.plainPath" $path.value }}
-{{- range $host := default $defaultHosts $row.hostnames }}
+{{- range $host := default $defaultHosts $route.hostnames }}
 {{- $key := printf "%s %s" $host $value }}
 {{- with get $seen $key }}
-{{- fail (printf "routes.%s and routes.%s both take %s: which of them would answer is chance. Take the path out of one, or set enabled: false for a row" . $name $value) }}
+{{- fail (printf "routes.%s and routes.%s have the same path %s: remove it from one of them, or disable one with enabled: false" . $name $value) }}
 {{- end }}
 {{- $_ := set $seen $key $name }}
 {{- end }}
-{{- if not $row.objectStore }}
+{{- if not $route.objectStore }}
 {{- range $unit := $unitPaths }}
-{{- $swallows := false }}
+{{- $conflict := false }}
 {{- if eq $unit.type "RegularExpression" }}
-{{- /* It goes before every prefix, and after a path that is matched exactly. */}}
-{{- $swallows = and (eq (default "PathPrefix" $path.type) "Exact") (regexMatch $unit.value $value) }}
+{{- /* A regular expression takes precedence over prefixes, but not over exact paths. */}}
+{{- $conflict = and (eq (default "PathPrefix" $path.type) "Exact") (regexMatch $unit.value $value) }}
 {{- else }}
 {{- $start := include "tg.plainPath" $unit.value }}
-{{- $swallows = or (eq $value $start) (hasPrefix (printf "%s/" $start) $value) }}
+{{- $conflict = or (eq $value $start) (hasPrefix (printf "%s/" $start) $value) }}
 {{- end }}
-{{- if $swallows }}
-{{- fail (printf "routes.%s takes %s, which lies in the units' path %s: requests for units would be answered by service %s. Give the row another path, or take the path out of units.pool.paths" $name $value $unit.value $row.service.name) }}
+{{- if $conflict }}
+{{- fail (printf "routes.%s has the path %s, which is within the unit path %s: service %s would receive requests for units. Change the path of the route, or remove the unit path from units.pool.paths" $name $value $unit.value $route.service.name) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- if and .Values.units.pool.create (eq .Values.units.pool.lookup "Host") (not .Values.authorization.enabled) }}
-{{- fail "units.pool.lookup: Host needs an authorization that answers with the unit's host name: set authorization.enabled, or units.pool.lookup: Linear" }}
+{{- fail "units.pool.lookup=Host requires an authorization service that returns the unit's host name: set authorization.enabled=true or units.pool.lookup=Linear" }}
 {{- end }}
 {{- if not (or .Values.gateway.http.enabled .Values.gateway.https.enabled) }}
-{{- fail "the Gateway has no listener: set gateway.http.enabled or gateway.https.enabled" }}
+{{- fail "the Gateway has no listeners: set gateway.http.enabled=true or gateway.https.enabled=true" }}
 {{- end }}
 {{- if and .Values.gateway.http.redirectToHttps (not .Values.gateway.https.enabled) }}
-{{- fail "gateway.http.redirectToHttps needs gateway.https.enabled" }}
+{{- fail "gateway.http.redirectToHttps=true requires gateway.https.enabled=true" }}
 {{- end }}
 {{- with .Values.objectStore }}
-{{- $apart := and .enabled $.Values.gateway.https.enabled (include "tg.listenerHostname" $) }}
-{{- if and $apart (or (not .secretName) (eq .secretName $.Values.gateway.https.secretName)) }}
-{{- fail "objectStore.secretName: give the object store a certificate of its own. For listeners that share one Envoy Gateway turns HTTP/2 off" }}
+{{- $ownListener := and .enabled $.Values.gateway.https.enabled (include "tg.listenerHostname" $) }}
+{{- if and $ownListener (or (not .secretName) (eq .secretName $.Values.gateway.https.secretName)) }}
+{{- fail "objectStore.secretName: the object store requires its own certificate, because Envoy Gateway disables HTTP/2 for listeners that share one" }}
 {{- end }}
 {{- end }}
 {{- if and .Values.gateway.https.issuer .Values.gateway.https.clusterIssuer }}
-{{- fail "gateway.https: give issuer or clusterIssuer, not both" }}
+{{- fail "gateway.https.issuer and gateway.https.clusterIssuer are mutually exclusive" }}
 {{- end }}
 {{- end }}
 
-{{- /* A path without a slash at its end. */}}
+{{- /* A path without its trailing slash. */}}
 {{- define "tg.plainPath" -}}
 {{- default "/" (trimSuffix "/" .) }}
 {{- end }}

@@ -16,7 +16,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- default (printf "%s.%s.svc.cluster.local" $pool.service .Values.units.namespace.name) $pool.lookupDomain }}
 {{- end }}
 
-{{- /* The routes of units and of entries, as the operator labels them. */}}
+{{- /* Selector of the HTTPRoutes of units and of activators, by the label that the operator sets. */}}
 {{- define "tg.unitRoutes" -}}
 - group: gateway.networking.k8s.io
   kind: HTTPRoute
@@ -24,25 +24,25 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
     app.kubernetes.io/managed-by: computing-unit-operator
 {{- end }}
 
-{{- /* The rows in use, by name, the object store's as one of them. */}}
-{{- define "tg.rows" -}}
-{{- $rows := dict }}
-{{- range $name, $row := .Values.routes }}
-{{- if and $row (not (eq (toString (get $row "enabled")) "false")) }}
-{{- $_ := set $rows $name $row }}
+{{- /* The enabled static routes by name, including the object store's. */}}
+{{- define "tg.routes" -}}
+{{- $routes := dict }}
+{{- range $name, $route := .Values.routes }}
+{{- if and $route (not (eq (toString (get $route "enabled")) "false")) }}
+{{- $_ := set $routes $name $route }}
 {{- end }}
 {{- end }}
 {{- with .Values.objectStore }}
 {{- if .enabled }}
-{{- $hostname := required "objectStore.hostname is needed where objectStore.enabled is true: clients sign requests for it" .hostname }}
-{{- $row := dict "paths" (list (dict "value" "/")) "service" .service "timeout" "0s" "hostnames" (list $hostname) "cors" .cors "objectStore" true }}
-{{- $_ := set $rows "object-store" $row }}
+{{- $hostname := required "objectStore.hostname is required if objectStore.enabled is true" .hostname }}
+{{- $route := dict "paths" (list (dict "value" "/")) "service" .service "timeout" "0s" "hostnames" (list $hostname) "cors" .cors "objectStore" true }}
+{{- $_ := set $routes "object-store" $route }}
 {{- end }}
 {{- end }}
-{{- toJson $rows }}
+{{- toJson $routes }}
 {{- end }}
 
-{{- /* The namespaces that a listener admits. */}}
+{{- /* The namespaces that may attach routes to a listener. */}}
 {{- define "tg.allowedRoutes" -}}
 namespaces:
   from: Selector
@@ -58,7 +58,7 @@ namespaces:
     {{- end }}
 {{- end }}
 
-{{- /* The listeners of static routes. */}}
+{{- /* The parentRefs of static routes. */}}
 {{- define "tg.staticParents" -}}
 {{- $gateway := .Values.gateway }}
 {{- if and $gateway.http.enabled (not $gateway.http.redirectToHttps) }}
@@ -71,8 +71,8 @@ namespaces:
 {{- end }}
 {{- end }}
 
-{{- /* Those of the object store. Listeners that take any host name take its own too: one for it alone would overlap them, and
-       Envoy Gateway turns HTTP/2 off for TLS listeners that overlap. */}}
+{{- /* The parentRefs of the object store's route. Listeners without a host name also serve the object store: a separate listener
+       would overlap them, and Envoy Gateway disables HTTP/2 for overlapping TLS listeners. */}}
 {{- define "tg.storeParents" -}}
 {{- if not (include "tg.listenerHostname" .) }}
 {{- include "tg.staticParents" . }}
@@ -88,14 +88,13 @@ namespaces:
 {{- end }}
 {{- end }}
 
-{{- /* The host name of the listeners; none where units are looked up by host names of their own. */}}
+{{- /* The host name of the listeners. Empty if units are looked up by their own host names. */}}
 {{- define "tg.listenerHostname" -}}
 {{- if ne .Values.units.pool.lookup "Host" }}
 {{- .Values.gateway.hostname }}
 {{- end }}
 {{- end }}
 
-{{- /* Finds out that a peer is gone. */}}
 {{- define "tg.tcpKeepalive" -}}
 tcpKeepalive:
   {{- toYaml .Values.limits.tcpKeepalive | nindent 2 }}

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::{fixture::Fixture, gateway};
 
 /// Name of the Service.
-pub const SERVICE: &str = "operator-entry";
+pub const SERVICE: &str = "operator-activator";
 
 /// Creates the Service in the namespace of the fixture, whose operator serves it from then on. False on a cluster other than the local
 /// one, whose proxies may not reach this machine.
@@ -23,8 +23,8 @@ pub const SERVICE: &str = "operator-entry";
 pub async fn serve_activator(fixture: &mut Fixture) -> anyhow::Result<bool> {
     let namespace = fixture.namespace.clone();
     let Some([address]) = endpoints(fixture, &namespace).await? else { return Ok(false) };
-    let service = format!("--entry-service={namespace}/{SERVICE}:80");
-    fixture.operator = fixture.operator.clone().args([service, format!("--entry-address={address}")]);
+    let service = format!("--activator-service={namespace}/{SERVICE}:80");
+    fixture.operator = fixture.operator.clone().args([service, format!("--activator-address={address}")]);
     Ok(true)
 }
 

@@ -1,6 +1,6 @@
 //! Pools with an activator.
 
-use computing_unit_operator::api::ComputingUnitPool;
+use computing_unit_api::ComputingUnitPool;
 use kube::{
     Api,
     api::DynamicObject,
@@ -16,8 +16,8 @@ use crate::{
 
 /// The pool named `default` with an activator. Its addresses are unique to the test, so it gets no request of another test.
 #[must_use]
-pub fn pool(fixture: &Fixture, mode: Mode, entry: &Value) -> ComputingUnitPool {
-    let pool = with(&fixture.pool(mode), &json!({"spec": {"entry": entry}}));
+pub fn pool(fixture: &Fixture, mode: Mode, activator: &Value) -> ComputingUnitPool {
+    let pool = with(&fixture.pool(mode), &json!({"spec": {"activator": activator}}));
     if mode != Mode::Query {
         return pool;
     }
@@ -38,12 +38,12 @@ pub fn path(fixture: &Fixture) -> String {
     format!("/wsapi/{}", fixture.namespace)
 }
 
-/// Status, reason and message of the condition `Entry` of a pool.
+/// Status, reason and message of the condition `Activator` of a pool.
 #[must_use]
 pub fn condition(pool: Option<&ComputingUnitPool>) -> Option<(String, String, String)> {
     let conditions = &pool?.status.as_ref()?.conditions;
-    let entry = conditions.iter().find(|condition| condition.type_ == "Entry")?;
-    Some((entry.status.clone(), entry.reason.clone(), entry.message.clone()))
+    let activator = conditions.iter().find(|condition| condition.type_ == "Activator")?;
+    Some((activator.status.clone(), activator.reason.clone(), activator.message.clone()))
 }
 
 /// Creates a pool, and waits until the gateway has accepted the route of its activator.
@@ -61,7 +61,7 @@ pub async fn create_pool(fixture: &Fixture, pool: &ComputingUnitPool) -> anyhow:
 /// If it does not.
 pub async fn until_accepted(fixture: &Fixture) -> anyhow::Result<()> {
     let served = |pool: Option<&ComputingUnitPool>| condition(pool).is_some_and(|(status, ..)| status == "True");
-    until("entry", SOON, fixture.pools(), "default", served).await.map(drop)
+    until("activator", SOON, fixture.pools(), "default", served).await.map(drop)
 }
 
 /// The `SecurityPolicies` of the fixture's namespace.

@@ -1,7 +1,7 @@
 //! Requests that the activator answers.
 
 use anyhow::ensure;
-use computing_unit_operator::api::{ComputingUnit, Phase};
+use computing_unit_api::{ComputingUnit, Phase};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
@@ -61,17 +61,17 @@ pub fn problem(answer: &Answer) -> anyhow::Result<Value> {
 pub async fn until_served(fixture: &Fixture, target: &Target) -> anyhow::Result<Answer> {
     let served = || async {
         let answer = send(fixture, target).await?;
-        Ok((answer.headers.contains_key("x-computing-unit-entry") && answer.status != 503).then_some(answer))
+        Ok((answer.headers.contains_key("x-computing-unit-activator") && answer.status != 503).then_some(answer))
     };
-    eventually("answer of the entry", SOON, served).await
+    eventually("answer of the activator", SOON, served).await
 }
 
 /// Creates a pool with that activator, and a suspended unit. Returns a request for it.
 ///
 /// # Errors
 /// If they do not get there.
-pub async fn suspended(fixture: &Fixture, mode: Mode, entry: &Value, name: &str) -> anyhow::Result<Target> {
-    create_pool(fixture, &pool(fixture, mode, entry)).await?;
+pub async fn suspended(fixture: &Fixture, mode: Mode, activator: &Value, name: &str) -> anyhow::Result<Target> {
+    create_pool(fixture, &pool(fixture, mode, activator)).await?;
     until_served(fixture, &target(fixture, mode, &fixture.unit("nobody"))?).await?;
     let unit = units::with(&fixture.unit(name), &json!({"spec": {"operatingMode": "Suspended"}}));
     fixture.create(&unit).await?;

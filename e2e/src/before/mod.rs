@@ -7,7 +7,7 @@ mod reloads;
 
 use std::net::{IpAddr, SocketAddr};
 
-use computing_unit_operator::names::PORT;
+use computing_unit_api::names::PORT;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api,

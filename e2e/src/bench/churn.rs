@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use computing_unit_operator::{api::Phase, names::PORT};
+use computing_unit_api::{Phase, names::PORT};
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::{
     task::JoinSet,

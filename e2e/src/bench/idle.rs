@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::api::{ComputingUnit, Phase};
+use computing_unit_api::{ComputingUnit, Phase};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::{
     ResourceExt,
@@ -28,7 +28,7 @@ use crate::{
     plain::Plain,
     simulated::Simulated,
     traffic::{Connection, Target},
-    units::{self},
+    units,
     wait::{eventually, pass},
 };
 

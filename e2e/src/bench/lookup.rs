@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use computing_unit_operator::api::{ComputingUnit, QueryLookup};
+use computing_unit_api::{ComputingUnit, QueryLookup};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -86,7 +86,7 @@ async fn among(fixture: &Fixture, node: &Simulated, lookup: QueryLookup, many: u
         .await?;
     } else {
         let pool = units::with(&activator::pool(fixture, Mode::Query, &WAKE_ON_REQUEST()), &more);
-        fixture.create_pool(&units::with(&pool, &json!({"spec": {"entry": Value::Null}}))).await?;
+        fixture.create_pool(&units::with(&pool, &json!({"spec": {"activator": Value::Null}}))).await?;
     }
     let units: Vec<ComputingUnit> = (0..many).map(|number| unit(fixture, &format!("unit-{number}"))).collect();
     let (first, rest) = units.split_first().context("a unit")?;

@@ -1,6 +1,6 @@
 //! What requests meet while units come and go, in each mode, with one proxy and with two; and under a plain route.
 
-use computing_unit_operator::api::Phase;
+use computing_unit_api::Phase;
 
 use super::table;
 use crate::{

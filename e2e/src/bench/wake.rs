@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::api::{ComputingUnit, Phase};
+use computing_unit_api::{ComputingUnit, Phase};
 use http::StatusCode;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{

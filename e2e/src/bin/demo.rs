@@ -3,7 +3,7 @@
 use std::{env, fs, path::Path};
 
 use anyhow::Context;
-use computing_unit_operator::api::ComputingUnit;
+use computing_unit_api::ComputingUnit;
 use e2e::{
     attach::Cluster,
     demo::{

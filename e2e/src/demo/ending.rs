@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::{api::ComputingUnit, gateway::HTTPRoute};
+use computing_unit_api::{ComputingUnit, gateway::HTTPRoute};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt, api::DeleteParams};
 use tokio::{task::JoinSet, time::Instant};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use computing_unit_operator::names::headers::UNIT;
+use computing_unit_api::names::headers::UNIT;
 
 use super::show::{Way, headers};
 use crate::traffic::follow;

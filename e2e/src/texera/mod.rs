@@ -7,7 +7,7 @@ pub mod standins;
 use std::net::SocketAddr;
 
 use anyhow::ensure;
-use computing_unit_operator::api::GatewayRef;
+use computing_unit_api::GatewayRef;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
     Api, ResourceExt,

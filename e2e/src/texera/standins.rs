@@ -3,7 +3,7 @@
 //!
 //! Pure: objects, and nothing that makes them.
 
-use computing_unit_operator::names::PORT;
+use computing_unit_api::names::PORT;
 use serde_json::{Value, json};
 
 use crate::units::ENGINE;

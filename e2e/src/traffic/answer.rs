@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use computing_unit_operator::names::headers;
+use computing_unit_api::names::headers;
 use http::{HeaderMap, StatusCode};
 
 /// The name of the unit that an engine runs in, on each of its answers.

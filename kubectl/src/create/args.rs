@@ -3,7 +3,7 @@
 //! Nothing here knows the API server. What an object may contain is decided there, see [`crate::refusal`].
 
 use clap::{ArgAction, Parser, ValueEnum};
-use computing_unit_operator::api::Quantity;
+use computing_unit_api::Quantity;
 
 use crate::{
     options::{ConnectionArgs, WaitArgs, quantity},

@@ -6,7 +6,7 @@ mod request;
 
 use std::process::ExitCode;
 
-use computing_unit_operator::api::ComputingUnit;
+use computing_unit_api::ComputingUnit;
 
 use crate::{
     connection::connect,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use computing_unit_operator::api::{ComputingUnit, ComputingUnitSpec, OperatingMode, Quantity, Resources};
+use computing_unit_api::{ComputingUnit, ComputingUnitSpec, OperatingMode, Quantity, Resources};
 use k8s_openapi::api::core::v1::EnvVar;
 
 use super::args::UnitArgs;

@@ -1,6 +1,6 @@
 //! The one request that creates the unit, or asks whether it could be created.
 
-use computing_unit_operator::api::ComputingUnit;
+use computing_unit_api::ComputingUnit;
 use kube::{ResourceExt, api::PostParams};
 
 use crate::connection::Connection;

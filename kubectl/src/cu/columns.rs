@@ -1,9 +1,7 @@
 //! What can be said of a unit in one cell. Pure.
 
-use computing_unit_operator::{
-    api::{ComputingUnit, Phase},
-    status::types,
-};
+use computing_unit_api::ConditionType;
+use computing_unit_api::{ComputingUnit, Phase};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -124,12 +122,12 @@ impl Column {
 /// Why a unit is not Ready; of one that is, what waits. What the phase says already is not repeated.
 fn reason(unit: &ComputingUnit) -> Option<String> {
     let phase = unit.status.as_ref()?.phase?;
-    let types: &[&str] = match phase {
-        Phase::Ready => &[types::RESIZE_PENDING, types::UPDATE_PENDING],
-        Phase::Suspended => &[types::SUSPENDED],
-        _ => &[types::READY],
+    let types: &[ConditionType] = match phase {
+        Phase::Ready => &[ConditionType::ResizePending, ConditionType::UpdatePending],
+        Phase::Suspended => &[ConditionType::Suspended],
+        _ => &[ConditionType::Ready],
     };
-    let found = types.iter().find_map(|type_| condition(unit, type_))?;
+    let found = types.iter().find_map(|type_| condition(unit, *type_))?;
     let said = if phase == Phase::Ready { format!("{}:{}", found.type_, found.reason) } else { found.reason.clone() };
     (said != phase.as_str()).then_some(said)
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use computing_unit_operator::api::ComputingUnit;
+use computing_unit_api::ComputingUnit;
 use k8s_openapi::{api::core::v1::Event, jiff::Timestamp};
 use kube::{Api, ResourceExt, api::ListParams};
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use computing_unit_operator::api::{ComputingUnit, ComputingUnitStatus, Quantity, UnitLifecycle};
+use computing_unit_api::{ComputingUnit, ComputingUnitStatus, Quantity, UnitLifecycle};
 use k8s_openapi::{
     api::core::v1::Event,
     apimachinery::pkg::apis::meta::v1::{Condition, Time},

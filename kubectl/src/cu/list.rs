@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, pin::pin, process::ExitCode};
 
 use clap::ValueEnum;
-use computing_unit_operator::api::ComputingUnit;
+use computing_unit_api::ComputingUnit;
 use futures::StreamExt;
 use k8s_openapi::jiff::Timestamp;
 use kube::{

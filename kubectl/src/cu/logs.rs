@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use computing_unit_operator::api::ComputingUnit;
+use computing_unit_api::ComputingUnit;
 use futures::{AsyncBufReadExt, StreamExt, stream::FuturesUnordered};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt, api::LogParams};

@@ -3,7 +3,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use computing_unit_operator::api::{ComputingUnit, OperatingMode, Phase};
+use computing_unit_api::{ComputingUnit, OperatingMode, Phase};
 use serde_json::{Value, json};
 
 use super::{select::SelectAndWait, session::Session};

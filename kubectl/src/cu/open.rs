@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use computing_unit_operator::api::{ComputingUnit, ComputingUnitPool, OperatingMode, Phase};
+use computing_unit_api::{ComputingUnit, ComputingUnitPool, OperatingMode, Phase};
 use kube::{Api, ResourceExt};
 
 use super::{
@@ -93,5 +93,5 @@ async fn wakes(session: &Session, unit: &ComputingUnit) -> bool {
     let connection = &session.connection;
     let pools = Api::<ComputingUnitPool>::namespaced(connection.client.clone(), &connection.namespace);
     let pool = connection.within(&unit.spec.pool_name, pools.get(&unit.spec.pool_name)).await;
-    pool.is_ok_and(|pool| pool.spec.entry.is_some_and(|entry| entry.wake_on_request))
+    pool.is_ok_and(|pool| pool.spec.activator.is_some_and(|entry| entry.wake_on_request))
 }

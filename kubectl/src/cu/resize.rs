@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use computing_unit_operator::api::Quantity;
+use computing_unit_api::Quantity;
 use serde_json::{Map, Value, json};
 
 use super::{select::SelectAndWait, session::Session};

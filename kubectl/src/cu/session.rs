@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use computing_unit_operator::api::ComputingUnit;
+use computing_unit_api::ComputingUnit;
 use kube::{
     ResourceExt,
     api::{ListParams, Patch, PatchParams},

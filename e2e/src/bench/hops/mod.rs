@@ -6,7 +6,7 @@ pub mod load;
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::{api::Phase, names::PORT};
+use computing_unit_api::{Phase, names::PORT};
 use kube::ResourceExt;
 
 use self::load::{Seen, What, load};

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::api::{ComputingUnitPool, Phase};
+use computing_unit_api::{ComputingUnitPool, Phase};
 use e2e::{
     activator::{self, SERVICE, WAKE_ON_REQUEST, problem, send, serve_activator, suspended, target, until_served},
     fixture::SOON,
@@ -114,20 +114,20 @@ async fn an_edited_activator_route_is_restored_and_a_disabled_one_is_deleted() -
         let _operator = fixture.start().await?;
         activator::create_pool(&fixture, &activator::pool(&fixture, Mode::Path, &WAKE_ON_REQUEST())).await?;
         let routes = fixture.routes();
-        let made = routes.get("entry.default").await?;
+        let made = routes.get("activator.default").await?;
         let before = fixture.proxy.quiet(Duration::from_secs(12), SOON).await?;
         assert_eq!(fixture.proxy.counts().since(&before).total(), 0, "nothing is written while it is as it should be");
         let change = Patch::Merge(json!({"spec": {"hostnames": ["elsewhere.example.org"]}}));
-        routes.patch("entry.default", &PatchParams::default(), &change).await?;
+        routes.patch("activator.default", &PatchParams::default(), &change).await?;
         let repaired = || async {
-            let now = routes.get("entry.default").await?;
+            let now = routes.get("activator.default").await?;
             Ok((now.spec == made.spec && now.uid() == made.uid()).then_some(()))
         };
         eventually("repair", SOON, repaired).await?;
-        let none = Patch::Merge(json!({"spec": {"entry": null}}));
+        let none = Patch::Merge(json!({"spec": {"activator": null}}));
         fixture.pools().patch("default", &PatchParams::default(), &none).await?;
-        let gone = || async { Ok(routes.get_opt("entry.default").await?.is_none().then_some(())) };
-        eventually("end of the entry", SOON, gone).await.context("without an entry")
+        let gone = || async { Ok(routes.get_opt("activator.default").await?.is_none().then_some(())) };
+        eventually("end of the activator", SOON, gone).await.context("without an activator")
     })
     .await
 }
@@ -138,8 +138,8 @@ async fn an_activator_in_another_namespace_needs_a_reference_grant() -> anyhow::
         let cluster = fixture.cluster.clone();
         namespace::within(&cluster, "operators", |operators| async move {
             let Some([address]) = activator::endpoints(&fixture, &operators).await? else { return Ok(()) };
-            let service = format!("--entry-service={operators}/{SERVICE}:80");
-            let operator = fixture.operator.clone().args([service, format!("--entry-address={address}")]);
+            let service = format!("--activator-service={operators}/{SERVICE}:80");
+            let operator = fixture.operator.clone().args([service, format!("--activator-address={address}")]);
             let mut operator = operator.start()?;
             operator.ready(SOON).await?;
             let pool = activator::pool(&fixture, Mode::Query, &WAKE_ON_REQUEST());
@@ -151,7 +151,7 @@ async fn an_activator_in_another_namespace_needs_a_reference_grant() -> anyhow::
             let pool = until("refusal", SOON, fixture.pools(), "default", refused).await?;
             let (.., message) = activator::condition(pool.as_ref()).unwrap();
             println!("{message}");
-            for word in ["ReferenceGrant", &operators, &fixture.namespace, "entry.namespaces"] {
+            for word in ["ReferenceGrant", &operators, &fixture.namespace, "activator.namespaces"] {
                 ensure!(message.contains(word), "{message:?} does not say {word:?}");
             }
             // By hand, as the message has it.

@@ -1,6 +1,6 @@
 //! A unit is deleted with all its children, whatever else is broken or missing.
 
-use computing_unit_operator::{api::Phase, gateway::GROUP};
+use computing_unit_api::{Phase, gateway::GROUP};
 use e2e::{
     faults::Fault,
     fixture::Fixture,

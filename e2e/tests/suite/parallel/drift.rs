@@ -1,6 +1,6 @@
 //! A child that is deleted or edited by hand is restored. An object of another owner is not touched.
 
-use computing_unit_operator::{api::Phase, gateway::HTTPRoute};
+use computing_unit_api::{Phase, gateway::HTTPRoute};
 use e2e::{
     fixture::{Fixture, SOON},
     units::Mode,
@@ -86,7 +86,7 @@ where
     let before = api.get("ada").await?.uid();
     api.delete("ada", &DeleteParams::default()).await?;
     until("successor", SOON, api, "ada", |object| object.is_some_and(|object| object.uid() != before)).await?;
-    let proven = |unit: Option<&computing_unit_operator::api::ComputingUnit>| {
+    let proven = |unit: Option<&computing_unit_api::ComputingUnit>| {
         unit.and_then(|unit| unit.status.as_ref()).is_some_and(|status| status.phase == Some(Phase::Ready))
     };
     until("readiness", SOON, fixture.units(), "ada", proven).await?;

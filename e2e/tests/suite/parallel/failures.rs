@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::api::{ComputingUnit, ComputingUnitStatus, Phase};
+use computing_unit_api::{ComputingUnit, ComputingUnitStatus, Phase};
 use e2e::{
     faults::Call,
     fixture::{Fixture, SOON},

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::{
-    api::{ComputingUnit, Phase},
+use computing_unit_api::{
+    ComputingUnit, Phase,
     names::{LAST_ACTIVITY, PORT},
 };
 use e2e::{

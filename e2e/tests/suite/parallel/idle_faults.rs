@@ -2,7 +2,7 @@
 //! unit is suspended in the end.
 
 use anyhow::ensure;
-use computing_unit_operator::api::{OperatingMode, Phase};
+use computing_unit_api::{OperatingMode, Phase};
 use e2e::{
     faults::LastWrite,
     fixture::{Fixture, SOON},

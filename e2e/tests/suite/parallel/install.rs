@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use computing_unit_operator::{api::Phase, names::FINALIZER};
+use computing_unit_api::{Phase, names::FINALIZER};
 use e2e::{
     cluster::images::{Own, own},
     fixture::{Fixture, SOON},

@@ -1,7 +1,7 @@
 //! `kubectl create computingunit`.
 
 use anyhow::ensure;
-use computing_unit_operator::api::ComputingUnit;
+use computing_unit_api::ComputingUnit;
 use e2e::{
     demo::show::Way,
     fixture::Fixture,

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::api::Phase;
+use computing_unit_api::Phase;
 use e2e::{
     demo::show::Way,
     fixture::{Fixture, SOON},

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use computing_unit_operator::{api::Phase, names::headers};
+use computing_unit_api::{Phase, names::headers};
 use e2e::{
     faults::{ApiProxy, Counts},
     fixture::SOON,

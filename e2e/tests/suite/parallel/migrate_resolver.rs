@@ -1,7 +1,7 @@
 //! A deployment whose gateway resolves units by DNS is migrated to routes of its units on the same gateway. No request fails, no
 //! WebSocket is closed, and until the last step the former route can be restored.
 
-use computing_unit_operator::{api::Phase, gateway::HTTPRoute, names::PORT};
+use computing_unit_api::{Phase, gateway::HTTPRoute, names::PORT};
 use e2e::{
     activator::{self, WAKE_ON_REQUEST, serve_activator, until_served},
     before::{self, UNITS_SERVICE},
@@ -144,7 +144,7 @@ async fn a_dynamic_resolver_is_replaced_by_unit_routes() -> anyhow::Result<()> {
         fixture.until(&again, Phase::Ready).await?;
         answered(&fixture, old, true).await?;
 
-        // 5. Nobody is found by DNS any more: the route of before goes, and the pool's entry takes its place.
+        // 5. Nobody is found by DNS any more: the route of before goes, and the activator takes its place.
         before::lead_aside(&fixture, DYNAMIC).await?;
         let nobody = Target::new("localhost", &path(cuid("nobody")))?;
         until_served(&fixture, &nobody).await?;

@@ -2,7 +2,7 @@
 //! finishes the change, and no request fails meanwhile.
 
 use anyhow::ensure;
-use computing_unit_operator::api::Phase;
+use computing_unit_api::Phase;
 use e2e::{
     faults::LastWrite,
     fixture::{Fixture, SOON},

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, pin::pin};
 
 use anyhow::{Context, ensure};
-use computing_unit_operator::{api::Phase, names::PORT};
+use computing_unit_api::{Phase, names::PORT};
 use e2e::{
     fixture::{Fixture, SOON},
     units::{self, Mode},

@@ -1,6 +1,6 @@
 //! A unit is suspended and resumed without a failed request, and reaches the last operating mode.
 
-use computing_unit_operator::api::{ComputingUnit, Phase};
+use computing_unit_api::{ComputingUnit, Phase};
 use e2e::{
     faults::LastWrite,
     fixture::{Fixture, SOON},

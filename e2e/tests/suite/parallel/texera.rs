@@ -1,8 +1,8 @@
 //! A deployment of the shape of Texera behind one gateway: each static path leads to its service, units are authorized, and missing
 //! references are reported.
 
-use computing_unit_operator::{
-    api::Phase,
+use computing_unit_api::{
+    Phase,
     gateway::{Gateway, HTTPRoute},
 };
 use e2e::{
@@ -126,7 +126,7 @@ async fn each_path_leads_to_its_service_and_units_are_authorized() -> anyhow::Re
 
         // The authorization goes: nobody passes who did not before, whenever that is, and nothing else is disturbed. Envoy
         // Gateway takes the question from the listener before it takes the routes away; what gets in between ends at the
-        // entry (421), for no unit has the host name that it comes with.
+        // activator (421), for no unit has the host name that it comes with.
         let report = lost(&fixture, &format!("{path}&access-token=for-1"), 500).await?;
         report.assert_only(&[403, 421, 500, 503])?;
         let refused = ask_unit(&fixture, cuid, &token, &[]).await?;

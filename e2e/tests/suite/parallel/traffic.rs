@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use computing_unit_operator::api::Phase;
+use computing_unit_api::Phase;
 use e2e::{
     clusters,
     fixture::{Fixture, SOON},

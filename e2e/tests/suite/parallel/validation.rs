@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
-use computing_unit_operator::api::{ComputingUnit, ComputingUnitPool};
+use computing_unit_api::{ComputingUnit, ComputingUnitPool};
 use e2e::{fixture::Fixture, units::with};
 use kube::{
     Api, Resource,

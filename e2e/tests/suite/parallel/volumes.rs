@@ -3,10 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::Context;
-use computing_unit_operator::{
-    api::{ComputingUnit, ComputingUnitPool, Phase},
-    names::labels,
-};
+use computing_unit_api::{ComputingUnit, ComputingUnitPool, Phase, names::labels};
 use e2e::{
     attach::Cluster,
     fixture::{Fixture, SOON},

@@ -1,10 +1,7 @@
 //! A unit that cannot run yet reports why and what to do, and starts once that is done.
 
 use anyhow::ensure;
-use computing_unit_operator::{
-    api::{ComputingUnitPool, GatewayRef, Phase},
-    gateway::Gateway,
-};
+use computing_unit_api::{ComputingUnitPool, GatewayRef, Phase, gateway::Gateway};
 use e2e::{
     fixture::{Fixture, SOON},
     gateway, namespace,
@@ -171,7 +168,7 @@ async fn a_unit_waits_for_its_key_in_another_namespace() -> anyhow::Result<()> {
             let ready = |unit: Option<&_>| units::phase(unit) == Some(Phase::Ready);
             until("Ready", SOON, others.clone(), "ada", ready).await?;
             fixture.create(&fixture.unit("bob")).await?;
-            let message = fixture.until_condition("bob", "Accepted", "False", "KeyConflictElsewhere").await?;
+            let message = fixture.until_condition("bob", "Accepted", "False", "KeyConflictInOtherNamespace").await?;
             ensure!(!message.contains(&there) && !message.contains("\"ada\""), "{message}");
             others.delete("ada", &DeleteParams::default()).await?;
             // A key that was another tenant's is not taken up by itself: requests meant for that one may still come.

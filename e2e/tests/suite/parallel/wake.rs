@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use computing_unit_operator::api::Phase;
+use computing_unit_api::Phase;
 use e2e::{
     activator::{self, WAKE_ON_REQUEST, problem, send, serve_activator, starts, suspended},
     faults::LastWrite,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use computing_unit_operator::api::Phase;
+use computing_unit_api::Phase;
 use e2e::{
     activator::{self, WAKE_ON_REQUEST, send, serve_activator, suspended},
     faults::Class,
@@ -33,7 +33,7 @@ async fn a_request_denied_by_the_gateway_starts_nothing() -> anyhow::Result<()> 
             "kind": "SecurityPolicy",
             "metadata": {"name": "closed"},
             "spec": {
-                "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "entry.default"}],
+                "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "activator.default"}],
                 "authorization": {"defaultAction": "Deny"},
             },
         }))?;

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::ensure;
-use computing_unit_operator::api::Phase;
+use computing_unit_api::Phase;
 use e2e::{
     activator::{SERVICE, WAKE_ON_REQUEST, endpoints, send, suspended},
     faults::{Call, Fault, OperatorProcess, Outcome, Record, Verb},
@@ -18,11 +18,10 @@ use super::with_fixture;
 
 /// Starts a replica that serves the activator at `address`, and waits until it is ready.
 async fn replica(fixture: &Fixture, name: &str, address: &str) -> anyhow::Result<OperatorProcess> {
-    let operator = fixture
-        .operator
-        .clone()
-        .leader(Some((&fixture.namespace, name)))
-        .args([format!("--entry-service={}/{SERVICE}:80", fixture.namespace), format!("--entry-address={address}")]);
+    let operator = fixture.operator.clone().leader(Some((&fixture.namespace, name))).args([
+        format!("--activator-service={}/{SERVICE}:80", fixture.namespace),
+        format!("--activator-address={address}"),
+    ]);
     let mut replica = operator.start()?;
     replica.ready(SOON).await?;
     Ok(replica)
@@ -37,7 +36,7 @@ async fn metric(replica: &OperatorProcess, name: &str) -> anyhow::Result<u64> {
 }
 
 const LEADS: &str = "leader";
-const WOKE: &str = "entry_wakes_total{outcome=\"success\"}";
+const WOKE: &str = "activator_wakes_total{outcome=\"success\"}";
 
 fn of_a_unit(call: &Call) -> bool {
     call.verb == Verb::Patch && call.resource == "computingunits" && call.subresource.is_empty()

@@ -1,6 +1,6 @@
 //! The gateway's controller is stopped, so no route of any test would be programmed meanwhile.
 
-use computing_unit_operator::api::Phase;
+use computing_unit_api::Phase;
 use e2e::gateway;
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, api::ListParams};

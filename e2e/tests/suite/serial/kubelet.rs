@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use computing_unit_operator::api::Phase;
+use computing_unit_api::Phase;
 use e2e::{
     fixture::{Fixture, SOON},
     kubelet::Kubelet,

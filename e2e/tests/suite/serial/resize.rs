@@ -1,7 +1,7 @@
 //! A pod is resized to more than its node can give. The request counts for the scheduler, so pods of other tests would not
 //! be scheduled meanwhile.
 
-use computing_unit_operator::api::{ComputingUnit, Phase};
+use computing_unit_api::{ComputingUnit, Phase};
 use e2e::{
     fixture::SOON,
     units::{self, Mode, condition},

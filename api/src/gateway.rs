@@ -1,0 +1,207 @@
+//! The Gateway API objects that the operator writes (`HTTPRoute`) and reads (Gateway, `GatewayClass`), and what they say.
+//!
+//! The types are those of the crate `gateway-api`, which is built on the kube release before ours: each spec is wrapped
+//! so that our kube sees a resource of its own. When that crate has caught up this file becomes a re-export. No client
+//! here, and no decision about units.
+
+use std::ops::{Deref, DerefMut};
+
+use kube::CustomResource;
+use serde::{Deserialize, Serialize};
+
+/// The parts of an `HTTPRoute`.
+pub mod types {
+    pub use gateway_api::httproutes::*;
+}
+
+/// The parts of a Gateway.
+pub mod gateway_types {
+    pub use gateway_api::gateways::*;
+}
+
+/// The parts of a `GatewayClass`.
+pub mod class_types {
+    pub use gateway_api::gatewayclasses::*;
+}
+
+use class_types::GatewayClassStatus;
+use gateway_types::GatewayStatus;
+use types::HttpRouteStatus;
+
+/// API group of all three.
+pub const GROUP: &str = "gateway.networking.k8s.io";
+
+/// The spec of an [`HTTPRoute`].
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "gateway.networking.k8s.io",
+    version = "v1",
+    kind = "HTTPRoute",
+    plural = "httproutes",
+    namespaced,
+    schema = "disabled",
+    status = "HttpRouteStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "Which requests to a Gateway go to which Services."
+)]
+#[serde(transparent)]
+pub struct RouteSpec(pub types::HttpRouteSpec);
+
+/// The spec of a [`Gateway`].
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "gateway.networking.k8s.io",
+    version = "v1",
+    kind = "Gateway",
+    plural = "gateways",
+    namespaced,
+    schema = "disabled",
+    status = "GatewayStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "The listeners that requests come in by."
+)]
+#[serde(transparent)]
+pub struct GatewaySpec(pub gateway_types::GatewaySpec);
+
+/// The spec of a [`GatewayClass`].
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "gateway.networking.k8s.io",
+    version = "v1",
+    kind = "GatewayClass",
+    plural = "gatewayclasses",
+    schema = "disabled",
+    status = "GatewayClassStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "Which controller serves the Gateways of this class."
+)]
+#[serde(transparent)]
+pub struct GatewayClassSpec(pub class_types::GatewayClassSpec);
+
+/// Makes a wrapped spec read as the spec that it wraps.
+macro_rules! reads_as {
+    ($wrapper:ty, $wrapped:ty) => {
+        impl Deref for $wrapper {
+            type Target = $wrapped;
+
+            fn deref(&self) -> &$wrapped {
+                &self.0
+            }
+        }
+
+        impl DerefMut for $wrapper {
+            fn deref_mut(&mut self) -> &mut $wrapped {
+                &mut self.0
+            }
+        }
+
+        impl From<$wrapped> for $wrapper {
+            fn from(spec: $wrapped) -> Self {
+                Self(spec)
+            }
+        }
+    };
+}
+
+reads_as!(RouteSpec, types::HttpRouteSpec);
+reads_as!(GatewaySpec, gateway_types::GatewaySpec);
+reads_as!(GatewayClassSpec, class_types::GatewayClassSpec);
+
+#[cfg(test)]
+mod tests {
+    use kube::Resource;
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn comes_back<K: DeserializeOwned + Serialize>(object: &Value) {
+        let read: K = serde_json::from_value(object.clone()).unwrap();
+        assert_eq!(&serde_json::to_value(read).unwrap(), object);
+    }
+
+    #[test]
+    fn an_object_comes_back_as_it_was() {
+        comes_back::<HTTPRoute>(&json!({
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "HTTPRoute",
+            "metadata": {"name": "ada", "namespace": "units", "generation": 2},
+            "spec": {
+                "parentRefs": [{
+                    "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "shared", "namespace": "gateways",
+                }],
+                "rules": [{
+                    "matches": [{
+                        "path": {"type": "PathPrefix", "value": "/wsapi"},
+                        "queryParams": [{"type": "Exact", "name": "cuid", "value": "42"}],
+                    }],
+                    "backendRefs": [{"group": "", "kind": "Service", "name": "ada", "port": 8085, "weight": 1}],
+                    "timeouts": {"request": "0s"},
+                }],
+            },
+            "status": {"parents": [{
+                "controllerName": "gateway.envoyproxy.io/gatewayclass-controller",
+                "parentRef": {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "shared"},
+                "conditions": [{
+                    "type": "Accepted", "status": "True", "reason": "Accepted", "message": "Route is accepted",
+                    "observedGeneration": 2, "lastTransitionTime": "2026-11-20T10:00:00Z",
+                }],
+            }]},
+        }));
+        comes_back::<Gateway>(&json!({
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "Gateway",
+            "metadata": {"name": "shared", "namespace": "gateways"},
+            "spec": {"gatewayClassName": "eg", "listeners": [{
+                "name": "https", "port": 443, "protocol": "HTTPS", "hostname": "*.units.example.org",
+                "tls": {"mode": "Terminate", "certificateRefs": [{"group": "", "kind": "Secret", "name": "units"}]},
+                "allowedRoutes": {"namespaces": {
+                    "from": "Selector", "selector": {"matchLabels": {"texera.apache.org/units": "true"}},
+                }},
+            }]},
+            "status": {"addresses": [{"type": "IPAddress", "value": "10.96.0.7"}], "listeners": [{
+                "name": "https", "attachedRoutes": 3, "conditions": [],
+                "supportedKinds": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute"}],
+            }]},
+        }));
+        comes_back::<GatewayClass>(&json!({
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "GatewayClass",
+            "metadata": {"name": "eg"},
+            "spec": {"controllerName": "gateway.envoyproxy.io/gatewayclass-controller"},
+        }));
+    }
+
+    #[test]
+    fn fields_of_a_later_release_do_not_make_a_gateway_unreadable() {
+        let read: Gateway = serde_json::from_value(json!({
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "Gateway",
+            "metadata": {"name": "shared", "namespace": "gateways"},
+            "spec": {"gatewayClassName": "eg", "defaultScope": "All", "listeners": [
+                {"name": "http", "port": 80, "protocol": "HTTP", "proxyProtocol": {"mode": "Always"}},
+                {"name": "quic", "port": 443, "protocol": "example.org/quic"},
+            ]},
+            "status": {"weather": "fine", "addresses": [{"type": "example.org/zone", "value": "a", "since": 3}]},
+        }))
+        .unwrap();
+        assert_eq!(read.spec.listeners.len(), 2);
+        assert_eq!(read.status.unwrap().addresses.unwrap()[0].value, "a");
+    }
+
+    #[test]
+    fn a_class_has_no_namespace_and_the_others_have() {
+        assert_eq!(GatewayClass::url_path(&(), None), "/apis/gateway.networking.k8s.io/v1/gatewayclasses");
+        assert_eq!(
+            HTTPRoute::url_path(&(), Some("units")),
+            "/apis/gateway.networking.k8s.io/v1/namespaces/units/httproutes"
+        );
+        assert_eq!(
+            Gateway::url_path(&(), Some("units")),
+            "/apis/gateway.networking.k8s.io/v1/namespaces/units/gateways"
+        );
+    }
+}

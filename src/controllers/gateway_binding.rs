@@ -1,0 +1,42 @@
+//! Binds a Gateway to the controller that serves it and to the origin that clients use.
+
+use computing_unit_api::GatewayRef;
+use kube::runtime::reflector::ObjectRef;
+
+use crate::{
+    gateway::{
+        listener,
+        served::{self, NotServed},
+    },
+    k8s::caches::Caches,
+    routing::Origin,
+};
+
+/// The Gateway that exposes units, and its controller.
+#[derive(Clone, Debug)]
+pub struct GatewayBinding {
+    pub gateway: GatewayRef,
+    /// The name of the controller that serves the Gateway, or why none does.
+    pub controller: Result<String, NotServed>,
+    /// Scheme, host and port of the listener, if known.
+    pub origin: Option<Origin>,
+}
+
+impl GatewayBinding {
+    /// The binding of a Gateway, as far as the caches know it.
+    pub fn of(caches: &Caches, gateway_ref: GatewayRef) -> Self {
+        let gateway = caches.gateway(&gateway_ref);
+        let class =
+            gateway.as_ref().and_then(|gateway| caches.classes.get(&ObjectRef::new(&gateway.spec.gateway_class_name)));
+        let controller = if gateway.is_none() && caches.gateway_api_missing() {
+            Err(served::api_missing())
+        } else {
+            served::controller(&gateway_ref, gateway.as_deref(), class.as_deref()).map(str::to_owned)
+        };
+        Self {
+            controller,
+            origin: gateway.as_ref().and_then(|gateway| listener::origin(gateway, gateway_ref.section_name.as_deref())),
+            gateway: gateway_ref,
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What the idle controller uses.
+
+use std::sync::Arc;
+
+use kube::runtime::events::Recorder;
+use tokio::sync::watch;
+
+use super::Table;
+use crate::{
+    k8s::{caches::Caches, overlay::Overlays, waker::Waker, writer::Writer},
+    metrics::Metrics,
+};
+
+/// Shared by all scans.
+pub struct IdleContext {
+    pub writer: Writer,
+    pub caches: Arc<Caches>,
+    pub overlays: Arc<Overlays>,
+    pub table: Arc<Table>,
+    /// Wakes units whose activity is to be published.
+    pub waker: Waker,
+    pub recorder: Recorder,
+    pub metrics: Arc<Metrics>,
+    /// Whether the caches are filled.
+    pub synced: watch::Receiver<bool>,
+}

@@ -1,0 +1,157 @@
+//! Runs the controllers: watches fill caches and wake units, controllers reconcile them.
+
+pub mod activator_route;
+pub mod condition;
+pub mod events;
+pub mod gateway_binding;
+pub mod idle;
+pub mod ownership;
+pub mod pool;
+pub mod unit;
+pub mod watches;
+
+use std::{sync::Arc, time::Duration};
+
+use computing_unit_api::{ComputingUnit, names::FIELD_MANAGER};
+use futures::{StreamExt, future::join_all, stream};
+use kube::{
+    Client,
+    runtime::{
+        controller::{self, Controller},
+        events::{Recorder, Reporter},
+        reflector::ObjectRef,
+    },
+};
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    activator_route::{ActivatorRouteContext, Failures},
+    idle::context::IdleContext,
+    pool::PoolContext,
+    unit::{
+        blocked::BlockedWrites,
+        context::{HeldStatuses, UnitContext},
+        rollout::Rollouts,
+    },
+};
+use crate::{
+    config::Settings,
+    health::Gates,
+    k8s::{backoff::Backoff, overlay::Overlays, subscribe::scopes, waker::Waker, writer::Writer, writers},
+    metrics::Metrics,
+    probe::Prober,
+    routing::keys::KeyIndex,
+};
+
+/// Delay after the first failure of a unit.
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+/// Longest delay after failures of a unit.
+const LAST_RETRY: Duration = Duration::from_mins(1);
+
+/// A controller ended before the shutdown.
+#[derive(Debug, thiserror::Error)]
+#[error("a controller ended unexpectedly: restart the operator")]
+pub struct Error;
+
+/// Runs the controllers until `shutdown`, and returns when no reconcile is in flight any more.
+///
+/// # Errors
+/// If a controller ends before the shutdown.
+pub async fn run(
+    settings: Settings,
+    client: Client,
+    metrics: Arc<Metrics>,
+    gates: Gates,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let (scopes, gateways) = (scopes(&settings.watch_namespaces), scopes(&settings.gateway_namespaces));
+    let (caches, writers) = writers::empty(&scopes, &gateways);
+    let caches = Arc::new(caches);
+    let (waker, wakes) = Waker::new(&scopes);
+    let probe_limit = usize::from(settings.probe_concurrency.get());
+    let (prober, probe_wakes) = Prober::new(caches.proxies(), probe_limit, metrics.clone());
+    let (synced_sender, synced) = watch::channel(false);
+    let writer = Writer::new(client.clone(), metrics.clone(), usize::from(settings.concurrency.get()));
+    let overlays = Arc::<Overlays>::default();
+    let table = Arc::<idle::Table>::default();
+    let recorder = Recorder::new(client.clone(), Reporter { controller: FIELD_MANAGER.to_owned(), instance: None });
+
+    let units = Arc::new(UnitContext {
+        writer: writer.clone(),
+        caches: caches.clone(),
+        overlays: overlays.clone(),
+        keys: KeyIndex::default(),
+        blocked: BlockedWrites::default(),
+        rollouts: Rollouts::default(),
+        prober,
+        waker: waker.clone(),
+        recorder: recorder.clone(),
+        metrics: metrics.clone(),
+        activity: table.clone(),
+        backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
+        held_statuses: HeldStatuses::default(),
+        synced: synced.clone(),
+        resync: settings.resync_period,
+    });
+    let activator_routes = Arc::new(ActivatorRouteContext {
+        writer: writer.clone(),
+        caches: caches.clone(),
+        service: settings.activator.map(|activator| activator.service),
+        failures: Failures::default(),
+        synced: synced.clone(),
+    });
+    let pools = Arc::new(PoolContext {
+        writer: writer.clone(),
+        caches: caches.clone(),
+        metrics: metrics.clone(),
+        activator: activator_routes.clone(),
+        synced: synced.clone(),
+    });
+    let idle = Arc::new(IdleContext {
+        writer,
+        caches: caches.clone(),
+        overlays,
+        table,
+        waker: waker.clone(),
+        recorder,
+        metrics,
+        synced,
+    });
+
+    // Dropping it at the end stops the tasks.
+    let mut background = JoinSet::new();
+    background.spawn(waker.forward(probe_wakes));
+    let watched = watches::start(&client, &units, writers, &mut background);
+    background.spawn(watches::sync::sync(units.clone(), watched, gates, synced_sender));
+    background.spawn(pool::run(pools));
+    background.spawn(activator_route::run(activator_routes));
+    background.spawn(idle::run(idle));
+
+    let controllers = caches.scopes.iter().zip(wakes).map(|(scope, wakes)| {
+        let config = controller::Config::default().concurrency(settings.concurrency.get());
+        // Every trigger is a wake: a failing watch has a backoff of its own and does not delay the others.
+        Controller::for_stream(stream::pending(), scope.units.clone())
+            .with_config(config)
+            .reconcile_on(wakes)
+            .graceful_shutdown_on(shutdown.clone().cancelled_owned())
+            .run(unit::reconcile, unit::error_policy, units.clone())
+            .for_each(async |outcome| report(outcome))
+    });
+    join_all(controllers).await;
+    if shutdown.is_cancelled() { Ok(()) } else { Err(Error) }
+}
+
+type Outcome<E> =
+    Result<(ObjectRef<ComputingUnit>, controller::Action), controller::Error<crate::k8s::error::Error, E>>;
+
+fn report<E: std::error::Error>(outcome: Outcome<E>) {
+    match outcome {
+        Ok((unit, _)) => tracing::debug!(%unit, "reconciled"),
+        Err(controller::Error::ObjectNotFound(unit)) => tracing::debug!(%unit, "woken after it was deleted"),
+        Err(controller::Error::ReconcilerFailed(error, unit)) => {
+            tracing::warn!(%unit, %error, "reconcile failed and will be retried");
+        }
+        Err(error) => tracing::warn!(%error, "controller error"),
+    }
+}

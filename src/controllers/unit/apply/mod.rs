@@ -1,0 +1,144 @@
+//! Applies the steps of a plan: the only place where the reconcile of a unit has effects.
+//!
+//! It decides nothing, but it stops if the cluster differs from the snapshot: an object with the name of a child that
+//! somebody else owns is left alone.
+
+mod children;
+mod memory;
+mod resize;
+mod status;
+mod unit;
+
+use futures::future::join_all;
+use kube::ResourceExt;
+use serde_json::json;
+
+use super::{
+    blocked::{Inputs, Write},
+    context::UnitContext,
+    plan::Step,
+    snapshot::Snapshot,
+};
+use crate::{
+    controllers::ownership::{owned_child, owned_pvc},
+    k8s::{error::Result, patch::Fields},
+};
+
+/// What the steps of one plan have done that no snapshot can show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    pod_created: bool,
+    status_published: bool,
+    unit_gone: bool,
+}
+
+impl Applied {
+    /// Whether this reconcile has created a pod that the status does not record, given whether it had before.
+    pub const fn pod_created(self, before: bool) -> bool {
+        self.pod_created || (before && !self.status_published)
+    }
+
+    /// Whether the unit is gone, or the finalizer was removed: nothing remains to be done.
+    pub const fn unit_gone(self) -> bool {
+        self.unit_gone
+    }
+
+    const fn and(self, other: Self) -> Self {
+        Self {
+            pod_created: self.pod_created || other.pod_created,
+            status_published: self.status_published || other.status_published,
+            unit_gone: self.unit_gone || other.unit_gone,
+        }
+    }
+}
+
+/// Applies the steps of one plan concurrently: they do not depend on each other.
+///
+/// # Errors
+/// The first failure that is worth a retry. A write that the API server rejects for good is recorded as blocked instead.
+pub async fn apply(context: &UnitContext, snapshot: &Snapshot, steps: Vec<Step>) -> Result<Applied> {
+    let target = Target { context, snapshot, uid: snapshot.uid(), inputs: snapshot.inputs() };
+    let results = join_all(steps.into_iter().map(|step| target.step(step))).await;
+    results.into_iter().try_fold(Applied::default(), |all, applied| Ok(all.and(applied?)))
+}
+
+/// The unit that steps are applied to.
+struct Target<'a> {
+    context: &'a UnitContext,
+    snapshot: &'a Snapshot,
+    uid: String,
+    inputs: Inputs,
+}
+
+impl Target<'_> {
+    async fn step(&self, step: Step) -> Result<Applied> {
+        let overdue = step.overdue();
+        let mut applied = Applied::default();
+        let overlays = &self.context.overlays;
+        match step {
+            Step::ReserveKey(key) => self.reserve_key(&key),
+            Step::RequestSlot => self.request_slot(),
+            Step::ReleaseSlot => self.release_slot(),
+            Step::StartProbe(goal, target) => self.context.prober.start(*target, goal),
+            Step::StopProbe => self.context.prober.stop(&self.uid),
+            Step::ForgetActivity => self.context.activity.forget(&self.uid),
+            Step::HoldStatus => self.context.held_statuses.hold(&self.uid),
+            Step::ReleaseStatus => self.context.held_statuses.release(&self.uid),
+
+            Step::PublishStatus(status) => {
+                applied.unit_gone = !self.publish_status(&status).await?;
+                applied.status_published = true;
+            }
+            Step::AddFinalizer => applied.unit_gone = !self.set_finalizer(true).await?,
+            Step::RemoveFinalizer { .. } => {
+                self.set_finalizer(false).await?;
+                applied.unit_gone = true;
+            }
+            Step::DeleteUnit => self.delete_unit().await?,
+
+            Step::CreatePvc(claim) => {
+                self.create(Write::PersistentVolumeClaim, *claim, &overlays.pvcs, owned_pvc).await?;
+            }
+            Step::CreateService(service) => {
+                self.create(Write::Service, *service, &overlays.services, owned_child).await?;
+            }
+            Step::CreatePod(pod) => {
+                applied.pod_created = self.create(Write::Pod, *pod, &overlays.pods, owned_child).await?;
+            }
+            Step::CreateRoute(route) => {
+                self.create(Write::HTTPRoute, *route, &overlays.routes, owned_child).await?;
+            }
+            Step::RepairPvc(claim) => {
+                self.repair(Write::PersistentVolumeClaim, &*claim, Fields::None, &overlays.pvcs).await?;
+            }
+            Step::RepairService(service) => {
+                let spec = service.spec.as_ref();
+                let fields = [
+                    ("selector", json!(spec.map(|spec| &spec.selector))),
+                    ("ports", json!(spec.map(|spec| &spec.ports))),
+                ];
+                self.repair(Write::Service, &*service, Fields::Of(&fields), &overlays.services).await?;
+            }
+            Step::RepairPod(pod) => self.repair(Write::Pod, &*pod, Fields::None, &overlays.pods).await?,
+            Step::ReplaceRoute(route) => {
+                let spec = json!(route.spec);
+                self.repair(Write::HTTPRoute, &*route, Fields::Spec(&spec), &overlays.routes).await?;
+            }
+            Step::ResizePod { pod, container, resizes } => self.resize(&pod, &container, &resizes).await?,
+            Step::DeletePod { pod, .. } => self.delete(Write::Pod, *pod, &overlays.pods).await?,
+            Step::DeleteRoute { route, .. } => self.delete(Write::HTTPRoute, *route, &overlays.routes).await?,
+        }
+        if overdue {
+            self.publish_event(super::status::events::drain_timed_out()).await;
+        }
+        Ok(applied)
+    }
+
+    fn namespace(&self) -> String {
+        self.snapshot.unit.namespace().unwrap_or_default()
+    }
+
+    fn name(&self) -> String {
+        self.snapshot.unit.name_any()
+    }
+}

@@ -1,0 +1,51 @@
+//! Writes to the unit itself: its finalizer, and its deletion after its TTL.
+
+use std::sync::Arc;
+
+use computing_unit_api::names::FINALIZER;
+use kube::ResourceExt;
+use serde_json::json;
+
+use super::Target;
+use crate::{
+    controllers::unit::status::events,
+    k8s::{
+        error::{Error, Result, not_found},
+        writer::Precondition,
+    },
+    metrics::Resource as Label,
+};
+
+impl Target<'_> {
+    /// Adds or removes the finalizer. The version in the patch keeps the finalizers of others. Returns whether the unit
+    /// exists.
+    pub(super) async fn set_finalizer(&self, present: bool) -> Result<bool> {
+        let unit = &self.snapshot.unit;
+        let others = unit.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned();
+        let finalizers: Vec<String> = others.chain(present.then(|| FINALIZER.to_owned())).collect();
+        let patch = json!({"metadata": {"finalizers": finalizers}});
+        match self.context.writer.merge_exact(Label::ComputingUnits, unit.as_ref(), patch).await {
+            Ok(unit) => {
+                self.context.overlays.units.put(Arc::new(unit));
+                Ok(true)
+            }
+            Err(kube::Error::Api(status)) if not_found(&status) => {
+                self.context.overlays.units.gone(&self.namespace(), &self.name());
+                Ok(false)
+            }
+            Err(error) => Err(Error::write("ComputingUnit", error)),
+        }
+    }
+
+    /// Deletes the unit in the version of the snapshot: a unit that was edited since may be wanted again.
+    pub(super) async fn delete_unit(&self) -> Result<()> {
+        let unit = self.snapshot.unit.as_ref();
+        match self.context.writer.delete(Label::ComputingUnits, unit, Precondition::Version).await {
+            Ok(unit) => self.context.overlays.units.put(Arc::new(unit)),
+            Err(kube::Error::Api(status)) if not_found(&status) => {}
+            Err(error) => return Err(Error::write("ComputingUnit", error)),
+        }
+        self.publish_event(events::expired()).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! Derives the lifecycle state of a unit from its status, its pod and the clock, so that a restarted operator derives
+//! the same.
+//!
+//! Pure. It does not decide how a route is withdrawn.
+
+use computing_unit_api::{ComputingUnitStatus, ConditionType, Conditions};
+use k8s_openapi::{
+    api::core::v1::Pod,
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    jiff::Timestamp,
+};
+
+use super::{
+    pod_failure,
+    state::{Finish, FinishReason, Transition, UnitState},
+    time_limits,
+};
+use crate::controllers::unit::{
+    pod,
+    snapshot::{Child, Snapshot},
+};
+
+/// The lifecycle state of the unit.
+pub fn state(snapshot: &Snapshot) -> UnitState {
+    if snapshot.terminating() {
+        return UnitState::Terminating;
+    }
+    let recorded = recorded_finish(snapshot);
+    if let Some(finish) = recorded.and_then(|condition| final_until_edited(snapshot, condition)) {
+        return UnitState::Finished(finish);
+    }
+    if let Some(finish) = time_limits::exceeded(snapshot) {
+        let known = recorded.is_some_and(|condition| condition.reason == finish.reason.reason());
+        return if known { UnitState::Finished(finish) } else { UnitState::Unrecorded(Transition::Finished(finish)) };
+    }
+    if snapshot.suspended() {
+        return UnitState::Suspended;
+    }
+    match &snapshot.pod {
+        Child::Owned(pod) if end_recorded(snapshot, pod) => UnitState::PodTerminated,
+        Child::Owned(pod) if pod::terminated(pod) => UnitState::Unrecorded(pod_failure::ended(pod, snapshot.now)),
+        Child::Owned(pod) => match time_limits::start_deadline(snapshot) {
+            Some(deadline) if snapshot.now >= deadline => {
+                UnitState::Unrecorded(pod_failure::start_timeout(pod, snapshot.now))
+            }
+            _ => UnitState::Running,
+        },
+        Child::Terminating | Child::Absent => without_pod(snapshot),
+    }
+}
+
+fn without_pod(snapshot: &Snapshot) -> UnitState {
+    if stopped_by_operator(snapshot) {
+        UnitState::Running
+    } else if had_pod(snapshot) {
+        UnitState::Unrecorded(Transition::PodLost(pod_failure::lost(snapshot)))
+    } else {
+        restart_at(snapshot).map_or(UnitState::Running, UnitState::AwaitingRestart)
+    }
+}
+
+/// When the next pod is created, if that is in the future.
+pub(super) fn restart_at(snapshot: &Snapshot) -> Option<Timestamp> {
+    let next = status(snapshot)?.restarts.as_ref()?.next.as_ref()?.0;
+    (next > snapshot.now).then_some(next)
+}
+
+pub(super) fn status(snapshot: &Snapshot) -> Option<&ComputingUnitStatus> {
+    snapshot.unit.status.as_ref()
+}
+
+pub(super) fn condition(snapshot: &Snapshot, type_: ConditionType) -> Option<&Condition> {
+    status(snapshot)?.conditions.find(type_)
+}
+
+/// The recorded condition `Finished`, of any generation.
+pub(super) fn recorded_finish(snapshot: &Snapshot) -> Option<&Condition> {
+    status(snapshot)?.conditions.holding(ConditionType::Finished)
+}
+
+/// A recorded end of the pod is final until the unit is edited. Time limits are read off the clock instead.
+fn final_until_edited(snapshot: &Snapshot, condition: &Condition) -> Option<Finish> {
+    let reason = FinishReason::parse(&condition.reason).filter(|reason| !reason.is_time_limit())?;
+    let current = condition.observed_generation == snapshot.unit.metadata.generation;
+    current.then(|| Finish { reason, message: condition.message.clone(), failure: None })
+}
+
+/// Whether the status records the end of this pod: it names a pod only while that pod runs.
+fn end_recorded(snapshot: &Snapshot, pod: &Pod) -> bool {
+    let Some(status) = status(snapshot) else { return false };
+    let same = status.start_time.as_ref().map(seconds) == pod.metadata.creation_timestamp.as_ref().map(seconds);
+    same && status.pod_name.is_none() && (status.last_failure.is_some() || recorded_finish(snapshot).is_some())
+}
+
+/// The status has a resolution of one second.
+fn seconds(time: &Time) -> i64 {
+    time.0.as_second()
+}
+
+/// Whether there was a pod whose end the status does not record.
+fn had_pod(snapshot: &Snapshot) -> bool {
+    snapshot.pod_created || status(snapshot).is_some_and(|status| status.pod_name.is_some())
+}
+
+/// Whether the status records that the operator stopped the pod. Such a pod is not lost.
+pub(super) fn stopped_by_operator(snapshot: &Snapshot) -> bool {
+    let stops = [ConditionType::Suspended, ConditionType::Replacing];
+    stops.iter().any(|type_| condition(snapshot, *type_).is_some()) || recorded_finish(snapshot).is_some()
+}

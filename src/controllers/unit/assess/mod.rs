@@ -1,0 +1,115 @@
+//! Assesses a snapshot: every decision that the status and the plan depend on is made here, once per round.
+//!
+//! Pure. [`assess`] calls the parts in the order of their dependencies: lifecycle state, update, probe, exposure.
+
+pub mod exposure;
+pub mod lifecycle;
+pub mod pod_failure;
+pub mod probe_goal;
+pub mod restart;
+pub mod state;
+pub mod time_limits;
+pub mod update;
+
+use k8s_openapi::jiff::Timestamp;
+
+use self::{
+    exposure::{Deadlines, Withdrawal},
+    restart::History,
+    state::UnitState,
+    update::{Replacement, Update},
+};
+use super::{build::Wanted, snapshot::Snapshot};
+use crate::{
+    gateway::route_status::{self, Verdict},
+    probe::{Goal, Progress, Target},
+};
+
+/// What a snapshot means.
+#[derive(Clone, Debug)]
+pub struct Assessment {
+    pub state: UnitState,
+    /// What the status records of the unit's pods.
+    pub history: History,
+    pub update: Update,
+    /// What to do about a pod whose deletion no node confirms.
+    pub stuck_pod: Option<String>,
+    /// When the pod has to be Ready.
+    pub start_deadline: Option<Timestamp>,
+    /// When a finished unit is deleted.
+    pub expires: Option<Timestamp>,
+    /// When a time limit is reached next.
+    pub next_limit: Option<Timestamp>,
+    /// Whether the unit should have no pod: it is suspended or finished.
+    pub at_rest: bool,
+    /// Whether the route is to be withdrawn: the unit is being deleted, at rest, or gets another pod.
+    pub withdrawing: bool,
+    pub withdrawal: Withdrawal,
+    pub withdrawal_deadlines: Deadlines,
+    /// The probe that the unit needs.
+    pub probe: Option<(Goal, Target)>,
+    /// How far that probe has come. `None` if it has not been started.
+    pub progress: Option<Progress>,
+    /// Whether requests of users were seen to reach the unit under the route as it is now.
+    pub verified: bool,
+    /// Whether a guarded route can be opened.
+    pub may_open: bool,
+}
+
+/// Assesses a snapshot and the children that the unit should have.
+pub fn assess(snapshot: &Snapshot, wanted: &Wanted) -> Assessment {
+    let state = lifecycle::state(snapshot);
+    let update = update::update(snapshot, wanted, &state);
+    let at_rest = snapshot.suspended() || state.at_rest();
+    let withdrawing = state == UnitState::Terminating || at_rest || update.replacement == Replacement::Now;
+    let probe = probe_goal::needed(snapshot, wanted, withdrawing);
+    let progress = probe.as_ref().and_then(|(goal, target)| {
+        let report = snapshot.probe.as_ref().filter(|report| report.goal == *goal && report.target == *target);
+        report.map(|report| report.progress.clone())
+    });
+    let goal_reached = matches!(progress, Some(Progress::Done { .. }));
+    let withdrawal_deadlines = exposure::deadlines(snapshot, &state);
+    Assessment {
+        history: restart::history(snapshot, &state),
+        stuck_pod: pod_failure::stuck(snapshot),
+        start_deadline: time_limits::start_deadline(snapshot),
+        expires: time_limits::expires(snapshot, &state),
+        next_limit: time_limits::next(snapshot, &state),
+        withdrawal: exposure::withdrawal(snapshot, withdrawal_deadlines, goal_reached),
+        withdrawal_deadlines,
+        verified: snapshot.probes_disabled()
+            || snapshot.route_verified()
+            || (goal_reached && matches!(probe, Some((Goal::Open, _)))),
+        may_open: snapshot.ready() && (goal_reached || (snapshot.probes_disabled() && route_accepted(snapshot))),
+        state,
+        update,
+        at_rest,
+        withdrawing,
+        probe,
+        progress,
+    }
+}
+
+fn route_accepted(snapshot: &Snapshot) -> bool {
+    let Some(route) = snapshot.route.owned() else { return false };
+    snapshot.gateway.as_ref().is_some_and(|binding| {
+        binding
+            .controller
+            .as_ref()
+            .is_ok_and(|controller| route_status::verdict(route, &binding.gateway, controller) == Verdict::Accepted)
+    })
+}
+
+impl Assessment {
+    pub fn replacing(&self) -> bool {
+        self.update.replacement == Replacement::Now
+    }
+
+    /// Whether the unit has been finished for its TTL.
+    pub fn expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|time| now >= time)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! What the proxies have to show before the next step, and the request that shows it.
+//!
+//! Pure. Probes are sent by [`crate::probe`].
+
+use computing_unit_api::{
+    RoutingType, VerifiedRoute,
+    gateway::{HTTPRoute, types::HttpRouteRulesMatchesPathType},
+};
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
+
+use crate::{
+    controllers::unit::{
+        build::{Wanted, route},
+        snapshot::Snapshot,
+    },
+    probe::{Goal, Request, Target},
+};
+
+/// The probe that the unit needs. `withdrawing` is whether its route is to be withdrawn.
+pub fn needed(snapshot: &Snapshot, wanted: &Wanted, withdrawing: bool) -> Option<(Goal, Target)> {
+    let goal = goal(snapshot, wanted, withdrawing)?;
+    Some((goal, target(snapshot, goal)?))
+}
+
+fn goal(snapshot: &Snapshot, wanted: &Wanted, withdrawing: bool) -> Option<Goal> {
+    let current = snapshot.route.owned()?;
+    if snapshot.probes_disabled() {
+        return None;
+    }
+    match (withdrawing, route::is_guarded(current)) {
+        (true, true) => snapshot.serving().then_some(Goal::Withdrawn),
+        (true, false) => None,
+        (false, true) => (wanted.is_ok() && snapshot.ready()).then_some(Goal::Guarded),
+        (false, false) => (snapshot.serving() && !snapshot.route_verified()).then_some(Goal::Open),
+    }
+}
+
+/// The request that shows whether the goal is reached. It is derived from the route, so that a route can be withdrawn
+/// when its pool is gone. `None` if the route has no path that a request could use.
+fn target(snapshot: &Snapshot, goal: Goal) -> Option<Target> {
+    let route = snapshot.route.owned()?;
+    let probe = snapshot.pool.as_ref().map(|pool| pool.spec.probe.clone()).unwrap_or_default();
+    let path = path_and_query(snapshot, route, probe.path.as_deref())?;
+    let host = match goal {
+        Goal::Guarded => route.spec.hostnames.as_ref().and_then(|hosts| hosts.first()).cloned(),
+        Goal::Open | Goal::Withdrawn => route::open_host(route),
+    };
+    Some(Target {
+        unit: ObjectRef::from_obj(snapshot.unit.as_ref()),
+        uid: snapshot.unit.uid()?,
+        route: VerifiedRoute { uid: route.uid()?, generation: route.metadata.generation? },
+        gateway: snapshot.gateway.as_ref()?.gateway.clone(),
+        request: Request { method: probe.method, host, path_and_query: path },
+    })
+}
+
+fn path_and_query(snapshot: &Snapshot, route: &HTTPRoute, chosen: Option<&str>) -> Option<String> {
+    let matches = || route.spec.rules.iter().flatten().flat_map(|rule| rule.matches.iter().flatten());
+    let plain = |wanted: HttpRouteRulesMatchesPathType| {
+        matches().find_map(|each| {
+            let path = each.path.as_ref()?;
+            (path.r#type.as_ref() == Some(&wanted)).then(|| path.value.clone()).flatten()
+        })
+    };
+    let own = plain(HttpRouteRulesMatchesPathType::PathPrefix).or_else(|| plain(HttpRouteRulesMatchesPathType::Exact));
+    let in_unit = snapshot.pool.as_ref().is_some_and(|pool| pool.spec.routing.r#type == RoutingType::Path);
+    let path = match (chosen, own) {
+        (Some(chosen), Some(own)) if in_unit => format!("{}{chosen}", own.trim_end_matches('/')),
+        (None, Some(own)) if in_unit => format!("{}/", own.trim_end_matches('/')),
+        (Some(chosen), _) => chosen.to_owned(),
+        (None, own) => own?,
+    };
+    let parameter = matches().find_map(|each| each.query_params.as_ref()?.first());
+    Some(match parameter {
+        Some(parameter) => format!("{path}?{}={}", parameter.name, parameter.value),
+        None => path,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        controllers::unit::{build, snapshot::Child},
+        testing::{self, host_routing, lookup_routing, query_routing},
+    };
+
+    #[test]
+    fn guarded_route_is_probed_by_its_own_host_name() {
+        for (routing, open, guarded) in [
+            (query_routing(), None, None),
+            (host_routing(), Some("ada.units.example.org"), Some("ada-uid.units.example.org")),
+            (lookup_routing(), Some("ada.units.internal"), Some("ada-uid.units.internal")),
+        ] {
+            let unit = testing::accepted(routing);
+            let mut route = build::children(&unit).route;
+            route.metadata.uid = Some("route-uid".into());
+            route.metadata.generation = Some(1);
+            let once = route::guarded(route.clone(), "ada-uid");
+            assert_eq!(route::guarded(once.clone(), "ada-uid"), once, "guarded once");
+            for (route, goal, expected) in
+                [(&once, Goal::Guarded, guarded), (&once, Goal::Withdrawn, open), (&route, Goal::Open, open)]
+            {
+                let snapshot = Snapshot {
+                    pool: Some(unit.pool.clone()),
+                    route: Child::Owned(Arc::new(route.clone())),
+                    ..testing::snapshot("2026-01-01T00:00:00Z")
+                };
+                let target = target(&snapshot, goal).unwrap();
+                assert_eq!(target.request.host.as_deref(), expected, "{goal:?}");
+            }
+        }
+    }
+}

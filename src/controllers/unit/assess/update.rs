@@ -1,0 +1,185 @@
+//! Changes since the pod was created: what can be resized in place, and what needs another pod, now or at the next start.
+//!
+//! Pure. A pod created by a release with another hash version does not count as outdated.
+
+use computing_unit_api::{
+    ComputingUnit, ConditionType, Conditions, Quantity, Reason, UpdateStrategy,
+    names::{TEMPLATE_AMOUNTS, TEMPLATE_HASH},
+};
+use k8s_openapi::{
+    api::core::v1::{Container, Pod, ResourceRequirements},
+    apimachinery::pkg::api::resource::Quantity as Amount,
+};
+use kube::ResourceExt;
+
+use super::state::UnitState;
+use crate::controllers::unit::{
+    blocked::{BlockedWrite, Write},
+    build::{
+        Children, Wanted,
+        pod::{AMOUNTS, outdated},
+    },
+    pod::terminated,
+    rollout::Slot,
+    snapshot::Snapshot,
+};
+
+/// How a change reaches the pod.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Update {
+    /// Resources to be changed in the running pod.
+    pub resizes: Vec<Resize>,
+    /// What the running pod cannot take up.
+    pub pending: Option<Pending>,
+    /// Whether the pod is replaced for it.
+    pub replacement: Replacement,
+    /// Whether the previous pod was deleted for replacement and the next one does not exist yet. Read off the status, so
+    /// that a restarted operator does not take the pod for lost.
+    pub between_pods: bool,
+}
+
+/// What the running pod cannot take up.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pending {
+    /// A change of the template.
+    Template,
+    /// A resize that the cluster refused.
+    Resize(BlockedWrite),
+}
+
+/// Whether the pod is replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replacement {
+    /// It need not be.
+    #[default]
+    NotDue,
+    /// It is due, and other units of the pool come first.
+    Queued,
+    /// It is under way.
+    Now,
+}
+
+/// A resource amount of the running pod that should be different.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resize {
+    /// `limits` or `requests`.
+    pub list: &'static str,
+    /// `cpu` or `memory`.
+    pub name: &'static str,
+    pub wanted: Amount,
+}
+
+/// How the changes of a unit in that state reach its pod.
+pub fn update(snapshot: &Snapshot, wanted: &Wanted, state: &UnitState) -> Update {
+    let Ok(children) = wanted else {
+        return Update { between_pods: between_pods(snapshot, state), ..Update::default() };
+    };
+    let resizes = resizes(snapshot, children);
+    let pending = pending(snapshot, children, &resizes);
+    let due = *state == UnitState::Running
+        && snapshot.unit.spec.update_strategy == UpdateStrategy::Recreate
+        && pending.is_some();
+    let replacement = match (due, snapshot.slot) {
+        (false, _) => Replacement::NotDue,
+        (true, Slot::Granted) => Replacement::Now,
+        (true, _) if needs_no_slot(snapshot) => Replacement::Now,
+        (true, _) => Replacement::Queued,
+    };
+    Update { resizes, pending, replacement, between_pods: between_pods(snapshot, state) }
+}
+
+/// The amounts of the running container that differ from the wanted ones. An amount that the pod lacks cannot be added
+/// while it runs. If the pool's template has changed, only amounts that the unit itself sets are compared.
+fn resizes(snapshot: &Snapshot, children: &Children) -> Vec<Resize> {
+    let Some(pod) = snapshot.pod.owned().filter(|pod| !terminated(pod)) else { return vec![] };
+    let own = snapshot.unit.spec.resources.clone().unwrap_or_default();
+    let same_template =
+        annotation(pod, TEMPLATE_HASH).is_some_and(|hash| annotation(&children.pod, TEMPLATE_HASH) == Some(hash));
+    let (Some(has), Some(should)) = (running_container(pod, children), unit_container(children)) else {
+        return vec![];
+    };
+    let (Some(has), Some(should)) = (&has.resources, &should.resources) else { return vec![] };
+    let mut all = vec![];
+    for name in AMOUNTS {
+        let limited = own.limits.contains_key(name);
+        for (list, given) in [("limits", limited), ("requests", limited || own.requests.contains_key(name))] {
+            let pair = amount(has, list, name).zip(amount(should, list, name));
+            if let Some((has, wanted)) = pair
+                && (same_template || given)
+                && !same(has, wanted)
+            {
+                all.push(Resize { list, name, wanted: wanted.clone() });
+            }
+        }
+    }
+    all
+}
+
+/// An amount of a container. A missing request equals the limit.
+pub fn amount<'a>(resources: &'a ResourceRequirements, list: &str, name: &str) -> Option<&'a Amount> {
+    let limit = || resources.limits.as_ref()?.get(name);
+    if list == "limits" {
+        return limit();
+    }
+    resources.requests.as_ref().and_then(|requests| requests.get(name)).or_else(limit)
+}
+
+/// Whether two amounts are equal, whatever their notation.
+pub fn same(a: &Amount, b: &Amount) -> bool {
+    let value = |amount: &Amount| Quantity(amount.0.clone()).value();
+    match (value(a), value(b)) {
+        (Some(a), Some(b)) => (a - b).abs() <= f64::EPSILON * 4.0 * a.abs().max(b.abs()),
+        _ => a == b,
+    }
+}
+
+/// The unit's container as it should be: the first of the template.
+pub fn unit_container(children: &Children) -> Option<&Container> {
+    children.pod.spec.as_ref()?.containers.first()
+}
+
+/// The unit's container in a pod, into which an admission webhook may have put others before it.
+pub fn running_container<'a>(pod: &'a Pod, children: &Children) -> Option<&'a Container> {
+    let name = &unit_container(children)?.name;
+    pod.spec.as_ref()?.containers.iter().find(|container| container.name == *name)
+}
+
+fn annotation<'a>(pod: &'a Pod, key: &str) -> Option<&'a String> {
+    pod.annotations().get(key)
+}
+
+fn pending(snapshot: &Snapshot, children: &Children, resizes: &[Resize]) -> Option<Pending> {
+    let pod = snapshot.pod.owned()?;
+    if let (Some(made), Some(wanted)) = (annotation(pod, TEMPLATE_HASH), annotation(&children.pod, TEMPLATE_HASH))
+        && outdated(made, wanted)
+    {
+        return Some(Pending::Template);
+    }
+    // If the API server itself changed the amounts at creation, another pod would not help.
+    let requested = annotation(pod, TEMPLATE_AMOUNTS) != annotation(&children.pod, TEMPLATE_AMOUNTS);
+    let refused = snapshot.blocked.find(Write::Resize).filter(|blocked| blocked.reason == Reason::ResizeRefused)?;
+    (requested && !resizes.is_empty()).then(|| Pending::Resize(refused.clone()))
+}
+
+/// Whether the pod may be replaced without a rollout slot: the unit itself was edited, which concerns no other unit; it
+/// has not been reachable with this pod, so nothing is lost; or the replacement has begun.
+fn needs_no_slot(snapshot: &Snapshot) -> bool {
+    let Some(status) = &snapshot.unit.status else { return true };
+    status.observed_generation != snapshot.unit.metadata.generation
+        || status.stages.reachable.is_none()
+        || being_replaced(&snapshot.unit)
+}
+
+/// Whether the status records that the pod is being replaced.
+pub fn being_replaced(unit: &ComputingUnit) -> bool {
+    unit.status.as_ref().is_some_and(|status| status.conditions.holding(ConditionType::Replacing).is_some())
+}
+
+fn between_pods(snapshot: &Snapshot, state: &UnitState) -> bool {
+    let may_have_pod = !snapshot.suspended() && !state.at_rest() && *state != UnitState::Terminating;
+    being_replaced(&snapshot.unit) && snapshot.pod.owned().is_none() && may_have_pod
+}
+
+#[cfg(test)]
+#[path = "update_tests.rs"]
+mod tests;

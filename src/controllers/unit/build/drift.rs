@@ -1,0 +1,103 @@
+//! Whether a child still is what it should be. Fields that others added beside the operator's do not count, unless
+//! they change what the child does.
+//!
+//! Pure.
+
+use computing_unit_api::gateway::HTTPRoute;
+use k8s_openapi::api::core::v1::Service;
+use kube::Resource;
+use serde_json::Value;
+
+/// Whether an object carries the labels and the owner that it should.
+pub fn metadata_matches<K: Resource>(snapshot: &K, desired: &K) -> bool {
+    let (snapshot, desired) = (snapshot.meta(), desired.meta());
+    let labels = desired
+        .labels
+        .iter()
+        .flatten()
+        .all(|(key, value)| snapshot.labels.as_ref().and_then(|labels| labels.get(key)) == Some(value));
+    let owners = desired
+        .owner_references
+        .iter()
+        .flatten()
+        .all(|owner| snapshot.owner_references.iter().flatten().any(|other| other == owner));
+    labels && owners
+}
+
+/// What a patch of `seen` should come to: `desired`, with the identity of `seen` and the labels and owners that others
+/// gave it.
+pub fn repaired<K: Resource>(seen: &K, mut desired: K) -> K {
+    let meta = desired.meta_mut();
+    meta.uid.clone_from(&seen.meta().uid);
+    let mut labels = seen.meta().labels.clone().unwrap_or_default();
+    labels.extend(meta.labels.take().unwrap_or_default());
+    meta.labels = Some(labels);
+    let owners = meta.owner_references.get_or_insert_default();
+    let others = seen.meta().owner_references.iter().flatten();
+    let others: Vec<_> = others.filter(|other| owners.iter().all(|own| own.uid != other.uid)).cloned().collect();
+    owners.extend(others);
+    desired
+}
+
+/// Whether a route sends the right requests to the right place. The operator sets every field that Gateway API would
+/// fill in, so that equal routes are equal.
+#[must_use]
+pub fn route_matches(snapshot: &HTTPRoute, desired: &HTTPRoute) -> bool {
+    metadata_matches(snapshot, desired) && snapshot.spec == desired.spec
+}
+
+/// Whether a Service selects the right pods and leads to the right port.
+#[must_use]
+pub fn service_matches(snapshot: &Service, desired: &Service) -> bool {
+    let (Some(was), Some(wanted)) = (&snapshot.spec, &desired.spec) else { return false };
+    metadata_matches(snapshot, desired)
+        && was.selector == wanted.selector
+        && covers(&serde_json::to_value(was).unwrap_or_default(), &serde_json::to_value(wanted).unwrap_or_default())
+}
+
+/// Whether `whole` says everything that `part` says. Lists are compared element by element.
+fn covers(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(key, value)| whole.get(key).is_some_and(|other| covers(other, value)))
+        }
+        (Value::Array(whole), Value::Array(part)) => {
+            whole.len() == part.len() && whole.iter().zip(part).all(|(whole, part)| covers(whole, part))
+        }
+        _ => whole == part,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{controllers::unit::build, testing};
+
+    #[test]
+    fn what_the_api_server_fills_in_is_no_drift() {
+        let desired = build::children(&testing::accepted(testing::query_routing())).service;
+        let mut seen = serde_json::to_value(&desired).unwrap();
+        seen["spec"]["clusterIPs"] = json!(["None"]);
+        seen["spec"]["sessionAffinity"] = json!("None");
+        seen["metadata"]["labels"]["by"] = json!("hand");
+        let mut seen: Service = serde_json::from_value(seen).unwrap();
+        assert!(service_matches(&seen, &desired));
+        seen.spec.as_mut().unwrap().selector.as_mut().unwrap().insert("more".into(), "narrow".into());
+        assert!(!service_matches(&seen, &desired));
+    }
+
+    #[test]
+    fn a_route_with_a_guard_or_a_host_too_many_has_drifted() {
+        let desired = build::children(&testing::accepted(testing::query_routing())).route;
+        assert!(route_matches(&desired, &desired));
+        assert!(!route_matches(&build::route::guarded(desired.clone(), "ada-uid"), &desired));
+        let mut seen = desired.clone();
+        seen.spec.hostnames = Some(vec!["elsewhere.example.org".into()]);
+        assert!(!route_matches(&seen, &desired));
+        let mut seen = desired.clone();
+        seen.metadata.owner_references = None;
+        assert!(!route_matches(&seen, &desired));
+    }
+}

@@ -1,0 +1,209 @@
+//! The Pod of a unit: the pool's template with the unit's image, resources, environment and shared memory in its first
+//! container, the engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use computing_unit_api::{
+    Quantity, Resources,
+    names::{self, PORT, PORT_NAME, RESERVED_ENV, RESERVED_PREFIX, TEMPLATE_AMOUNTS, TEMPLATE_HASH, labels},
+};
+use k8s_openapi::{
+    api::core::v1::{
+        Container, ContainerPort, EmptyDirVolumeSource, EnvVar, PersistentVolumeClaimVolumeSource, Pod, PodSpec,
+        PodTemplateSpec, ResourceRequirements, Volume, VolumeMount,
+    },
+    apimachinery::pkg::{api::resource, apis::meta::v1::ObjectMeta},
+};
+use kube::ResourceExt;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::controllers::unit::{build::pvc, validate::Unit};
+
+/// Version of [`hash`]'s inputs. A pod whose hash has another version is not held against its unit.
+const HASH_VERSION: &str = "v2";
+/// The resources whose amounts can be changed in a pod that runs.
+pub const AMOUNTS: [&str; 2] = ["cpu", "memory"];
+const SHARED_MEMORY: &str = "computing-unit-shared-memory";
+
+/// Builds the Pod.
+#[must_use]
+pub fn pod(unit: &Unit) -> Pod {
+    let object = &unit.object;
+    let PodTemplateSpec { metadata, spec } = unit.pool.spec.template.clone();
+    let template = metadata.unwrap_or_default();
+    let mut all_labels = template.labels.unwrap_or_default();
+    all_labels.retain(|key, _| !labels::reserved(key));
+    all_labels.extend(names::child_labels(object));
+    let mut annotations = template.annotations.unwrap_or_default();
+    annotations.retain(|key, _| !key.starts_with(RESERVED_PREFIX));
+    annotations.insert(TEMPLATE_HASH.to_owned(), hash(unit));
+    annotations.insert(TEMPLATE_AMOUNTS.to_owned(), amounts(unit).to_string());
+    Pod {
+        metadata: ObjectMeta {
+            name: Some(object.name_any()),
+            namespace: object.namespace(),
+            labels: Some(all_labels),
+            annotations: Some(annotations),
+            owner_references: Some(vec![names::owner_reference(object)]),
+            ..ObjectMeta::default()
+        },
+        spec: spec.map(|spec| pod_spec(unit, spec)),
+        status: None,
+    }
+}
+
+/// Hash of all that a pod is made from, but not of how much CPU and memory the unit asks for, which can be changed as it
+/// runs; a limit or a request that comes or goes cannot. A pod with another hash of the same version was made from something else.
+#[must_use]
+pub fn hash(unit: &Unit) -> String {
+    let spec = &unit.object.spec;
+    let volumes: Vec<_> = unit.pool.spec.volume_claim_templates.iter().map(|each| &each.metadata.name).collect();
+    let inputs = json!({
+        "template": unit.pool.spec.template,
+        "image": unit.image,
+        "resources": kinds(unit),
+        "sharedMemory": spec.shared_memory,
+        "env": spec.env,
+        "envFrom": spec.env_from,
+        "volumes": volumes,
+    });
+    let digest = format!("{:x}", Sha256::digest(inputs.to_string()));
+    format!("{HASH_VERSION}-{}", &digest[..16])
+}
+
+/// What the engine asks for, without how much CPU and memory it is: only whether there is a limit and a request.
+fn kinds(unit: &Unit) -> Value {
+    let engine = unit.pool.spec.template.spec.as_ref().and_then(|spec| spec.containers.first());
+    let mut all = engine.and_then(|engine| engine.resources.clone()).unwrap_or_default();
+    if let Some(wanted) = &unit.object.spec.resources {
+        resources(&mut all, wanted);
+    }
+    let masked = |list: &Option<BTreeMap<String, resource::Quantity>>| -> BTreeMap<String, Value> {
+        let mask = |name: &str, amount| if AMOUNTS.contains(&name) { Value::Null } else { json!(amount) };
+        list.iter().flatten().map(|(name, amount)| (name.clone(), mask(name, amount))).collect()
+    };
+    // A limit without a request is both.
+    let (limits, mut requests) = (masked(&all.limits), masked(&all.requests));
+    for (name, amount) in &limits {
+        requests.entry(name.clone()).or_insert_with(|| amount.clone());
+    }
+    json!({"limits": limits, "requests": requests})
+}
+
+/// How much CPU and memory the unit asks for.
+fn amounts(unit: &Unit) -> Value {
+    let asked = unit.object.spec.resources.clone().unwrap_or_default();
+    let part = |list: BTreeMap<String, Quantity>| -> BTreeMap<String, Quantity> {
+        list.into_iter().filter(|(name, _)| AMOUNTS.contains(&name.as_str())).collect()
+    };
+    json!({"limits": part(asked.limits), "requests": part(asked.requests)})
+}
+
+/// Whether `made` is the hash of other inputs than `wanted`, as far as the two can be compared.
+#[must_use]
+pub fn outdated(made: &str, wanted: &str) -> bool {
+    let version = |hash: &str| hash.split_once('-').map(|(version, _)| version.to_owned());
+    made != wanted && version(made) == version(wanted)
+}
+
+fn pod_spec(unit: &Unit, mut spec: PodSpec) -> PodSpec {
+    spec.automount_service_account_token.get_or_insert(false);
+    // What a Service of the subdomain's name finds it by.
+    if spec.subdomain.is_some() {
+        spec.hostname.get_or_insert_with(|| unit.object.name_any());
+    }
+    for template in &unit.pool.spec.volume_claim_templates {
+        let volumes = spec.volumes.get_or_insert_default();
+        volumes.retain(|volume| volume.name != template.metadata.name);
+        let source = PersistentVolumeClaimVolumeSource {
+            claim_name: pvc::name(template, &unit.object),
+            ..PersistentVolumeClaimVolumeSource::default()
+        };
+        volumes.push(Volume {
+            name: template.metadata.name.clone(),
+            persistent_volume_claim: Some(source),
+            ..Volume::default()
+        });
+    }
+    if let Some(size) = &unit.object.spec.shared_memory {
+        let volumes = spec.volumes.get_or_insert_default();
+        volumes.retain(|volume| volume.name != SHARED_MEMORY);
+        volumes.push(Volume {
+            name: SHARED_MEMORY.to_owned(),
+            empty_dir: Some(EmptyDirVolumeSource { medium: Some("Memory".to_owned()), size_limit: Some(size.into()) }),
+            ..Volume::default()
+        });
+    }
+    if let Some(first) = spec.containers.first_mut() {
+        engine(unit, first);
+    }
+    spec
+}
+
+fn engine(unit: &Unit, container: &mut Container) {
+    let spec = &unit.object.spec;
+    container.image = Some(unit.image.clone());
+    if let Some(wanted) = &spec.resources {
+        resources(container.resources.get_or_insert_default(), wanted);
+    }
+    if spec.shared_memory.is_some() {
+        let mounts = container.volume_mounts.get_or_insert_default();
+        mounts.retain(|mount| mount.mount_path != "/dev/shm");
+        mounts.push(VolumeMount {
+            name: SHARED_MEMORY.to_owned(),
+            mount_path: "/dev/shm".to_owned(),
+            ..VolumeMount::default()
+        });
+    }
+    // The last lines of an engine that fails are what its user has to see.
+    container.termination_message_policy.get_or_insert_with(|| "FallbackToLogsOnError".to_owned());
+    let ports = container.ports.get_or_insert_default();
+    if !ports.iter().any(|port| port.name.as_deref() == Some(PORT_NAME)) {
+        match ports.iter_mut().find(|port| port.container_port == PORT && port.name.is_none()) {
+            Some(port) => port.name = Some(PORT_NAME.to_owned()),
+            None => ports.push(ContainerPort {
+                name: Some(PORT_NAME.to_owned()),
+                container_port: PORT,
+                ..ContainerPort::default()
+            }),
+        }
+    }
+    container.env = Some(env(unit, container.env.take().unwrap_or_default()));
+    if !spec.env_from.is_empty() {
+        // Of two sources with the same entry the later wins: the pool's.
+        let pools = container.env_from.take().unwrap_or_default();
+        container.env_from = Some(spec.env_from.iter().cloned().chain(pools).collect());
+    }
+}
+
+/// The operator's variables first, so that the others can refer to them; the pool's last.
+fn env(unit: &Unit, pools: Vec<EnvVar>) -> Vec<EnvVar> {
+    let object = &unit.object;
+    let own = |name: &str, value: String| EnvVar {
+        name: format!("{RESERVED_ENV}{name}"),
+        value: Some(value),
+        ..EnvVar::default()
+    };
+    let mut all = vec![own("NAME", object.name_any())];
+    all.extend(object.spec.cuid.map(|cuid| own("CUID", cuid.to_string())));
+    let taken: BTreeSet<&str> = pools.iter().map(|variable| variable.name.as_str()).collect();
+    all.extend(object.spec.env.iter().filter(|variable| !taken.contains(variable.name.as_str())).cloned());
+    all.extend(pools.iter().filter(|variable| !variable.name.starts_with(RESERVED_ENV)).cloned());
+    all
+}
+
+/// Puts the unit's amounts in the place of the template's. A limit without a request takes the template's request away
+/// too, so that the request equals the limit, as for any pod.
+fn resources(template: &mut ResourceRequirements, wanted: &Resources) {
+    let insert = |into: &mut Option<BTreeMap<String, _>>, from: &BTreeMap<String, Quantity>| {
+        if !from.is_empty() {
+            into.get_or_insert_default().extend(from.iter().map(|(name, amount)| (name.clone(), amount.into())));
+        }
+    };
+    if let Some(requests) = template.requests.as_mut() {
+        requests.retain(|name, _| !wanted.limits.contains_key(name));
+    }
+    insert(&mut template.limits, &wanted.limits);
+    insert(&mut template.requests, &wanted.requests);
+}

@@ -1,0 +1,87 @@
+//! What the reconcile of a unit uses.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use computing_unit_api::ComputingUnit;
+use kube::runtime::{events::Recorder, reflector::ObjectRef};
+use parking_lot::Mutex;
+use tokio::{sync::watch, time::Instant};
+
+use super::{blocked::BlockedWrites, rollout::Rollouts};
+use crate::{
+    controllers::idle,
+    k8s::{
+        backoff::Backoff,
+        caches::{self, Caches},
+        overlay::Overlays,
+        waker::Waker,
+        writer::Writer,
+    },
+    metrics::Metrics,
+    probe::Prober,
+    routing::keys::KeyIndex,
+};
+
+/// For how long the progress of a start may be held back, so that a quick start costs two status writes.
+pub const STATUS_DELAY: Duration = Duration::from_secs(10);
+
+/// Shared by the reconciles of all units.
+pub struct UnitContext {
+    pub writer: Writer,
+    pub caches: Arc<Caches>,
+    pub overlays: Arc<Overlays>,
+    pub keys: KeyIndex,
+    pub blocked: BlockedWrites,
+    pub rollouts: Rollouts,
+    pub prober: Prober,
+    /// Wakes other units.
+    pub waker: Waker,
+    pub recorder: Recorder,
+    pub metrics: Arc<Metrics>,
+    /// What the idle controller knows.
+    pub activity: Arc<idle::Table>,
+    /// Retry delays of failed reconciles.
+    pub backoff: Backoff<ObjectRef<ComputingUnit>>,
+    pub held_statuses: HeldStatuses,
+    /// Whether the caches are filled.
+    pub synced: watch::Receiver<bool>,
+    /// How often a unit is reconciled without an event.
+    pub resync: Duration,
+}
+
+impl UnitContext {
+    /// Waits until the caches are filled.
+    pub async fn synced(&self) {
+        caches::synced(&self.synced).await;
+    }
+
+    /// Discards everything that is remembered of a deleted unit, and wakes the units that waited for it.
+    pub fn forget(&self, unit: &ComputingUnit, uid: &str) {
+        // A unit of the same name starts with a fresh backoff.
+        self.backoff.succeeded(&ObjectRef::from_obj(unit));
+        self.prober.stop(uid);
+        self.blocked.forget(uid);
+        self.held_statuses.release(uid);
+        self.activity.forget(uid);
+        let next = self.rollouts.release(uid).into_iter().chain(self.keys.release(uid));
+        next.for_each(|unit| self.waker.wake(unit));
+    }
+}
+
+/// Since when a change of status has been held back, by UID of the unit.
+#[derive(Default)]
+pub struct HeldStatuses(Mutex<HashMap<String, Instant>>);
+
+impl HeldStatuses {
+    pub fn hold(&self, uid: &str) {
+        self.0.lock().entry(uid.to_owned()).or_insert_with(Instant::now);
+    }
+
+    pub fn held(&self, uid: &str) -> Option<Duration> {
+        self.0.lock().get(uid).map(Instant::elapsed)
+    }
+
+    pub fn release(&self, uid: &str) {
+        self.0.lock().remove(uid);
+    }
+}

@@ -1,0 +1,78 @@
+//! Steps that change the operator's own memory of a unit, and those that publish its status.
+
+use computing_unit_api::{ComputingUnitStatus, Phase};
+
+use super::Step;
+use crate::{
+    controllers::unit::{
+        assess::{Assessment, state::UnitState, update::Replacement},
+        build::Wanted,
+        context::STATUS_DELAY,
+        rollout::Slot,
+        snapshot::Snapshot,
+        status::Urgency,
+    },
+    routing::keys::{Holder, Reservation},
+};
+
+/// Steps on the operator's memory.
+pub(super) fn steps(
+    snapshot: &Snapshot,
+    wanted: &Wanted,
+    assessment: &Assessment,
+    status: &ComputingUnitStatus,
+) -> Vec<Step> {
+    let activity = (assessment.at_rest && snapshot.activity.known).then_some(Step::ForgetActivity);
+    [key(snapshot, wanted), slot(snapshot, wanted, assessment, status), probe(snapshot, assessment), activity]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// A key is reserved once everything else about the unit is accepted.
+fn key(snapshot: &Snapshot, wanted: &Wanted) -> Option<Step> {
+    match (&snapshot.key, wanted) {
+        (Some(Reservation { key, holder: Holder::Nobody }), Ok(_)) => Some(Step::ReserveKey(key.clone())),
+        _ => None,
+    }
+}
+
+fn slot(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment, status: &ComputingUnitStatus) -> Option<Step> {
+    match (assessment.update.replacement, snapshot.slot) {
+        (Replacement::Queued, Slot::NotRequested | Slot::Queued { free: true }) => Some(Step::RequestSlot),
+        (Replacement::NotDue, Slot::Granted | Slot::Queued { .. }) => {
+            let between_pods = wanted.is_ok() && assessment.update.between_pods;
+            let kept = between_pods || starting(wanted, assessment, status);
+            (!kept).then_some(Step::ReleaseSlot)
+        }
+        _ => None,
+    }
+}
+
+/// Whether the unit is about to become reachable with the pod that it has, or gets next.
+fn starting(wanted: &Wanted, assessment: &Assessment, status: &ComputingUnitStatus) -> bool {
+    matches!(status.phase, Some(Phase::Pending | Phase::Starting))
+        && status.stages.reachable.is_none()
+        && wanted.is_ok()
+        && assessment.state == UnitState::Running
+}
+
+fn probe(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
+    match (&assessment.probe, &assessment.progress, &snapshot.probe) {
+        (Some((goal, target)), None, _) => Some(Step::StartProbe(*goal, Box::new(target.clone()))),
+        (None, _, Some(_)) => Some(Step::StopProbe),
+        _ => None,
+    }
+}
+
+/// Publishes the status when it is due.
+pub(super) fn status_steps(snapshot: &Snapshot, urgency: Urgency, status: &ComputingUnitStatus) -> Vec<Step> {
+    let publish = || vec![Step::PublishStatus(Box::new(status.clone()))];
+    match (urgency, snapshot.status_held) {
+        (Urgency::Now, _) => publish(),
+        (Urgency::Later, None) => vec![Step::HoldStatus],
+        (Urgency::Later, Some(held)) if held >= STATUS_DELAY => publish(),
+        (Urgency::Never, Some(_)) => vec![Step::ReleaseStatus],
+        (Urgency::Later, Some(_)) | (Urgency::Never, None) => vec![],
+    }
+}

@@ -1,0 +1,88 @@
+//! Plans the next steps of a unit as data. An empty plan means that nothing is to be done until something changes.
+//!
+//! Pure. Steps of one plan are independent of each other: what depends on a step is planned in the next round.
+
+mod bookkeeping;
+mod expose;
+mod pod;
+mod pvc;
+mod step;
+mod withdraw;
+
+use computing_unit_api::ComputingUnitStatus;
+
+pub use step::Step;
+
+use super::{
+    assess::{
+        Assessment,
+        state::{Transition, UnitState},
+    },
+    blocked::Write,
+    build::{Children, Wanted, drift},
+    snapshot::{Child, Snapshot},
+    status::{Urgency, urgency},
+};
+
+/// The steps to take now.
+///
+/// Steps that only change the operator's own memory come first, in a plan of their own. A transition is recorded in the
+/// status before it is acted upon. Everything else that the status reports follows once the cluster is as it should be.
+pub fn plan(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment, status: &ComputingUnitStatus) -> Vec<Step> {
+    let own = bookkeeping::steps(snapshot, wanted, assessment, status);
+    if !own.is_empty() {
+        return own;
+    }
+    let urgency = urgency(snapshot.unit.status.as_ref(), status);
+    if assessment.withdrawing && urgency == Urgency::Now {
+        return vec![Step::PublishStatus(Box::new(status.clone()))];
+    }
+    let steps = cluster_steps(snapshot, wanted, assessment);
+    if steps.is_empty() { bookkeeping::status_steps(snapshot, urgency, status) } else { steps }
+}
+
+/// The steps that change the unit's children, its finalizer, or the unit itself.
+fn cluster_steps(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment) -> Vec<Step> {
+    match &assessment.state {
+        UnitState::Terminating => return withdraw::for_deletion(snapshot, assessment).into_iter().collect(),
+        UnitState::Finished(_) if assessment.expired(snapshot.now) => return vec![Step::DeleteUnit],
+        _ if assessment.at_rest => return at_rest(snapshot, wanted, assessment),
+        UnitState::Unrecorded(Transition::Finished(_)) => return vec![],
+        _ => {}
+    }
+    let children = match wanted {
+        Ok(children) => children,
+        Err(rejection) => return withdraw::after_rejection(snapshot, rejection).into_iter().collect(),
+    };
+    // The finalizer protects the route. Pod and Service are garbage-collected with the unit in any case.
+    let [route, pod] = if !snapshot.has_finalizer() {
+        [Some(Step::AddFinalizer), pod::step(snapshot, children, assessment)]
+    } else if assessment.replacing() {
+        [withdraw::for_replacement(snapshot, assessment), None]
+    } else {
+        [expose::step(snapshot, children, assessment), pod::step(snapshot, children, assessment)]
+    };
+    let all = [route, service(snapshot, children), pod];
+    all.into_iter().flatten().chain(pvc::steps(snapshot, children, false)).collect()
+}
+
+/// A suspended or finished unit keeps its Service and its volumes.
+fn at_rest(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment) -> Vec<Step> {
+    let kept = |children| service(snapshot, children).into_iter().chain(pvc::steps(snapshot, children, true));
+    let kept = wanted.as_ref().ok().into_iter().flat_map(kept);
+    withdraw::for_rest(snapshot, assessment).into_iter().chain(kept).collect()
+}
+
+fn service(snapshot: &Snapshot, children: &Children) -> Option<Step> {
+    match &snapshot.service {
+        _ if snapshot.blocked.blocks(Write::Service) => None,
+        Child::Absent => Some(Step::CreateService(Box::new(children.service.clone()))),
+        Child::Owned(current) if !drift::service_matches(current, &children.service) => {
+            Some(Step::RepairService(Box::new(drift::repaired(current.as_ref(), children.service.clone()))))
+        }
+        Child::Owned(_) | Child::Terminating => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! The steps of a change of a running unit.
+
+use std::sync::Arc;
+
+use computing_unit_api::Reason;
+use serde_json::json;
+
+use super::{
+    POD, REPLACE,
+    world::{Pods, Routes, World, ready_pod},
+};
+use crate::{
+    controllers::unit::{blocked::Write, build, plan::Step, snapshot::Child},
+    testing,
+};
+
+#[test]
+fn outdated_pod_is_replaced_only_with_strategy_recreate() {
+    let running = || World::new().service().pod(Pods::Ready).route(Routes::Open).outdated();
+    let closed = || running().route(Routes::Guarded).recreated();
+    let no_pod = "delete the pod";
+    for (what, world, reached, steps) in [
+        ("it waits for the next start", running(), false, vec![]),
+        ("it waits for its turn", running().recreated().queued(), false, vec![]),
+        ("the route is open", running().recreated(), false, vec![REPLACE]),
+        ("the proxies still have it", closed(), false, vec![]),
+        ("the proxies have given it up", closed(), true, vec![no_pod]),
+        ("the pod has ended by itself, which is written first", closed().pod(Pods::Ended).outdated(), false, vec![]),
+        ("it had no route", running().recreated().route(Routes::Absent), false, vec![no_pod]),
+        ("nobody is asked", closed().unprobed(), false, vec![]),
+        ("the pod is leaving", closed().pod(Pods::Terminating), false, vec![]),
+        ("the pod is gone", closed().pod(Pods::Absent), false, vec![POD]),
+        ("the next is ready", closed().pod(Pods::Ready), true, vec![REPLACE]),
+        ("it may not run as it is", running().recreated().refused(Reason::ImageNotOffered), false, vec![]),
+    ] {
+        assert_eq!(world.names(reached), steps, "{what}");
+    }
+}
+
+#[test]
+fn replacement_continues_after_the_deadline_of_the_withdrawal() {
+    let closed = || World::new().service().pod(Pods::Ready).route(Routes::Guarded).outdated().recreated();
+    let overdue = |world: World, reached| world.plan(reached).iter().map(Step::overdue).collect::<Vec<_>>();
+    assert_eq!(overdue(closed().replacing_since("2026-01-01T00:59:31Z"), false), [false; 0], "in time");
+    let late = || closed().replacing_since("2026-01-01T00:59:30Z");
+    assert_eq!((late().names(false), overdue(late(), false)), (vec!["delete the pod"], vec![true]));
+    assert_eq!(overdue(late(), true), [false], "they were seen to give it up, however late");
+    assert_eq!(overdue(late().route(Routes::Absent), false), [false], "there was nothing to give up");
+}
+
+#[test]
+fn pod_is_resized_once() {
+    let asks = |world: World, cpu: &str| {
+        let asked = serde_json::from_value(json!({"limits": {"cpu": cpu}})).unwrap();
+        let mut world = world.unit(|unit| unit.spec.resources = asked);
+        let pool = world.snapshot.pool.clone().unwrap();
+        let mut unit = testing::accepted(testing::query_routing());
+        (unit.object, unit.pool) = (world.snapshot.unit.clone(), pool);
+        world.wanted = Ok(build::children(&unit));
+        world
+    };
+    let running = || World::new().service().route(Routes::Open);
+    let mut world = asks(running(), "1");
+    let mut pod = world.wanted.as_ref().unwrap().pod.clone();
+    pod.status = ready_pod().status;
+    world.snapshot.pod = Child::Owned(Arc::new(pod));
+    world.snapshot.endpoint_ready = true;
+    assert_eq!(world.names(true), Vec::<&str>::new());
+    let world = asks(world, "2");
+    assert_eq!(world.names(true), ["resize the pod"]);
+    assert_eq!(world.clone().blocked(Write::Resize).names(true), Vec::<&str>::new());
+    assert_eq!(world.suspended().names(false), [REPLACE], "not while it is being stopped");
+}

@@ -1,0 +1,72 @@
+//! Withdraws the route of a unit that is deleted, comes to rest, is rejected or gets another pod: the route is guarded at
+//! every proxy first, and only then is the pod stopped.
+
+use computing_unit_api::gateway::HTTPRoute;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+
+use super::Step;
+use crate::controllers::unit::{
+    assess::{Assessment, exposure::Withdrawal},
+    build::route,
+    snapshot::{Child, Snapshot},
+    validate::Rejection,
+};
+
+/// A rejected unit keeps its children, but not a key that another unit has, nor an open route without a pod.
+pub(super) fn after_rejection(snapshot: &Snapshot, rejection: &Rejection) -> Option<Step> {
+    let open = open_route(snapshot)?;
+    (rejection.lost_key() || !snapshot.serving()).then(|| guard(snapshot, open))
+}
+
+/// The finalizer is removed when the route is withdrawn.
+pub(super) fn for_deletion(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
+    if !snapshot.has_finalizer() {
+        return None;
+    }
+    withdraw(snapshot, assessment, |overdue| Some(Step::RemoveFinalizer { overdue }))
+}
+
+/// The route is deleted when it is withdrawn, and then the pod.
+pub(super) fn for_rest(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
+    if !snapshot.has_finalizer() {
+        return Some(Step::AddFinalizer);
+    }
+    match &snapshot.route {
+        Child::Owned(current) => withdraw(snapshot, assessment, |overdue| {
+            Some(Step::DeleteRoute { route: Box::new(current.as_ref().clone()), overdue })
+        }),
+        Child::Terminating => None,
+        Child::Absent => delete_pod(snapshot, false),
+    }
+}
+
+/// The pod is deleted when the route is withdrawn. The guarded route stays for the next pod.
+pub(super) fn for_replacement(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
+    // Even if nothing serves the route any more: the next pod must not be exposed before it is ready.
+    if let Some(open) = open_route(snapshot) {
+        return Some(guard(snapshot, open));
+    }
+    withdraw(snapshot, assessment, |overdue| delete_pod(snapshot, overdue))
+}
+
+fn withdraw(snapshot: &Snapshot, assessment: &Assessment, then: impl FnOnce(bool) -> Option<Step>) -> Option<Step> {
+    match assessment.withdrawal {
+        Withdrawal::Complete => then(false),
+        Withdrawal::Overdue => then(true),
+        Withdrawal::NotStarted => open_route(snapshot).map(|open| guard(snapshot, open)),
+        Withdrawal::InProgress => None,
+    }
+}
+
+fn open_route(snapshot: &Snapshot) -> Option<&HTTPRoute> {
+    snapshot.route.owned().filter(|route| !route::is_guarded(route))
+}
+
+fn guard(snapshot: &Snapshot, open: &HTTPRoute) -> Step {
+    Step::ReplaceRoute(Box::new(route::guarded(open.clone(), &snapshot.unit.uid().unwrap_or_default())))
+}
+
+fn delete_pod(snapshot: &Snapshot, overdue: bool) -> Option<Step> {
+    snapshot.pod.owned().map(|pod: &Pod| Step::DeletePod { pod: Box::new(pod.clone()), overdue })
+}

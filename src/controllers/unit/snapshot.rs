@@ -1,0 +1,146 @@
+//! What one reconcile works on: a unit, its pool, its children, and what the operator itself remembers of the unit.
+//!
+//! A snapshot is immutable data, taken whole by [`observe`](super::observe).
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use computing_unit_api::{
+    Activity, ComputingUnit, ComputingUnitPool, OperatingMode, ProbeMode, gateway::HTTPRoute, names::FINALIZER,
+};
+use k8s_openapi::{
+    api::core::v1::{PersistentVolumeClaim, Pod, Service},
+    jiff::Timestamp,
+};
+use kube::ResourceExt;
+
+use super::{
+    blocked::{Blocked, Inputs},
+    pod,
+    rollout::Slot,
+};
+
+pub use crate::controllers::ownership::Child;
+use crate::{controllers::gateway_binding::GatewayBinding, probe::Report, routing::keys::Reservation};
+
+/// One unit at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub unit: Arc<ComputingUnit>,
+    pub pool: Option<Arc<ComputingUnitPool>>,
+    /// An older pool on the same Gateway whose routing overlaps that of the unit's pool.
+    pub overlapping_pool: Option<Arc<ComputingUnitPool>>,
+    /// PersistentVolumeClaims by name, one for each template of the pool.
+    pub pvcs: BTreeMap<String, Child<PersistentVolumeClaim>>,
+    pub pod: Child<Pod>,
+    /// A pod of the unit's name that is being deleted.
+    pub terminating_pod: Option<Arc<Pod>>,
+    /// Whether this reconcile created the pod.
+    pub pod_created: bool,
+    pub service: Child<Service>,
+    pub route: Child<HTTPRoute>,
+    /// Whether the pod is a ready endpoint of the Service.
+    pub endpoint_ready: bool,
+    /// The Gateway of the route, or of the pool if there is no route.
+    pub gateway: Option<GatewayBinding>,
+    /// Writes that the API server rejected.
+    pub blocked: Blocked,
+    /// The reservation of the routing key. `None` without a pool.
+    pub key: Option<Reservation>,
+    /// The unit's slot in the rollout of its pool.
+    pub slot: Slot,
+    /// The probe that runs for the unit.
+    pub probe: Option<Report>,
+    /// What the idle controller knows of the unit. `None` if it does not track the unit.
+    pub activity: Tracked,
+    /// For how long a change of status has been held back.
+    pub status_held: Option<Duration>,
+    /// Whether the snapshot contains an object that only the overlay knows.
+    pub unconfirmed: bool,
+    pub now: Timestamp,
+}
+
+/// What the idle controller knows of a unit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tracked {
+    /// Whether it keeps a record of the unit.
+    pub known: bool,
+    /// The activity to be published.
+    pub activity: Option<Activity>,
+}
+
+impl Snapshot {
+    /// A unit without a pool and without children.
+    pub fn alone(unit: Arc<ComputingUnit>, now: Timestamp) -> Self {
+        Self {
+            unit,
+            pool: None,
+            overlapping_pool: None,
+            pvcs: BTreeMap::new(),
+            pod: Child::Absent,
+            terminating_pod: None,
+            pod_created: false,
+            service: Child::Absent,
+            route: Child::Absent,
+            endpoint_ready: false,
+            gateway: None,
+            blocked: Blocked::default(),
+            key: None,
+            slot: Slot::default(),
+            probe: None,
+            activity: Tracked::default(),
+            status_held: None,
+            unconfirmed: false,
+            now,
+        }
+    }
+
+    pub fn uid(&self) -> String {
+        self.unit.uid().unwrap_or_default()
+    }
+
+    pub fn terminating(&self) -> bool {
+        self.unit.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Whether the unit should be suspended.
+    pub fn suspended(&self) -> bool {
+        !self.terminating() && self.unit.spec.operating_mode == OperatingMode::Suspended
+    }
+
+    pub fn has_finalizer(&self) -> bool {
+        self.unit.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+    }
+
+    /// Whether the pool disables probes.
+    pub fn probes_disabled(&self) -> bool {
+        self.pool.as_ref().is_some_and(|pool| pool.spec.probe.mode == ProbeMode::Disabled)
+    }
+
+    /// The generations that the children are built from.
+    pub fn inputs(&self) -> Inputs {
+        (self.unit.metadata.generation, self.pool.as_ref().and_then(|pool| pool.metadata.generation))
+    }
+
+    /// Whether the pod can hold connections: it has not terminated, and it is not being deleted.
+    pub fn serving(&self) -> bool {
+        self.pod.owned().is_some_and(|pod| !pod::terminated(pod))
+    }
+
+    /// Whether the pod accepts requests.
+    pub fn ready(&self) -> bool {
+        self.endpoint_ready && self.pod.owned().is_some_and(|pod| !pod::terminated(pod) && pod::ready(pod))
+    }
+
+    /// Whether every proxy was seen to answer under the route as it is now.
+    pub fn route_verified(&self) -> bool {
+        let verified = self.unit.status.as_ref().and_then(|status| status.verified_route.as_ref());
+        self.route.owned().zip(verified).is_some_and(|(route, verified)| {
+            Some(&verified.uid) == route.metadata.uid.as_ref() && Some(verified.generation) == route.metadata.generation
+        })
+    }
+
+    /// Whether the unit has neither a route nor a pod.
+    pub fn stopped(&self) -> bool {
+        self.route.is_absent() && self.pod.is_absent()
+    }
+}

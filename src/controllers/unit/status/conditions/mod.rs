@@ -1,0 +1,91 @@
+//! The conditions of a unit, one function for each, and `Ready` from all of them.
+
+mod pod;
+mod route;
+mod update;
+
+use computing_unit_api::{ConditionType, Reason};
+
+use super::Facts;
+use crate::controllers::{
+    condition::Draft,
+    idle,
+    unit::{blocked::Write, snapshot::Child},
+};
+
+/// All conditions of a unit.
+pub(super) fn all(facts: Facts<'_>) -> Vec<Draft> {
+    let mut all = vec![accepted(facts), pod::ready(facts), route::accepted(facts), route::reachable(facts)];
+    all.push(ready(facts, &all));
+    all.extend(suspended(facts));
+    all.extend(finished(facts));
+    all.extend(update::conditions(facts));
+    all
+}
+
+fn accepted(facts: Facts<'_>) -> Draft {
+    if let Err(rejection) = facts.wanted {
+        return Draft::no(ConditionType::Accepted, rejection.reason, &rejection.message);
+    }
+    match facts.snapshot.blocked.by_unit() {
+        Some(blocked) => Draft::no(ConditionType::Accepted, blocked.reason, &blocked.message),
+        None => {
+            Draft::yes(ConditionType::Accepted, Reason::Accepted, "the spec is valid and its routing key is reserved")
+        }
+    }
+}
+
+fn ready(facts: Facts<'_>, others: &[Draft]) -> Draft {
+    let no = |reason, message: &str| Draft::no(ConditionType::Ready, reason, message);
+    if facts.snapshot.terminating() {
+        return no(Reason::Terminating, "the unit is being deleted");
+    }
+    if let Some(finish) = &facts.assessment.history.finish {
+        return no(finish.reason.reason(), &finish.message);
+    }
+    if let Some(suspended) = suspended(facts) {
+        let reason = if suspended.holds() { Reason::Suspended } else { Reason::Suspending };
+        return no(reason, &suspended.message);
+    }
+    if let Some(replacing) = update::replacing(facts) {
+        return no(Reason::Replacing, &replacing.message);
+    }
+    if let Some(blocked) = facts.snapshot.blocked.by_cluster(&[Write::Service]) {
+        return no(blocked.reason, &blocked.message);
+    }
+    let unprobed = facts.snapshot.probes_disabled();
+    match others.iter().find(|draft| !(draft.holds() || unprobed && draft.reason == Reason::Disabled)) {
+        Some(draft) => Draft::no(ConditionType::Ready, draft.reason.clone(), &draft.message),
+        None => Draft::yes(ConditionType::Ready, Reason::Ready, "the unit answers at its URL"),
+    }
+}
+
+fn finished(facts: Facts<'_>) -> Option<Draft> {
+    let finish = facts.assessment.history.finish.as_ref()?;
+    Some(Draft::yes(ConditionType::Finished, finish.reason.reason(), &finish.message))
+}
+
+fn suspended(facts: Facts<'_>) -> Option<Draft> {
+    let snapshot = facts.snapshot;
+    if !snapshot.suspended() {
+        return None;
+    }
+    let no = |reason, message| Draft::no(ConditionType::Suspended, reason, message);
+    let yes = |reason, message: String| Draft::yes(ConditionType::Suspended, reason, message);
+    Some(match (&snapshot.route, &snapshot.pod) {
+        (Child::Absent, Child::Absent) => match idle::stopped(&snapshot.unit) {
+            Some(since) => yes(
+                Reason::Idle,
+                format!(
+                    "the unit was suspended because it had been idle since {since}; set spec.operatingMode to Running to \
+                     start it"
+                ),
+            ),
+            None => {
+                yes(Reason::Suspended, "the unit has no pod; set spec.operatingMode to Running to start it".to_owned())
+            }
+        },
+        (Child::Absent, _) => no(Reason::PodStopping, "the route is withdrawn and the pod is stopping"),
+        _ => no(Reason::RouteClosing, "the route is being withdrawn; the pod is stopped afterwards"),
+    })
+}

@@ -1,0 +1,218 @@
+//! Decides whether a unit may run as it is specified: turns a `ComputingUnit` and its pool into a [`Unit`], or a
+//! [`Rejection`] that says what to do.
+//!
+//! Pure. What the API server validates by itself is not checked again.
+
+mod limits;
+mod offers;
+mod rejection;
+
+use std::sync::Arc;
+
+use computing_unit_api::{ComputingUnit, ComputingUnitPool, ConditionType, Conditions, Reason};
+use kube::ResourceExt;
+
+pub use self::rejection::Rejection;
+use super::snapshot::Snapshot;
+use crate::routing::{
+    self, Address,
+    keys::{Holder, Reservation},
+};
+
+/// An accepted unit, with everything that its pool decides resolved.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    pub object: Arc<ComputingUnit>,
+    pub pool: Arc<ComputingUnitPool>,
+    /// The image of its container.
+    pub image: String,
+    /// The key that requests carry.
+    pub key: String,
+    /// Where it is reached.
+    pub address: Address,
+}
+
+/// Decides whether the unit of a snapshot may run.
+///
+/// # Errors
+/// Why it is not accepted.
+pub fn of(snapshot: &Snapshot) -> Result<Unit, Rejection> {
+    validate(&snapshot.unit, snapshot.pool.as_ref(), snapshot.overlapping_pool.as_deref(), snapshot.key.as_ref())
+}
+
+/// Decides whether `object` may run from `pool`, which is `None` if it does not exist. `overlapping` is an older pool
+/// that makes `pool` unusable, and `key` the reservation of the unit's routing key.
+///
+/// # Errors
+/// Why the unit is not accepted.
+pub fn validate(
+    object: &Arc<ComputingUnit>,
+    pool: Option<&Arc<ComputingUnitPool>>,
+    overlapping: Option<&ComputingUnitPool>,
+    key: Option<&Reservation>,
+) -> Result<Unit, Rejection> {
+    let spec = &object.spec;
+    let Some(pool) = pool else {
+        return Err(Rejection::new(
+            Reason::PoolNotFound,
+            format!(
+                "ComputingUnitPool {:?} does not exist in namespace {:?}: create it, or create the unit in another pool",
+                spec.pool_name,
+                object.namespace().unwrap_or_default()
+            ),
+        ));
+    };
+    if let Some(older) = overlapping {
+        return Err(Rejection::new(
+            Reason::PoolNotAccepted,
+            format!(
+                "the routing of pool {:?} overlaps that of an older pool on the same Gateway{}: give the pool other \
+                 paths, another prefix or another domain",
+                spec.pool_name,
+                if older.namespace() == pool.namespace() { format!(" ({})", older.name_any()) } else { String::new() },
+            ),
+        ));
+    }
+    let image = offers::image(spec.image.as_deref(), pool)?;
+    offers::references(object, pool)?;
+    limits::shared_memory(object, pool)?;
+    limits::time_to_live(object, pool)?;
+    limits::idle_timeout(object, pool)?;
+    let name = object.name_any();
+    let address = routing::address(&pool.spec.routing, &name, spec.cuid).ok_or_else(|| {
+        Rejection::new(Reason::PoolNotAccepted, format!("the routing of pool {:?} is incomplete", spec.pool_name))
+    })?;
+    check_key(object, key)?;
+    let key = routing::key(&pool.spec.routing, &name, spec.cuid);
+    Ok(Unit { object: object.clone(), pool: pool.clone(), image, key, address })
+}
+
+/// A key that is not reserved yet is accepted: the reservation is the next step.
+fn check_key(object: &ComputingUnit, key: Option<&Reservation>) -> Result<(), Rejection> {
+    let other_namespace = |message: &str| Err(Rejection::new(Reason::KeyConflictInOtherNamespace, message));
+    match key.map(|key| &key.holder) {
+        Some(Holder::Unit) if refused_for_other_namespace(object) => other_namespace(
+            "a unit in another namespace had this key when this unit requested it, and requests for that unit may still \
+             be in flight: edit the spec or recreate the unit to take over the key",
+        ),
+        None | Some(Holder::Nobody | Holder::Unit) => Ok(()),
+        Some(Holder::Other(name)) => Err(Rejection::new(
+            Reason::KeyConflict,
+            format!(
+                "unit {name:?} is older and has the same key: delete that unit, or recreate this one with another spec.cuid"
+            ),
+        )),
+        Some(Holder::OtherNamespace) => other_namespace(
+            "an older unit in another namespace has the same key on this Gateway: recreate this unit with another spec.cuid",
+        ),
+    }
+}
+
+/// A key that a unit in another namespace had is not taken over without a change of the unit.
+fn refused_for_other_namespace(object: &ComputingUnit) -> bool {
+    object.status.as_ref().and_then(|status| status.conditions.find(ConditionType::Accepted)).is_some_and(|accepted| {
+        accepted.reason == Reason::KeyConflictInOtherNamespace
+            && accepted.observed_generation == object.metadata.generation
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{routing::keys::RoutingKey, testing};
+    use computing_unit_api::ComputingUnitSpec;
+
+    fn check(spec: serde_json::Value, pool: serde_json::Value) -> Result<Unit, Rejection> {
+        let mut object = testing::unit("ada", Some(42), "2026-01-01T00:00:00Z");
+        object.spec = serde_json::from_value::<ComputingUnitSpec>(spec).unwrap();
+        let mut default = serde_json::to_value(testing::pool(testing::query_routing())).unwrap();
+        for (key, value) in pool.as_object().unwrap() {
+            default["spec"][key] = value.clone();
+        }
+        let pool = Arc::new(serde_json::from_value(default).unwrap());
+        validate(&Arc::new(object), Some(&pool), None, None)
+    }
+
+    fn reason(spec: serde_json::Value, pool: serde_json::Value) -> Reason {
+        check(spec, pool).unwrap_err().reason
+    }
+
+    #[test]
+    fn unit_without_an_image_runs_that_of_the_template() {
+        let unit = check(json!({"cuid": 42}), json!({})).unwrap();
+        assert_eq!((unit.image.as_str(), unit.key.as_str()), ("engine:1", "42"));
+    }
+
+    #[test]
+    fn image_is_chosen_by_name_or_reference_from_those_offered() {
+        let offer = json!({"images": [
+            {"name": "r", "image": "engine-r@sha256:0"}, {"name": "py", "image": "engine-py:2", "default": true},
+        ]});
+        assert_eq!(check(json!({}), offer.clone()).unwrap().image, "engine-py:2");
+        assert_eq!(check(json!({"image": "r"}), offer.clone()).unwrap().image, "engine-r@sha256:0");
+        assert_eq!(check(json!({"image": "engine-r@sha256:0"}), offer.clone()).unwrap().image, "engine-r@sha256:0");
+        let rejection = check(json!({"image": "mine:1"}), offer).unwrap_err();
+        assert_eq!(rejection.reason, Reason::ImageNotOffered);
+        assert!(rejection.message.contains("r, py"), "{}", rejection.message);
+    }
+
+    #[test]
+    fn only_references_of_the_pool_are_allowed() {
+        let asks =
+            |secret: &str| json!({"env": [{"name": "K", "valueFrom": {"secretKeyRef": {"name": secret, "key": "k"}}}]});
+        let allows = json!({"references": {"secrets": ["shared", "{unit}-keys"]}});
+        assert!(check(asks("shared"), allows.clone()).is_ok());
+        assert!(check(asks("ada-keys"), allows.clone()).is_ok());
+        assert_eq!(reason(asks("bob-keys"), allows.clone()), Reason::ReferenceNotAllowed);
+        assert_eq!(reason(asks("shared"), json!({})), Reason::ReferenceNotAllowed);
+        let all = json!({"envFrom": [{"configMapRef": {"name": "shared"}}]});
+        assert_eq!(reason(all, allows), Reason::ReferenceNotAllowed, "a Secret's name allows no ConfigMap");
+    }
+
+    #[test]
+    fn idle_timeout_is_limited_by_the_pool() {
+        let wants = |timeout: &str| json!({"lifecycle": {"idleTimeout": timeout}});
+        assert!(check(wants("59m"), wants("1h")).is_ok());
+        assert!(check(wants("60m"), wants("1h")).is_ok());
+        assert!(check(json!({}), wants("1h")).is_ok());
+        for (pool, words) in [(wants("1h"), "more than the 1h"), (json!({}), "does not stop idle units")] {
+            let rejection = check(wants("61m"), pool).unwrap_err();
+            assert_eq!(rejection.reason, Reason::LimitExceeded);
+            assert!(rejection.message.contains(words), "{}", rejection.message);
+        }
+    }
+
+    #[test]
+    fn shared_memory_is_limited_by_the_memory_limit() {
+        let template = json!({"template": {"spec": {"containers": [
+            {"name": "e", "image": "i", "resources": {"limits": {"memory": "1Gi"}}}
+        ]}}});
+        assert!(check(json!({"sharedMemory": "1Gi"}), template.clone()).is_ok());
+        assert_eq!(reason(json!({"sharedMemory": "2Gi"}), template.clone()), Reason::LimitExceeded);
+        let raised = json!({"sharedMemory": "2Gi", "resources": {"limits": {"memory": "4Gi"}}});
+        assert!(check(raised, template).is_ok());
+    }
+
+    #[test]
+    fn key_of_another_namespace_is_taken_over_only_after_an_edit() {
+        let mut object = testing::unit("ada", Some(42), "2026-01-01T00:00:00Z");
+        let pool = Arc::new(testing::pool(testing::query_routing()));
+        let ask = |object: &ComputingUnit, holder| {
+            let key = Reservation { key: RoutingKey::new(object, &pool), holder };
+            validate(&Arc::new(object.clone()), Some(&pool), None, Some(&key))
+        };
+        assert_eq!(ask(&object, Holder::OtherNamespace).unwrap_err().reason, Reason::KeyConflictInOtherNamespace);
+        object.status = Some(
+            serde_json::from_value(json!({"conditions": [{
+                "type": "Accepted", "status": "False", "reason": Reason::KeyConflictInOtherNamespace, "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 1,
+            }]}))
+            .unwrap(),
+        );
+        assert!(ask(&object, Holder::Unit).is_err());
+        object.metadata.generation = Some(2);
+        assert!(ask(&object, Holder::Unit).is_ok());
+    }
+}

@@ -1,0 +1,115 @@
+//! Which units a change concerns. A change that no unit can notice concerns none.
+
+use std::sync::Arc;
+
+use computing_unit_api::{
+    ComputingUnit, ComputingUnitPool, GatewayRef,
+    gateway::{Gateway, GatewayClass},
+    names::labels,
+};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
+
+use crate::{
+    gateway::listener,
+    k8s::{caches::Caches, endpoints, waker::Units},
+};
+
+/// The unit that owns an object.
+pub fn owner<K: Resource>(child: &K) -> Units {
+    let is_unit = |kind: &str, version: &str| {
+        kind == ComputingUnit::kind(&()) && version.split('/').next() == Some(&*ComputingUnit::group(&()))
+    };
+    let namespace = child.namespace().unwrap_or_default();
+    child
+        .owner_references()
+        .iter()
+        .filter(|owner| is_unit(&owner.kind, &owner.api_version))
+        .map(|owner| ObjectRef::new(&owner.name).within(&namespace))
+        .collect()
+}
+
+/// The unit of the name of a child, which may be waiting for an object of an earlier owner to go.
+pub fn namesake<K: Resource>(child: &K) -> Units {
+    let mut units = owner(child);
+    let own = ObjectRef::new(&child.name_any()).within(&child.namespace().unwrap_or_default());
+    if !units.contains(&own) {
+        units.push(own);
+    }
+    units
+}
+
+/// The unit that a claim belongs to, which may not own it.
+pub fn labelled<K: Resource>(claim: &K) -> Units {
+    let namespace = claim.namespace().unwrap_or_default();
+    claim.labels().get(labels::UNIT).map(|unit| ObjectRef::new(unit).within(&namespace)).into_iter().collect()
+}
+
+/// The unit whose Service a slice belongs to.
+#[must_use]
+pub fn slice(slice: &EndpointSlice) -> Units {
+    endpoints::unit(slice).map(|(namespace, name)| ObjectRef::new(&name).within(&namespace)).into_iter().collect()
+}
+
+/// The units of a pool; where it came or went, those of all pools of its gateway, which it may overlap.
+#[must_use]
+pub fn pool(caches: &Caches, before: Option<&ComputingUnitPool>, after: Option<&ComputingUnitPool>) -> Units {
+    match (before, after) {
+        (Some(before), Some(after)) if before.uid() == after.uid() => {
+            if before.metadata.generation == after.metadata.generation {
+                return Units::new();
+            }
+            let namespace = after.namespace();
+            let name = after.name_any();
+            named(caches.units().filter(|unit| unit.namespace() == namespace && unit.spec.pool_name == name))
+        }
+        (before, after) => {
+            let changed: Vec<&ComputingUnitPool> = before.into_iter().chain(after).collect();
+            named(caches.units().filter(|unit| {
+                changed.iter().any(|pool| {
+                    let own = pool.namespace() == unit.namespace() && pool.name_any() == unit.spec.pool_name;
+                    own || caches.pool_of(unit).is_some_and(|theirs| {
+                        let (a, b) = (&theirs.spec.gateway_ref, &pool.spec.gateway_ref);
+                        (&a.name, &a.namespace) == (&b.name, &b.namespace)
+                    })
+                })
+            }))
+        }
+    }
+}
+
+/// The units behind a Gateway, where anything changed that their routes or URLs depend on. Its status changes with
+/// every route that comes or goes, which concerns nobody.
+#[must_use]
+pub fn gateway(caches: &Caches, before: Option<&Gateway>, after: Option<&Gateway>) -> Units {
+    if let (Some(before), Some(after)) = (before, after)
+        && before.uid() == after.uid()
+        && before.metadata.generation == after.metadata.generation
+        && listener::addresses(before) == listener::addresses(after)
+    {
+        return Units::new();
+    }
+    let Some(changed) = after.or(before) else { return Units::new() };
+    let (name, namespace) = (changed.name_any(), changed.namespace().unwrap_or_default());
+    behind(caches, |gateway| gateway.name == name && gateway.namespace == namespace)
+}
+
+/// All units, where a class came, went or was edited.
+#[must_use]
+pub fn class(caches: &Caches, before: Option<&GatewayClass>, after: Option<&GatewayClass>) -> Units {
+    if let (Some(before), Some(after)) = (before, after)
+        && before.uid() == after.uid()
+        && before.metadata.generation == after.metadata.generation
+    {
+        return Units::new();
+    }
+    behind(caches, |_| true)
+}
+
+fn behind(caches: &Caches, concerns: impl Fn(&GatewayRef) -> bool) -> Units {
+    named(caches.units().filter(|unit| caches.pool_of(unit).is_some_and(|pool| concerns(&pool.spec.gateway_ref))))
+}
+
+fn named(units: impl Iterator<Item = Arc<ComputingUnit>>) -> Units {
+    units.map(|unit| ObjectRef::from_obj(unit.as_ref())).collect()
+}

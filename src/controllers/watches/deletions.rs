@@ -1,0 +1,43 @@
+//! Detects deleted units, so that what is remembered of them is discarded.
+
+use std::collections::BTreeSet;
+
+use computing_unit_api::ComputingUnit;
+use kube::{
+    ResourceExt,
+    runtime::{reflector::Store, watcher::Event},
+};
+use parking_lot::Mutex;
+
+use crate::controllers::unit::context::UnitContext;
+
+/// Follows the watch of the units of one scope.
+#[derive(Default)]
+pub struct DeletionTracker {
+    /// UIDs that a restarted watch has listed so far.
+    listed: Mutex<BTreeSet<String>>,
+}
+
+impl DeletionTracker {
+    /// Handles an event before it reaches the cache.
+    pub fn before_store(&self, context: &UnitContext, units: &Store<ComputingUnit>, event: &Event<ComputingUnit>) {
+        let mut listed = self.listed.lock();
+        let uid = |unit: &ComputingUnit| unit.uid().unwrap_or_default();
+        match event {
+            Event::Init => listed.clear(),
+            Event::InitApply(unit) => {
+                listed.insert(uid(unit));
+            }
+            Event::InitDone => {
+                let alive = std::mem::take(&mut *listed);
+                let before = units.state();
+                before
+                    .iter()
+                    .filter(|unit| !alive.contains(&uid(unit)))
+                    .for_each(|unit| context.forget(unit, &uid(unit)));
+            }
+            Event::Apply(_) => {}
+            Event::Delete(unit) => context.forget(unit, &uid(unit)),
+        }
+    }
+}

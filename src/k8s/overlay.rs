@@ -1,0 +1,172 @@
+//! Read-your-writes overlay: responses to writes that the watch cache has not caught up with. Without it, a reconcile that
+//! runs before the watch event of a write would repeat the write.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use computing_unit_api::{ComputingUnit, gateway::HTTPRoute};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use kube::{Resource, ResourceExt, runtime::watcher::Event};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::time::Instant;
+
+/// For how long the response to a write is used without a watch event.
+pub const OVERLAY_TTL: Duration = Duration::from_secs(10);
+
+/// The latest response to a write, by object.
+pub struct Overlay<K>(Mutex<State<K>>);
+
+struct State<K> {
+    entries: HashMap<(String, String), Entry<K>>,
+    /// UIDs of deleted objects. The watch event of a deletion may come before the response to a write.
+    deleted: HashMap<String, Instant>,
+}
+
+impl<K> State<K> {
+    /// Discards expired entries. Returns the time.
+    fn expire(&mut self) -> Instant {
+        let now = Instant::now();
+        self.entries.retain(|_, entry| now.duration_since(entry.at) < OVERLAY_TTL);
+        self.deleted.retain(|_, at| now.duration_since(*at) < OVERLAY_TTL);
+        now
+    }
+}
+
+struct Entry<K> {
+    object: Arc<K>,
+    at: Instant,
+}
+
+impl<K> Default for Overlay<K> {
+    fn default() -> Self {
+        Self(Mutex::new(State { entries: HashMap::new(), deleted: HashMap::new() }))
+    }
+}
+
+impl<K: Resource> Overlay<K> {
+    /// Records the response to a write.
+    pub fn put(&self, object: Arc<K>) {
+        let mut state = self.lock();
+        let now = state.expire();
+        if object.uid().is_none_or(|uid| !state.deleted.contains_key(&uid)) {
+            state.entries.insert(key(object.as_ref()), Entry { object, at: now });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
+        self.0.lock()
+    }
+
+    /// Discards an object that the API server reports as missing.
+    pub fn gone(&self, namespace: &str, name: &str) {
+        self.lock().entries.remove(&(namespace.to_owned(), name.to_owned()));
+    }
+
+    /// Discards what the watch has caught up with.
+    pub fn observe_event(&self, event: &Event<K>) {
+        let (object, deleted) = match event {
+            Event::Apply(object) | Event::InitApply(object) => (object, false),
+            Event::Delete(object) => (object, true),
+            Event::Init | Event::InitDone => return,
+        };
+        let mut state = self.lock();
+        if let Some(uid) = object.uid().filter(|_| deleted) {
+            let now = state.expire();
+            state.deleted.insert(uid, now);
+        }
+        let (entries, key) = (&mut state.entries, key(object));
+        if entries.get(&key).is_some_and(|entry| deleted || version(object) >= version(entry.object.as_ref())) {
+            entries.remove(&key);
+        }
+    }
+
+    /// The newer of the cached object and the recorded one. True if it is the recorded one.
+    pub fn latest(&self, namespace: &str, name: &str, cached: Option<Arc<K>>) -> (Option<Arc<K>>, bool) {
+        match self.lock().entries.get(&(namespace.to_owned(), name.to_owned())) {
+            Some(entry)
+                if entry.at.elapsed() < OVERLAY_TTL
+                    && cached
+                        .as_ref()
+                        .is_none_or(|cached| version(cached.as_ref()) < version(entry.object.as_ref())) =>
+            {
+                (Some(entry.object.clone()), true)
+            }
+            _ => (cached, false),
+        }
+    }
+}
+
+fn key<K: Resource>(object: &K) -> (String, String) {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// Resource versions of one resource can be compared as numbers.
+fn version<K: Resource>(object: &K) -> Option<u128> {
+    object.meta().resource_version.as_deref()?.parse().ok()
+}
+
+/// The overlays of the kinds that reconciles write.
+#[derive(Default)]
+pub struct Overlays {
+    pub units: Overlay<ComputingUnit>,
+    pub pods: Overlay<Pod>,
+    pub services: Overlay<Service>,
+    pub routes: Overlay<HTTPRoute>,
+    pub pvcs: Overlay<PersistentVolumeClaim>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    fn unit(version: &str) -> Arc<ComputingUnit> {
+        let mut unit = testing::unit("ada", None, "2026-01-01T00:00:00Z");
+        unit.metadata.resource_version = Some(version.into());
+        Arc::new(unit)
+    }
+
+    fn latest(overlay: &Overlay<ComputingUnit>, cached: Option<&str>) -> Option<String> {
+        overlay.latest("units", "ada", cached.map(unit)).0.and_then(|unit| unit.resource_version())
+    }
+
+    #[test]
+    fn recorded_write_is_used_until_the_watch_has_caught_up() {
+        let overlay = Overlay::default();
+        overlay.put(unit("10"));
+        assert_eq!(latest(&overlay, None).as_deref(), Some("10"));
+        assert_eq!(latest(&overlay, Some("9")).as_deref(), Some("10"), "compared as numbers");
+        assert_eq!(latest(&overlay, Some("11")).as_deref(), Some("11"));
+        overlay.observe_event(&Event::Apply(unit("9").as_ref().clone()));
+        assert_eq!(latest(&overlay, None).as_deref(), Some("10"), "an older echo");
+        overlay.observe_event(&Event::Apply(unit("10").as_ref().clone()));
+        assert_eq!(latest(&overlay, None), None);
+    }
+
+    #[test]
+    fn deletion_discards_a_recorded_write() {
+        let overlay = Overlay::default();
+        overlay.put(unit("10"));
+        overlay.observe_event(&Event::Delete(unit("8").as_ref().clone()));
+        assert_eq!(latest(&overlay, None), None);
+    }
+
+    #[test]
+    fn response_after_the_deletion_is_ignored() {
+        let overlay = Overlay::default();
+        overlay.observe_event(&Event::Delete(unit("12").as_ref().clone()));
+        overlay.put(unit("11"));
+        assert_eq!(latest(&overlay, None), None);
+        let mut other = unit("13").as_ref().clone();
+        other.metadata.uid = Some("another".to_owned());
+        overlay.put(Arc::new(other));
+        assert_eq!(latest(&overlay, None).as_deref(), Some("13"), "another of that name");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn recorded_write_expires() {
+        let overlay = Overlay::default();
+        overlay.put(unit("10"));
+        tokio::time::advance(OVERLAY_TTL).await;
+        assert_eq!(latest(&overlay, None), None);
+    }
+}

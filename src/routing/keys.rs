@@ -1,0 +1,204 @@
+//! Reservations of routing keys: among the units of one Gateway whose key is the same, the oldest holds it.
+//!
+//! The index is filled from the watch of the units and answers without reading them all.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use computing_unit_api::{ComputingUnit, ComputingUnitPool, RoutingType};
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use parking_lot::Mutex;
+
+/// A key in the key space of one Gateway: two units conflict if and only if these are equal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RoutingKey(String);
+
+impl RoutingKey {
+    /// The routing key of a unit of that pool.
+    pub fn new(unit: &ComputingUnit, pool: &ComputingUnitPool) -> Self {
+        Self::of_key(pool, &super::key(&pool.spec.routing, &unit.name_any(), unit.spec.cuid))
+    }
+
+    /// The routing key of a unit of that pool with the key that requests carry.
+    pub fn of_key(pool: &ComputingUnitPool, key: &str) -> Self {
+        let gateway = &pool.spec.gateway_ref;
+        let routing = &pool.spec.routing;
+        let space = match routing.r#type {
+            RoutingType::Query => routing.query.as_ref().map(|query| query.parameter.clone()),
+            RoutingType::Path => routing.path.as_ref().map(|path| path.prefix.trim_end_matches('/').to_owned()),
+            RoutingType::Host => routing.host.as_ref().map(|host| host.domain.clone()),
+        }
+        .unwrap_or_default();
+        Self(format!("{}/{} {:?} {space} {key}", gateway.namespace, gateway.name, routing.r#type))
+    }
+}
+
+/// The reservation of the key that a unit needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    pub key: RoutingKey,
+    pub holder: Holder,
+}
+
+/// Who holds a key, from the point of view of one unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// The unit has not entered its request for the key.
+    Nobody,
+    /// The unit itself.
+    Unit,
+    /// An older unit of the same namespace, by name.
+    Other(String),
+    /// An older unit in another namespace.
+    OtherNamespace,
+}
+
+/// A request for a key. The order is that in which keys are given: by creation, which the API server reports in seconds,
+/// then by entry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Request {
+    created: String,
+    entry: u64,
+    uid: String,
+    namespace: String,
+    name: String,
+}
+
+impl Request {
+    fn new(unit: &ComputingUnit, entry: u64) -> Self {
+        Self {
+            created: unit.creation_timestamp().map(|time| time.0.to_string()).unwrap_or_default(),
+            entry,
+            uid: unit.uid().unwrap_or_default(),
+            namespace: unit.namespace().unwrap_or_default(),
+            name: unit.name_any(),
+        }
+    }
+
+    fn unit(&self) -> ObjectRef<ComputingUnit> {
+        ObjectRef::new(&self.name).within(&self.namespace)
+    }
+}
+
+#[derive(Default)]
+struct Index {
+    by_key: HashMap<RoutingKey, BTreeSet<Request>>,
+    by_uid: BTreeMap<String, RoutingKey>,
+    entries: u64,
+}
+
+/// The reservations of all watched units.
+#[derive(Default)]
+pub struct KeyIndex(Mutex<Index>);
+
+impl KeyIndex {
+    /// Enters the request of a unit in place of an earlier one. Returns the unit that loses the key, if any.
+    pub fn reserve(&self, unit: &ComputingUnit, key: &RoutingKey) -> Option<ObjectRef<ComputingUnit>> {
+        let mut index = self.0.lock();
+        let uid = unit.uid().unwrap_or_default();
+        match index.by_uid.get(&uid) {
+            Some(entered) if entered == key => return None,
+            Some(_) => drop(index.remove(&uid)),
+            None => {}
+        }
+        index.entries += 1;
+        let request = Request::new(unit, index.entries);
+        index.by_uid.insert(uid, key.clone());
+        let all = index.by_key.entry(key.clone()).or_default();
+        all.insert(request.clone());
+        let mut order = all.iter();
+        match (order.next(), order.next()) {
+            (Some(first), Some(second)) if *first == request => Some(second.unit()),
+            _ => None,
+        }
+    }
+
+    /// The reservation of the key that a unit needs.
+    pub fn reservation(&self, unit: &ComputingUnit, key: RoutingKey) -> Reservation {
+        let index = self.0.lock();
+        let entered = unit.uid().and_then(|uid| index.by_uid.get(&uid)) == Some(&key);
+        let first = index.by_key.get(&key).and_then(BTreeSet::first).filter(|_| entered);
+        let holder = match first {
+            None => Holder::Nobody,
+            Some(first) if Some(&first.uid) == unit.metadata.uid.as_ref() => Holder::Unit,
+            Some(first) if Some(&first.namespace) == unit.metadata.namespace.as_ref() => {
+                Holder::Other(first.name.clone())
+            }
+            Some(_) => Holder::OtherNamespace,
+        };
+        Reservation { key, holder }
+    }
+
+    /// Removes the request of a deleted unit. Returns the unit that holds the key now, if any.
+    pub fn release(&self, uid: &str) -> Option<ObjectRef<ComputingUnit>> {
+        let mut index = self.0.lock();
+        let key = index.remove(uid)?;
+        Some(index.by_key.get(&key)?.first()?.unit())
+    }
+}
+
+impl Index {
+    fn remove(&mut self, uid: &str) -> Option<RoutingKey> {
+        let key = self.by_uid.remove(uid)?;
+        if let Some(all) = self.by_key.get_mut(&key) {
+            all.retain(|request| request.uid != uid);
+            if all.is_empty() {
+                self.by_key.remove(&key);
+            }
+        }
+        Some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    fn holder(index: &KeyIndex, unit: &ComputingUnit, key: &RoutingKey) -> Holder {
+        index.reservation(unit, key.clone()).holder
+    }
+
+    #[test]
+    fn older_unit_holds_the_key_until_it_is_released() {
+        let index = KeyIndex::default();
+        let pool = testing::pool(testing::query_routing());
+        let old = testing::unit("old", Some(42), "2026-01-01T00:00:00Z");
+        let young = testing::unit("young", Some(42), "2026-01-02T00:00:00Z");
+        let key = RoutingKey::new(&old, &pool);
+        assert_eq!(key, RoutingKey::new(&young, &pool));
+        assert_eq!(holder(&index, &young, &key), Holder::Nobody);
+        assert_eq!(index.reserve(&young, &key), None);
+        assert_eq!(holder(&index, &young, &key), Holder::Unit, "the only request so far");
+        assert_eq!(holder(&index, &old, &key), Holder::Nobody, "not requested yet");
+        assert_eq!(index.reserve(&old, &key).unwrap().name, "young", "loses the key");
+        assert_eq!(index.reserve(&old, &key), None, "returned once");
+        assert_eq!(holder(&index, &old, &key), Holder::Unit);
+        assert_eq!(holder(&index, &young, &key), Holder::Other("old".into()));
+        let next = index.release(&old.uid().unwrap()).unwrap();
+        assert_eq!(next.name, "young");
+        assert_eq!(holder(&index, &young, &key), Holder::Unit);
+    }
+
+    #[test]
+    fn among_units_of_the_same_second_the_first_request_wins() {
+        let pool = testing::pool(testing::query_routing());
+        let units = ["a", "b"].map(|name| testing::unit(name, Some(42), "2026-01-01T00:00:00Z"));
+        for [first, second] in [[0, 1], [1, 0]].map(|order| order.map(|at| &units[at])) {
+            let index = KeyIndex::default();
+            let key = RoutingKey::new(first, &pool);
+            assert_eq!(index.reserve(first, &key), None);
+            assert_eq!(index.reserve(second, &key), None, "displaces nobody");
+            assert_eq!(index.reserve(first, &key), None);
+            assert_eq!(holder(&index, first, &key), Holder::Unit);
+            assert_eq!(holder(&index, second, &key), Holder::Other(first.name_any()));
+        }
+    }
+
+    #[test]
+    fn name_and_cuid_are_different_keys() {
+        let pool = testing::pool(testing::query_routing());
+        let named = testing::unit("u42", None, "2026-01-01T00:00:00Z");
+        let numbered = testing::unit("other", Some(42), "2026-01-01T00:00:00Z");
+        assert_ne!(RoutingKey::new(&named, &pool), RoutingKey::new(&numbered, &pool));
+    }
+}
