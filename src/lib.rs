@@ -13,7 +13,6 @@ mod leader;
 mod listen;
 mod metrics;
 mod probe;
-pub mod rbac;
 mod routing;
 pub mod telemetry;
 

@@ -9,6 +9,8 @@ use std::ops::{Deref, DerefMut};
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 
+use crate::names::headers;
+
 /// The parts of an `HTTPRoute`.
 pub mod types {
     pub use gateway_api::httproutes::*;
@@ -109,6 +111,18 @@ macro_rules! reads_as {
 reads_as!(RouteSpec, types::HttpRouteSpec);
 reads_as!(GatewaySpec, gateway_types::GatewaySpec);
 reads_as!(GatewayClassSpec, class_types::GatewayClassSpec);
+
+/// Whether every match of a route requires the guard header, so that no request of a user takes the route.
+#[must_use]
+pub fn is_guarded(route: &HTTPRoute) -> bool {
+    let rules = route.spec.rules.iter().flatten();
+    rules.into_iter().all(|rule| {
+        rule.matches.as_ref().is_some_and(|matches| {
+            !matches.is_empty()
+                && matches.iter().all(|each| each.headers.iter().flatten().any(|header| header.name == headers::GUARD))
+        })
+    })
+}
 
 #[cfg(test)]
 mod tests {

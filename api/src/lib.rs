@@ -16,6 +16,7 @@ mod pool;
 mod pool_status;
 mod probe;
 mod quantity;
+pub mod rbac;
 mod reason;
 mod routing;
 mod schema;

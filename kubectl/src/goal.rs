@@ -135,7 +135,7 @@ mod tests {
         }
         assert_eq!(refused("PoolNotFound"), None);
         for reason in HOPELESS {
-            assert_eq!(refused(reason), Some(failed(&format!("{reason}: about {reason}"))));
+            assert_eq!(refused(reason.as_str()), Some(failed(&format!("{reason}: about {reason}"))));
         }
     }
 

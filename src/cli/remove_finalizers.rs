@@ -1,7 +1,7 @@
 //! `remove-finalizers`: removes the operator's finalizer from every unit when the operator is uninstalled. Otherwise the
 //! units could not be deleted any more. Pods, Services and routes are not changed.
 //!
-//! It runs after the operator has stopped, with the rights in [`crate::rbac::UNINSTALL`].
+//! It runs after the operator has stopped, with the rights in [`computing_unit_api::rbac::UNINSTALL`].
 
 use std::time::Duration;
 

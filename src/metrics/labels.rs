@@ -13,6 +13,7 @@ macro_rules! labels {
 
         impl $name {
             /// All members.
+            #[allow(dead_code, reason = "not every set is enumerated")]
             pub const ALL: &[Self] = &[$(Self::$member),+];
 
             /// The label's value.

@@ -9,8 +9,8 @@ use std::{
     process::Command,
 };
 
+use computing_unit_api::rbac::{self, Access, Scope};
 use computing_unit_api::{ComputingUnit, ComputingUnitPool};
-use computing_unit_operator::rbac::{self, Access, Scope};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use serde_json::Value;
 

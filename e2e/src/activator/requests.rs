@@ -11,7 +11,7 @@ use crate::{
     fixture::{Fixture, SOON},
     traffic::{Answer, Connection, Target},
     units::{self, Mode},
-    wait::eventually,
+    wait::{eventually, until},
 };
 
 /// An activator that starts units.
@@ -76,6 +76,8 @@ pub async fn suspended(fixture: &Fixture, mode: Mode, activator: &Value, name: &
     let unit = units::with(&fixture.unit(name), &json!({"spec": {"operatingMode": "Suspended"}}));
     fixture.create(&unit).await?;
     fixture.until(name, Phase::Suspended).await?;
+    // The last write of its creation: tests count those that follow.
+    until("Service", SOON, fixture.services(), name, |service| service.is_some()).await?;
     target(fixture, mode, &unit)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use computing_unit_api::{ComputingUnit, Phase, gateway::HTTPRoute, names::headers};
+use computing_unit_api::{ComputingUnit, Phase, gateway::is_guarded};
 use e2e::{
     faults::{LastWrite, Verb},
     fixture::{Fixture, SOON},
@@ -35,11 +35,6 @@ fn given(pod: &Pod) -> (Value, i32) {
 async fn until_it_does_not_say(fixture: &Fixture, type_: &str) -> anyhow::Result<()> {
     let silent = |unit: Option<&ComputingUnit>| condition(unit, type_, "True").is_none();
     until(&format!("end of {type_}"), SOON, fixture.units(), "ada", silent).await.map(drop)
-}
-
-fn is_guarded(route: &HTTPRoute) -> bool {
-    let mut matches = route.spec.rules.iter().flatten().flat_map(|rule| rule.matches.iter().flatten());
-    matches.any(|each| each.headers.iter().flatten().any(|header| header.name == headers::GUARD))
 }
 
 fn env(pod: &Pod) -> Option<String> {

@@ -2,17 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use computing_unit_api::Phase;
+use computing_unit_api::{Phase, rbac};
 use e2e::{
     faults::{Operator, Verb},
     fixture::{Fixture, SOON},
-    tool, units,
+    units,
     wait::{eventually, until},
 };
-use k8s_openapi::api::{
-    core::v1::{Pod, Service},
-    rbac::v1::ClusterRole,
-};
+use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
@@ -24,27 +21,15 @@ use super::with_fixture;
 /// Group, resource and verb.
 type Right = (String, String, String);
 
-/// The roles of the operator in the plain manifests.
-const ROLES: [&str; 3] =
-    ["computing-unit-operator", "computing-unit-operator-gateways", "computing-unit-operator-lease"];
-
-fn granted() -> anyhow::Result<BTreeSet<Right>> {
-    let manifests = std::fs::read_to_string(tool::file("config/install.yaml"))?;
-    let mut all = BTreeSet::new();
-    for document in manifests.split("\n---\n").filter(|document| document.contains("Role\n")) {
-        let role: ClusterRole = serde_saphyr::from_str(document)?;
-        if !ROLES.contains(&role.name_any().as_str()) {
-            continue;
-        }
-        for rule in role.rules.into_iter().flatten() {
-            for (group, resource) in rule.api_groups.iter().flatten().zip(rule.resources.iter().flatten()) {
-                all.extend(rule.verbs.iter().map(|verb| (group.clone(), resource.clone(), verb.clone())));
-            }
-        }
-    }
-    // Admission requires this one when an owner reference is written; there is no such call.
-    all.remove(&("texera.apache.org".to_owned(), "computingunits/finalizers".to_owned(), "update".to_owned()));
-    Ok(all)
+fn granted() -> BTreeSet<Right> {
+    rbac::USED
+        .iter()
+        // Admission asks for this one when an owner reference is written; it is no call.
+        .filter(|access| access.resource != "computingunits/finalizers")
+        .flat_map(|access| {
+            access.verbs.iter().map(|verb| (access.group.to_owned(), access.resource.to_owned(), (*verb).to_owned()))
+        })
+        .collect()
 }
 
 fn used(fixture: &Fixture) -> BTreeSet<Right> {
@@ -155,7 +140,7 @@ async fn each_granted_permission_is_used_and_no_other() -> anyhow::Result<()> {
             json!({"spec": {"lifecycle": {"shutdownTime": "2026-01-01T00:00:00Z", "ttlSecondsAfterFinished": 0}}});
         fixture.create(&units::with(&fixture.unit("over"), &over)).await?;
         fixture.until_gone("over").await?;
-        let (granted, used) = (granted()?, used(&fixture));
+        let (granted, used) = (granted(), used(&fixture));
         let (unused, missing) = (granted.difference(&used), used.difference(&granted));
         assert_eq!(
             (unused.collect::<Vec<_>>(), missing.collect::<Vec<_>>()),

@@ -85,12 +85,4 @@ impl UnitState {
     pub const fn at_rest(&self) -> bool {
         matches!(self, Self::Suspended | Self::Finished(_))
     }
-
-    /// Why the unit is finished, whether or not the status records it.
-    pub const fn finish(&self) -> Option<&Finish> {
-        match self {
-            Self::Finished(finish) | Self::Unrecorded(Transition::Finished(finish)) => Some(finish),
-            _ => None,
-        }
-    }
 }

@@ -5,6 +5,7 @@
 //! one besides: a proxy that knows a host name asks no route of a wider one, so the pool's entry could not answer. The
 //! backend of a route is the same in both states.
 
+pub use computing_unit_api::gateway::is_guarded;
 use computing_unit_api::{
     GatewayRef, PathMatch, PathMatchType, Routing, RoutingType,
     gateway::{
@@ -186,18 +187,6 @@ pub fn open_host(route: &HTTPRoute) -> Option<String> {
 /// A host name with another first label.
 fn renamed(host: &str, label: &str) -> String {
     host.split_once('.').map_or_else(|| label.to_owned(), |(_, domain)| format!("{label}.{domain}"))
-}
-
-/// Whether every match of a route has a guard, so that no user's request takes it.
-#[must_use]
-pub fn is_guarded(route: &HTTPRoute) -> bool {
-    let rules = route.spec.rules.iter().flatten();
-    rules.into_iter().all(|rule| {
-        rule.matches.as_ref().is_some_and(|matches| {
-            !matches.is_empty()
-                && matches.iter().all(|each| each.headers.iter().flatten().any(|header| header.name == headers::GUARD))
-        })
-    })
 }
 
 fn all_matches(route: &mut HTTPRoute) -> impl Iterator<Item = &mut HttpRouteRulesMatches> {

@@ -22,11 +22,13 @@ pub struct Access {
     pub group: &'static str,
     /// Resource, or `resource/subresource`.
     pub resource: &'static str,
+    /// Verbs.
     pub verbs: &'static [&'static str],
+    /// Where the right is needed.
     pub scope: Scope,
 }
 
-const TEXERA: &str = computing_unit_api::GROUP;
+const TEXERA: &str = crate::GROUP;
 const GATEWAY: &str = "gateway.networking.k8s.io";
 const READ: &[&str] = &["list", "watch"];
 const PATCH: &[&str] = &["patch"];
