@@ -125,7 +125,7 @@ impl Cluster {
     /// The ready proxies of the Gateway, at the port of its first HTTP listener.
     ///
     /// # Errors
-    /// If the API server does not tell, or there is none.
+    /// If the API server cannot be read, or there is none.
     pub async fn proxies(&self) -> anyhow::Result<Vec<SocketAddr>> {
         let slices = Api::<EndpointSlice>::all(self.client());
         let slices = slices.list(&ListParams::default().labels(&self.proxy_labels())).await?;

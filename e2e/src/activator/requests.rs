@@ -54,7 +54,7 @@ pub fn problem(answer: &Answer) -> anyhow::Result<Value> {
     Ok(serde_json::from_slice(&answer.body)?)
 }
 
-/// Waits until the activator answers through the proxies, which may be later than the status of its route says.
+/// Waits until the activator answers through the proxies, which may be later than its route is accepted.
 ///
 /// # Errors
 /// If they do not get it.

@@ -43,7 +43,7 @@ pub fn up(layout: &Layout, programs: &Programs) -> anyhow::Result<()> {
     let gateway = format!("gateway/{SHARED}");
     let programmed = ["--for=condition=Programmed", &format!("--timeout={DEADLINE}")];
     kubectl(layout, programs, &["wait", "-n", NAMESPACE, &gateway, programmed[0], programmed[1]])?;
-    // Programmed is said as soon as one proxy is there; now its address answers too.
+    // Programmed is set as soon as one proxy is there; now its address answers too.
     let address = address(layout, programs)?;
     shell::wait("the gateway's first answer", Duration::from_mins(1), || {
         let stream = std::net::TcpStream::connect_timeout(&address.parse()?, Duration::from_millis(500));
@@ -74,7 +74,7 @@ fn envoy_gateway(layout: &Layout, programs: &Programs) -> anyhow::Result<()> {
     let chart = chart(layout)?;
     let chart = chart.to_str().context("a path of text")?;
     let small = "deployment.envoyGateway.resources.requests.cpu=20m";
-    // Deployments that are migrated from have Backends, which Envoy Gateway does not look at unless told.
+    // Deployments that are migrated have Backends, which Envoy Gateway ignores by default.
     let backends = "config.envoyGateway.extensionApis.enableBackend=true";
     let install = ["upgrade", "--install", "eg", chart, "--namespace", NAMESPACE, "--create-namespace"];
     // The order of its hooks matters: with a plain apply its pod waits for a Secret of one of them.
