@@ -1,4 +1,4 @@
-//! The activator of a pool answers for keys without a unit. Its route is restored if it is edited, and it needs a ReferenceGrant
+//! The activator of a pool answers for keys without a unit. Its route is restored if it is edited, and it needs a `ReferenceGrant`
 //! if its Service is in another namespace.
 
 use std::time::Duration;
