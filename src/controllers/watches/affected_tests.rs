@@ -97,11 +97,9 @@ fn unit_of_the_name_of_a_child_is_affected_once() {
     of_ada.metadata.owner_references = Some(vec![owner_reference(&unit("ada", "default"))]);
     let mut of_bob: Service = child("ada");
     of_bob.metadata.owner_references = Some(vec![owner_reference(&unit("bob", "default"))]);
-    for (service, expected) in [
-        (child("ada"), vec!["units/ada"]),
-        (of_ada, vec!["units/ada"]),
-        (of_bob, vec!["units/ada", "units/bob"]),
-    ] {
+    for (service, expected) in
+        [(child("ada"), vec!["units/ada"]), (of_ada, vec!["units/ada"]), (of_bob, vec!["units/ada", "units/bob"])]
+    {
         assert_eq!(names(&namesake(&service)), expected, "{:?}", service.metadata);
     }
 }

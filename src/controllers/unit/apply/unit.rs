@@ -25,6 +25,11 @@ impl Target<'_> {
         let finalizers: Vec<String> = others.chain(present.then(|| FINALIZER.to_owned())).collect();
         let patch = json!({"metadata": {"finalizers": finalizers}});
         match self.context.writer.merge_exact(Label::ComputingUnits, unit.as_ref(), patch).await {
+            // It went with its last finalizer. The response has the version of before.
+            Ok(unit) if unit.metadata.deletion_timestamp.is_some() && unit.finalizers().is_empty() => {
+                self.context.overlays.units.gone(&unit);
+                Ok(true)
+            }
             Ok(unit) => {
                 self.context.overlays.units.put(Arc::new(unit));
                 Ok(true)

@@ -67,10 +67,14 @@ impl Call {
     }
 
     pub fn matches(&self, received: &Received) -> bool {
-        self.method == received.method
-            && self.path == received.path
-            && self.content_type.is_none_or(|wanted| received.content_type == wanted)
-            && contains(&received.body, &self.body)
+        // An Event that repeats is a patch of the first.
+        let repeated = self.path == EVENTS && received.path.starts_with(EVENTS);
+        let target = self.method == received.method && self.path == received.path;
+        (target || repeated) && contains(&received.body, &self.body) && self.is_of_type(received)
+    }
+
+    fn is_of_type(&self, received: &Received) -> bool {
+        self.content_type.is_none_or(|wanted| received.content_type == wanted)
     }
 }
 
@@ -123,7 +127,12 @@ pub fn publication() -> Call {
 
 /// An Event about the unit.
 pub fn event(reason: &str) -> Call {
-    create(EVENTS).with(json!({"reason": reason, "regarding": {"kind": "ComputingUnit", "name": "ada"}}))
+    events().with(json!({"reason": reason, "regarding": {"kind": "ComputingUnit", "name": "ada"}}))
+}
+
+/// Any Event.
+pub fn events() -> Call {
+    Call::new(Method::POST, EVENTS.to_owned(), None)
 }
 
 /// An error of the API server, as it words them.

@@ -1,6 +1,9 @@
 //! What comes of each error of the API server in each write to a child.
 
-use computing_unit_api::{Reason::{ChildRefused, Forbidden, GatewayApiMissing, ResizeRefused}, VolumeClaimTemplate};
+use computing_unit_api::{
+    Reason::{ChildRefused, Forbidden, GatewayApiMissing, ResizeRefused},
+    VolumeClaimTemplate,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -26,15 +29,41 @@ const RACE: Result = Retries(Conflict);
 type Row = (&'static str, Option<Write>, Call, [Result; 9]);
 
 fn rows() -> Vec<Row> {
-    let created = |missing| [
-        // 403, 404, 409, 410, 422, 429, 500, no response, no connection
-        Blocks(Forbidden), missing, RACE, Reports(Other), Blocks(ChildRefused), BUSY, Reports(Unavailable), SLOW, DOWN,
-    ];
+    let created = |missing| {
+        [
+            // 403, 404, 409, 410, 422, 429, 500, no response, no connection
+            Blocks(Forbidden),
+            missing,
+            RACE,
+            Reports(Other),
+            Blocks(ChildRefused),
+            BUSY,
+            Reports(Unavailable),
+            SLOW,
+            DOWN,
+        ]
+    };
     let deleted = [
-        Events(Outcome::Forbidden), Done, Done, Events(Other), Events(Outcome::Invalid), BUSY, Events(Unavailable), SLOW, DOWN,
+        Events(Outcome::Forbidden),
+        Done,
+        Done,
+        Events(Other),
+        Events(Outcome::Invalid),
+        BUSY,
+        Events(Unavailable),
+        SLOW,
+        DOWN,
     ];
     let resized = [
-        Blocks(ResizeRefused), Done, RACE, Reports(Other), Blocks(ResizeRefused), BUSY, Reports(Unavailable), SLOW, DOWN,
+        Blocks(ResizeRefused),
+        Done,
+        RACE,
+        Reports(Other),
+        Blocks(ResizeRefused),
+        BUSY,
+        Reports(Unavailable),
+        SLOW,
+        DOWN,
     ];
     let replaced = created(Done);
     vec![

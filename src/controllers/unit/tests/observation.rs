@@ -39,7 +39,9 @@ async fn newer_of_cache_and_overlay_is_observed() {
     let scenario = Scenario::ready().await;
     let pod = scenario.server.get(PODS, "ada").unwrap();
     let cached = pod["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
-    for (recorded, expected, unconfirmed) in [("1", &*cached, false), (&*cached, &*cached, false), ("1000", "1000", true)] {
+    for (recorded, expected, unconfirmed) in
+        [("1", &*cached, false), (&*cached, &*cached, false), ("1000", "1000", true)]
+    {
         scenario.context.overlays.pods.put(Arc::new(versioned(&pod, recorded)));
         let snapshot = snapshot(&scenario).unwrap();
         let version = snapshot.pod.owned().and_then(ResourceExt::resource_version);
@@ -149,7 +151,9 @@ async fn volumes_are_observed_by_the_templates_of_the_pool() {
     scenario.reconcile().await.unwrap();
     assert_eq!(words(&scenario), [(name.clone(), "owned")]);
     let claim = scenario.server.get(PVCS, &name).unwrap();
-    scenario.server.put(PVCS, json!({"metadata": {"name": name, "namespace": "units", "uid": "x"}, "spec": claim["spec"]}));
+    scenario
+        .server
+        .put(PVCS, json!({"metadata": {"name": name, "namespace": "units", "uid": "x"}, "spec": claim["spec"]}));
     scenario.watch();
     assert_eq!(words(&scenario), [(name, "absent")], "of somebody else");
 }

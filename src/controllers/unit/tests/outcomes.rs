@@ -8,11 +8,7 @@ use super::{
     call::{Answer, Call, error, event},
     scenario::Scenario,
 };
-use crate::{
-    controllers::unit::blocked::Write,
-    k8s::error::Error,
-    metrics::Outcome,
-};
+use crate::{controllers::unit::blocked::Write, k8s::error::Error, metrics::Outcome};
 
 /// The ways in which a request fails: the columns of the tables.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,7 +56,14 @@ pub enum Result {
 }
 
 /// Reconciles with every request of a kind failing, and checks what comes of it.
-pub async fn check(what: &str, scenario: &mut Scenario, call: Call, write: Option<Write>, failure: Failure, result: Result) {
+pub async fn check(
+    what: &str,
+    scenario: &mut Scenario,
+    call: Call,
+    write: Option<Write>,
+    failure: Failure,
+    result: Result,
+) {
     let what = format!("{what}: {failure:?}");
     let report = event(Reason::NotWritten.as_str());
     let before = (scenario.server.count(&call), scenario.server.count(&report));

@@ -4,7 +4,7 @@ use computing_unit_api::{ConditionType, names::FINALIZER};
 use serde_json::{Value, json};
 
 use super::{
-    call::{PODS, SERVICES, already_exists, create, event, finalizers, missing, read, status, Answer},
+    call::{Answer, PODS, SERVICES, already_exists, create, event, finalizers, missing, read, status},
     scenario::Scenario,
 };
 use crate::testing;
@@ -44,7 +44,8 @@ async fn child_of_somebody_else_is_left_alone() {
         let mut scenario = Scenario::new();
         scenario.server.put(SERVICES, existing);
         let before = scenario.server.get(SERVICES, "ada");
-        let mut calls = vec![finalizers(&[FINALIZER]), create(SERVICES), create(PODS), read(SERVICES), status("Starting")];
+        let mut calls =
+            vec![finalizers(&[FINALIZER]), create(SERVICES), create(PODS), read(SERVICES), status("Starting")];
         calls.extend((type_ == ConditionType::Accepted).then(|| event(reason)));
         scenario.expect(calls).await.unwrap();
         let condition = scenario.condition(type_).unwrap();

@@ -6,7 +6,6 @@
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use computing_unit_api::{ComputingUnit, ComputingUnitPool, ConditionType, Conditions, names::FIELD_MANAGER};
-use futures::channel::mpsc::UnboundedReceiver;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Resource, ResourceExt,
@@ -52,7 +51,6 @@ pub struct Scenario {
     pub server: ApiServer,
     pub context: Arc<UnitContext>,
     pub writers: Writers,
-    pub woken: UnboundedReceiver<ObjectRef<ComputingUnit>>,
     _synced: watch::Sender<bool>,
 }
 
@@ -64,7 +62,7 @@ impl Scenario {
         let metrics = Arc::<Metrics>::default();
         let (caches, writers) = writers::empty(&[None], &[None]);
         let caches = Arc::new(caches);
-        let (waker, mut woken) = Waker::new(&[None]);
+        let (waker, _) = Waker::new(&[None]);
         // The proxies are not known before they are listed, so no probe ends by itself.
         let (prober, _) = Prober::new(caches.proxies(), 1, metrics.clone());
         let (_synced, synced) = watch::channel(true);
@@ -85,8 +83,7 @@ impl Scenario {
             synced,
             resync: RESYNC,
         };
-        let woken = woken.remove(0);
-        let mut scenario = Self { server, context: Arc::new(context), writers, woken, _synced };
+        let mut scenario = Self { server, context: Arc::new(context), writers, _synced };
         let mut pool = testing::pool(testing::query_routing());
         pool.metadata.generation = Some(1);
         change(&mut pool);

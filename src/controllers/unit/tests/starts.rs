@@ -14,12 +14,7 @@ const GUARD: &str = "x-computing-unit-guard";
 /// What a new unit is given.
 pub fn first_calls() -> Vec<Call> {
     let owned = json!({"metadata": {"name": "ada", "ownerReferences": [{"uid": "ada-uid", "controller": true}]}});
-    vec![
-        finalizers(&[FINALIZER]),
-        create(SERVICES).with(owned.clone()),
-        create(PODS).with(owned),
-        status("Starting"),
-    ]
+    vec![finalizers(&[FINALIZER]), create(SERVICES).with(owned.clone()), create(PODS).with(owned), status("Starting")]
 }
 
 /// A route that is created guarded.

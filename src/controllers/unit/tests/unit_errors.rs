@@ -5,7 +5,10 @@ use serde_json::json;
 
 use super::{
     api_server::now,
-    call::{Call, EVENTS, PODS, ROUTES, SERVICES, UNITS, create, delete, error, event, failed_test, merge, patch, publication, Answer},
+    call::{
+        Answer, Call, PODS, ROUTES, SERVICES, UNITS, create, delete, error, event, events, failed_test, merge, patch,
+        publication,
+    },
     outcomes::{
         FAILURES, Failure,
         Result::{self, Done, Events, Retries},
@@ -151,7 +154,7 @@ async fn pod_is_not_replaced_before_the_status_records_it() {
 async fn failing_events_do_not_stop_a_start() {
     for answer in [error(403), error(500), Answer::Hangs, Answer::Disconnects] {
         let mut scenario = Scenario::new();
-        scenario.server.fault(create(EVENTS).answered(answer.clone()));
+        scenario.server.fault(events().answered(answer.clone()));
         scenario.reconcile().await.unwrap();
         for _ in 0..2 {
             scenario.pod_ready();
