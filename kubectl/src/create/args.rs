@@ -1,6 +1,6 @@
 //! The command line of `create`: which options there are, and what each text must look like.
 //!
-//! Nothing here knows the API server. What an object may contain is decided there, see [`crate::refusal`].
+//! Nothing here knows the API server. What an object may contain is decided there, see [`crate::explain`].
 
 use clap::{ArgAction, Parser, ValueEnum};
 use computing_unit_api::Quantity;

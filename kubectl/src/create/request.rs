@@ -18,7 +18,7 @@ pub async fn create(
     dry_run: bool,
 ) -> Result<ComputingUnit, Vec<String>> {
     let params = PostParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()) };
-    connection.within(&unit.name_any(), connection.units().create(&params, unit)).await
+    connection.request(&unit.name_any(), connection.units().create(&params, unit)).await
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{age, mode::phase};
-use crate::said::condition;
+use crate::status::condition;
 
 /// What a column is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -44,7 +44,7 @@ pub enum Column {
 }
 
 /// What is shown where nothing else is asked for.
-pub const USUAL: &[Column] = &[
+pub const DEFAULT: &[Column] = &[
     Column::Name,
     Column::Phase,
     Column::Reason,
@@ -146,7 +146,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::{self, condition as says};
+    use crate::testing::{self, condition};
 
     fn cell(column: Column, status: Value) -> String {
         let mut unit = testing::unit(status);

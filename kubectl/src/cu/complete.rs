@@ -9,10 +9,10 @@ use kube::{ResourceExt, api::ListParams};
 use tokio::time::timeout;
 
 use super::Cli;
-use crate::{connection::connect, error::Error, options::ConnectionArgs, stdio::say};
+use crate::{connection::connect, error::Error, options::ConnectionArgs, stdio::write_stdout};
 
 /// How long the shell may have to wait for names of units.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// To the shell: offer no files. The number is that of cobra, in which kubectl is written.
 const NO_FILES: &str = ":4";
 /// Commands that are about units that there are.
@@ -33,11 +33,11 @@ pub async fn complete(words: &[OsString]) -> Result<ExitCode, Error> {
     for candidate in offered(names, line) {
         let value = candidate.get_value().to_string_lossy();
         match candidate.get_help() {
-            Some(help) => say(&format!("{value}\t{help}"))?,
-            None => say(&value)?,
+            Some(help) => write_stdout(&format!("{value}\t{help}"))?,
+            None => write_stdout(&value)?,
         }
     }
-    say(NO_FILES)?;
+    write_stdout(NO_FILES)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -77,7 +77,7 @@ async fn names(words: &[OsString]) -> Vec<String> {
         let connection = connect(&args).await.ok()?;
         Some(connection.units().list_metadata(&ListParams::default()).await.ok()?.items)
     };
-    let units = timeout(PATIENCE, listed).await.ok().flatten().unwrap_or_default();
+    let units = timeout(TIMEOUT, listed).await.ok().flatten().unwrap_or_default();
     units.iter().map(ResourceExt::name_any).collect()
 }
 

@@ -8,7 +8,7 @@ use kube::{
 };
 
 use super::{select::SelectAndWait, session::Session};
-use crate::{error::Error, goal::Goal, options::ConnectionArgs, print, stdio::say};
+use crate::{error::Error, goal::Goal, options::ConnectionArgs, print, stdio::write_stdout};
 
 /// Deletes units.
 ///
@@ -23,14 +23,14 @@ pub async fn delete(args: &SelectAndWait, connection: &ConnectionArgs) -> Result
         let same = Preconditions { uid: unit.uid(), resource_version: None };
         let params = DeleteParams { preconditions: Some(same), ..DeleteParams::default() };
         let api = session.connection.units();
-        match session.connection.within(&name, api.delete(&name, &params)).await {
+        match session.connection.request(&name, api.delete(&name, &params)).await {
             Ok(_) => {
-                say(&format!("{} deleting", print::name(&unit)))?;
+                write_stdout(&format!("{} deleting", print::name(&unit)))?;
                 asked.push(unit);
             }
-            Err(sentences) => session.fail(sentences),
+            Err(messages) => session.fail(messages),
         }
     }
-    session.settle(asked, Goal::Deleted, args.wait.wait).await?;
+    session.wait_and_print(asked, Goal::Deleted, args.wait.wait).await?;
     Ok(session.code())
 }

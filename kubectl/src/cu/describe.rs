@@ -7,7 +7,7 @@ use k8s_openapi::{api::core::v1::Event, jiff::Timestamp};
 use kube::{Api, ResourceExt, api::ListParams};
 
 use super::{description, select::Select, session::Session};
-use crate::{error::Error, options::ConnectionArgs, stdio::say};
+use crate::{error::Error, options::ConnectionArgs, stdio::write_stdout};
 
 /// Which units.
 #[derive(Debug, clap::Args)]
@@ -28,13 +28,13 @@ pub async fn describe(args: &Args, connection: &ConnectionArgs) -> Result<ExitCo
     let mut session = Session::open(connection).await?;
     for (index, unit) in session.choose(&args.select).await?.iter().enumerate() {
         if index > 0 {
-            say("\n")?;
+            write_stdout("\n")?;
         }
-        say(&description::text(unit, Timestamp::now()))?;
+        write_stdout(&description::text(unit, Timestamp::now()))?;
         if !args.no_events {
             let events = events(&session, unit).await;
-            let events = events.as_deref().map_err(|sentences| sentences.join("; "));
-            say(&description::events(events, Timestamp::now()))?;
+            let events = events.as_deref().map_err(|messages| messages.join("; "));
+            write_stdout(&description::events(events, Timestamp::now()))?;
         }
     }
     Ok(session.code())
@@ -45,5 +45,5 @@ async fn events(session: &Session, unit: &ComputingUnit) -> Result<Vec<Event>, V
     let connection = &session.connection;
     let events = Api::<Event>::namespaced(connection.client.clone(), &connection.namespace);
     let params = ListParams::default().fields(&format!("involvedObject.name={}", unit.name_any()));
-    Ok(connection.within(&unit.name_any(), events.list(&params)).await?.items)
+    Ok(connection.request(&unit.name_any(), events.list(&params)).await?.items)
 }

@@ -11,7 +11,7 @@ use k8s_openapi::{
 use kube::ResourceExt;
 
 use super::{age, columns::Column, mode::is_suspended, table};
-use crate::said::one_line;
+use crate::status::one_line;
 
 /// All that is known of a unit, but its Events.
 pub fn text(unit: &ComputingUnit, now: Timestamp) -> String {
@@ -95,7 +95,7 @@ fn facts(unit: &ComputingUnit, now: Timestamp) -> Vec<String> {
         ("Labels", Some(labels)),
         ("Phase", cell(Column::Phase)),
         ("Reason", cell(Column::Reason)),
-        ("Wanted", Some(if is_suspended(unit) { "Suspended" } else { "Running" }.to_owned())),
+        ("Selection", Some(if is_suspended(unit) { "Suspended" } else { "Running" }.to_owned())),
         ("URL", cell(Column::Url)),
         ("Key", cell(Column::Key)),
         ("Owner", cell(Column::Owner)),
@@ -207,7 +207,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{self, condition as says};
+    use crate::testing::{self, condition};
 
     const NOW: &str = "2026-01-01T01:00:00Z";
 

@@ -14,7 +14,7 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    columns::{Column, USUAL, WIDE},
+    columns::{Column, DEFAULT, WIDE},
     select,
     table::Table,
 };
@@ -23,8 +23,8 @@ use crate::{
     error::Error,
     options::ConnectionArgs,
     print::{self, Output},
-    refusal,
-    stdio::{complain, say, tell},
+    explain,
+    stdio::{write_errors, write_stderr, write_stdout},
     wait::fatal,
 };
 
@@ -75,7 +75,7 @@ struct View<'a> {
     columns: Vec<Column>,
     output: Option<Shape>,
     /// Whether several units are several objects, not a list of them.
-    apart: bool,
+    separate: bool,
     /// Where the units are; nothing for everywhere.
     namespace: Option<&'a str>,
 }
@@ -102,17 +102,17 @@ async fn once(
         field_selector: field_selector(args),
         ..ListParams::default()
     };
-    let mut found = connection.within("", units.list(&params)).await?.items;
+    let mut found = connection.request("", units.list(&params)).await?.items;
     let known = |name: &&String| !found.iter().any(|unit| unit.name_any() == **name);
     let missing: Vec<_> = view.names.iter().filter(known).collect();
     found.retain(|unit| view.has(unit));
     if found.is_empty() && view.names.is_empty() && args.output != Some(Shape::Name) {
-        tell(&refusal::none(view.namespace));
+        write_stderr(&explain::no_units(view.namespace));
     } else {
         view.show(&found, &view.table(&found), true)?;
     }
     for name in &missing {
-        complain([refusal::missing(connection.asked(name))]);
+        write_errors([explain::not_found(connection.target(name))]);
     }
     Ok(if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -147,7 +147,7 @@ async fn watch(
                     let fitting = view.table(&first);
                     view.show(&first, &fitting, true)?;
                     if first.is_empty() {
-                        tell(&refusal::none(view.namespace));
+                        write_stderr(&explain::no_units(view.namespace));
                     }
                     table = Some(fitting);
                     first = vec![];
@@ -157,9 +157,9 @@ async fn watch(
             Ok(watcher::Event::InitApply(unit) | watcher::Event::Apply(unit)) => (unit, false),
             Ok(watcher::Event::Delete(unit)) => (unit, true),
             Err(error) => match fatal(error, table.is_some()) {
-                Ok(error) => return Err(refusal::request(&error, connection.asked("")).into()),
+                Ok(error) => return Err(explain::request(&error, connection.target("")).into()),
                 Err(sentence) => {
-                    tell(&format!("waiting for the API server: {sentence}"));
+                    write_stderr(&format!("waiting for the API server: {sentence}"));
                     continue;
                 }
             },
@@ -169,7 +169,7 @@ async fn watch(
             view.has(&unit) && (shown.insert(unit.uid().unwrap_or_default(), version.clone()) != Some(version) || gone);
         let Some(table) = table.as_ref().filter(|_| new) else { continue };
         if gone && view.is_table() {
-            say(&table.line(&view.last_row(&unit)))?;
+            write_stdout(&table.line(&view.last_row(&unit)))?;
         } else {
             view.show(&[unit], table, false)?;
         }
@@ -183,13 +183,13 @@ fn field_selector(args: &Args) -> Option<String> {
 
 impl<'a> View<'a> {
     fn new(args: &Args, connection: &'a Connection) -> Self {
-        let usual = if args.output == Some(Shape::Wide) { WIDE } else { USUAL };
+        let usual = if args.output == Some(Shape::Wide) { WIDE } else { DEFAULT };
         let mut columns = if args.columns.is_empty() { usual.to_vec() } else { args.columns.clone() };
         if args.all_namespaces && !columns.contains(&Column::Namespace) {
             columns.insert(0, Column::Namespace);
         }
         let namespace = (!args.all_namespaces).then_some(connection.namespace.as_str());
-        Self { names: select::names(&args.names), columns, output: args.output, apart: args.watch, namespace }
+        Self { names: select::names(&args.names), columns, output: args.output, separate: args.watch, namespace }
     }
 
     fn has(&self, unit: &ComputingUnit) -> bool {
@@ -210,22 +210,22 @@ impl<'a> View<'a> {
         match self.output {
             Some(Shape::Yaml) => self.objects(units, Output::Yaml),
             Some(Shape::Json) => self.objects(units, Output::Json),
-            Some(Shape::Name) => Ok(units.iter().try_for_each(|unit| say(&print::name(unit)))?),
+            Some(Shape::Name) => Ok(units.iter().try_for_each(|unit| write_stdout(&print::name(unit)))?),
             None | Some(Shape::Wide) => {
                 let heading = first.then(|| self.heading());
-                Ok(heading.iter().chain(&self.rows(units)).try_for_each(|row| say(&table.line(row)))?)
+                Ok(heading.iter().chain(&self.rows(units)).try_for_each(|row| write_stdout(&table.line(row)))?)
             }
         }
     }
 
     /// Writes objects: one that was asked for by its name as it is, several in a list, as kubectl does.
     fn objects(&self, units: &[ComputingUnit], output: Output) -> Result<(), Error> {
-        if self.apart || (self.names.len() == 1 && units.len() == 1) {
-            return units.iter().try_for_each(|unit| Ok(say(&print::object(unit, output)?)?));
+        if self.separate || (self.names.len() == 1 && units.len() == 1) {
+            return units.iter().try_for_each(|unit| Ok(write_stdout(&print::object(unit, output)?)?));
         }
         let items: Vec<_> = units.iter().map(print::plain).collect::<Result<_, _>>()?;
         let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items});
-        Ok(say(&print::text(&list, output)?)?)
+        Ok(write_stdout(&print::text(&list, output)?)?)
     }
 
     fn heading(&self) -> Vec<String> {

@@ -77,7 +77,7 @@ pub async fn logs(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, 
     Ok(session.code())
 }
 
-/// Copies the log of one unit. The inner error is about this unit alone, in sentences.
+/// Copies the log of one unit. The inner error is about this unit alone, in messages.
 async fn copy(
     connection: &Connection,
     unit: &ComputingUnit,
@@ -87,10 +87,10 @@ async fn copy(
     let name = unit.name_any();
     let pods = Api::<Pod>::namespaced(connection.client.clone(), &connection.namespace);
     let pod = unit.status.as_ref().and_then(|status| status.pod_name.clone()).unwrap_or_else(|| name.clone());
-    let engine = match connection.within(&name, pods.get_opt(&pod)).await {
+    let engine = match connection.request(&name, pods.get_opt(&pod)).await {
         Ok(Some(pod)) => pod.spec.and_then(|spec| spec.containers.into_iter().next()).map(|container| container.name),
         Ok(None) => return Ok(Err(vec![no_pod(unit)])),
-        Err(sentences) => return Ok(Err(sentences)),
+        Err(messages) => return Ok(Err(messages)),
     };
     let params = LogParams {
         container: args.container.clone().or(engine),
@@ -101,9 +101,9 @@ async fn copy(
         timestamps: args.timestamps,
         ..LogParams::default()
     };
-    let mut log = match connection.within(&name, pods.log_stream(&pod, &params)).await {
+    let mut log = match connection.request(&name, pods.log_stream(&pod, &params)).await {
         Ok(log) => log,
-        Err(sentences) => return Ok(Err(sentences)),
+        Err(messages) => return Ok(Err(messages)),
     };
     let mut line = vec![];
     loop {

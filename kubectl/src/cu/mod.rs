@@ -24,7 +24,7 @@ use crate::{
     create::{self, args::Args as CreateArgs},
     error::Error,
     options::ConnectionArgs,
-    stdio::say,
+    stdio::write_stdout,
 };
 
 pub use complete::complete;
@@ -89,7 +89,7 @@ enum Command {
 ///
 /// # Errors
 /// If it is not done, or the result cannot be written.
-pub async fn obey(cli: Cli) -> Result<ExitCode, Error> {
+pub async fn run(cli: Cli) -> Result<ExitCode, Error> {
     let Cli { command, connection } = cli;
     match command {
         Command::List(args) => list::list(&args, &connection).await,
@@ -104,7 +104,7 @@ pub async fn obey(cli: Cli) -> Result<ExitCode, Error> {
         Command::Wait(args) => wait::wait(&args, &connection).await,
         Command::Delete(args) => delete::delete(&args, &connection).await,
         Command::Completion => {
-            say(complete::SCRIPT)?;
+            write_stdout(complete::SCRIPT)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Complete { words } => complete(&words).await,

@@ -7,7 +7,7 @@ use computing_unit_api::{ComputingUnit, OperatingMode, Phase};
 use serde_json::{Value, json};
 
 use super::{select::SelectAndWait, session::Session};
-use crate::{error::Error, goal::Goal, options::ConnectionArgs, print, stdio::say};
+use crate::{error::Error, goal::Goal, options::ConnectionArgs, print, stdio::write_stdout};
 
 /// How long a restart may take to stop a unit, where it is not said how long to wait.
 const STOP: Duration = Duration::from_mins(10);
@@ -19,7 +19,7 @@ const STOP: Duration = Duration::from_mins(10);
 pub async fn suspend(args: &SelectAndWait, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
     let mut asked = vec![];
-    for unit in session.choose_staying(&args.select).await? {
+    for unit in session.choose_not_terminating(&args.select).await? {
         if is_suspended(&unit) {
             unchanged(&unit)?;
             asked.push(unit);
@@ -27,7 +27,7 @@ pub async fn suspend(args: &SelectAndWait, connection: &ConnectionArgs) -> Resul
             asked.extend(session.change(&unit, to(OperatingMode::Suspended), "suspending").await?);
         }
     }
-    session.settle(asked, Goal::Suspended, args.wait.wait).await?;
+    session.wait_and_print(asked, Goal::Suspended, args.wait.wait).await?;
     Ok(session.code())
 }
 
@@ -38,7 +38,7 @@ pub async fn suspend(args: &SelectAndWait, connection: &ConnectionArgs) -> Resul
 pub async fn resume(args: &SelectAndWait, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
     let mut asked = vec![];
-    for unit in session.choose_staying(&args.select).await? {
+    for unit in session.choose_not_terminating(&args.select).await? {
         if !is_suspended(&unit) && !has_ended(&unit) {
             unchanged(&unit)?;
             asked.push(unit);
@@ -51,7 +51,7 @@ pub async fn resume(args: &SelectAndWait, connection: &ConnectionArgs) -> Result
             asked.extend(session.change(&unit, to(OperatingMode::Running), "resuming").await?);
         }
     }
-    session.settle(asked, Goal::Ready, args.wait.wait).await?;
+    session.wait_and_print(asked, Goal::Ready, args.wait.wait).await?;
     Ok(session.code())
 }
 
@@ -62,15 +62,15 @@ pub async fn resume(args: &SelectAndWait, connection: &ConnectionArgs) -> Result
 pub async fn restart(args: &SelectAndWait, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
     let mut stopping = vec![];
-    for unit in session.choose_staying(&args.select).await? {
+    for unit in session.choose_not_terminating(&args.select).await? {
         stopping.extend(session.change(&unit, to(OperatingMode::Suspended), "suspending").await?);
     }
-    let patience = args.wait.wait.unwrap_or(STOP);
+    let timeout = args.wait.wait.unwrap_or(STOP);
     let mut asked = vec![];
-    for unit in session.reach(stopping, Goal::Suspended, patience).await? {
+    for unit in session.wait_for(stopping, Goal::Suspended, timeout).await? {
         asked.extend(session.change(&unit, to(OperatingMode::Running), "resuming").await?);
     }
-    session.settle(asked, Goal::Ready, args.wait.wait).await?;
+    session.wait_and_print(asked, Goal::Ready, args.wait.wait).await?;
     Ok(session.code())
 }
 
@@ -85,7 +85,7 @@ pub fn is_suspended(unit: &ComputingUnit) -> bool {
 }
 
 fn unchanged(unit: &ComputingUnit) -> Result<(), Error> {
-    Ok(say(&format!("{} unchanged: it is {}", print::name(unit), phase(unit)))?)
+    Ok(write_stdout(&format!("{} unchanged: it is {}", print::name(unit), phase(unit)))?)
 }
 
 fn has_ended(unit: &ComputingUnit) -> bool {

@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     goal::Goal,
     options::ConnectionArgs,
-    stdio::{say, tell},
+    stdio::{write_stderr, write_stdout},
 };
 
 /// How long a unit that is started may take, where it is not said.
@@ -41,22 +41,22 @@ pub struct Args {
 /// If there is no way to them, or the result cannot be written.
 pub async fn open(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
-    let patience = args.units.wait.wait.or(args.resume.then_some(START));
+    let timeout = args.units.wait.wait.or(args.resume.then_some(START));
     let mut waiting = vec![];
     let mut there = vec![];
-    for unit in session.choose_staying(&args.units.select).await? {
+    for unit in session.choose_not_terminating(&args.units.select).await? {
         let unit = if args.resume && is_suspended(&unit) {
             let Some(unit) = session.patch(&unit, to(OperatingMode::Running)).await else { continue };
             unit
         } else {
             unit
         };
-        if patience.is_some() {
+        if timeout.is_some() {
             waiting.push(unit);
         } else if is_ready(&unit) {
             there.push(unit);
         } else if is_suspended(&unit) && wakes(&session, &unit).await {
-            tell(&format!("the unit {} is {}: whoever opens its URL wakes it", unit.name_any(), phase(&unit)));
+            write_stderr(&format!("the unit {} is {}: whoever opens its URL wakes it", unit.name_any(), phase(&unit)));
             there.push(unit);
         } else {
             let (name, phase) = (unit.name_any(), phase(&unit));
@@ -66,15 +66,15 @@ pub async fn open(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, 
             )]);
         }
     }
-    if let Some(patience) = patience {
-        there = session.reach(waiting, Goal::Ready, patience).await?;
+    if let Some(timeout) = timeout {
+        there = session.wait_for(waiting, Goal::Ready, timeout).await?;
     }
     for unit in &there {
         let Some(url) = unit.status.as_ref().and_then(|status| status.url.as_deref()) else {
             session.fail([format!("the operator knows no URL of the unit {}", unit.name_any())]);
             continue;
         };
-        say(url)?;
+        write_stdout(url)?;
         if args.browser
             && let Err(error) = webbrowser::open(url)
         {
@@ -92,6 +92,6 @@ fn is_ready(unit: &ComputingUnit) -> bool {
 async fn wakes(session: &Session, unit: &ComputingUnit) -> bool {
     let connection = &session.connection;
     let pools = Api::<ComputingUnitPool>::namespaced(connection.client.clone(), &connection.namespace);
-    let pool = connection.within(&unit.spec.pool_name, pools.get(&unit.spec.pool_name)).await;
+    let pool = connection.request(&unit.spec.pool_name, pools.get(&unit.spec.pool_name)).await;
     pool.is_ok_and(|pool| pool.spec.activator.is_some_and(|entry| entry.wake_on_request))
 }

@@ -35,7 +35,7 @@ pub struct Args {
 pub async fn resize(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
     let mut asked = vec![];
-    for unit in session.choose_staying(&args.units.select).await? {
+    for unit in session.choose_not_terminating(&args.units.select).await? {
         let requests = unit.spec.resources.as_ref().map(|resources| &resources.requests);
         let asked_less = |key: &str, limit: &Quantity| {
             let request = requests.and_then(|requests| requests.get(key)).and_then(Quantity::value);
@@ -55,6 +55,6 @@ pub async fn resize(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode
         }
         asked.extend(session.change(&unit, json!({"spec": {"resources": resources}}), "resizing").await?);
     }
-    session.settle(asked, Goal::Resized, args.units.wait.wait).await?;
+    session.wait_and_print(asked, Goal::Resized, args.units.wait.wait).await?;
     Ok(session.code())
 }

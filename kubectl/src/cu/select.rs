@@ -31,7 +31,7 @@ pub struct Select {
 
 /// What is asked of the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Selection {
     /// These, each of which has to be there.
     Named(Vec<String>),
     /// Those with such labels; nothing for all.
@@ -40,11 +40,11 @@ pub enum Wanted {
 
 impl Select {
     /// What is asked of the API server.
-    pub fn wanted(&self) -> Wanted {
+    pub fn selection(&self) -> Selection {
         if self.all || self.selector.is_some() {
-            return Wanted::Labelled(self.selector.clone());
+            return Selection::Labelled(self.selector.clone());
         }
-        Wanted::Named(names(&self.names))
+        Selection::Named(names(&self.names))
     }
 }
 
@@ -71,20 +71,20 @@ mod tests {
         select: Select,
     }
 
-    fn wanted(line: &str) -> Result<Wanted, String> {
+    fn selection(line: &str) -> Result<Selection, String> {
         let line = Line::try_parse_from(["x"].into_iter().chain(line.split_whitespace()));
-        line.map(|line| line.select.wanted()).map_err(|error| error.to_string())
+        line.map(|line| line.select.selection()).map_err(|error| error.to_string())
     }
 
     #[test]
     fn names_or_labels_or_all() {
-        let named = |names: &[&str]| Wanted::Named(names.iter().map(ToString::to_string).collect());
-        assert_eq!(wanted("ada bob ada"), Ok(named(&["ada", "bob"])));
-        assert_eq!(wanted("computingunit.texera.apache.org/ada cu/bob"), Ok(named(&["ada", "bob"])));
-        assert_eq!(wanted("-l team=blue"), Ok(Wanted::Labelled(Some("team=blue".into()))));
-        assert_eq!(wanted("--all"), Ok(Wanted::Labelled(None)));
+        let named = |names: &[&str]| Selection::Named(names.iter().map(ToString::to_string).collect());
+        assert_eq!(selection("ada bob ada"), Ok(named(&["ada", "bob"])));
+        assert_eq!(selection("computingunit.texera.apache.org/ada cu/bob"), Ok(named(&["ada", "bob"])));
+        assert_eq!(selection("-l team=blue"), Ok(Selection::Labelled(Some("team=blue".into()))));
+        assert_eq!(selection("--all"), Ok(Selection::Labelled(None)));
         for line in ["", "ada -l a=b", "ada --all", "--all -l a=b"] {
-            assert!(wanted(line).is_err(), "{line}");
+            assert!(selection(line).is_err(), "{line}");
         }
     }
 }

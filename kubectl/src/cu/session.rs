@@ -13,16 +13,16 @@ use kube::{
 };
 use serde_json::Value;
 
-use super::select::{Select, Wanted};
+use super::select::{Select, Selection};
 use crate::{
     connection::{Connection, connect},
     create::url,
     error::{Error, INTERRUPTED},
     goal::Goal,
     options::ConnectionArgs,
-    print, refusal,
+    explain, print,
     screen::Screen,
-    stdio::{complain, ctrl_c, say, tell},
+    stdio::{ctrl_c, write_errors, write_stderr, write_stdout},
     wait::{self, Outcome, Waited},
 };
 
@@ -51,22 +51,22 @@ impl Session {
     /// # Errors
     /// If units with labels cannot be listed.
     pub async fn choose(&mut self, select: &Select) -> Result<Vec<ComputingUnit>, Error> {
-        match select.wanted() {
-            Wanted::Named(names) => {
+        match select.selection() {
+            Selection::Named(names) => {
                 let mut found = vec![];
                 for name in names {
-                    match self.connection.within(&name, self.connection.units().get(&name)).await {
+                    match self.connection.request(&name, self.connection.units().get(&name)).await {
                         Ok(unit) => found.push(unit),
-                        Err(sentences) => self.fail(sentences),
+                        Err(messages) => self.fail(messages),
                     }
                 }
                 Ok(found)
             }
-            Wanted::Labelled(labels) => {
+            Selection::Labelled(labels) => {
                 let params = ListParams { label_selector: labels, ..ListParams::default() };
-                let found = self.connection.within("", self.connection.units().list(&params)).await?.items;
+                let found = self.connection.request("", self.connection.units().list(&params)).await?.items;
                 if found.is_empty() {
-                    tell(&refusal::none(Some(&self.connection.namespace)));
+                    write_stderr(&explain::no_units(Some(&self.connection.namespace)));
                 }
                 Ok(found)
             }
@@ -77,7 +77,7 @@ impl Session {
     ///
     /// # Errors
     /// If units with labels cannot be listed.
-    pub async fn choose_staying(&mut self, select: &Select) -> Result<Vec<ComputingUnit>, Error> {
+    pub async fn choose_not_terminating(&mut self, select: &Select) -> Result<Vec<ComputingUnit>, Error> {
         let (leaving, staying): (Vec<_>, Vec<_>) =
             self.choose(select).await?.into_iter().partition(|unit| unit.metadata.deletion_timestamp.is_some());
         for unit in leaving {
@@ -98,7 +98,7 @@ impl Session {
     ) -> Result<Option<ComputingUnit>, Error> {
         let changed = self.patch(unit, change).await;
         if let Some(unit) = &changed {
-            say(&format!("{} {doing}", print::name(unit)))?;
+            write_stdout(&format!("{} {doing}", print::name(unit)))?;
         }
         Ok(changed)
     }
@@ -108,10 +108,10 @@ impl Session {
         let name = unit.name_any();
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patch = Patch::Merge(change);
-        match self.connection.within(&name, self.connection.units().patch(&name, &params, &patch)).await {
+        match self.connection.request(&name, self.connection.units().patch(&name, &params, &patch)).await {
             Ok(unit) => Some(unit),
-            Err(sentences) => {
-                self.fail(sentences);
+            Err(messages) => {
+                self.fail(messages);
                 None
             }
         }
@@ -122,13 +122,13 @@ impl Session {
     ///
     /// # Errors
     /// Where nobody reads the progress any more.
-    pub async fn reach(
+    pub async fn wait_for(
         &mut self,
         units: Vec<ComputingUnit>,
         goal: Goal,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Vec<ComputingUnit>, Error> {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         let mut screen = Screen::stderr(units.len() > 1);
         let mut reached = vec![];
         for unit in units {
@@ -143,9 +143,9 @@ impl Session {
                 Outcome::Reached => reached.push(last),
                 Outcome::Interrupted => {
                     self.interrupted = true;
-                    complain(Outcome::Interrupted.sentences(goal, self.connection.asked(&name), patience));
+                    write_errors(Outcome::Interrupted.messages(goal, self.connection.target(&name), timeout));
                 }
-                outcome => self.fail(outcome.sentences(goal, self.connection.asked(&name), patience)),
+                outcome => self.fail(outcome.messages(goal, self.connection.target(&name), timeout)),
             }
         }
         Ok(reached)
@@ -156,28 +156,28 @@ impl Session {
     ///
     /// # Errors
     /// If the result cannot be written.
-    pub async fn settle(
+    pub async fn wait_and_print(
         &mut self,
         units: Vec<ComputingUnit>,
         goal: Goal,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Result<(), Error> {
-        let Some(patience) = patience else { return Ok(()) };
-        for unit in self.reach(units, goal, patience).await? {
+        let Some(timeout) = timeout else { return Ok(()) };
+        for unit in self.wait_for(units, goal, timeout).await? {
             if goal == Goal::Ready {
                 url(&unit)?;
             } else {
-                say(&format!("{} {}", print::name(&unit), goal.word()))?;
+                write_stdout(&format!("{} {}", print::name(&unit), goal.state()))?;
             }
         }
         Ok(())
     }
 
     /// Tells what went wrong, once where it is the same of several units.
-    pub fn fail(&mut self, sentences: impl IntoIterator<Item = String>) {
-        for sentence in sentences {
+    pub fn fail(&mut self, messages: impl IntoIterator<Item = String>) {
+        for sentence in messages {
             if !self.told.contains(&sentence) {
-                complain([&sentence]);
+                write_errors([&sentence]);
                 self.told.push(sentence);
             }
         }

@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::said::one_line;
+use crate::status::one_line;
 
 /// What stands between columns.
 const GAP: usize = 3;

@@ -31,6 +31,6 @@ pub struct Args {
 pub async fn wait(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
     let units = session.choose(&args.select).await?;
-    session.settle(units, args.goal, Some(args.timeout)).await?;
+    session.wait_and_print(units, args.goal, Some(args.timeout)).await?;
     Ok(session.code())
 }
