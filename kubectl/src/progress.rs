@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_api_server_that_stays_away_is_told_and_forgotten() {
+    fn outage_of_the_api_server_is_reported_until_it_ends() {
         let mut report = Report::new(Goal::Ready, &unit(Value::Null));
         report.observe(&unit(Value::Null), ms(100));
         report.disconnected("refused", ms(500));

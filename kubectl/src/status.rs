@@ -24,7 +24,7 @@ pub fn reason_and_message(unit: &ComputingUnit, type_: ConditionType) -> String 
     )
 }
 
-/// Messages come from elsewhere: no line breaks, and nothing that a terminal would run.
+/// Removes line breaks and control characters, which messages of other components may have.
 pub fn one_line(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")

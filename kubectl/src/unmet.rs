@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_condition_that_does_not_hold_is_what_a_unit_waiting_for() {
+    fn first_condition_that_is_not_true_is_unmet() {
         let message = |conditions: &[Value]| unmet(Goal::Ready, &unit(json!({"conditions": conditions}))).message();
         let accepted = condition("Accepted", "True", "Accepted");
         let pod = condition("PodReady", "True", "PodReady");

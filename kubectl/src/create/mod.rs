@@ -1,4 +1,4 @@
-//! `kubectl create computingunit`: creates a `ComputingUnit`, and waits for it if asked to.
+//! `kubectl create computingunit`: creates a `ComputingUnit`, and optionally waits for it.
 
 pub mod args;
 mod object;
@@ -56,14 +56,14 @@ pub async fn create(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode
     })
 }
 
-/// Writes where a unit that is ready answers.
+/// Writes the URL of a unit that is ready.
 ///
 /// # Errors
-/// Where nobody reads it.
+/// If it cannot be written.
 pub fn url(unit: &ComputingUnit) -> Result<(), Error> {
     match unit.status.as_ref().and_then(|status| status.url.as_deref()) {
         Some(url) => write_stdout(url)?,
-        None => write_stderr("the unit is ready; the operator knows no URL for it: its pool has no routing.baseURL"),
+        None => write_stderr("the unit is ready, but has no URL: set spec.routing.baseURL of its pool"),
     }
     Ok(())
 }

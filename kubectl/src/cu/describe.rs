@@ -1,4 +1,4 @@
-//! `describe`: all that is known of a unit, for whoever wonders about it.
+//! `describe`: shows details of units and their Events.
 
 use std::process::ExitCode;
 
@@ -9,13 +9,13 @@ use kube::{Api, ResourceExt, api::ListParams};
 use super::{description, select::Select, session::Session};
 use crate::{error::Error, options::ConnectionArgs, stdio::write_stdout};
 
-/// Which units.
+/// Units, and whether to show Events.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     select: Select,
 
-    /// Leave out the Events
+    /// Do not show Events
     #[arg(long)]
     no_events: bool,
 }
@@ -23,7 +23,7 @@ pub struct Args {
 /// Describes units.
 ///
 /// # Errors
-/// If there is no way to them, or the result cannot be written.
+/// If there is no connection, or the result cannot be written.
 pub async fn describe(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
     for (index, unit) in session.choose(&args.select).await?.iter().enumerate() {
@@ -40,7 +40,7 @@ pub async fn describe(args: &Args, connection: &ConnectionArgs) -> Result<ExitCo
     Ok(session.code())
 }
 
-/// The Events of the unit and of what is made for it, which bears its name.
+/// The Events of the unit and of its children, which have the same name.
 async fn events(session: &Session, unit: &ComputingUnit) -> Result<Vec<Event>, Vec<String>> {
     let connection = &session.connection;
     let events = Api::<Event>::namespaced(connection.client.clone(), &connection.namespace);

@@ -1,5 +1,5 @@
-//! One command's dealings with the API server: which units it is about, what it asks of them, and what is still to be told
-//! to the shell. What goes wrong with one unit is told, and the others go on.
+//! Requests of one command: it selects units, changes them and waits for them. A failure is reported per unit, and the
+//! remaining units are still processed.
 
 use std::{
     process::ExitCode,
@@ -26,30 +26,30 @@ use crate::{
     wait::{self, Outcome, Waited},
 };
 
-/// The field manager of what a person changes with this program.
+/// Field manager of this program.
 const FIELD_MANAGER: &str = "kubectl-cu";
 
-/// A way to the units of one namespace, and how the command has gone so far.
+/// A connection for one namespace, and the errors of the command.
 pub struct Session {
-    /// The way.
+    /// Connection.
     pub connection: Connection,
-    told: Vec<String>,
+    errors: Vec<String>,
     interrupted: bool,
 }
 
 impl Session {
-    /// Finds the way; nobody is asked yet.
+    /// Creates a session. No request is sent.
     ///
     /// # Errors
-    /// If there is none.
+    /// If there is no connection.
     pub async fn open(args: &ConnectionArgs) -> Result<Self, Error> {
-        Ok(Self { connection: connect(args).await?, told: vec![], interrupted: false })
+        Ok(Self { connection: connect(args).await?, errors: vec![], interrupted: false })
     }
 
-    /// The units that a command is about. That one is missing is told, and the others are returned.
+    /// The selected units. An error is reported for each that does not exist.
     ///
     /// # Errors
-    /// If units with labels cannot be listed.
+    /// If units cannot be listed.
     pub async fn choose(&mut self, select: &Select) -> Result<Vec<ComputingUnit>, Error> {
         match select.selection() {
             Selection::Named(names) => {
@@ -73,20 +73,20 @@ impl Session {
         }
     }
 
-    /// The same, without those that are being deleted, of which nothing can be asked any more.
+    /// The selected units without those that are being deleted, for each of which an error is reported.
     ///
     /// # Errors
-    /// If units with labels cannot be listed.
+    /// If units cannot be listed.
     pub async fn choose_not_terminating(&mut self, select: &Select) -> Result<Vec<ComputingUnit>, Error> {
-        let (leaving, staying): (Vec<_>, Vec<_>) =
+        let (terminating, others): (Vec<_>, Vec<_>) =
             self.choose(select).await?.into_iter().partition(|unit| unit.metadata.deletion_timestamp.is_some());
-        for unit in leaving {
-            self.fail([format!("the unit {} is being deleted", unit.name_any())]);
+        for unit in terminating {
+            self.fail([format!("computing unit {:?} is being deleted", unit.name_any())]);
         }
-        Ok(staying)
+        Ok(others)
     }
 
-    /// Changes a unit, and writes what is `doing` with it. Nothing where that was refused, which is told.
+    /// Changes a unit and writes its `progress`. Returns none if the change failed, which is reported.
     ///
     /// # Errors
     /// If the result cannot be written.
@@ -94,16 +94,16 @@ impl Session {
         &mut self,
         unit: &ComputingUnit,
         change: Value,
-        doing: &str,
+        progress: &str,
     ) -> Result<Option<ComputingUnit>, Error> {
         let changed = self.patch(unit, change).await;
         if let Some(unit) = &changed {
-            write_stdout(&format!("{} {doing}", print::name(unit)))?;
+            write_stdout(&format!("{} {progress}", print::name(unit)))?;
         }
         Ok(changed)
     }
 
-    /// Changes a unit. Nothing where that was refused, which is told.
+    /// Changes a unit. Returns none if the change failed, which is reported.
     pub async fn patch(&mut self, unit: &ComputingUnit, change: Value) -> Option<ComputingUnit> {
         let name = unit.name_any();
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
@@ -117,11 +117,11 @@ impl Session {
         }
     }
 
-    /// Waits for units, all together for so long, and returns those that are as they were wanted. Of the others it is told
-    /// why they are not.
+    /// Waits for units with a common timeout. Returns those that have reached the state. An error is reported for each of
+    /// the others.
     ///
     /// # Errors
-    /// Where nobody reads the progress any more.
+    /// If the progress cannot be written.
     pub async fn wait_for(
         &mut self,
         units: Vec<ComputingUnit>,
@@ -151,8 +151,7 @@ impl Session {
         Ok(reached)
     }
 
-    /// Waits for units where that is wanted, and writes what has become of each: where it answers, or that it is as it was
-    /// wanted.
+    /// Waits for units if there is a timeout, and writes the URL or the state of each.
     ///
     /// # Errors
     /// If the result cannot be written.
@@ -173,19 +172,19 @@ impl Session {
         Ok(())
     }
 
-    /// Tells what went wrong, once where it is the same of several units.
+    /// Reports errors. An error of several units is reported once.
     pub fn fail(&mut self, messages: impl IntoIterator<Item = String>) {
-        for sentence in messages {
-            if !self.told.contains(&sentence) {
-                write_errors([&sentence]);
-                self.told.push(sentence);
+        for message in messages {
+            if !self.errors.contains(&message) {
+                write_errors([&message]);
+                self.errors.push(message);
             }
         }
     }
 
-    /// What the shell is told.
+    /// The exit code.
     pub fn code(&self) -> ExitCode {
-        match (self.interrupted, self.told.is_empty()) {
+        match (self.interrupted, self.errors.is_empty()) {
             (true, _) => ExitCode::from(INTERRUPTED),
             (false, false) => ExitCode::FAILURE,
             (false, true) => ExitCode::SUCCESS,
