@@ -1,4 +1,4 @@
-//! The activator of a pool answers for keys without a unit. Its route is restored if it is edited, and it needs a ReferenceGrant
+//! The activator of a pool answers for keys without a unit. Its route is restored if it is edited, and it needs a `ReferenceGrant`
 //! if its Service is in another namespace.
 
 use std::time::Duration;
@@ -127,7 +127,7 @@ async fn an_edited_activator_route_is_restored_and_a_disabled_one_is_deleted() -
         let none = Patch::Merge(json!({"spec": {"activator": null}}));
         fixture.pools().patch("default", &PatchParams::default(), &none).await?;
         let gone = || async { Ok(routes.get_opt("activator.default").await?.is_none().then_some(())) };
-        eventually("end of the entry", SOON, gone).await.context("without an entry")
+        eventually("end of the activator", SOON, gone).await.context("without an activator")
     })
     .await
 }
