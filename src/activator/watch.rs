@@ -4,11 +4,7 @@ use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
 use computing_unit_api::{ComputingUnit, ComputingUnitPool, ComputingUnitSpec, ComputingUnitStatus};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
-use kube::{
-    Client, Resource, ResourceExt,
-    core::NamespaceResourceScope,
-    runtime::{reflector::store::store, watcher::Event},
-};
+use kube::{Client, Resource, ResourceExt, core::NamespaceResourceScope, runtime::watcher::Event};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
@@ -16,14 +12,17 @@ use super::index::Index;
 use crate::{
     health::Gates,
     k8s::{
-        subscribe::{Watch, Watched, in_scope, listed, scopes},
+        cache::Cached,
+        progress::{ProgressReceiver, listed},
+        scope::{in_scope, scopes},
         waker::Waker,
+        watch::Watch,
     },
     metrics::{Metrics, Resource as Label},
 };
 
 /// What is not ready until all units and pools were listed once.
-const GATE: &str = "units and pools of the entry";
+const GATE: &str = "activator caches";
 
 /// Starts the watches of `namespaces`, or of all. They end with the set.
 pub fn follow(
@@ -34,7 +33,7 @@ pub fn follow(
     gates: &Gates,
 ) -> JoinSet<()> {
     gates.close(GATE);
-    let (mut tasks, mut watched) = (JoinSet::new(), Watched::new());
+    let (mut tasks, mut watched) = (JoinSet::new(), vec![]);
     for scope in scopes(namespaces) {
         let mut start = Start { client, scope, metrics, tasks: &mut tasks, watched: &mut watched };
         start.units(index.clone());
@@ -54,7 +53,7 @@ struct Start<'a> {
     scope: Option<String>,
     metrics: &'a Arc<Metrics>,
     tasks: &'a mut JoinSet<()>,
-    watched: &'a mut Watched,
+    watched: &'a mut Vec<ProgressReceiver>,
 }
 
 impl Start<'_> {
@@ -92,12 +91,12 @@ impl Start<'_> {
             + Sync
             + 'static,
     {
-        let (cache, writer) = store::<K>();
+        let cache = Cached::<K>::default();
         // No unit is woken, and what cannot be read is reported by whoever leads.
-        Watch::new(label, in_scope(self.client, self.scope.as_deref()), writer)
+        let watch = Watch::new(label, in_scope(self.client, self.scope.as_deref()), &cache)
             .prune(prune)
-            .kept(move |event| told(event, &|| cache.state().iter().filter_map(|object| object.uid()).collect()))
-            .start(Waker::new(&[]).0, self.metrics, self.tasks, self.watched);
+            .after_store(move |event| told(event, &|| cache.all().iter().filter_map(|object| object.uid()).collect()));
+        self.watched.push(watch.start(Waker::new(&[]).0, self.metrics, self.tasks));
     }
 }
 

@@ -3,13 +3,10 @@
 use std::collections::BTreeSet;
 
 use computing_unit_api::ComputingUnit;
-use kube::{
-    ResourceExt,
-    runtime::{reflector::Store, watcher::Event},
-};
+use kube::{ResourceExt, runtime::watcher::Event};
 use parking_lot::Mutex;
 
-use crate::controllers::unit::context::UnitContext;
+use crate::{controllers::unit::context::UnitContext, k8s::cache::Cached};
 
 /// Follows the watch of the units of one scope.
 #[derive(Default)]
@@ -20,7 +17,7 @@ pub struct DeletionTracker {
 
 impl DeletionTracker {
     /// Handles an event before it reaches the cache.
-    pub fn before_store(&self, context: &UnitContext, units: &Store<ComputingUnit>, event: &Event<ComputingUnit>) {
+    pub fn before_store(&self, context: &UnitContext, units: &Cached<ComputingUnit>, event: &Event<ComputingUnit>) {
         let mut listed = self.listed.lock();
         let uid = |unit: &ComputingUnit| unit.uid().unwrap_or_default();
         match event {
@@ -30,7 +27,7 @@ impl DeletionTracker {
             }
             Event::InitDone => {
                 let alive = std::mem::take(&mut *listed);
-                let before = units.state();
+                let before = units.all();
                 before
                     .iter()
                     .filter(|unit| !alive.contains(&uid(unit)))
