@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What is not ready until all units and pools were listed once.
-const GATE: &str = "activator caches";
+const GATE: &str = "units and pools of the activator";
 
 /// Starts the watches of `namespaces`, or of all. They end with the set.
 pub fn follow(

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use computing_unit_api::{ComputingUnitPool, ConditionType, Reason, names};
 use kube::ResourceExt;
 
-use super::{
-    ActivatorRouteContext,
-    route::{ActivatorService, wanted},
-};
+use super::{ActivatorRouteContext, route::wanted};
 use crate::{
+    config::ActivatorService,
     controllers::{
         condition::{Draft, ReasonText},
         gateway_binding::GatewayBinding,

@@ -23,8 +23,9 @@ use tokio::{
 };
 
 pub use self::condition::condition;
-use self::route::{ActivatorService, NoActivator, wanted};
+use self::route::{NoActivator, wanted};
 use crate::{
+    config::ActivatorService,
     controllers::unit::build::drift,
     k8s::{
         caches::{self, Caches},

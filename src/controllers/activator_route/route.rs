@@ -3,7 +3,7 @@
 //! Pure. Precedence on a gateway goes by type and length of the path, then by headers, then by query parameters. So each
 //! match has a path of the pool as it is, or a prefix or host name that is shorter than any unit's.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use computing_unit_api::{
     self as api, ActivatorSpec, ComputingUnitPool, Reason, RoutingType,
@@ -22,29 +22,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::{Resource, ResourceExt};
 
 use crate::{
+    config::ActivatorService,
     controllers::unit::build::route::{none, parent, path_match, prefix_match},
     routing::overlap,
 };
 
 /// How much longer the gateway waits for an answer than a request is held.
 const MARGIN: Duration = Duration::from_secs(10);
-
-/// The Service that leads to the processes of the operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActivatorService {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Its port.
-    pub port: u16,
-}
-
-impl fmt::Display for ActivatorService {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}:{}", self.namespace, self.name, self.port)
-    }
-}
 
 /// Why a pool that asks for an entry has none.
 #[derive(Clone, Debug, PartialEq, Eq)]

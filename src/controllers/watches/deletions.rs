@@ -1,4 +1,4 @@
-//! Detects deleted units, so that what is remembered of them is discarded.
+//! Detects deleted units, and discards the state that the operator keeps of them.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::{controllers::unit::context::UnitContext, k8s::cache::Cached};
 
-/// Follows the watch of the units of one scope.
+/// Tracks the units of one scope.
 #[derive(Default)]
 pub struct DeletionTracker {
     /// UIDs that a restarted watch has listed so far.
