@@ -1,5 +1,4 @@
-//! The cluster in use, as tests, demo and benchmarks see it: a client, and the proxies of its gateway. It brings nothing
-//! up; the harness does.
+//! The cluster in use: a client, the Gateway and its proxies. It starts nothing; `cu-cluster` does.
 
 use std::{
     env,
@@ -9,8 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use computing_unit_api as api;
-use computing_unit_api::{GatewayRef, gateway::Gateway};
+use computing_unit_api::{GatewayRef, crds, gateway::Gateway};
 use k8s_openapi::{
     api::discovery::v1::EndpointSlice, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
@@ -66,7 +64,7 @@ impl Cluster {
     /// If it does not.
     pub async fn install_definitions(&self) -> anyhow::Result<()> {
         let api = Api::<CustomResourceDefinition>::all(self.client());
-        for definition in api::crds() {
+        for definition in crds() {
             let name = definition.name_any();
             api.patch(&name, &PatchParams::apply("e2e").force(), &Patch::Apply(&definition)).await?;
             timeout(SERVED, await_condition(api.clone(), &name, conditions::is_crd_established()))
@@ -113,8 +111,8 @@ impl Cluster {
     pub async fn gateway_address(&self) -> anyhow::Result<String> {
         let api = Api::<Gateway>::namespaced(self.client(), &self.gateway.namespace);
         let gateway = api.get(&self.gateway.name).await?;
-        let addresses = gateway.status.iter().flat_map(|status| status.addresses.iter().flatten());
-        addresses.map(|address| address.value.clone()).next().context("the Gateway has no address")
+        let addresses = gateway.status.and_then(|status| status.addresses).unwrap_or_default();
+        addresses.into_iter().next().map(|address| address.value).context("the Gateway has no address")
     }
 
     /// Labels of all that Envoy Gateway makes for the Gateway's proxies.
@@ -127,7 +125,7 @@ impl Cluster {
     /// The ready proxies of the Gateway, at the port of its first HTTP listener.
     ///
     /// # Errors
-    /// If the API server does not tell, or there is none.
+    /// If the API server cannot be read, or there is none.
     pub async fn proxies(&self) -> anyhow::Result<Vec<SocketAddr>> {
         let slices = Api::<EndpointSlice>::all(self.client());
         let slices = slices.list(&ListParams::default().labels(&self.proxy_labels())).await?;

@@ -1,4 +1,4 @@
-//! A real browser without a screen, driven by the WebDriver protocol. It is installed when it is first asked for.
+//! A real browser without a screen, driven by the WebDriver protocol. It is installed when it is first used.
 
 use std::{
     process::Stdio,
@@ -13,9 +13,9 @@ use tokio::process::{Child, Command};
 
 use crate::{cluster::packages, wait::eventually};
 
-/// How long the browser may take to come up.
+/// The deadline for the start of the browser.
 const UP: Duration = Duration::from_secs(30);
-/// Nothing is asked of anybody but the page, and nothing is left of it.
+/// It requests nothing but the page, and leaves nothing behind.
 const FLAGS: [&str; 11] = [
     "--headless",
     "--no-sandbox",
@@ -97,7 +97,7 @@ impl Browser {
         self.post("actions", &json!({"actions": [{"type": "key", "id": "keys", "actions": keys}]})).await.map(drop)
     }
 
-    /// The role that a screen reader is told of an element.
+    /// The ARIA role of an element.
     ///
     /// # Errors
     /// If there is no such element.

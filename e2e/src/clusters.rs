@@ -11,14 +11,14 @@ use serde_json::Value;
 
 use crate::attach::Cluster;
 
-/// The port on which a proxy tells whoever is in its pod.
+/// The port of the admin interface of a proxy, which is only open within its pod.
 const ADMIN: u16 = 19000;
 
-/// How the clusters of an `HTTPRoute` find their addresses, as Envoy names it: `EDS` where it is told them, `STRICT_DNS`,
+/// How the clusters of an `HTTPRoute` find their addresses, as Envoy names it: `EDS` if the gateway sends them, `STRICT_DNS`,
 /// `LOGICAL_DNS` or the name of an extension where it looks them up. One for each proxy and rule.
 ///
 /// # Errors
-/// If a proxy does not tell, or has no such cluster.
+/// If a proxy cannot be read, or has no such cluster.
 pub async fn discovery(cluster: &Cluster, namespace: &str, route: &str) -> anyhow::Result<Vec<String>> {
     let own = format!("httproute/{namespace}/{route}/rule/");
     let mut found = vec![];

@@ -16,7 +16,7 @@ use tokio::sync::{OnceCell, RwLock};
 use crate::{
     attach::Cluster,
     faults::{ApiProxy, Operator, OperatorProcess},
-    gateway,
+    garbage, gateway,
     kubelet::Kubelet,
     namespace, simulated, timings,
     units::{self, Mode},
@@ -96,7 +96,8 @@ async fn prepare(cluster: &Cluster) -> anyhow::Result<()> {
     gateway::restore(cluster).await?;
     // Pods that no kubelet ends would keep their namespaces.
     simulated::sweep(cluster).await?;
-    namespace::sweep(cluster).await
+    namespace::sweep(cluster).await?;
+    garbage::until_collected(cluster).await
 }
 
 fn log(namespace: &str) -> anyhow::Result<PathBuf> {

@@ -18,7 +18,7 @@ use crate::{
     wait::{eventually, until},
 };
 
-/// How long proxies or controllers may take to come or go.
+/// The deadline for proxies or controllers to start or stop.
 const SCALING: Duration = Duration::from_mins(2);
 /// Label of an EnvoyProxy that tests may change.
 const OURS: &str = "e2e.texera.apache.org/may=change";
@@ -28,7 +28,7 @@ const CONTROLLER: (&str, &str, &str) = ("envoy-gateway-system", "envoy-gateway",
 /// Whether tests may change the gateway, by a label of its EnvoyProxy.
 ///
 /// # Errors
-/// If the API server does not tell.
+/// If the API server cannot be read.
 pub async fn is_ours(cluster: &Cluster) -> anyhow::Result<bool> {
     let labelled = envoy_proxies(cluster).list_metadata(&ListParams::default().labels(OURS)).await;
     match labelled {

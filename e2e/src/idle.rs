@@ -68,7 +68,7 @@ pub async fn until_source(fixture: &Fixture, name: &str, source: &str) -> anyhow
 /// Waits until the status says that the activity of a unit is unknown, with this text in the message. Such a unit is not suspended.
 ///
 /// # Errors
-/// If it is not said.
+/// If it does not.
 pub async fn until_unreadable(fixture: &Fixture, name: &str, words: &str) -> anyhow::Result<Activity> {
     let says = |activity: &Activity| {
         activity.idle_at.is_none() && activity.message.as_ref().is_some_and(|message| message.contains(words))

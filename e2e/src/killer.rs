@@ -66,7 +66,7 @@ impl<'a> Killer<'a> {
         self.kills
     }
 
-    /// Makes a change, and kills the operator at the write that was said, or once all is `done`. Waits until the next
+    /// Makes a change, and kills the operator at the write that is set, or once all is `done`. Waits until the next
     /// operator has it done. What `change` has returned.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! The node's kubelet, stopped for a while: on the local cluster alone, and never for longer than whoever stopped it
-//! lives and until the next test.
+//! The kubelet of the node, which a test can pause. On the local cluster only. If the test is killed, the next test or `make cluster`
+//! resumes it.
 
 use anyhow::Context;
 use k8s_openapi::api::core::v1::Node;
@@ -22,10 +22,10 @@ pub struct Kubelet {
 }
 
 impl Kubelet {
-    /// That of the cluster in use. None if that is not the tests' own, or not on this machine.
+    /// The kubelet of the cluster in use. None if that is not a local cluster of this machine.
     ///
     /// # Errors
-    /// If the API server does not tell.
+    /// If the API server cannot be read.
     pub async fn of(cluster: &Cluster) -> anyhow::Result<Option<Self>> {
         if !gateway::is_ours(cluster).await? {
             return Ok(None);
@@ -42,7 +42,7 @@ impl Kubelet {
         &self.node
     }
 
-    /// Stops it until what is returned is dropped.
+    /// Pauses it until the returned value is dropped.
     ///
     /// # Errors
     /// If it does not run.
@@ -51,7 +51,7 @@ impl Kubelet {
         Ok(Paused(self.clone()))
     }
 
-    /// Has it go on, where a test that was killed has left it stopped.
+    /// Resumes it, if a killed test has left it paused.
     ///
     /// # Errors
     /// If it does not run.
@@ -60,7 +60,7 @@ impl Kubelet {
     }
 }
 
-/// A kubelet that is stopped; dropping it has it go on.
+/// A paused kubelet, which is resumed on drop.
 #[derive(Debug)]
 pub struct Paused(Kubelet);
 

@@ -27,6 +27,7 @@ pub mod clusters;
 pub mod demo;
 pub mod faults;
 pub mod fixture;
+mod garbage;
 pub mod gateway;
 pub mod idle;
 pub mod images;

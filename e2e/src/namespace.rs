@@ -59,7 +59,7 @@ where
     Ok(value)
 }
 
-/// What a failed assertion said.
+/// The message of a failed assertion.
 fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
     text.unwrap_or("the test has panicked").to_owned()

@@ -108,7 +108,7 @@ impl<'a> Plain<'a> {
     }
 }
 
-/// Whether a pod says that it is ready.
+/// Whether a pod is Ready.
 #[must_use]
 pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());

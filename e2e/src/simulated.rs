@@ -1,6 +1,5 @@
-//! A node without a machine: pods that are bound to it are said to run and to be ready at an address where something else
-//! answers. So there can be many more pods than a machine bears. It plays the kubelet and nothing else: no scheduler puts
-//! pods there.
+//! A node that only exists in the API: pods that are bound to it become Ready at an address where something else answers. So there
+//! can be more pods than a machine can run. It does what a kubelet does; the scheduler puts no pods there.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -31,7 +30,7 @@ use crate::{
     plain::is_ready,
 };
 
-/// How often the node says that it is there: the controllers give it up after 40 s.
+/// The interval of heartbeats: the node controller waits for 40 s.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Keeps every pod away that is not bound to the node when it is made.
 const TAINT: &str = "e2e.texera.apache.org/simulated";
@@ -170,7 +169,7 @@ async fn beat(leases: Api<Lease>, node: Node) -> anyhow::Result<()> {
     }
 }
 
-/// What a kubelet does: says that pods run, and ends those that are to go.
+/// Does what a kubelet does: sets pods to running, and removes those that are deleted.
 async fn run(client: Client, name: String, address: String) -> anyhow::Result<()> {
     let all = Api::<Pod>::all(client.clone());
     let bound = watcher::Config::default().fields(&format!("spec.nodeName={name}"));

@@ -10,7 +10,7 @@ use crate::{attach::Cluster, cluster::shell};
 /// Runs a program on the cluster to its end. Returns what it printed.
 ///
 /// # Errors
-/// If it cannot be run, or fails: what it said.
+/// If it cannot be run, or fails: its output.
 pub async fn run(cluster: &Cluster, program: &str, args: &[&str]) -> anyhow::Result<String> {
     let mut command = std::process::Command::new(program);
     command.args(args).env("KUBECONFIG", cluster.kubeconfig());
@@ -69,7 +69,7 @@ pub fn command(cluster: &Cluster, line: &str) -> anyhow::Result<Command> {
 /// Runs the tests of a Maven project of this repository, with these variables in its environment.
 ///
 /// # Errors
-/// If they cannot be run, or one fails: what Maven says of it.
+/// If they cannot be run, or one fails: the output of Maven.
 pub async fn maven(cluster: &Cluster, project: &str, variables: &[(&str, &str)]) -> anyhow::Result<()> {
     let mut command = Command::new("mvn");
     command.args(["--batch-mode", "--no-transfer-progress", "--quiet", "--file", &file(project), "test"]);

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::{fixture::Fixture, gateway};
 
 /// Name of the Service.
-pub const SERVICE: &str = "operator-entry";
+pub const SERVICE: &str = "operator-activator";
 
 /// Creates the Service in the namespace of the fixture, whose operator serves it from then on. False on a cluster other than the local
 /// one, whose proxies may not reach this machine.

@@ -16,8 +16,8 @@ use crate::{
 
 /// The pool named `default` with an activator. Its addresses are unique to the test, so it gets no request of another test.
 #[must_use]
-pub fn pool(fixture: &Fixture, mode: Mode, entry: &Value) -> ComputingUnitPool {
-    let pool = with(&fixture.pool(mode), &json!({"spec": {"activator": entry}}));
+pub fn pool(fixture: &Fixture, mode: Mode, activator: &Value) -> ComputingUnitPool {
+    let pool = with(&fixture.pool(mode), &json!({"spec": {"activator": activator}}));
     if mode != Mode::Query {
         return pool;
     }
@@ -38,12 +38,12 @@ pub fn path(fixture: &Fixture) -> String {
     format!("/wsapi/{}", fixture.namespace)
 }
 
-/// Status, reason and message of the condition `Entry` of a pool.
+/// Status, reason and message of the condition `Activator` of a pool.
 #[must_use]
 pub fn condition(pool: Option<&ComputingUnitPool>) -> Option<(String, String, String)> {
     let conditions = &pool?.status.as_ref()?.conditions;
-    let entry = conditions.iter().find(|condition| condition.type_ == "Activator")?;
-    Some((entry.status.clone(), entry.reason.clone(), entry.message.clone()))
+    let activator = conditions.iter().find(|condition| condition.type_ == "Activator")?;
+    Some((activator.status.clone(), activator.reason.clone(), activator.message.clone()))
 }
 
 /// Creates a pool, and waits until the gateway has accepted the route of its activator.

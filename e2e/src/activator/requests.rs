@@ -11,7 +11,7 @@ use crate::{
     fixture::{Fixture, SOON},
     traffic::{Answer, Connection, Target},
     units::{self, Mode},
-    wait::eventually,
+    wait::{eventually, until},
 };
 
 /// An activator that starts units.
@@ -54,7 +54,7 @@ pub fn problem(answer: &Answer) -> anyhow::Result<Value> {
     Ok(serde_json::from_slice(&answer.body)?)
 }
 
-/// Waits until the activator answers through the proxies, which may be later than the status of its route says.
+/// Waits until the activator answers through the proxies, which may be later than its route is accepted.
 ///
 /// # Errors
 /// If they do not get it.
@@ -63,19 +63,21 @@ pub async fn until_served(fixture: &Fixture, target: &Target) -> anyhow::Result<
         let answer = send(fixture, target).await?;
         Ok((answer.headers.contains_key("x-computing-unit-activator") && answer.status != 503).then_some(answer))
     };
-    eventually("answer of the entry", SOON, served).await
+    eventually("answer of the activator", SOON, served).await
 }
 
 /// Creates a pool with that activator, and a suspended unit. Returns a request for it.
 ///
 /// # Errors
 /// If they do not get there.
-pub async fn suspended(fixture: &Fixture, mode: Mode, entry: &Value, name: &str) -> anyhow::Result<Target> {
-    create_pool(fixture, &pool(fixture, mode, entry)).await?;
+pub async fn suspended(fixture: &Fixture, mode: Mode, activator: &Value, name: &str) -> anyhow::Result<Target> {
+    create_pool(fixture, &pool(fixture, mode, activator)).await?;
     until_served(fixture, &target(fixture, mode, &fixture.unit("nobody"))?).await?;
     let unit = units::with(&fixture.unit(name), &json!({"spec": {"operatingMode": "Suspended"}}));
     fixture.create(&unit).await?;
     fixture.until(name, Phase::Suspended).await?;
+    // The last write of its creation: tests count those that follow.
+    until("Service", SOON, fixture.services(), name, |service| service.is_some()).await?;
     target(fixture, mode, &unit)
 }
 

@@ -67,8 +67,8 @@ pub struct TwoProxies {
 }
 
 impl TwoProxies {
-    /// Starts both in the namespace of a fixture. On a cluster that is not the tests' own, to which no image can be brought,
-    /// it says that the test does not run.
+    /// Starts both in the namespace of a fixture. None on a cluster other than the local one,
+    /// to which no image can be brought.
     ///
     /// # Errors
     /// If they do not come up.
@@ -140,8 +140,7 @@ pub async fn unit(fixture: &Fixture, cuid: i64) -> anyhow::Result<IpAddr> {
     standin::pod(fixture, &name, &labels, &json!({"hostname": name, "subdomain": UNITS_SERVICE})).await
 }
 
-/// Has every request that a route of before takes authorized. With `recompute`, what that answers leads a request to its unit where
-/// the unit has a route.
+/// Authorizes every request of a former route. With `recompute`, the response of the authorization selects the route of the unit.
 ///
 /// # Errors
 /// If the API server refuses it.
@@ -162,7 +161,7 @@ pub async fn authorize(fixture: &Fixture, route: &str, recompute: bool) -> anyho
     Ok(())
 }
 
-/// Waits until a request is answered by its unit, which has a route of its own or is reached by that of before.
+/// Waits until a request is answered by its unit, by a route of its own or by the former route.
 ///
 /// # Errors
 /// If it is not.
@@ -175,8 +174,7 @@ pub async fn answered(fixture: &Fixture, target: &Target, by_own: bool) -> anyho
     eventually(if by_own { "answer by its own route" } else { "answer by the route of before" }, SOON, so).await
 }
 
-/// Gives a route of before a path that nobody asks for. To delete it at once would take what authorizes its requests from under those
-/// that are on their way.
+/// Gives a former route a path that nobody requests. If it was deleted at once, requests in flight would lose their authorization.
 ///
 /// # Errors
 /// If the API server refuses it.

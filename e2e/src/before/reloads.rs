@@ -24,8 +24,8 @@ pub struct Reloads {
 }
 
 impl Reloads {
-    /// Starts it in the namespace of a fixture, with no unit. On a cluster that is not the tests' own, it says that the test
-    /// does not run.
+    /// Starts it in the namespace of a fixture, with no unit. None on a cluster other than the local
+    /// one.
     ///
     /// # Errors
     /// If it does not come up.
@@ -42,7 +42,7 @@ impl Reloads {
         Ok(Some(Self { front, master, table: Mutex::default() }))
     }
 
-    /// Puts a unit into the table, or takes it out, and has nginx read the table anew.
+    /// Adds a unit to the table or removes it, and makes nginx reload the table.
     ///
     /// # Errors
     /// If nginx is gone.
@@ -61,7 +61,7 @@ impl Reloads {
         Ok(kill_process(Pid::from_raw(pid(&self.master)?).context("a pid")?, Signal::HUP)?)
     }
 
-    /// How many times it was told to read its table.
+    /// The number of reloads.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.table.lock().map_or(0, |table| table.1)

@@ -1,4 +1,4 @@
-//! `cu-cluster`: brings the local cluster up and down, and tells how to use it.
+//! `cu-cluster`: starts and stops the local cluster.
 
 use std::{fs, net::SocketAddr};
 

@@ -1,5 +1,4 @@
-//! What runs in the cluster before any test: `CoreDNS`, Envoy Gateway from its own chart, the shared Gateway, and the
-//! storage class.
+//! What every cluster has: `CoreDNS`, Envoy Gateway from its own chart, the shared Gateway, the storage class, and the CRDs.
 
 use std::{
     fs,
@@ -13,7 +12,7 @@ use anyhow::Context;
 use super::{
     control::{kubectl, multicall},
     images::REPOSITORY,
-    layout::Layout,
+    layout::{self, Layout},
     programs::{self, Programs},
     shell,
 };
@@ -37,12 +36,14 @@ const DEADLINE: &str = "120s";
 pub fn up(layout: &Layout, programs: &Programs) -> anyhow::Result<()> {
     apply(layout, programs, &COREDNS.replace("{{dns}}", &layout.service(10).to_string()))?;
     apply(layout, programs, STORAGE)?;
+    // Before they are needed: the garbage collector takes up to half a minute to follow new kinds.
+    apply(layout, programs, &definitions()?)?;
     envoy_gateway(layout, programs)?;
     apply(layout, programs, GATEWAY)?;
     let gateway = format!("gateway/{SHARED}");
     let programmed = ["--for=condition=Programmed", &format!("--timeout={DEADLINE}")];
     kubectl(layout, programs, &["wait", "-n", NAMESPACE, &gateway, programmed[0], programmed[1]])?;
-    // Programmed is said as soon as one proxy is there; now its address answers too.
+    // Programmed is set as soon as one proxy is there; now its address answers too.
     let address = address(layout, programs)?;
     shell::wait("the gateway's first answer", Duration::from_mins(1), || {
         let stream = std::net::TcpStream::connect_timeout(&address.parse()?, Duration::from_millis(500));
@@ -73,7 +74,7 @@ fn envoy_gateway(layout: &Layout, programs: &Programs) -> anyhow::Result<()> {
     let chart = chart(layout)?;
     let chart = chart.to_str().context("a path of text")?;
     let small = "deployment.envoyGateway.resources.requests.cpu=20m";
-    // Deployments that are migrated from have Backends, which Envoy Gateway does not look at unless told.
+    // Deployments that are migrated have Backends, which Envoy Gateway ignores by default.
     let backends = "config.envoyGateway.extensionApis.enableBackend=true";
     let install = ["upgrade", "--install", "eg", chart, "--namespace", NAMESPACE, "--create-namespace"];
     // The order of its hooks matters: with a plain apply its pod waits for a Secret of one of them.
@@ -95,10 +96,24 @@ fn chart(layout: &Layout) -> anyhow::Result<PathBuf> {
     Ok(chart)
 }
 
+/// The CRDs of this checkout.
+fn definitions() -> anyhow::Result<String> {
+    let mut all = vec![];
+    for file in fs::read_dir(layout::checkout().join("crds"))? {
+        all.push(fs::read_to_string(file?.path())?);
+    }
+    Ok(all.join("\n---\n"))
+}
+
 fn apply(layout: &Layout, programs: &Programs, manifest: &str) -> anyhow::Result<()> {
     let path = layout.state()?.join("manifest.yaml");
     fs::write(&path, manifest)?;
     let mut command = Command::new(multicall(programs, &layout.state()?)?);
-    command.arg("kubectl").arg("--kubeconfig").arg(layout.kubeconfig()?).args(["apply", "--server-side", "-f"]);
+    command.arg("kubectl").arg("--kubeconfig").arg(layout.kubeconfig()?).args([
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "-f",
+    ]);
     shell::output(command.arg(path).stdin(Stdio::null())).map(drop)
 }

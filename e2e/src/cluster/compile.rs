@@ -1,4 +1,4 @@
-//! Compilers, run in sight: what is compiled and for how long is told while it lasts.
+//! Runs compilers, and shows what is compiled and for how long.
 
 use std::{
     fs::{self, File},
@@ -11,15 +11,15 @@ use anyhow::{Context, bail};
 
 use super::shell;
 
-/// What takes less is not told of.
+/// What takes less is not shown.
 const MOMENT: Duration = Duration::from_secs(1);
-/// How often a long build says that it goes on.
+/// The interval at which a long build shows its progress.
 const NEWS: Duration = Duration::from_secs(10);
 
-/// Runs a compiler to its end. `takes` says how long a first run lasts; `log` keeps what the compiler says.
+/// Runs a compiler. `takes` is the duration of a first run, and `log` the file for its output.
 ///
 /// # Errors
-/// If it fails: what it said.
+/// If it fails: its output.
 pub fn compile(what: &str, takes: &str, command: &mut Command, log: &Path) -> anyhow::Result<()> {
     let output = File::create(log).with_context(|| format!("write {}", log.display()))?;
     command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);

@@ -31,7 +31,7 @@ pub fn up(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow
         "etcd",
         vec![
             format!("--data-dir={}", file("etcd")),
-            // A cluster that was killed starts anew.
+            // A killed cluster starts from an empty store.
             "--unsafe-no-fsync".to_owned(),
             "--listen-client-urls=http://127.0.0.1:2379".to_owned(),
             "--advertise-client-urls=http://127.0.0.1:2379".to_owned(),
@@ -79,7 +79,7 @@ pub fn up(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow
     start("kube-scheduler", std::iter::once(kubeconfig).chain(limits).collect())
 }
 
-/// Whether the API server says that it is ready.
+/// Whether the API server is ready.
 ///
 /// # Errors
 /// Why it is not.

@@ -18,7 +18,7 @@ pub fn down(layout: &Layout) -> anyhow::Result<()> {
     let processes = Processes::of(layout)?;
     processes.stop(FORWARD)?;
     let folders = volumes::folders(layout)?;
-    // Nobody is to start anew what is ended here.
+    // Nothing may restart what is stopped here.
     for name in ["kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy"] {
         processes.stop(name)?;
     }

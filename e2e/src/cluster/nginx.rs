@@ -50,7 +50,7 @@ fn unpacked(folder: &Path, package: &str) -> anyhow::Result<Option<PathBuf>> {
         shell::output(apt.args(["download", "-qq", package]).current_dir(folder))
     };
     if download(folder).is_err() {
-        // A machine that has never asked knows no package.
+        // A new machine has no package lists.
         shell::output(Command::new("apt-get").args(["update", "-qq"]))?;
         download(folder).context("download nginx")?;
     }

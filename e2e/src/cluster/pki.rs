@@ -1,4 +1,4 @@
-//! The keys and certificates of a cluster, and the kubeconfigs that carry them. Made anew for each cluster, good for
+//! The keys and certificates of a cluster, and the kubeconfigs that carry them. Generated for each cluster, good for
 //! nothing else.
 
 use std::{

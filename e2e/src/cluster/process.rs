@@ -16,7 +16,7 @@ use super::{layout::Layout, shell};
 /// Environment variable of every process of a cluster: the cluster's state folder. It finds those that a killed harness
 /// had no time to write down.
 pub const MARK: &str = "CU_CLUSTER_STATE";
-/// How long a process may take to end when it is asked to.
+/// The deadline for a process to end after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The processes of one cluster.
@@ -90,7 +90,7 @@ impl Processes {
         self.known(name).is_some_and(alive)
     }
 
-    /// Waits until `serves` says yes.
+    /// Waits until `serves` is true.
     ///
     /// # Errors
     /// If the process ends, or the time does: the end of its log.

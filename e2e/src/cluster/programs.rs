@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{compile::compile, layout, lock, shell};
 
-/// The version that the API server says it is; charts refuse an unknown one.
+/// The version of the API server, which charts check.
 const KUBERNETES: &str = "v1.36.3";
 
 /// A Go module in `e2e/programs`, and the package of it that is built.
@@ -53,7 +53,7 @@ const HELM: Wheel = Wheel {
 /// Where each program is.
 #[derive(Clone, Debug)]
 pub struct Programs {
-    /// etcd, the parts of Kubernetes and kubectl in one; the first argument says which.
+    /// etcd, the components of Kubernetes and kubectl in one program; the first argument selects one.
     pub kubernetes: PathBuf,
     /// Envoy Gateway.
     pub envoy_gateway: PathBuf,
@@ -70,7 +70,7 @@ pub struct Programs {
 /// Makes or finds all programs.
 ///
 /// # Errors
-/// If one cannot be made: what the compiler or the download said.
+/// If one cannot be built: the output of the compiler or of the download.
 pub fn programs() -> anyhow::Result<Programs> {
     let cache = layout::cache()?.join("programs");
     fs::create_dir_all(&cache)?;

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 /// Runs a program quietly. Returns what it printed.
 ///
 /// # Errors
-/// If it cannot be run, or fails: what it said.
+/// If it cannot be run, or fails: its output.
 pub fn run<I, S>(program: &str, args: I) -> anyhow::Result<String>
 where
     I: IntoIterator<Item = S>,
@@ -23,7 +23,7 @@ where
 /// Runs a command quietly. Returns what it printed.
 ///
 /// # Errors
-/// If it cannot be run, or fails: what it said.
+/// If it cannot be run, or fails: its output.
 pub fn output(command: &mut Command) -> anyhow::Result<String> {
     let shown = format!("{command:?}");
     let done: Output = command.stdin(Stdio::null()).output().with_context(|| format!("run {shown}"))?;
@@ -55,7 +55,7 @@ pub fn wait(what: &str, deadline: Duration, mut ask: impl FnMut() -> anyhow::Res
     }
 }
 
-/// The one pause of the harness: between two questions, or two looks at something that cannot tell by itself.
+/// The only pause of the harness, between two polls.
 #[expect(clippy::disallowed_methods, reason = "the programs that are waited for cannot be subscribed to")]
 pub fn pause() {
     std::thread::sleep(Duration::from_millis(50));

@@ -1,5 +1,4 @@
-//! Brings a cluster up. One that runs is left as it is; one that does not, or no longer whole, is taken down and made
-//! anew, which takes less time than to find out what it lacks.
+//! Starts a cluster. A healthy one is left as it is; any other is taken down and created again, which is faster than a repair.
 
 use std::{
     fs,

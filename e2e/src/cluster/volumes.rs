@@ -9,7 +9,7 @@ use super::{layout::Layout, shell};
 /// Where the controller manager makes them.
 const FOLDER: &str = "/tmp/hostpath_pv";
 
-/// The folders of all volumes, as far as the API server still tells.
+/// The folders of all volumes, if the API server still answers.
 ///
 /// # Errors
 /// If the cluster has no folder of its own.

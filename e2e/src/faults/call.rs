@@ -11,7 +11,7 @@ pub enum Verb {
     Get,
     /// Reads a collection.
     List,
-    /// Is told of changes, for as long as the connection lasts.
+    /// A watch.
     Watch,
     /// Makes a new object.
     Create,
@@ -32,9 +32,9 @@ pub enum Class {
     Write,
     /// A write of a Lease: leader election renews them at all times.
     Lease,
-    /// A write of an Event: told to people, needed by nothing.
+    /// A write of an Event, on which nothing depends.
     Event,
-    /// A read of an object or a list, discovery, and questions that are asked by a POST (access reviews).
+    /// A read of an object or a list, discovery, and an access review.
     Read,
     /// A watch that was begun.
     Watch,
@@ -90,7 +90,7 @@ impl Call {
         }
     }
 
-    /// The same without what only this one request has said.
+    /// The same without the query.
     #[must_use]
     pub fn without_query(&self) -> Self {
         Self { query: String::new(), ..self.clone() }
@@ -122,7 +122,7 @@ impl Call {
         self.verb == Verb::Watch
     }
 
-    /// Who writes, as told to server-side apply.
+    /// The field manager.
     #[must_use]
     pub fn field_manager(&self) -> Option<&str> {
         parameter(&self.query, "fieldManager")

@@ -1,4 +1,4 @@
-//! A cut: with the n-th write that counts, nothing gets through any more. It decides who passes, and asks nobody itself.
+//! A cut: from the n-th write on, no call passes. It decides which calls pass, and makes none itself.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ impl Cut {
     }
 }
 
-/// A cut that is set: the writes to come until it is there, the last one included.
+/// A cut that is set: the writes left until it takes effect, including the last one.
 #[derive(Debug)]
 struct Set {
     left: u64,

@@ -11,15 +11,15 @@ use super::call::Call;
 /// What happens to a call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Action {
-    /// The operator is answered with this status; the API server is not asked.
+    /// The proxy answers with this status. The call is not passed on.
     Answer(StatusCode),
-    /// The operator is answered as by an API server that does not know the URL; it is not asked.
+    /// The proxy answers like an API server that does not serve the URL. The call is not passed on.
     NotServed,
-    /// The connection is closed; the API server is not asked.
+    /// The connection is closed. The call is not passed on.
     Refuse,
-    /// The API server is asked; the connection is closed instead of passing its answer on.
+    /// The call is passed on. The connection is closed instead of a response.
     Lose,
-    /// The API server is asked after this time.
+    /// The call is passed on after this time.
     Delay(Duration),
 }
 
@@ -55,7 +55,7 @@ impl Fault {
         Self::new(Action::Refuse)
     }
 
-    /// Closes the connection instead of passing on what the API server has answered: what was asked for is done.
+    /// Closes the connection instead of passing on the response. The call takes effect.
     #[must_use]
     pub fn lose() -> Self {
         Self::new(Action::Lose)

@@ -30,7 +30,7 @@ impl OperatorProcess {
         Self { operator, child, http }
     }
 
-    /// Where it answers health checks and tells its metrics.
+    /// The address of its health checks and metrics.
     #[must_use]
     pub fn http(&self) -> SocketAddr {
         self.http
@@ -58,7 +58,7 @@ impl OperatorProcess {
         outcome.with_context(|| format!("the operator is not ready; the end of its log:\n{}", self.tail()))
     }
 
-    /// What `/metrics` says.
+    /// The text of `/metrics`.
     ///
     /// # Errors
     /// If it is not answered with 200.

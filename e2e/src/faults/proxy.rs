@@ -1,4 +1,4 @@
-//! Stands between an operator and the API server: counts every call, and gets in the way where a test says so.
+//! A proxy between an operator and the API server, which counts all calls and injects faults.
 //!
 //! What becomes of one call is decided in `handle`.
 
@@ -123,12 +123,12 @@ impl ApiProxy {
     }
 
     /// Cuts the operator off with the `writes`-th write from now, Leases and Events not counted: from then on every
-    /// call is refused by a closed connection, and watches end, until [`Self::mend`]. Zero cuts at once, and is not told.
+    /// call is refused by a closed connection, and watches end, until [`Self::mend`]. Zero cuts at once.
     pub async fn cut_at(&self, writes: u64, last: LastWrite) -> Cut {
         self.shared.gate.cut_at(writes, last).await
     }
 
-    /// Puts a fault in the way of the calls to come. Of several that match, the oldest one counts.
+    /// Injects a fault into the calls from now on. If several match, the oldest one applies.
     pub fn inject(&self, fault: Fault) {
         lock(&self.shared.faults).push(fault);
     }

@@ -16,28 +16,28 @@ const SHOWN: usize = 600;
 /// What became of a call.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// The API server has answered with this status, and the operator was told.
+    /// The API server has answered with this status, which was passed on to the operator.
     Answered(u16),
     /// The API server has answered with this status, but the answer was withheld.
     Lost(u16),
-    /// The API server was not asked: this status was made up.
+    /// The call was not passed on: the proxy has answered with this status.
     Injected(u16),
-    /// The API server was not asked: the connection was closed.
+    /// The call was not passed on: the connection was closed.
     Refused,
-    /// The API server could not be asked.
+    /// The API server could not be reached.
     Failed(String),
 }
 
 /// One write and its outcome.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// What was asked.
+    /// The call.
     pub call: Call,
     /// What was sent.
     pub body: Bytes,
     /// What became of it.
     pub outcome: Outcome,
-    /// When it was asked.
+    /// The time of the call.
     pub at: Instant,
     /// How long it took to the head of the answer.
     pub took: Duration,

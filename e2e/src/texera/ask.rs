@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde_json::Value;
 use tokio::process::Command;
 
-/// An answer as curl tells it.
+/// A response, as curl reports it.
 #[derive(Debug)]
 pub struct Answer {
     /// Its status; 0 where there was none.
@@ -26,7 +26,7 @@ impl Answer {
         self.headers.lines().find_map(|line| line.strip_prefix("x-engine: ")).map(str::trim)
     }
 
-    /// What it says of the request, which an engine repeats.
+    /// What the engine has received, which it returns in its body.
     ///
     /// # Errors
     /// If it is no engine's.
@@ -35,7 +35,7 @@ impl Answer {
     }
 }
 
-/// Asks by curl, with these arguments. `host` is what the request is for, and the proxy at `address` is asked.
+/// Sends a request by curl to the proxy at `address`, with these arguments.
 ///
 /// # Errors
 /// If curl is not there.
@@ -57,7 +57,7 @@ pub async fn curl(address: SocketAddr, url: &str, args: &[&str]) -> anyhow::Resu
     let text = String::from_utf8_lossy(&curl.stdout);
     let (answer, written) = text.rsplit_once('\n').context("what curl writes at the end")?;
     let (status, version) = written.split_once(' ').context("status and version")?;
-    // An upload may be told to go on first.
+    // An upload may get a `100 Continue` first.
     let answer = answer.rsplit_once("HTTP/1.1 100 Continue\r\n\r\n").map_or(answer, |(_, rest)| rest);
     let (headers, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
     Ok(Answer {

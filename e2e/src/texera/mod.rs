@@ -32,8 +32,8 @@ pub const STORE: &str = "store.example.org";
 /// Name of the release, and so of the Gateway.
 const RELEASE: &str = "texera";
 
-/// Puts it up with these values beside those that every test needs, and has the fixture use its Gateway. On a cluster that is not
-/// the tests' own, it says that the test does not run.
+/// Deploys it with these values besides those that every test needs. The fixture uses its Gateway from then on. False on a cluster
+/// other than the local one.
 ///
 /// # Errors
 /// If it does not come up.

@@ -22,7 +22,7 @@ pub const SERVICES: [(&str, u16); 11] = [
     ("texera-minio", 9000),
     (AUTHORIZATION, 9096),
 ];
-/// The service that is asked who may reach a unit.
+/// The service that authorizes requests for units.
 pub const AUTHORIZATION: &str = "access-control-service-svc";
 /// The Service that finds the pods of units by their names.
 pub const UNITS_SERVICE: &str = "texera-workflow-computing-unit-svc";

@@ -1,4 +1,4 @@
-//! One whole answer. It says what arrived, not whether that was right.
+//! One complete response. Whether it is the right one is not decided here.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 /// The name of the unit that an engine runs in, on each of its answers.
 const ENGINE: &str = "x-engine";
 
-/// Who has answered, as the headers tell.
+/// The sender of a response, by its headers.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct By {
     /// The UID of the unit under whose route the proxy has answered; none for an answer under no unit's route.

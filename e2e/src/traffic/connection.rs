@@ -68,7 +68,7 @@ impl Connection {
         let stream = TcpStream::connect(address).await.map_err(|error| connect(&error))?;
         stream.set_nodelay(true).map_err(|error| connect(&error))?;
         let (sender, driver) = handshake(TokioIo::new(stream)).await.map_err(|error| connect(&error))?;
-        // How the connection ends is told to whoever waits for an answer on it.
+        // The request in flight gets the error of the connection.
         let driver = tokio::spawn(async { drop(driver.await) }).abort_handle();
         Ok(Self { sender, driver, used: false })
     }
@@ -79,7 +79,7 @@ impl Connection {
         self.used
     }
 
-    /// Whether the peer has closed the connection, or said that it will.
+    /// Whether the peer has closed the connection, or announced that it will.
     pub async fn closed(&mut self) -> bool {
         self.sender.ready().await.is_err()
     }
@@ -87,7 +87,7 @@ impl Connection {
     /// Sends one request and reads the whole answer.
     ///
     /// # Errors
-    /// As [`Failure`] says. The connection is of no use after one.
+    /// A [`Failure`]. The connection cannot be used after one.
     pub async fn send(&mut self, target: &Target) -> Result<Answer, Failure> {
         let start = Instant::now();
         let response = self.sender.send_request(target.request()).await.map_err(|error| {

@@ -13,10 +13,10 @@ use super::answer::Answer;
 use super::connection::Connection;
 use super::target::Target;
 
-/// What an answer asks a client to do.
+/// What a client has to do next.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
-    /// Nothing: it is what was asked for.
+    /// Nothing: it is the final response.
     Stay,
     /// Ask for this path.
     Go(String),

@@ -1,4 +1,4 @@
-//! Many connections that send one request over and over until they are told to stop. What that shows is the report's.
+//! Many connections that repeat one request until they are stopped. The results are in the report.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use super::target::Target;
 
 /// What a request may take by default.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// The pause after a failure, so that a refused connection is not asked for a million times.
+/// The pause after a failure, so that refused connections are not retried in a busy loop.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A load to be: a target, the proxies to send it to, and how hard.
@@ -142,7 +142,7 @@ impl Hammering {
         Ok(())
     }
 
-    /// Lets the requests on their way end, and tells what was seen.
+    /// Waits for the requests in flight, and returns the report.
     ///
     /// # Errors
     /// If a connection's task has panicked.

@@ -1,4 +1,4 @@
-//! What to ask for, and how the answer of the right engine is told. No connection is made here.
+//! A request, and how the response of the right engine is recognized. No connection is made here.
 
 use anyhow::Context;
 use bytes::Bytes;

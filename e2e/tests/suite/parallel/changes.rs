@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use computing_unit_api::gateway::is_guarded;
-use computing_unit_api::{ComputingUnit, Phase};
+use computing_unit_api::{ComputingUnit, Phase, gateway::is_guarded};
 use e2e::{
     faults::{LastWrite, Verb},
     fixture::{Fixture, SOON},

@@ -51,7 +51,9 @@ async fn edited_children_are_restored() -> anyhow::Result<()> {
 
         let hosts = json!({"spec": {"hostnames": ["elsewhere.example.org"]}});
         edited(fixture.routes(), "no host name", &hosts, |route: &HTTPRoute| route.spec.hostnames.is_none()).await?;
-        let rules = json!({"spec": {"rules": [{"backendRefs": [{"name": "bob", "port": 8085}]}]}});
+        // A rule without matches would take the requests of other tests.
+        let matches = json!([{"path": {"type": "PathPrefix", "value": format!("/{}/edited", fixture.namespace)}}]);
+        let rules = json!({"spec": {"rules": [{"matches": matches, "backendRefs": [{"name": "bob", "port": 8085}]}]}});
         edited(fixture.routes(), "its own backend", &rules, |route: &HTTPRoute| backend(route) == Some("ada")).await?;
         let stripped = json!({"metadata": {"labels": {unit: null}}});
         edited(fixture.routes(), "a label", &stripped, |route: &HTTPRoute| labelled(route.labels().get(unit))).await?;

@@ -88,7 +88,7 @@ async fn a_unit_is_reached_and_started_by_its_key() -> anyhow::Result<()> {
         let mut socket = Socket::open(proxy, "localhost", &format!("{}?{query}", activator::path(&fixture))).await?;
         socket.echo("looked up").await?;
 
-        // Suspended and asked for: the entry starts it, and no request of this meets an error of the gateway.
+        // Suspended and asked for: the activator starts it, and no request of this meets an error of the gateway.
         let name = format!("computing-unit-{cuid}");
         let load = Hammer::new(&[proxy], known.clone()).connections(2).start()?;
         for _ in 0..2 {

@@ -78,10 +78,10 @@ async fn route(fixture: &Fixture, name: &str, prefix: &str, service: &str, port:
 }
 
 /// A pool whose units the former proxies can resolve too: their pods have the subdomain of the shared Service.
-fn pool(fixture: &Fixture, entry: &Value) -> ComputingUnitPool {
+fn pool(fixture: &Fixture, activator: &Value) -> ComputingUnitPool {
     let more = json!({"spec": {"template": {"spec": {"subdomain": UNITS_SERVICE}}}});
-    let pool = units::with(&activator::pool(fixture, Mode::Query, entry), &more);
-    units::with(&pool, &json!({"spec": {"activator": entry}}))
+    let pool = units::with(&activator::pool(fixture, Mode::Query, activator), &more);
+    units::with(&pool, &json!({"spec": {"activator": activator}}))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +125,7 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
             let variables = [("PARSER", "first-decoded".to_owned()), ("UNIT_HOST", unit_host)];
             standin::authorization(&fixture, &variables, &["x-user-id", "host"]).await?;
             before::authorize(&fixture, BEFORE, true).await?;
-            // Its entry has the same path as the route of before, which is older and so is taken.
+            // The route of its activator has the same path as the former route, which is older and so has precedence.
             let query =
                 json!({"spec": {"routing": {"query": {"lookup": lookup, "lookupDomain": before::domain(&fixture)}}}});
             activator::create_pool(&fixture, &units::with(&pool(&fixture, &WAKE_ON_REQUEST()), &query)).await?;
@@ -165,12 +165,12 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
         fixture.until(&again, Phase::Ready).await?;
         before::answered(&fixture, &unit_target(&fixture, old)?, true).await?;
 
-        // 4. Nobody is left behind the two proxies: their way on the gateway becomes the pool's entry, and they go.
+        // 4. Nobody is left behind the two proxies: the activator replaces their route on the gateway, and they are deleted.
         no_failures(by_both).await?;
         let by_gateway = steady(&fixture, &gateway, new)?;
         before::lead_aside(&fixture, BEFORE).await?;
-        let entry = json!({"spec": {"activator": WAKE_ON_REQUEST()}});
-        fixture.pools().patch("default", &PatchParams::default(), &Patch::Merge(&entry)).await?;
+        let activator = json!({"spec": {"activator": WAKE_ON_REQUEST()}});
+        fixture.pools().patch("default", &PatchParams::default(), &Patch::Merge(&activator)).await?;
         activator::until_accepted(&fixture).await?;
         let nobody = unit_target(&fixture, cuid(&fixture, "nobody"))?;
         until_served(&fixture, &nobody).await?;

@@ -144,7 +144,7 @@ async fn a_dynamic_resolver_is_replaced_by_unit_routes() -> anyhow::Result<()> {
         fixture.until(&again, Phase::Ready).await?;
         answered(&fixture, old, true).await?;
 
-        // 5. Nobody is found by DNS any more: the route of before goes, and the pool's entry takes its place.
+        // 5. Nobody is found by DNS any more: the route of before goes, and the activator takes its place.
         before::lead_aside(&fixture, DYNAMIC).await?;
         let nobody = Target::new("localhost", &path(cuid("nobody")))?;
         until_served(&fixture, &nobody).await?;

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use computing_unit_api::Phase;
-use computing_unit_api::rbac;
+use computing_unit_api::{Phase, rbac};
 use e2e::{
     faults::{Operator, Verb},
     fixture::{Fixture, SOON},
-    units::{self},
+    units,
     wait::{eventually, until},
 };
 use k8s_openapi::api::core::v1::{Pod, Service};

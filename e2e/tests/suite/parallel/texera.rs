@@ -126,7 +126,7 @@ async fn each_path_leads_to_its_service_and_units_are_authorized() -> anyhow::Re
 
         // The authorization goes: nobody passes who did not before, whenever that is, and nothing else is disturbed. Envoy
         // Gateway takes the question from the listener before it takes the routes away; what gets in between ends at the
-        // entry (421), for no unit has the host name that it comes with.
+        // activator (421), for no unit has the host name that it comes with.
         let report = lost(&fixture, &format!("{path}&access-token=for-1"), 500).await?;
         report.assert_only(&[403, 421, 500, 503])?;
         let refused = ask_unit(&fixture, cuid, &token, &[]).await?;

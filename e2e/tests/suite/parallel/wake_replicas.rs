@@ -36,7 +36,7 @@ async fn metric(replica: &OperatorProcess, name: &str) -> anyhow::Result<u64> {
 }
 
 const LEADS: &str = "leader";
-const WOKE: &str = "entry_wakes_total{outcome=\"success\"}";
+const WOKE: &str = "activator_wakes_total{outcome=\"success\"}";
 
 fn of_a_unit(call: &Call) -> bool {
     call.verb == Verb::Patch && call.resource == "computingunits" && call.subresource.is_empty()
