@@ -28,41 +28,17 @@ const RACE: Result = Retries(Conflict);
 /// One row: a step, its write, its request, and what comes of each failure.
 type Row = (&'static str, Option<Write>, Call, [Result; 9]);
 
+#[rustfmt::skip]
 fn rows() -> Vec<Row> {
-    let created = |missing| {
-        [
-            // 403, 404, 409, 410, 422, 429, 500, no response, no connection
-            Blocks(Forbidden),
-            missing,
-            RACE,
-            Reports(Other),
-            Blocks(ChildRefused),
-            BUSY,
-            Reports(Unavailable),
-            SLOW,
-            DOWN,
-        ]
-    };
-    let deleted = [
-        Events(Outcome::Forbidden),
-        Done,
-        Done,
-        Events(Other),
-        Events(Outcome::Invalid),
-        BUSY,
-        Events(Unavailable),
-        SLOW,
-        DOWN,
+    // What comes of 403, 404, 409, 410, 422, 429 and 500, of no response and of no connection.
+    let created = |missing| [
+        Blocks(Forbidden), missing, RACE, Reports(Other), Blocks(ChildRefused), BUSY, Reports(Unavailable), SLOW, DOWN,
     ];
     let resized = [
-        Blocks(ResizeRefused),
-        Done,
-        RACE,
-        Reports(Other),
-        Blocks(ResizeRefused),
-        BUSY,
-        Reports(Unavailable),
-        SLOW,
+        Blocks(ResizeRefused), Done, RACE, Reports(Other), Blocks(ResizeRefused), BUSY, Reports(Unavailable), SLOW, DOWN,
+    ];
+    let deleted = [
+        Events(Outcome::Forbidden), Done, Done, Events(Other), Events(Outcome::Invalid), BUSY, Events(Unavailable), SLOW,
         DOWN,
     ];
     let replaced = created(Done);
@@ -145,11 +121,7 @@ async fn child_write_that_fails_is_blocked_retried_or_done() {
             let mut scenario = before(step).await;
             if failure == Failure::Code(404) && !step.starts_with("create") {
                 // The watch event of the deletion is on its way.
-                for collection in [SERVICES, PODS, ROUTES] {
-                    if step != "delete the pod" || collection == PODS {
-                        remove(&scenario, step, collection);
-                    }
-                }
+                remove_child(&scenario, step);
             } else {
                 scenario.server.fault(call.clone().answered(failure.answer()));
             }
@@ -159,9 +131,8 @@ async fn child_write_that_fails_is_blocked_retried_or_done() {
 }
 
 /// Removes the object that the step is about.
-fn remove(scenario: &Scenario, step: &str, collection: &str) {
-    let about = [("Service", SERVICES), ("pod", PODS), ("route", ROUTES)];
-    if about.iter().any(|(word, of)| *of == collection && step.ends_with(word)) {
-        scenario.server.remove(collection, "ada");
-    }
+fn remove_child(scenario: &Scenario, step: &str) {
+    let all = [("Service", SERVICES), ("pod", PODS), ("route", ROUTES)];
+    let (_, collection) = all.iter().find(|(kind, _)| step.ends_with(kind)).unwrap();
+    scenario.server.remove(collection, "ada");
 }

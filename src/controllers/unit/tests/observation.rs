@@ -20,6 +20,8 @@ fn snapshot(scenario: &Scenario) -> Option<Snapshot> {
     observe(&scenario.unit(), &scenario.context, false, Timestamp::now())
 }
 
+type Change = Box<dyn Fn(&mut Value)>;
+
 fn word<K>(child: &Child<K>) -> &'static str {
     match child {
         Child::Absent => "absent",
@@ -69,7 +71,7 @@ async fn child_is_observed_by_its_owner() {
         }
     };
     let deleted = |object: &mut Value| object["metadata"]["deletionTimestamp"] = json!(now());
-    let changes: [(&str, Box<dyn Fn(&mut Value)>, &str); 5] = [
+    let changes: [(&str, Change, &str); 5] = [
         ("its own", Box::new(|_| {}), "owned"),
         ("its own, being deleted", Box::new(deleted), "terminating"),
         ("of an earlier unit of its name", Box::new(owner(Some("earlier-uid"))), "terminating"),

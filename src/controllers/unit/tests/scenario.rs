@@ -57,7 +57,7 @@ impl Scenario {
         let (waker, _) = Waker::new(&[None]);
         // The proxies are not known before they are listed, so no probe ends by itself.
         let (prober, _) = Prober::new(caches.proxies(), 1, metrics.clone());
-        let (_synced, synced) = watch::channel(true);
+        let (sender, synced) = watch::channel(true);
         let context = UnitContext {
             writer: Writer::new(client.clone(), metrics.clone(), 8),
             caches,
@@ -75,7 +75,7 @@ impl Scenario {
             synced,
             resync: RESYNC,
         };
-        let mut scenario = Self { server, context: Arc::new(context), _synced };
+        let mut scenario = Self { server, context: Arc::new(context), _synced: sender };
         let mut pool = testing::pool(testing::query_routing());
         pool.metadata.generation = Some(1);
         change(&mut pool);
