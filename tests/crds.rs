@@ -7,10 +7,7 @@ use computing_unit_operator::cli::{crd, reference};
 
 fn assert_fresh(path: &str, expected: &str) {
     let found = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_default();
-    assert!(
-        found == expected,
-        "{path} is out of date: run `make generate` and commit the result"
-    );
+    assert!(found == expected, "{path} is out of date: run `make generate` and commit the result");
 }
 
 #[test]

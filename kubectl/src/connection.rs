@@ -14,8 +14,8 @@ use kube::{
 use tokio::time::timeout;
 
 use crate::{
-    options::ConnectionArgs,
     explain::{self, Target},
+    options::ConnectionArgs,
 };
 
 /// A client for a cluster. Creating it does not send a request.
@@ -128,8 +128,9 @@ async fn config(args: &ConnectionArgs) -> Result<Config, Error> {
     let files: Vec<_> =
         candidates.iter().filter(|file| args.kubeconfig.is_some() || file.exists()).map(PathBuf::as_path).collect();
     if files.is_empty() {
-        let none =
-            || Error::NoKubeconfig(candidates.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "));
+        let none = || {
+            Error::NoKubeconfig(candidates.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "))
+        };
         return Config::incluster().map_err(|_| none());
     }
     let kubeconfig = read(&files)?;

@@ -37,12 +37,12 @@ pub fn kubeconfig(error: &KubeconfigError) -> String {
                                                   config use-context"
             .to_owned(),
         KubeconfigError::LoadContext(name) if name.is_empty() => kubeconfig(&KubeconfigError::CurrentContextNotSet),
-        KubeconfigError::LoadContext(name) => format!(
-            "context {name:?} does not exist in the kubeconfig; see kubectl config get-contexts"
-        ),
-        KubeconfigError::LoadClusterOfContext(name) => format!(
-            "cluster {name:?} does not exist in the kubeconfig; see kubectl config get-clusters"
-        ),
+        KubeconfigError::LoadContext(name) => {
+            format!("context {name:?} does not exist in the kubeconfig; see kubectl config get-contexts")
+        }
+        KubeconfigError::LoadClusterOfContext(name) => {
+            format!("cluster {name:?} does not exist in the kubeconfig; see kubectl config get-clusters")
+        }
         KubeconfigError::ReadConfig(error, path) => format!("cannot read kubeconfig {}: {error}", path.display()),
         other => format!("invalid kubeconfig: {other}"),
     }
@@ -59,9 +59,7 @@ fn rejected(status: &Status, target: Target<'_>) -> Vec<String> {
         ));
     }
     if status.is_already_exists() {
-        return one(format!(
-            "computing unit {name:?} already exists in namespace {namespace:?}"
-        ));
+        return one(format!("computing unit {name:?} already exists in namespace {namespace:?}"));
     }
     if status.is_invalid() && !causes.is_empty() {
         return causes.iter().filter(|cause| !follows_from_others(cause)).map(flags::cause).collect();
@@ -69,9 +67,9 @@ fn rejected(status: &Status, target: Target<'_>) -> Vec<String> {
     match status.code {
         401 => one(format!("{server} rejected the credentials; check the user of the context, or log in again")),
         403 => one(forbidden(status, namespace)),
-        404 if status.details.as_ref().is_some_and(|details| details.kind == "namespaces") => one(format!(
-            "namespace {namespace:?} not found; create it with kubectl create namespace {namespace}"
-        )),
+        404 if status.details.as_ref().is_some_and(|details| details.kind == "namespaces") => {
+            one(format!("namespace {namespace:?} not found; create it with kubectl create namespace {namespace}"))
+        }
         404 if status.details.as_ref().is_none_or(|details| details.name.is_empty()) => one(format!(
             "{server} does not serve computing units; install the chart of the operator, or the CRDs with kubectl apply \
              --server-side -f crds/"
@@ -164,26 +162,28 @@ mod tests {
 
     #[test]
     fn each_cause_has_a_message_with_its_option() {
-        let lines = explained(json!({"reason": "Invalid", "code": 422, "message": "all of them", "details": {"causes": [
-            {"reason": "FieldValueInvalid", "field": "spec.cuid",
-             "message": "Invalid value: 0: spec.cuid in body should be greater than or equal to 1"},
-            {"reason": "FieldValueInvalid", "field": "<nil>",
-             "message": "Invalid value: null: some validation rules were not checked because the object was invalid; \
-                         correct the existing errors to complete validation"},
-            {"reason": "FieldValueInvalid", "field": "spec",
-             "message": "Invalid value: spec.sharedMemory must be greater than 0; omit it for the default size"},
-        ]}}));
-        assert_eq!(lines, ["--cuid: must be at least 1", "--shared-memory must be greater than 0; omit it for the default size"]);
+        let lines = explained(
+            json!({"reason": "Invalid", "code": 422, "message": "all of them", "details": {"causes": [
+                {"reason": "FieldValueInvalid", "field": "spec.cuid",
+                 "message": "Invalid value: 0: spec.cuid in body should be greater than or equal to 1"},
+                {"reason": "FieldValueInvalid", "field": "<nil>",
+                 "message": "Invalid value: null: some validation rules were not checked because the object was invalid; \
+                             correct the existing errors to complete validation"},
+                {"reason": "FieldValueInvalid", "field": "spec",
+                 "message": "Invalid value: spec.sharedMemory must be greater than 0; omit it for the default size"},
+            ]}}),
+        );
+        assert_eq!(
+            lines,
+            ["--cuid: must be at least 1", "--shared-memory must be greater than 0; omit it for the default size"]
+        );
     }
 
     #[test]
     fn name_conflict_is_explained() {
         let exists =
             json!({"reason": "AlreadyExists", "code": 409, "message": "computingunits \"ada\" already exists"});
-        assert_eq!(
-            explained(exists),
-            ["computing unit \"ada\" already exists in namespace \"team\""]
-        );
+        assert_eq!(explained(exists), ["computing unit \"ada\" already exists in namespace \"team\""]);
         let terminating = json!({"reason": "AlreadyExists", "code": 409, "message":
             "object is being deleted: computingunits.texera.apache.org \"ada\" already exists"});
         assert!(explained(terminating)[0].contains("still being deleted"));
@@ -219,7 +219,10 @@ mod tests {
         ] {
             assert!(explained(no_resource)[0].contains("CRDs"));
         }
-        assert!(explained(json!({"reason": "Unauthorized", "code": 401, "message": "Unauthorized"}))[0].contains("rejected the credentials"));
+        assert!(
+            explained(json!({"reason": "Unauthorized", "code": 401, "message": "Unauthorized"}))[0]
+                .contains("rejected the credentials")
+        );
     }
 
     #[test]

@@ -162,7 +162,10 @@ mod tests {
         };
         assert_eq!(of(&[condition("ResizePending", "True", "Proposed")]), None);
         assert_eq!(of(&[condition("ResizePending", "True", "Deferred")]), None);
-        assert_eq!(of(&[condition("ResizePending", "True", "Infeasible")]), Some(failed("Infeasible: about Infeasible")));
+        assert_eq!(
+            of(&[condition("ResizePending", "True", "Infeasible")]),
+            Some(failed("Infeasible: about Infeasible"))
+        );
         assert_eq!(
             of(&[condition("UpdatePending", "True", "TemplateChanged")]),
             Some(failed("TemplateChanged: about TemplateChanged"))

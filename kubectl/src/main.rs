@@ -1,22 +1,22 @@
 //! kubectl plugins for computing units. The program has several names: kubectl runs `kubectl create computingunit` as
 //! kubectl-create-computingunit, `kubectl cu` as kubectl-cu, and shell completion as kubectl_complete-cu.
 
-mod unmet;
 mod connection;
 mod create;
 mod cu;
 mod error;
+mod explain;
 mod flags;
 mod goal;
 mod options;
 mod print;
 mod progress;
-mod explain;
-mod status;
 mod screen;
+mod status;
 mod stdio;
 #[cfg(test)]
 mod testing;
+mod unmet;
 mod wait;
 
 use std::{env, path::Path, process::ExitCode};

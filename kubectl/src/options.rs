@@ -64,7 +64,11 @@ pub struct WaitArgs {
 /// If it is invalid.
 pub fn quantity(text: &str) -> Result<Quantity, String> {
     let quantity = Quantity(text.to_owned());
-    if quantity.value().is_some() { Ok(quantity) } else { Err("invalid quantity: use a format such as 2, 500m or 4Gi".to_owned()) }
+    if quantity.value().is_some() {
+        Ok(quantity)
+    } else {
+        Err("invalid quantity: use a format such as 2, 500m or 4Gi".to_owned())
+    }
 }
 
 /// Parses a duration.

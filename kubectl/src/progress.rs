@@ -5,9 +5,9 @@ use std::time::Duration;
 use computing_unit_api::{ComputingUnit, Phase};
 
 use crate::{
-    unmet::{Unmet, unmet},
     goal::Goal,
     status::{is_current, one_line},
+    unmet::{Unmet, unmet},
 };
 
 /// Time after which an unmet condition is reported.
@@ -180,7 +180,9 @@ mod tests {
         assert!(report.persisting(ms(2_000)).unwrap().contains("waiting for the operator"));
         assert_eq!(report.persisting(ms(3_000)), None);
         let with_reason = |reason| {
-            unit(json!({"conditions": [condition("Accepted", "True", "Accepted"), condition("PodReady", "False", reason)]}))
+            unit(
+                json!({"conditions": [condition("Accepted", "True", "Accepted"), condition("PodReady", "False", reason)]}),
+            )
         };
         report.observe(&with_reason("Unschedulable"), ms(4_000));
         assert_eq!(report.persisting(ms(5_000)), None, "it does not persist yet");
@@ -215,7 +217,11 @@ mod tests {
     #[test]
     fn phases_are_the_steps_of_other_goals() {
         let mut report = Report::new(Goal::Suspended, &unit(json!({"phase": "Ready", "observedGeneration": 0})));
-        assert_eq!(report.observe(&unit(json!({"phase": "Ready", "observedGeneration": 0})), ms(10)), [""; 0], "an earlier generation");
+        assert_eq!(
+            report.observe(&unit(json!({"phase": "Ready", "observedGeneration": 0})), ms(10)),
+            [""; 0],
+            "an earlier generation"
+        );
         let suspending = unit(json!({"phase": "Suspending", "observedGeneration": 1}));
         assert_eq!(report.observe(&suspending, ms(100)), ["   0.1s  Suspending"]);
         assert_eq!(report.observe(&unit(json!({"phase": "Suspended"})), ms(1_100)), ["   1.1s  Suspended"]);

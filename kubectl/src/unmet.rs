@@ -31,7 +31,8 @@ impl Unmet {
 
 /// The first unmet condition of a unit that has not reached its goal.
 pub fn unmet(goal: Goal, unit: &ComputingUnit) -> Unmet {
-    let of = |type_| condition(unit, type_).map_or_else(not_reconciled, |condition| of_condition(condition, "the unit"));
+    let of =
+        |type_| condition(unit, type_).map_or_else(not_reconciled, |condition| of_condition(condition, "the unit"));
     match goal {
         Goal::Ready => start(unit),
         Goal::Suspended => of(ConditionType::Suspended),
@@ -70,7 +71,8 @@ fn not_reconciled() -> Unmet {
     Unmet {
         subject: "the operator",
         reason: String::new(),
-        message: "the unit is not reconciled yet; check that the operator is running and watches this namespace".to_owned(),
+        message: "the unit is not reconciled yet; check that the operator is running and watches this namespace"
+            .to_owned(),
     }
 }
 
@@ -91,7 +93,10 @@ mod tests {
         let accepted = condition("Accepted", "True", "Accepted");
         let pod = condition("PodReady", "True", "PodReady");
         for (conditions, expected) in [
-            (vec![condition("Accepted", "False", "PoolNotFound")], "waiting for the unit to be accepted: PoolNotFound: "),
+            (
+                vec![condition("Accepted", "False", "PoolNotFound")],
+                "waiting for the unit to be accepted: PoolNotFound: ",
+            ),
             (
                 vec![condition("RouteAccepted", "Unknown", "Pending"), accepted.clone(), pod.clone()],
                 "waiting for the route: ",
@@ -101,7 +106,11 @@ mod tests {
                 "waiting for the gateway: ProbeFailed: ",
             ),
             (
-                vec![accepted.clone(), condition("PodReady", "False", "PodNotCreated"), condition("Ready", "False", "Forbidden")],
+                vec![
+                    accepted.clone(),
+                    condition("PodReady", "False", "PodNotCreated"),
+                    condition("Ready", "False", "Forbidden"),
+                ],
                 "waiting for the unit: Forbidden: ",
             ),
             (vec![accepted, pod, condition("Ready", "False", "Forbidden")], "waiting for the unit: Forbidden: "),

@@ -17,9 +17,9 @@ use kube::{
 use tokio::time::{self, Instant, interval};
 
 use crate::{
+    explain::{self, Target},
     goal::{Goal, Verdict},
     progress::Report,
-    explain::{self, Target},
     screen::Screen,
 };
 
@@ -168,7 +168,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::{self, TARGET, Server, condition, together};
+    use crate::testing::{self, Server, TARGET, condition, together};
 
     const T: &str = "2026-01-01T00:00:00Z";
 
@@ -213,7 +213,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn watch_is_restarted_after_an_error() {
-        let forbidden = r#"{"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "later"}"#;
+        let forbidden =
+            r#"{"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "later"}"#;
         let (outcome, shown) = watch(
             async |server| {
                 server.list(&[testing::unit(Value::Null)]).await;
@@ -273,10 +274,8 @@ mod tests {
         };
         assert_eq!(
             outcome.messages(Goal::Ready, TARGET, timeout),
-            [
-                "timed out after 10m: computing unit \"ada\" is not ready, waiting for the pod: Unschedulable: about \
-                 Unschedulable; the start continues"
-            ]
+            ["timed out after 10m: computing unit \"ada\" is not ready, waiting for the pod: Unschedulable: about \
+                 Unschedulable; the start continues"]
         );
         let shown = String::from_utf8(shown).unwrap();
         assert_eq!(shown.matches("waiting for the pod").count(), 1, "{shown}");

@@ -166,7 +166,9 @@ fn variable(text: &str) -> Result<(String, String), String> {
     let Some((name, value)) = text.split_once('=') else { return Err("must have the form NAME=VALUE".to_owned()) };
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(allowed) {
-        return Err(format!("invalid name {name:?}: must consist of letters, digits, '_', '-' or '.', and must not start with a digit"));
+        return Err(format!(
+            "invalid name {name:?}: must consist of letters, digits, '_', '-' or '.', and must not start with a digit"
+        ));
     }
     Ok((name.to_owned(), value.to_owned()))
 }

@@ -112,7 +112,9 @@ impl Column {
             Self::Pod => status.and_then(|status| status.pod_name.clone()),
             Self::Node => status.and_then(|status| status.node_name.clone()),
             Self::Image => status.and_then(|status| status.image.clone()),
-            Self::Restarts => status.and_then(|status| status.restarts.as_ref()).map(|restarts| restarts.count.to_string()),
+            Self::Restarts => {
+                status.and_then(|status| status.restarts.as_ref()).map(|restarts| restarts.count.to_string())
+            }
         };
         text.unwrap_or_default()
     }

@@ -155,7 +155,8 @@ fn conditions(conditions: &[Condition], now: Timestamp) -> Vec<String> {
     };
     if conditions.is_empty() {
         return vec![
-            "<none>: the unit is not reconciled yet; check that the operator is running and watches this namespace".into(),
+            "<none>: the unit is not reconciled yet; check that the operator is running and watches this namespace"
+                .into(),
         ];
     }
     let heading = ["TYPE", "STATUS", "FOR", "REASON", "MESSAGE"].map(str::to_owned).to_vec();

@@ -21,9 +21,9 @@ use super::{
 use crate::{
     connection::{Connection, connect},
     error::Error,
+    explain,
     options::ConnectionArgs,
     print::{self, Output},
-    explain,
     stdio::{write_errors, write_stderr, write_stdout},
     wait::fatal,
 };
@@ -165,8 +165,8 @@ async fn watch(
             },
         };
         let version = unit.resource_version();
-        let new =
-            view.has(&unit) && (shown.insert(unit.uid().unwrap_or_default(), version.clone()) != Some(version) || deleted);
+        let new = view.has(&unit)
+            && (shown.insert(unit.uid().unwrap_or_default(), version.clone()) != Some(version) || deleted);
         let Some(table) = table.as_ref().filter(|_| new) else { continue };
         if deleted && view.is_table() {
             write_stdout(&table.line(&view.last_row(&unit)))?;

@@ -44,8 +44,11 @@ pub async fn resume(args: &SelectAndWait, connection: &ConnectionArgs) -> Result
             continue;
         }
         // A failed unit is retried after a change of its spec.
-        let suspended =
-            if is_suspended(&unit) { Some(unit) } else { session.patch(&unit, mode_patch(OperatingMode::Suspended)).await };
+        let suspended = if is_suspended(&unit) {
+            Some(unit)
+        } else {
+            session.patch(&unit, mode_patch(OperatingMode::Suspended)).await
+        };
         if let Some(unit) = suspended {
             changed.extend(session.change(&unit, mode_patch(OperatingMode::Running), "resuming").await?);
         }

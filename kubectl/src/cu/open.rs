@@ -56,7 +56,11 @@ pub async fn open(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, 
         } else if is_ready(&unit) {
             ready.push(unit);
         } else if is_suspended(&unit) && starts_on_request(&session, &unit).await {
-            write_stderr(&format!("computing unit {:?} is {}; a request for its URL starts it", unit.name_any(), phase(&unit)));
+            write_stderr(&format!(
+                "computing unit {:?} is {}; a request for its URL starts it",
+                unit.name_any(),
+                phase(&unit)
+            ));
             ready.push(unit);
         } else {
             let (name, phase) = (unit.name_any(), phase(&unit));

@@ -78,10 +78,16 @@ async fn units_are_suspended_and_opened_again() -> anyhow::Result<()> {
         let url = done(&fixture, "open ada --resume").await?;
         Way::to(url.trim()).await?.get().await?;
         // What is wrong with one is no reason to leave the others.
-        let output = refused(&fixture, "resume nobody bob --wait=2m", "computing unit \"nobody\" not found in namespace").await?;
-        ensure!(output.stdout.contains("/bob resuming") && output.stdout.contains("http://"), "{output:?}");
         let output =
-            refused(&fixture, "wait bob --for=suspended --timeout=1s", "timed out after 1s: computing unit \"bob\" is not suspended").await?;
+            refused(&fixture, "resume nobody bob --wait=2m", "computing unit \"nobody\" not found in namespace")
+                .await?;
+        ensure!(output.stdout.contains("/bob resuming") && output.stdout.contains("http://"), "{output:?}");
+        let output = refused(
+            &fixture,
+            "wait bob --for=suspended --timeout=1s",
+            "timed out after 1s: computing unit \"bob\" is not suspended",
+        )
+        .await?;
         ensure!(output.stdout.is_empty(), "{output:?}");
 
         let output = cu(&fixture, "delete --all --wait").await?;

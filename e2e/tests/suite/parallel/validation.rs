@@ -138,7 +138,10 @@ async fn a_rejection_names_the_field_and_the_reason() -> anyhow::Result<()> {
                 unit(json!({"spec": {"sharedMemory": "2Gi", "resources": {"limits": {"memory": "1Gi"}}}})),
                 "spec.sharedMemory must not exceed spec.resources.limits.memory",
             ),
-            (unit(json!({"spec": {"env": [{"name": "COMPUTING_UNIT_KEY", "value": "1"}]}})), "reserved for the operator"),
+            (
+                unit(json!({"spec": {"env": [{"name": "COMPUTING_UNIT_KEY", "value": "1"}]}})),
+                "reserved for the operator",
+            ),
             (unit(json!({"metadata": {"name": "1ada"}})), "metadata.name must have at most 63 characters"),
         ] {
             let said = asked(&api, &object, None).await?.unwrap_or_default();
