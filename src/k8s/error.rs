@@ -10,6 +10,17 @@ pub fn not_found(status: &Status) -> bool {
     status.code == 404
 }
 
+/// Whether a `test` of a JSON patch failed: the object is not the one that the patch is for. The API server responds like
+/// this to no object that it finds invalid.
+fn failed_test(status: &Status) -> bool {
+    status.code == 422 && status.message.starts_with("the server rejected our request due to an error in our request")
+}
+
+/// Whether a retry is all that such an error needs: somebody else changed the object, or the API server is busy.
+pub fn contended(status: &Status) -> bool {
+    status.is_conflict() || status.code == 429 || failed_test(status)
+}
+
 /// A failure of one reconcile. Neither waiting nor a rejected unit is a failure.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -38,7 +49,10 @@ impl Error {
     /// The outcome for metrics.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Write { source, .. } => Outcome::of(source),
+            Self::Write { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) if failed_test(status) => Outcome::Conflict,
+                error => Outcome::of(error),
+            },
             Self::Timeout(_) => Outcome::Timeout,
             Self::NotConverged { .. } => Outcome::NotConverged,
         }

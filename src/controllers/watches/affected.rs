@@ -11,7 +11,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
-    gateway::listener,
+    gateway::{listener, served},
     k8s::{caches::Caches, endpoints, waker::Units},
 };
 
@@ -94,12 +94,13 @@ pub fn gateway(caches: &Caches, before: Option<&Gateway>, after: Option<&Gateway
     behind(caches, |gateway| gateway.name == name && gateway.namespace == namespace)
 }
 
-/// All units, where a class came, went or was edited.
+/// All units, if a class was created, deleted or edited, or a controller has taken it up.
 #[must_use]
 pub fn class(caches: &Caches, before: Option<&GatewayClass>, after: Option<&GatewayClass>) -> Units {
     if let (Some(before), Some(after)) = (before, after)
         && before.uid() == after.uid()
         && before.metadata.generation == after.metadata.generation
+        && served::untouched(before) == served::untouched(after)
     {
         return Units::new();
     }
@@ -113,3 +114,7 @@ fn behind(caches: &Caches, concerns: impl Fn(&GatewayRef) -> bool) -> Units {
 fn named(units: impl Iterator<Item = Arc<ComputingUnit>>) -> Units {
     units.map(|unit| ObjectRef::from_obj(unit.as_ref())).collect()
 }
+
+#[cfg(test)]
+#[path = "affected_tests.rs"]
+mod tests;
