@@ -24,7 +24,6 @@ pub fn contended(status: &Status) -> bool {
 /// A failure of one reconcile. Neither waiting nor a rejected unit is a failure.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The API server did not carry out a write.
     #[error("cannot write the {resource}: {source}")]
     Write {
         resource: &'static str,
@@ -33,7 +32,6 @@ pub enum Error {
     },
     #[error("the reconcile did not finish within {0:?}: the API server is slow or cannot be reached")]
     Timeout(std::time::Duration),
-    /// Each plan led to another.
     #[error("the reconcile did not converge within {rounds} rounds: please report this with the log at level debug")]
     NotConverged { rounds: usize },
 }
@@ -41,7 +39,6 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// A write that failed.
     pub fn write(resource: &'static str, source: kube::Error) -> Self {
         Self::Write { resource, source: Box::new(source) }
     }

@@ -6,26 +6,23 @@ use kube::runtime::watcher::Event;
 use serde_json::json;
 
 use super::*;
-use crate::{
-    k8s::writers,
-    testing::{self, query_routing},
-};
+use crate::testing::{self, query_routing};
 
 /// Units `ada` and `bob` of pool `default`, `cleo` of pool `other` on the same Gateway, `dora` of pool `apart` on another
 /// Gateway, `eve` without a pool, and `ada` in another namespace.
 fn caches() -> Caches {
-    let (caches, mut writers) = writers::empty(&[None], &[None]);
-    let scope = &mut writers.scopes[0];
+    let caches = Caches::new(&[None], &[None]);
+    let scope = &caches.scopes[0];
     for pool in [pool_named("default", "shared"), pool_named("other", "shared"), pool_named("apart", "private")] {
-        scope.pools.apply_watcher_event(&Event::Apply(pool));
+        scope.pools.apply(&Event::Apply(pool));
     }
     let units = [("ada", "default"), ("bob", "default"), ("cleo", "other"), ("dora", "apart"), ("eve", "missing")];
     for (name, pool) in units {
-        scope.units.apply_watcher_event(&Event::Apply(unit(name, pool)));
+        scope.units.apply(&Event::Apply(unit(name, pool)));
     }
     let mut elsewhere = unit("ada", "default");
     elsewhere.metadata.namespace = Some("elsewhere".to_owned());
-    scope.units.apply_watcher_event(&Event::Apply(elsewhere));
+    scope.units.apply(&Event::Apply(elsewhere));
     caches
 }
 
@@ -100,7 +97,7 @@ fn unit_of_the_name_of_a_child_is_affected_once() {
     for (service, expected) in
         [(child("ada"), vec!["units/ada"]), (of_ada, vec!["units/ada"]), (of_bob, vec!["units/ada", "units/bob"])]
     {
-        assert_eq!(names(&namesake(&service)), expected, "{:?}", service.metadata);
+        assert_eq!(names(&owner_and_namesake(&service)), expected, "{:?}", service.metadata);
     }
 }
 

@@ -126,7 +126,7 @@ async fn gateway_is_that_of_the_route_before_that_of_the_pool() {
     scenario.server.edit(ROUTES, |route| route["spec"]["parentRefs"][0]["name"] = json!("earlier"));
     scenario.watch();
     let pool = scenario.context.caches.pools().next().unwrap();
-    scenario.writers.scopes[0].pools.apply_watcher_event(&Event::Delete(pool.as_ref().clone()));
+    scenario.context.caches.scopes[0].pools.apply(&Event::Delete(pool.as_ref().clone()));
     assert!(snapshot(&scenario).unwrap().pool.is_none());
     assert_eq!(gateway(&scenario).as_deref(), Some("earlier"));
     scenario.server.remove(ROUTES, "ada");

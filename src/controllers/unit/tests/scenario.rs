@@ -12,7 +12,6 @@ use kube::{
     runtime::{
         controller::Action,
         events::{Recorder, Reporter},
-        reflector::{ObjectRef, store::Writer as StoreWriter},
         watcher::Event,
     },
 };
@@ -32,12 +31,7 @@ use crate::{
         rollout::Rollouts,
     },
     k8s::{
-        backoff::Backoff,
-        error::Result,
-        overlay::Overlay,
-        waker::Waker,
-        writer::Writer,
-        writers::{self, Writers},
+        backoff::Backoff, cache::Cached, caches::Caches, error::Result, overlay::Overlay, waker::Waker, writer::Writer,
     },
     metrics::{Metrics, Outcome},
     probe::Prober,
@@ -50,7 +44,6 @@ pub const RESYNC: Duration = Duration::from_mins(10);
 pub struct Scenario {
     pub server: ApiServer,
     pub context: Arc<UnitContext>,
-    pub writers: Writers,
     _synced: watch::Sender<bool>,
 }
 
@@ -60,8 +53,7 @@ impl Scenario {
         let server = ApiServer::default();
         let client = server.client();
         let metrics = Arc::<Metrics>::default();
-        let (caches, writers) = writers::empty(&[None], &[None]);
-        let caches = Arc::new(caches);
+        let caches = Arc::new(Caches::new(&[None], &[None]));
         let (waker, _) = Waker::new(&[None]);
         // The proxies are not known before they are listed, so no probe ends by itself.
         let (prober, _) = Prober::new(caches.proxies(), 1, metrics.clone());
@@ -83,15 +75,15 @@ impl Scenario {
             synced,
             resync: RESYNC,
         };
-        let mut scenario = Self { server, context: Arc::new(context), writers, _synced };
+        let mut scenario = Self { server, context: Arc::new(context), _synced };
         let mut pool = testing::pool(testing::query_routing());
         pool.metadata.generation = Some(1);
         change(&mut pool);
         scenario.pool(pool);
-        let gateways = &mut scenario.writers.gateways[0].gateways;
+        let caches = scenario.context.caches.clone();
         let listeners = json!([{"name": "http", "port": 80, "protocol": "HTTP"}]);
-        gateways.apply_watcher_event(&Event::Apply(testing::gateway(&listeners)));
-        scenario.writers.classes.apply_watcher_event(&Event::Apply(testing::class("True")));
+        caches.gateways[0].gateways.apply(&Event::Apply(testing::gateway(&listeners)));
+        caches.classes.apply(&Event::Apply(testing::class("True")));
         let mut unit = json!(testing::unit("ada", Some(42), &now()));
         unit["metadata"]["generation"] = Value::Null;
         scenario.server.put(UNITS, unit);
@@ -105,18 +97,18 @@ impl Scenario {
 
     /// Stores a pool in the cache.
     pub fn pool(&mut self, pool: ComputingUnitPool) {
-        self.writers.scopes[0].pools.apply_watcher_event(&Event::Apply(pool));
+        self.context.caches.scopes[0].pools.apply(&Event::Apply(pool));
     }
 
     /// The watches catch up with the API server.
     pub fn watch(&mut self) {
         let (server, overlays) = (&self.server, self.context.overlays.clone());
-        let scope = &mut self.writers.scopes[0];
-        let deleted = catch_up(&mut scope.units, &overlays.units, server.list(UNITS));
-        catch_up(&mut scope.pods, &overlays.pods, server.list(PODS));
-        catch_up(&mut scope.services, &overlays.services, server.list(SERVICES));
-        catch_up(&mut scope.routes, &overlays.routes, server.list(ROUTES));
-        catch_up(&mut scope.pvcs, &overlays.pvcs, server.list(PVCS));
+        let scope = &self.context.caches.scopes[0];
+        let deleted = catch_up(&scope.units, &overlays.units, server.list(UNITS));
+        catch_up(&scope.pods, &overlays.pods, server.list(PODS));
+        catch_up(&scope.services, &overlays.services, server.list(SERVICES));
+        catch_up(&scope.routes, &overlays.routes, server.list(ROUTES));
+        catch_up(&scope.pvcs, &overlays.pvcs, server.list(PVCS));
         for unit in deleted {
             self.context.forget(&unit, &unit.uid().unwrap_or_default());
         }
@@ -138,7 +130,7 @@ impl Scenario {
             "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": true}, "targetRef": {"uid": uid}}],
         });
         let slice = Event::Apply(serde_json::from_value(slice).unwrap());
-        self.writers.scopes[0].endpoints.observe_event(&slice);
+        self.context.caches.scopes[0].endpoints.observe_event(&slice);
         self.watch();
     }
 
@@ -177,7 +169,7 @@ impl Scenario {
 
     pub fn unit_in_cache(&self) -> Arc<ComputingUnit> {
         let units = &self.context.caches.scopes[0].units;
-        units.get(&ObjectRef::new("ada").within("units")).expect("a unit in the cache")
+        units.get("units", "ada").expect("a unit in the cache")
     }
 
     /// The UID of a child.
@@ -204,17 +196,17 @@ impl Scenario {
 }
 
 /// Brings a cache up to date. Returns the objects that are gone.
-fn catch_up<K>(cache: &mut StoreWriter<K>, overlay: &Overlay<K>, objects: Vec<Value>) -> Vec<Arc<K>>
+fn catch_up<K>(cache: &Cached<K>, overlay: &Overlay<K>, objects: Vec<Value>) -> Vec<Arc<K>>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + 'static,
 {
     let objects: Vec<K> = objects.into_iter().map(|object| serde_json::from_value(object).unwrap()).collect();
     let uids: Vec<_> = objects.iter().map(ResourceExt::uid).collect();
-    let before = cache.as_reader().state();
+    let before = cache.all();
     let deleted: Vec<_> = before.into_iter().filter(|object| !uids.contains(&object.uid())).collect();
     let events = deleted.iter().map(|object| Event::Delete(object.as_ref().clone()));
     for event in events.chain(objects.into_iter().map(Event::Apply)) {
-        cache.apply_watcher_event(&event);
+        cache.apply(&event);
         overlay.observe_event(&event);
     }
     deleted
