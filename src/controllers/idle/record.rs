@@ -220,8 +220,8 @@ impl ActivityRecord {
     }
 }
 
-/// Rounds down to whole seconds, which is the precision of timestamps in a status. So a published `idleAt` is up to one
-/// second before the deadline, and comparing it with the status shows no change where there is none.
+/// Rounds down to whole seconds, the precision of timestamps in a status. Otherwise a new activity would never equal the
+/// published one after a round trip. A published `idleAt` is up to one second before the deadline.
 fn truncate(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
