@@ -17,6 +17,9 @@ pub struct Counters {
     pub uptime: Option<u64>,
 }
 
+/// The counters of one unit, by the address of the proxy.
+pub type CountersByProxy = Vec<(String, Counters)>;
+
 /// The activity between two samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Usage {

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use kube::ResourceExt;
 
 use super::{
-    counters::Counters,
+    counters::{Counters, CountersByProxy},
     fetch::{self, Get},
     readings::Unreadable,
     statistics::{InvalidStatistics, Parser},
@@ -24,9 +24,6 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Several times the size of the statistics of 10,000 units.
 const MAX_BYTES: usize = 64 << 20;
-
-/// The counters of one unit, by the address of the proxy.
-pub type CountersByProxy = Vec<(String, Counters)>;
 
 /// The proxies to read.
 pub(super) struct Source {

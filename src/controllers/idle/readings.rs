@@ -2,7 +2,7 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::gateway_signal::CountersByProxy;
+use super::counters::CountersByProxy;
 use crate::metrics::{Signal, UnreadableReason};
 
 /// `None` for a signal that the pool does not use.

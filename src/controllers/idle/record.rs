@@ -13,8 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     clock::{Clock, Now},
-    counters::{Counters, Usage, usage},
-    gateway_signal::CountersByProxy,
+    counters::{Counters, CountersByProxy, Usage, usage},
     policy::IdlePolicy,
     readings::Readings,
 };
