@@ -29,7 +29,7 @@ async fn progress_of_a_start_is_published_after_a_delay() {
     scenario.route_accepted();
     let action = scenario.expect([]).await.unwrap();
     assert_eq!(action, Action::requeue(STATUS_DELAY));
-    tokio::time::advance(STATUS_DELAY - Duration::from_millis(10)).await;
+    tokio::time::advance(STATUS_DELAY.saturating_sub(Duration::from_millis(10))).await;
     scenario.expect([]).await.unwrap();
     assert_eq!(scenario.condition(ConditionType::PodReady).unwrap().status, "False");
     tokio::time::advance(Duration::from_millis(10)).await;
