@@ -20,8 +20,6 @@ fn snapshot(scenario: &Scenario) -> Option<Snapshot> {
     observe(&scenario.unit(), &scenario.context, false, Timestamp::now())
 }
 
-type Change = Box<dyn Fn(&mut Value)>;
-
 fn word<K>(child: &Child<K>) -> &'static str {
     match child {
         Child::Absent => "absent",
@@ -35,6 +33,8 @@ fn versioned(pod: &Value, version: &str) -> Pod {
     pod["metadata"]["resourceVersion"] = json!(version);
     serde_json::from_value(pod).unwrap()
 }
+
+type Change = Box<dyn Fn(&mut Value)>;
 
 #[tokio::test(start_paused = true)]
 async fn newer_of_cache_and_overlay_is_observed() {
