@@ -1,16 +1,16 @@
-//! The entry of a pool: what answers at the addresses of its units that have no route, and starts those that are
-//! suspended where the pool wants that.
+//! The activator: answers requests for units without a route, and starts suspended units if their pool allows it.
 //!
-//! The routes that lead here are kept by whichever process leads. Requests are answered by every process, from caches of
-//! its own, so that they never cost the API server anything but the one write that starts a unit.
+//! Every replica answers, from caches of its own. A request costs the API server nothing, except for the one write that
+//! starts a unit. The leader reconciles the routes from the Gateway to the activator
+//! ([`crate::controllers::activator_route`]).
 
-mod answer;
-mod hold;
+mod held_requests;
 mod index;
 mod page;
+mod problem;
 mod request;
 mod server;
-mod situation;
+mod state;
 mod wake;
 mod watch;
 

@@ -1,7 +1,8 @@
-//! Starts a unit that a request asks for: one write, however many requests ask, tried again at a limited rate.
+//! Starts suspended units on request: one write per unit, whatever the number of requests. Failed writes are retried
+//! with a backoff.
 //!
-//! It writes nothing but `spec.operatingMode`, and only to the very state of the unit that it has judged: a unit that was
-//! changed meanwhile is judged anew.
+//! It writes `spec.operatingMode` only, with the UID and the resource version of the unit that it evaluated. If the
+//! unit has changed in the meantime, the write is a conflict, and the unit is evaluated again.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -18,40 +19,35 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::situation::{Situation, situation};
+use super::state::{State, state};
 use crate::{
     k8s::{backoff::Backoff, error::not_found},
     metrics::{Metrics, Resource as Label, Verb, WakeOutcome},
 };
 
-/// How often one wake is tried.
-const TRIES: usize = 5;
-/// Delay after a first failure.
-const FIRST_RETRY: Duration = Duration::from_millis(200);
-/// Longest delay after failures.
-const LAST_RETRY: Duration = Duration::from_secs(10);
-/// How many writes are under way at a time.
-const WRITES: usize = 8;
-/// For how long a start is taken for the one that a request has asked for.
-const START: Duration = Duration::from_mins(10);
+/// How many attempts to start a unit one request causes.
+const MAX_ATTEMPTS: usize = 5;
+const MIN_BACKOFF: Duration = Duration::from_millis(200);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
+const MAX_CONCURRENT_WRITES: usize = 8;
+/// For how long a start counts as triggered by a request.
+const START_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// Starts units. Clones share what is under way.
+/// Starts suspended units.
 #[derive(Clone)]
-pub struct Wakes(Arc<Shared>);
+pub struct UnitWaker(Arc<Shared>);
 
 struct Shared {
     client: Client,
     recorder: Recorder,
     metrics: Arc<Metrics>,
-    /// UIDs of the units whose start is under way.
+    /// UIDs of the units that are being started.
     waking: Mutex<HashSet<String>>,
     backoff: Backoff<String>,
     writes: Semaphore,
 }
 
-impl Wakes {
-    /// None under way.
-    #[must_use]
+impl UnitWaker {
     pub fn new(client: Client, metrics: Arc<Metrics>) -> Self {
         let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: None };
         Self(Arc::new(Shared {
@@ -59,18 +55,17 @@ impl Wakes {
             client,
             metrics,
             waking: Mutex::default(),
-            backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
-            writes: Semaphore::new(WRITES),
+            backoff: Backoff::new(MIN_BACKOFF, MAX_BACKOFF),
+            writes: Semaphore::new(MAX_CONCURRENT_WRITES),
         }))
     }
 
-    /// Whether a request has asked for the start of the unit `uid`, and that start is under way.
-    #[must_use]
-    pub fn under_way(&self, uid: &str) -> bool {
+    /// Whether the unit `uid` is being started because of a request.
+    pub fn waking(&self, uid: &str) -> bool {
         self.0.waking.lock().contains(uid)
     }
 
-    /// Starts a unit, unless its start is under way. Returns at once.
+    /// Starts a unit in the background, unless it is being started already.
     pub fn wake(&self, mut unit: watch::Receiver<Arc<ComputingUnit>>) {
         let uid = unit.borrow().uid().unwrap_or_default();
         if !self.0.waking.lock().insert(uid.clone()) {
@@ -78,11 +73,10 @@ impl Wakes {
         }
         let shared = self.0.clone();
         tokio::spawn(async move {
-            if shared.write_until_done(&uid, &mut unit).await {
-                let starting =
-                    |unit: &Arc<ComputingUnit>| matches!(situation(unit), Situation::Suspended | Situation::Starting);
-                // A unit that is gone has ended its start too.
-                let _ = timeout(START, unit.wait_for(|unit| !starting(unit))).await;
+            if shared.write_with_retries(&uid, &mut unit).await {
+                let starting = |unit: &Arc<ComputingUnit>| matches!(state(unit), State::Suspended | State::Starting);
+                // An error means that the unit was deleted.
+                let _ = timeout(START_TIMEOUT, unit.wait_for(|unit| !starting(unit))).await;
             }
             shared.waking.lock().remove(&uid);
         });
@@ -90,15 +84,15 @@ impl Wakes {
 }
 
 impl Shared {
-    /// Whether the unit is to run now.
-    async fn write_until_done(&self, uid: &str, unit: &mut watch::Receiver<Arc<ComputingUnit>>) -> bool {
-        for _ in 0..TRIES {
-            let seen = unit.borrow_and_update().clone();
-            if situation(&seen) != Situation::Suspended {
+    /// Returns whether `spec.operatingMode` is `Running`.
+    async fn write_with_retries(&self, uid: &str, unit: &mut watch::Receiver<Arc<ComputingUnit>>) -> bool {
+        for _ in 0..MAX_ATTEMPTS {
+            let current = unit.borrow_and_update().clone();
+            if state(&current) != State::Suspended {
                 self.backoff.succeeded(&uid.to_owned());
                 return true;
             }
-            let conflict = match self.write(&seen).await {
+            let conflict = match self.write(&current).await {
                 Ok(()) => {
                     self.backoff.succeeded(&uid.to_owned());
                     return true;
@@ -109,15 +103,15 @@ impl Shared {
                 }
                 Err(kube::Error::Api(status)) if status.is_conflict() => true,
                 Err(error) => {
-                    tracing::warn!(unit = seen.name_any(), %error, "cannot start a unit that was asked for");
+                    tracing::warn!(unit = current.name_any(), %error, "cannot start a unit on request");
                     false
                 }
             };
-            // Not before the delay is over, were it the whole world that asks.
+            // Further requests do not shorten the delay.
             let delay = sleep_until(Instant::now() + self.backoff.failed(uid.to_owned()));
             tokio::select! {
                 () = delay => {}
-                // After a conflict there is a newer state of the unit.
+                // After a conflict, the watch delivers a newer version of the unit.
                 Ok(()) = unit.changed(), if conflict => {}
             }
         }
@@ -126,31 +120,31 @@ impl Shared {
 
     async fn write(&self, unit: &ComputingUnit) -> kube::Result<()> {
         // The semaphore is never closed.
-        let _turn = self.writes.acquire().await;
+        let _permit = self.writes.acquire().await;
         let patch = json!({
             "metadata": {"uid": unit.uid(), "resourceVersion": unit.resource_version()},
             "spec": {"operatingMode": "Running"},
         });
         let api: Api<ComputingUnit> = Api::namespaced(self.client.clone(), &unit.namespace().unwrap_or_default());
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let answer = api.patch(&unit.name_any(), &params, &Patch::Merge(patch)).await;
-        self.metrics.wrote(Verb::Patch, Label::ComputingUnits, answer.is_ok());
-        self.metrics.activator.woke(match &answer {
+        let result = api.patch(&unit.name_any(), &params, &Patch::Merge(patch)).await;
+        self.metrics.wrote(Verb::Patch, Label::ComputingUnits, result.is_ok());
+        self.metrics.activator.woke(match &result {
             Ok(_) => WakeOutcome::Success,
             Err(kube::Error::Api(status)) if status.is_conflict() => WakeOutcome::Conflict,
             Err(_) => WakeOutcome::Error,
         });
-        answer?;
-        self.tell(unit).await;
+        result?;
+        self.publish_event(unit).await;
         Ok(())
     }
 
-    /// An Event that cannot be written is no reason to do anything twice.
-    async fn tell(&self, unit: &ComputingUnit) {
+    /// A failure is only logged: the unit was started.
+    async fn publish_event(&self, unit: &ComputingUnit) {
         let event = Event {
             type_: EventType::Normal,
             reason: "Woken".to_owned(),
-            note: Some("started by a request at its address".to_owned()),
+            note: Some("started by a request for its URL".to_owned()),
             action: "Wake".to_owned(),
             secondary: None,
         };

@@ -1,4 +1,5 @@
-//! Fills the index from watches of its own, whether this process leads or not. What the entry does not read is not kept.
+//! Fills the index from watches of units and pools, in every replica. Fields that the activator does not read are
+//! dropped.
 
 use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
@@ -22,11 +23,11 @@ use crate::{
     metrics::{Metrics, Resource as Label},
 };
 
-/// What is not ready until all units and pools were listed once.
-const GATE: &str = "units and pools of the entry";
+/// The readiness gate, which opens when all units and pools have been listed once.
+const GATE: &str = "units and pools of the activator";
 
-/// Starts the watches of `namespaces`, or of all. They end with the set.
-pub fn follow(
+/// Starts watches of `namespaces`, or of all namespaces if it is empty. They end when the set is dropped.
+pub fn start(
     client: &Client,
     namespaces: &[String],
     index: &Arc<Index>,
@@ -36,20 +37,20 @@ pub fn follow(
     gates.close(GATE);
     let (mut tasks, mut watched) = (JoinSet::new(), Watched::new());
     for scope in scopes(namespaces) {
-        let mut start = Start { client, scope, metrics, tasks: &mut tasks, watched: &mut watched };
-        start.units(index.clone());
-        start.pools(index.clone());
+        let mut watches = Watches { client, scope, metrics, tasks: &mut tasks, watched: &mut watched };
+        watches.units(index.clone());
+        watches.pools(index.clone());
     }
     let (gates, index) = (gates.clone(), index.clone());
     tasks.spawn(async move {
         listed(watched).await;
-        index.completed();
+        index.set_synced();
         gates.open(GATE);
     });
     tasks
 }
 
-struct Start<'a> {
+struct Watches<'a> {
     client: &'a Client,
     scope: Option<String>,
     metrics: &'a Arc<Metrics>,
@@ -57,23 +58,23 @@ struct Start<'a> {
     watched: &'a mut Watched,
 }
 
-impl Start<'_> {
+impl Watches<'_> {
     fn units(&mut self, index: Arc<Index>) {
         let scope = self.scope.clone();
-        self.start(Label::ComputingUnits, prune_unit, move |event, all| match event {
-            Event::Apply(unit) | Event::InitApply(unit) => index.unit(unit.clone()),
-            Event::Delete(unit) => index.no_unit(&unit.uid().unwrap_or_default()),
-            Event::InitDone => index.only_units(scope.as_deref(), &all()),
+        self.start(Label::ComputingUnits, prune_unit, move |event, uids| match event {
+            Event::Apply(unit) | Event::InitApply(unit) => index.apply_unit(unit.clone()),
+            Event::Delete(unit) => index.delete_unit(&unit.uid().unwrap_or_default()),
+            Event::InitDone => index.retain_units(scope.as_deref(), &uids()),
             Event::Init => {}
         });
     }
 
     fn pools(&mut self, index: Arc<Index>) {
         let scope = self.scope.clone();
-        self.start(Label::ComputingUnitPools, prune_pool, move |event, all| match event {
-            Event::Apply(pool) | Event::InitApply(pool) => index.add_pool(pool.clone()),
-            Event::Delete(pool) => index.no_pool(&pool.uid().unwrap_or_default()),
-            Event::InitDone => index.only_pools(scope.as_deref(), &all()),
+        self.start(Label::ComputingUnitPools, prune_pool, move |event, uids| match event {
+            Event::Apply(pool) | Event::InitApply(pool) => index.apply_pool(pool.clone()),
+            Event::Delete(pool) => index.delete_pool(&pool.uid().unwrap_or_default()),
+            Event::InitDone => index.retain_pools(scope.as_deref(), &uids()),
             Event::Init => {}
         });
     }
@@ -82,7 +83,7 @@ impl Start<'_> {
         &mut self,
         label: Label,
         prune: fn(&mut K),
-        told: impl Fn(&Event<K>, &dyn Fn() -> HashSet<String>) + Send + 'static,
+        handle: impl Fn(&Event<K>, &dyn Fn() -> HashSet<String>) + Send + 'static,
     ) where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -93,15 +94,15 @@ impl Start<'_> {
             + 'static,
     {
         let (cache, writer) = store::<K>();
-        // No unit is woken, and what cannot be read is reported by whoever leads.
+        // No reconcile is triggered, and the leader reports objects that cannot be read.
         Watch::new(label, in_scope(self.client, self.scope.as_deref()), writer)
             .prune(prune)
-            .kept(move |event| told(event, &|| cache.state().iter().filter_map(|object| object.uid()).collect()))
+            .kept(move |event| handle(event, &|| cache.state().iter().filter_map(|object| object.uid()).collect()))
             .start(Waker::new(&[]).0, self.metrics, self.tasks, self.watched);
     }
 }
 
-/// Keeps of a unit which it is, whether it is to run, and how far it has come.
+/// Keeps identity, key, operating mode and progress of a unit.
 fn prune_unit(unit: &mut ComputingUnit) {
     unit.metadata.managed_fields = None;
     unit.metadata.annotations = None;
@@ -122,7 +123,7 @@ fn prune_unit(unit: &mut ComputingUnit) {
     });
 }
 
-/// Keeps of a pool its routing and its entry.
+/// Keeps routing and activator settings of a pool.
 fn prune_pool(pool: &mut ComputingUnitPool) {
     pool.metadata.managed_fields = None;
     pool.metadata.annotations = None;
@@ -138,7 +139,7 @@ mod tests {
     use crate::testing;
 
     #[test]
-    fn what_is_read_is_kept() {
+    fn pruned_objects_keep_the_fields_that_the_activator_reads() {
         let mut unit = testing::unit("ada", Some(42), "2026-01-01T00:00:00Z");
         unit.spec.image = Some("engine:2".into());
         unit.status = Some(ComputingUnitStatus { url: Some("x".into()), ..ComputingUnitStatus::default() });

@@ -10,7 +10,7 @@ use kube::{
     Api, Client,
     api::{ObjectMeta, PostParams},
 };
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
     Lost,
@@ -106,9 +106,7 @@ impl Elector {
 
     /// Releases the Lease, so that a standby does not have to wait until it expires.
     pub(super) async fn release(&self, held: Held) {
-        let limit = self.timing.request_timeout * 2;
-        let outcome = timeout(limit, self.released(held.lease)).await;
-        match outcome.unwrap_or(Err(Failure::Timeout(limit))) {
+        match self.released(held.lease).await {
             Ok(()) => tracing::info!(lease = self.label, "released the Lease"),
             Err(error) => tracing::warn!(lease = self.label, %error, "cannot release the Lease; it will expire"),
         }
@@ -138,17 +136,15 @@ impl Elector {
         self.write(&next).await?.map(Some).ok_or(Failure::Conflict)
     }
 
-    async fn released(&self, mut lease: Lease) -> Result<(), Failure> {
-        loop {
-            let spec = record::released(&spec(&lease), Timestamp::now());
-            if self.write(&Lease { spec: Some(spec), ..lease }).await?.is_some() {
-                return Ok(());
-            }
-            match self.read().await? {
-                Some(changed) if self.holds(&changed) => lease = changed,
-                _ => return Ok(()),
-            }
+    async fn released(&self, lease: Lease) -> Result<(), Failure> {
+        if self.write(&released(lease)).await?.is_some() {
+            return Ok(());
         }
+        // As for a renewal. What another process holds is left alone.
+        let Some(changed) = self.read().await?.filter(|lease| self.holds(lease)) else {
+            return Ok(());
+        };
+        self.write(&released(changed)).await?.map(drop).ok_or(Failure::Conflict)
     }
 
     fn holds(&self, lease: &Lease) -> bool {
@@ -204,6 +200,12 @@ impl Elector {
             _ => Err(Failure::Timeout(limit)),
         }
     }
+}
+
+/// `lease` without a holder, with the same precondition as a renewal.
+fn released(lease: Lease) -> Lease {
+    let record = record::released(&spec(&lease), Timestamp::now());
+    Lease { spec: Some(record), ..lease }
 }
 
 fn spec(lease: &Lease) -> LeaseSpec {

@@ -98,7 +98,8 @@ async fn acquired(elector: &Elector, gates: &Gates, shutdown: &CancellationToken
         match elector.acquire(&mut view).await {
             Ok(Attempt::Acquired(held)) if shutdown.is_cancelled() => elector.release(*held).await,
             Ok(Attempt::Acquired(held)) => return Some(*held),
-            Ok(Attempt::Conflict) => gates.open(GATE),
+            // The next attempt shows who the leader is.
+            Ok(Attempt::Conflict) => {}
             Ok(Attempt::HeldBy(holder)) => {
                 gates.open(GATE);
                 if leader.as_ref() != Some(&holder) {

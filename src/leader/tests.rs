@@ -115,6 +115,25 @@ async fn a_lease_that_is_renewed_is_not_taken_over_whatever_the_clock_of_its_hol
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_renewal_that_overtakes_a_slow_read_counts_from_the_response() {
+    let (server, me) = candidate();
+    server.hold("other", 0);
+    let mut slow = true;
+    me.meets(move |_| {
+        let before = if std::mem::take(&mut slow) { Duration::from_millis(2400) } else { secs(0) };
+        Fate { before, ..Fate::default() }
+    });
+    let story = async {
+        after(Duration::from_millis(2300)).await;
+        server.hold("other", 0);
+        let took = me.works().await;
+        assert!((LEASE..LEASE + ONE_POLL * 2).contains(&took), "{took:?}");
+        me.shutdown.cancel();
+    };
+    tokio::join!(me.lead(), story).0.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_edit_of_the_metadata_does_not_prolong_a_lease() {
     let (server, me) = candidate();
     server.hold("other", 0);
@@ -298,11 +317,17 @@ async fn stops_when_another_process_holds_the_lease_or_it_was_released_by_hand()
 
 #[tokio::test(start_paused = true)]
 async fn is_not_ready_while_it_cannot_determine_the_leader() {
-    let (_server, me) = candidate();
-    me.meets(|_| INTERNAL.into());
+    let (server, me) = candidate();
     let story = async {
-        assert!(timeout(secs(60), me.works()).await.is_err());
-        assert_eq!(me.gates.closed(), [GATE]);
+        for _ in 0..2 {
+            me.meets(|_| INTERNAL.into());
+            after(secs(60)).await;
+            assert_eq!((me.gates.closed(), me.is_working()), (vec![GATE], false));
+            server.hold("other", 0);
+            me.meets(|_| Fate::default());
+            after(ONE_POLL).await;
+            assert_eq!(me.gates.closed(), [""; 0]);
+        }
         me.shutdown.cancel();
     };
     let (ended, ()) = tokio::join!(me.lead(), story);
@@ -335,15 +360,17 @@ async fn a_lease_of_another_holder_is_not_released() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_release_does_not_hold_up_the_end_of_the_process() {
-    for end in [INTERNAL, End::Lost] {
-        let (_server, me) = candidate();
+async fn a_release_that_fails_does_not_hold_up_the_end_of_the_process() {
+    for end in [INTERNAL, End::Lost, End::Refused(StatusCode::CONFLICT)] {
+        let (server, me) = candidate();
         let work = |_| async {
-            me.meets(move |_| end.into());
+            server.requests();
+            me.meets(move |method| if method == Method::GET { Fate::default() } else { end.into() });
             Instant::now()
         };
         let ended = me.lead_with(work).await.unwrap().unwrap();
         assert!(ended.elapsed() < secs(3), "{:?}", ended.elapsed());
+        assert!(server.requests().len() <= 1, "one retry");
     }
 }
 

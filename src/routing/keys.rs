@@ -1,33 +1,30 @@
-//! Reservations of routing keys: among the units of one Gateway whose key is the same, the oldest holds it.
+//! Reservations of routing keys: of the units of one Gateway that request the same key, the oldest holds it.
 //!
-//! The index is filled from the watch of the units and answers without reading them all.
+//! The watch of the units fills the index, so that a lookup does not have to list them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use computing_unit_api::{ComputingUnit, ComputingUnitPool, RoutingType};
+use computing_unit_api::{ComputingUnit, ComputingUnitPool};
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use parking_lot::Mutex;
 
-/// A key in the key space of one Gateway: two units conflict if and only if these are equal.
+use super::mode::mode;
+
+/// A key, its key space and its Gateway. Two units conflict if and only if these are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RoutingKey(String);
 
 impl RoutingKey {
-    /// The routing key of a unit of that pool.
+    /// The routing key of a unit of `pool`.
     pub fn new(unit: &ComputingUnit, pool: &ComputingUnitPool) -> Self {
-        Self::of_key(pool, &super::key(&pool.spec.routing, &unit.name_any(), unit.spec.cuid))
+        Self::of_request(pool, &super::key(&pool.spec.routing, &unit.name_any(), unit.spec.cuid))
     }
 
-    /// The routing key of a unit of that pool with the key that requests carry.
-    pub fn of_key(pool: &ComputingUnitPool, key: &str) -> Self {
+    /// The routing key of requests for units of `pool` that carry `key`.
+    pub fn of_request(pool: &ComputingUnitPool, key: &str) -> Self {
         let gateway = &pool.spec.gateway_ref;
         let routing = &pool.spec.routing;
-        let space = match routing.r#type {
-            RoutingType::Query => routing.query.as_ref().map(|query| query.parameter.clone()),
-            RoutingType::Path => routing.path.as_ref().map(|path| path.prefix.trim_end_matches('/').to_owned()),
-            RoutingType::Host => routing.host.as_ref().map(|host| host.domain.clone()),
-        }
-        .unwrap_or_default();
+        let space = mode(routing).map_or("", |mode| mode.key_space());
         Self(format!("{}/{} {:?} {space} {key}", gateway.namespace, gateway.name, routing.r#type))
     }
 }
@@ -39,10 +36,10 @@ pub struct Reservation {
     pub holder: Holder,
 }
 
-/// Who holds a key, from the point of view of one unit.
+/// The holder of a key, from the point of view of one unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
-    /// The unit has not entered its request for the key.
+    /// The unit has not requested the key yet.
     Nobody,
     /// The unit itself.
     Unit,
@@ -52,22 +49,22 @@ pub enum Holder {
     OtherNamespace,
 }
 
-/// A request for a key. The order is that in which keys are given: by creation, which the API server reports in seconds,
-/// then by entry.
+/// A unit's request for a key. The first request in order holds the key: that of the oldest unit, and among units
+/// created in the same second, which is the API server's resolution, the first one recorded.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Request {
     created: String,
-    entry: u64,
+    sequence: u64,
     uid: String,
     namespace: String,
     name: String,
 }
 
 impl Request {
-    fn new(unit: &ComputingUnit, entry: u64) -> Self {
+    fn new(unit: &ComputingUnit, sequence: u64) -> Self {
         Self {
             created: unit.creation_timestamp().map(|time| time.0.to_string()).unwrap_or_default(),
-            entry,
+            sequence,
             uid: unit.uid().unwrap_or_default(),
             namespace: unit.namespace().unwrap_or_default(),
             name: unit.name_any(),
@@ -83,7 +80,7 @@ impl Request {
 struct Index {
     by_key: HashMap<RoutingKey, BTreeSet<Request>>,
     by_uid: BTreeMap<String, RoutingKey>,
-    entries: u64,
+    last_sequence: u64,
 }
 
 /// The reservations of all watched units.
@@ -91,17 +88,17 @@ struct Index {
 pub struct KeyIndex(Mutex<Index>);
 
 impl KeyIndex {
-    /// Enters the request of a unit in place of an earlier one. Returns the unit that loses the key, if any.
+    /// Records the request of a unit and replaces its earlier one. Returns the unit that loses the key, if any.
     pub fn reserve(&self, unit: &ComputingUnit, key: &RoutingKey) -> Option<ObjectRef<ComputingUnit>> {
         let mut index = self.0.lock();
         let uid = unit.uid().unwrap_or_default();
         match index.by_uid.get(&uid) {
-            Some(entered) if entered == key => return None,
+            Some(requested) if requested == key => return None,
             Some(_) => drop(index.remove(&uid)),
             None => {}
         }
-        index.entries += 1;
-        let request = Request::new(unit, index.entries);
+        index.last_sequence += 1;
+        let request = Request::new(unit, index.last_sequence);
         index.by_uid.insert(uid, key.clone());
         let all = index.by_key.entry(key.clone()).or_default();
         all.insert(request.clone());
@@ -115,8 +112,8 @@ impl KeyIndex {
     /// The reservation of the key that a unit needs.
     pub fn reservation(&self, unit: &ComputingUnit, key: RoutingKey) -> Reservation {
         let index = self.0.lock();
-        let entered = unit.uid().and_then(|uid| index.by_uid.get(&uid)) == Some(&key);
-        let first = index.by_key.get(&key).and_then(BTreeSet::first).filter(|_| entered);
+        let requested = unit.uid().and_then(|uid| index.by_uid.get(&uid)) == Some(&key);
+        let first = index.by_key.get(&key).and_then(BTreeSet::first).filter(|_| requested);
         let holder = match first {
             None => Holder::Nobody,
             Some(first) if Some(&first.uid) == unit.metadata.uid.as_ref() => Holder::Unit,
@@ -180,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn among_units_of_the_same_second_the_first_request_wins() {
+    fn first_request_holds_the_key_among_units_created_in_the_same_second() {
         let pool = testing::pool(testing::query_routing());
         let units = ["a", "b"].map(|name| testing::unit(name, Some(42), "2026-01-01T00:00:00Z"));
         for [first, second] in [[0, 1], [1, 0]].map(|order| order.map(|at| &units[at])) {

@@ -1,12 +1,14 @@
-//! Which pools cannot stand beside each other on one gateway, because a match of one could take requests of the other.
+//! Pools whose routings overlap: a request could match routes of units of both. Only the older of two such pools on one
+//! Gateway is accepted.
 //!
-//! Pools of the same mode whose keys lie in one space (the same parameter, prefix or domain) share it: keys are unique
-//! there, so no two matches of theirs take the same request.
+//! Pools that share a key space do not overlap: their keys are unique, so no request matches units of both.
 
-use computing_unit_api::{ComputingUnitPool, PathMatch, PathMatchType, Routing, RoutingType};
+use computing_unit_api::{ComputingUnitPool, Routing, RoutingType};
 use kube::ResourceExt;
 
-/// The older pool of the same gateway that `pool` overlaps, if any.
+use super::{mode::mode, paths};
+
+/// The older pool on the same Gateway that `pool` overlaps, if any.
 pub fn overlapped<'a>(
     pool: &ComputingUnitPool,
     others: impl IntoIterator<Item = &'a ComputingUnitPool>,
@@ -15,14 +17,24 @@ pub fn overlapped<'a>(
         other.uid() != pool.uid()
             && other.metadata.deletion_timestamp.is_none()
             && same_gateway(pool, other)
-            && age(other) < age(pool)
+            && older(other, pool)
             && overlap(&pool.spec.routing, &other.spec.routing)
     })
 }
 
+/// Whether two pools are on one Gateway and share a key space.
+pub fn share_keys(a: &ComputingUnitPool, b: &ComputingUnitPool) -> bool {
+    same_gateway(a, b) && share_key_space(&a.spec.routing, &b.spec.routing)
+}
+
+/// Whether `a` takes precedence over `b` because it is older.
+pub fn older(a: &ComputingUnitPool, b: &ComputingUnitPool) -> bool {
+    age(a) < age(b)
+}
+
 fn same_gateway(a: &ComputingUnitPool, b: &ComputingUnitPool) -> bool {
     let (a, b) = (&a.spec.gateway_ref, &b.spec.gateway_ref);
-    // Two listeners of one gateway may share a port, so a section name keeps nothing apart.
+    // Two listeners of one Gateway may share a port, so the section name separates nothing.
     a.name == b.name && a.namespace == b.namespace
 }
 
@@ -30,56 +42,22 @@ fn age(pool: &ComputingUnitPool) -> (String, String) {
     (pool.creation_timestamp().map(|time| time.0.to_string()).unwrap_or_default(), pool.uid().unwrap_or_default())
 }
 
-/// Whether a request could be taken by units of both routings.
-#[must_use]
-pub fn overlap(a: &Routing, b: &Routing) -> bool {
+/// Whether a request could match routes of units of both routings.
+fn overlap(a: &Routing, b: &Routing) -> bool {
     match (a.r#type, b.r#type) {
-        // A host name has a virtual host of its own, which no route without a host name enters.
-        (RoutingType::Host, RoutingType::Host) => domains(a, b).is_some_and(|(a, b)| a != b && nested(a, b)),
+        _ if share_key_space(a, b) => false,
+        // A host name has a virtual host of its own, in which routes without a host name are not considered.
         (RoutingType::Host, _) | (_, RoutingType::Host) => domains(a, b).is_some_and(|(a, b)| nested(a, b)),
-        _ if same_space(a, b) => false,
-        _ => prefixes(a).iter().any(|a| prefixes(b).iter().any(|b| meet(a, b))),
+        _ => paths::routings_intersect(a, b),
     }
 }
 
-fn same_space(a: &Routing, b: &Routing) -> bool {
-    match (&a.query, &b.query, &a.path, &b.path) {
-        (Some(a), Some(b), ..) => a.parameter == b.parameter,
-        (.., Some(a), Some(b)) => a.prefix.trim_end_matches('/') == b.prefix.trim_end_matches('/'),
-        _ => false,
-    }
+fn share_key_space(a: &Routing, b: &Routing) -> bool {
+    let space = |routing| mode(routing).map(|mode| mode.key_space());
+    a.r#type == b.r#type && space(a).is_some() && space(a) == space(b)
 }
 
-/// Whether a path of one pool could hide one of another on the same gateway: both could take the same request, and the
-/// first goes before the second, whatever else their matches ask for.
-#[must_use]
-pub fn hides(path: &PathMatch, other: &PathMatch) -> bool {
-    let rank = |path: &PathMatch| {
-        let kind = match path.r#type {
-            PathMatchType::PathPrefix => 0,
-            PathMatchType::RegularExpression => 1,
-            PathMatchType::Exact => 2,
-        };
-        (kind, path.value.len())
-    };
-    rank(path) > rank(other) && meet(&prefix(path), &prefix(other))
-}
-
-/// Whether two pools of one gateway share their keys.
-#[must_use]
-pub fn neighbours(a: &ComputingUnitPool, b: &ComputingUnitPool) -> bool {
-    let (one, other) = (&a.spec.routing, &b.spec.routing);
-    let same_domain = matches!((&one.host, &other.host), (Some(a), Some(b)) if a.domain == b.domain);
-    same_gateway(a, b) && (same_domain || same_space(one, other))
-}
-
-/// Whether `a` goes before `b` where both could have something.
-#[must_use]
-pub fn older(a: &ComputingUnitPool, b: &ComputingUnitPool) -> bool {
-    age(a) < age(b)
-}
-
-/// The domains that the host names of both routings lie in, where both have one.
+/// The domains of both routings' host names, if both have one.
 fn domains<'a>(a: &'a Routing, b: &'a Routing) -> Option<(&'a str, &'a str)> {
     let domain = |routing: &'a Routing| {
         let lookup = || routing.query.as_ref()?.lookup_domain.as_deref();
@@ -88,58 +66,10 @@ fn domains<'a>(a: &'a Routing, b: &'a Routing) -> Option<(&'a str, &'a str)> {
     domain(a).zip(domain(b))
 }
 
-/// Whether one domain is the other, or lies in it.
+/// Whether one domain equals the other or is a subdomain of it.
 fn nested(a: &str, b: &str) -> bool {
-    let under = |domain: &str, other| domain.strip_suffix(other).is_some_and(|rest| rest.ends_with('.'));
-    a == b || under(a, b) || under(b, a)
-}
-
-/// The start of a path that a match can take, and whether it ends with a whole segment.
-struct Prefix {
-    text: String,
-    whole: bool,
-}
-
-fn prefixes(routing: &Routing) -> Vec<Prefix> {
-    let query = routing.query.iter().flat_map(|query| &query.paths).map(prefix);
-    let path =
-        routing.path.iter().map(|path| Prefix { text: path.prefix.trim_end_matches('/').to_owned(), whole: true });
-    query.chain(path).collect()
-}
-
-fn prefix(path: &PathMatch) -> Prefix {
-    match path.r#type {
-        PathMatchType::RegularExpression => Prefix { text: literal_start(&path.value), whole: false },
-        _ => Prefix { text: path.value.trim_end_matches('/').to_owned(), whole: true },
-    }
-}
-
-fn meet(a: &Prefix, b: &Prefix) -> bool {
-    let (short, long) = if a.text.len() <= b.text.len() { (a, b) } else { (b, a) };
-    match long.text.strip_prefix(&short.text) {
-        Some(rest) => rest.is_empty() || !short.whole || rest.starts_with('/') || short.text.is_empty(),
-        None => false,
-    }
-}
-
-/// What every path that a regular expression matches starts with, as far as it can be read off.
-fn literal_start(expression: &str) -> String {
-    let expression = expression.strip_prefix('^').unwrap_or(expression);
-    if expression.contains('|') {
-        return String::new();
-    }
-    let special = |c: char| r"\.[](){}*+?$^".contains(c);
-    let end = expression.find(special).unwrap_or(expression.len());
-    let literal = &expression[..end];
-    match expression[end..].chars().next() {
-        // The last character is optional.
-        Some('*' | '?' | '{') => {
-            let mut chars = literal.chars();
-            chars.next_back();
-            chars.as_str().to_owned()
-        }
-        _ => literal.to_owned(),
-    }
+    let subdomain = |domain: &str, other| domain.strip_suffix(other).is_some_and(|rest| rest.ends_with('.'));
+    a == b || subdomain(a, b) || subdomain(b, a)
 }
 
 #[cfg(test)]
@@ -160,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn pools_that_could_take_each_others_requests_overlap() {
+    fn routings_overlap_if_a_request_could_match_both() {
         for (a, b) in [
             (under_prefix("/units"), under_prefix("/units/more")),
             (under_prefix("/"), query_routing()),
@@ -175,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn pools_that_cannot_do_not() {
+    fn routings_do_not_overlap_if_no_request_could_match_both() {
         for (a, b) in [
             (under_prefix("/units"), under_prefix("/unitsandmore")),
             (under_prefix("/units"), under_prefix("/units/")),
@@ -191,16 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_is_read_as_far_as_it_is_literal() {
-        for (expression, start) in
-            [(r"^/api/executions/\d+/stats", "/api/executions/"), ("/ab?c", "/a"), ("/a|/b", ""), (".*", "")]
-        {
-            assert_eq!(literal_start(expression), start, "{expression}");
-        }
-    }
-
-    #[test]
-    fn the_younger_pool_is_the_one_refused() {
+    fn younger_pool_overlaps_the_older_one() {
         let mut old = pool(query_routing());
         let mut young = pool(under_prefix("/wsapi"));
         old.metadata.creation_timestamp = Some(crate::testing::time("2026-01-01T00:00:00Z"));

@@ -1,31 +1,22 @@
-//! The page that a browser gets while its unit is not reachable: the stages of the start, brought up to date by itself.
+//! The page that a browser gets while its unit is not reachable. It shows the stages of the start and polls for
+//! changes.
 //!
-//! It loads nothing, and runs nothing but the one script below, which its policy names by hash. Whatever comes from a
-//! request or from a unit is escaped.
+//! The page loads nothing. Its Content-Security-Policy allows one script and one style sheet, by hash. `maud` escapes
+//! everything that comes from a request or from a unit.
 
 use std::sync::LazyLock;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use computing_unit_api::Stages;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-use super::answer::Answer;
+use super::problem::Problem;
 
-const WAITING: &str = concat!(include_str!("head.html"), include_str!("waiting.html"));
-const MISSING: &str = concat!(include_str!("head.html"), include_str!("missing.html"));
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// The stages of a start: the name in the status, and what a user makes of it.
-const STAGES: [(&str, &str); 5] = [
-    ("accepted", "Asked for"),
-    ("scheduled", "Given a place"),
-    ("podReady", "Engine started"),
-    ("routeAccepted", "Address set up"),
-    ("reachable", "Reachable"),
-];
-
-/// What a browser may do with the page: nothing but what is in it, and to ask for its own address again.
+/// The Content-Security-Policy of the page. The script may send requests to the page's own origin.
 pub static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = |text: &str| BASE64_STANDARD.encode(Sha256::digest(text));
     format!(
@@ -36,103 +27,92 @@ pub static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The page for an answer about a unit, whose address is `place`.
-#[must_use]
-pub fn waiting(answer: &Answer, place: &str) -> String {
-    let refresh =
-        if answer.passes() { "<noscript><meta http-equiv=\"refresh\" content=\"3\"></noscript>\n" } else { "" };
-    fill(
-        WAITING,
-        &[
-            ("state", answer.state),
-            ("title", &escaped(&answer.title)),
-            ("refresh", refresh),
-            ("detail", &escaped(&answer.detail)),
-            ("no_stages", if answer.passes() { "" } else { " hidden" }),
-            ("stages", &stages(&answer.stages)),
-            ("place", &escaped(place)),
-            ("action", answer.action),
-            ("style", STYLE),
-            ("script", SCRIPT),
-        ],
-    )
-}
-
-/// The page for an address that no unit has.
-#[must_use]
-pub fn missing(answer: &Answer) -> String {
-    fill(
-        MISSING,
-        &[
-            ("state", answer.state),
-            ("title", &escaped(&answer.title)),
-            ("refresh", ""),
-            ("detail", &escaped(&answer.detail)),
-            ("style", STYLE),
-        ],
-    )
-}
-
-fn stages(stages: &Stages) -> String {
-    let passed = [&stages.accepted, &stages.scheduled, &stages.pod_ready, &stages.route_accepted, &stages.reachable];
-    let mut first = true;
-    let line = |((name, label), passed): ((&str, &str), bool)| {
-        let (is, word) = match (passed, first) {
-            (true, _) => ("done", "done"),
-            (false, true) => ("now", "under way"),
-            (false, false) => ("next", "to come"),
-        };
-        first &= passed;
-        format!(
-            "<li data-stage=\"{name}\" data-is=\"{is}\"><span class=\"tick\" aria-hidden=\"true\"></span>{label}<span \
-             class=\"hidden\">, {word}</span></li>\n"
-        )
-    };
-    STAGES.into_iter().zip(passed.map(Option::is_some)).map(line).collect()
-}
-
-/// The template with a value for each `{name}`. What a value holds is not looked at again.
-fn fill(template: &str, values: &[(&str, &str)]) -> String {
-    let mut page = String::with_capacity(template.len() + STYLE.len() + SCRIPT.len());
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        let (name, tail) = after.split_once('}').unwrap_or((after, ""));
-        page.push_str(before);
-        page.push_str(values.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value));
-        rest = tail;
-    }
-    page + rest
-}
-
-fn escaped(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut safe, char| {
-        match char {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            _ => safe.push(char),
+/// The page for a unit that is not reachable. `url` is the URL of the request.
+pub fn waiting(problem: &Problem, url: &str) -> String {
+    let refresh = html! { noscript { meta http-equiv="refresh" content="3"; } };
+    let head = problem.is_transient().then_some(refresh);
+    let body = html! {
+        main {
+            h1 #title { (problem.title) }
+            p #detail role="status" aria-live="polite" { (problem.detail) }
+            ol #stages aria-label="Stages of the start" hidden[!problem.is_transient()] { (stages(&problem.stages)) }
+            p .action { a .button #open href=(url) { (problem.action) } }
         }
-        safe
-    })
+        script { (PreEscaped(SCRIPT)) }
+    };
+    page(problem, head, body).into_string()
+}
+
+/// The page for a URL that leads to no unit.
+pub fn not_found(problem: &Problem) -> String {
+    let body = html! {
+        main {
+            h1 { (problem.title) }
+            p { (problem.detail) }
+        }
+    };
+    page(problem, None, body).into_string()
+}
+
+fn page(problem: &Problem, head: Option<Markup>, body: Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" data-state=(problem.state) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="robots" content="noindex";
+                link rel="icon" href="data:,";
+                title { (problem.title) }
+                @if let Some(head) = head { (head) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { (body) }
+        }
+    }
+}
+
+fn stages(stages: &Stages) -> Markup {
+    // The names are those of the status, by which the script finds the stages.
+    let all = [
+        ("accepted", "Accepted", stages.accepted.is_some()),
+        ("scheduled", "Scheduled", stages.scheduled.is_some()),
+        ("podReady", "Pod ready", stages.pod_ready.is_some()),
+        ("routeAccepted", "Route accepted", stages.route_accepted.is_some()),
+        ("reachable", "Reachable", stages.reachable.is_some()),
+    ];
+    let current = all.iter().position(|(.., complete)| !complete);
+    html! {
+        @for (index, (name, label, complete)) in all.into_iter().enumerate() {
+            @let (status, text) = match (complete, current == Some(index)) {
+                (true, _) => ("complete", "complete"),
+                (false, true) => ("current", "in progress"),
+                (false, false) => ("pending", "pending"),
+            };
+            li data-stage=(name) data-status=(status) {
+                span .tick aria-hidden="true" {}
+                (label)
+                span .hidden { ", " (text) }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activator::situation::tests::unit;
+    use crate::activator::state::tests::unit;
     use computing_unit_api::{OperatingMode, Phase};
 
     #[test]
-    fn a_page_shows_how_far_a_start_has_come() {
+    fn page_shows_the_stages_of_a_start() {
         let unit = unit(OperatingMode::Running, Some(Phase::Starting), 2);
-        let page = waiting(&Answer::of(&unit, true), "/wsapi?cuid=42");
-        assert!(page.contains("data-stage=\"scheduled\" data-is=\"done\""), "{page}");
-        assert!(page.contains("data-stage=\"podReady\" data-is=\"now\""), "{page}");
-        assert!(page.contains("data-stage=\"routeAccepted\" data-is=\"next\""), "{page}");
+        let page = waiting(&Problem::of(&unit, true), "/wsapi?cuid=42");
+        assert!(page.contains("data-stage=\"scheduled\" data-status=\"complete\""), "{page}");
+        assert!(page.contains("data-stage=\"podReady\" data-status=\"current\""), "{page}");
+        assert!(page.contains("data-stage=\"routeAccepted\" data-status=\"pending\""), "{page}");
         assert!(page.contains("http-equiv=\"refresh\"") && page.contains("aria-live=\"polite\""), "{page}");
-        // The script and the style are in it as the policy has hashed them.
+        // The policy has the hashes of exactly this script and this style sheet.
         assert!(
             page.contains(&format!("<script>{SCRIPT}</script>")) && page.contains(&format!("<style>{STYLE}</style>"))
         );
@@ -140,27 +120,27 @@ mod tests {
     }
 
     #[test]
-    fn the_page_of_no_unit_is_whole_and_runs_nothing() {
-        let page = missing(&Answer::unknown());
-        assert!(page.starts_with("<!doctype html>\n<html lang=\"en\" data-state=\"unknown\">"), "{page}");
-        assert!(page.contains("<h1>No such unit</h1>") && page.ends_with("</html>\n"), "{page}");
+    fn page_without_a_unit_is_complete_and_has_no_script() {
+        let page = not_found(&Problem::not_found());
+        assert!(page.starts_with("<!DOCTYPE html><html lang=\"en\" data-state=\"unknown\">"), "{page}");
+        assert!(page.contains("<h1>Unit not found</h1>") && page.ends_with("</html>"), "{page}");
         assert!(!page.contains("script") && !page.contains("http-equiv"), "{page}");
     }
 
     #[test]
-    fn nothing_of_a_request_or_a_unit_gets_out_of_its_place() {
+    fn texts_of_requests_and_units_are_escaped() {
         let mut unit = unit(OperatingMode::Suspended, Some(Phase::Suspended), 2);
         unit.metadata.name = Some("<script>alert(1)</script>{style}".into());
-        let page = waiting(&Answer::of(&unit, false), "/\"><script>alert(2)</script>{script}");
+        let page = waiting(&Problem::of(&unit, false), "/\"><script>alert(2)</script>{script}");
         assert!(!page.contains("<script>alert") && page.matches("<script>").count() == 1, "{page}");
         assert!(page.contains("href=\"/&quot;&gt;&lt;script&gt;"), "{page}");
     }
 
     #[test]
-    fn only_what_passes_by_itself_is_asked_for_again() {
-        let rests = unit(OperatingMode::Suspended, Some(Phase::Suspended), 2);
-        assert!(!waiting(&Answer::of(&rests, false), "/").contains("http-equiv=\"refresh\""));
-        let ended = unit(OperatingMode::Running, Some(Phase::Finished), 2);
-        assert!(!waiting(&Answer::of(&ended, true), "/").contains("http-equiv=\"refresh\""));
+    fn page_is_refreshed_only_if_the_state_is_transient() {
+        let suspended = unit(OperatingMode::Suspended, Some(Phase::Suspended), 2);
+        assert!(!waiting(&Problem::of(&suspended, false), "/").contains("http-equiv=\"refresh\""));
+        let finished = unit(OperatingMode::Running, Some(Phase::Finished), 2);
+        assert!(!waiting(&Problem::of(&finished, true), "/").contains("http-equiv=\"refresh\""));
     }
 }

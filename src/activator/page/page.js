@@ -1,56 +1,56 @@
 (() => {
   "use strict";
-  const words = { done: "done", now: "under way", next: "to come" };
-  const waiting = ["starting", "suspending", "ready"];
+  const labels = { complete: "complete", current: "in progress", pending: "pending" };
+  const transient = ["starting", "suspending", "ready"];
   const find = (id) => document.getElementById(id);
   const root = document.documentElement;
-  const begun = Date.now();
-  const hopeful = waiting.includes(root.dataset.state);
+  const loaded = Date.now();
+  const initiallyTransient = transient.includes(root.dataset.state);
 
-  const text = (element, value) => {
-    // A screen reader says what changes, so nothing is written twice.
+  const setText = (element, value) => {
+    // Screen readers announce every change, so an equal text is not written again.
     if (value && element.textContent !== value) element.textContent = value;
   };
 
-  const show = (said) => {
-    // Another process may not know yet that the start is under way.
-    if (hopeful && said.state === "suspended" && Date.now() - begun < 8000) return;
-    root.dataset.state = said.state;
-    text(find("title"), said.title);
-    document.title = said.title;
-    text(find("say"), said.detail);
-    text(find("open"), said.action);
-    find("stages").hidden = !waiting.includes(said.state);
-    let now = true;
+  const show = (problem) => {
+    // Another replica may not have seen the start yet.
+    if (initiallyTransient && problem.state === "suspended" && Date.now() - loaded < 8000) return;
+    root.dataset.state = problem.state;
+    setText(find("title"), problem.title);
+    document.title = problem.title;
+    setText(find("detail"), problem.detail);
+    setText(find("open"), problem.action);
+    find("stages").hidden = !transient.includes(problem.state);
+    let current = true;
     for (const stage of find("stages").children) {
-      const done = Boolean(said.stages && said.stages[stage.dataset.stage]);
-      const is = done ? "done" : now ? "now" : "next";
-      if (!done) now = false;
-      stage.dataset.is = is;
-      text(stage.querySelector(".hidden"), ", " + words[is]);
+      const complete = Boolean(problem.stages && problem.stages[stage.dataset.stage]);
+      const status = complete ? "complete" : current ? "current" : "pending";
+      if (!complete) current = false;
+      stage.dataset.status = status;
+      setText(stage.querySelector(".hidden"), ", " + labels[status]);
     }
   };
 
   const open = () => {
-    for (const stage of find("stages").children) stage.dataset.is = "done";
-    text(find("say"), "Ready. Opening it now.");
+    for (const stage of find("stages").children) stage.dataset.status = "complete";
+    setText(find("detail"), "Ready. Opening the unit.");
     location.reload();
   };
 
-  const look = async () => {
+  const poll = async () => {
     try {
       const headers = { accept: "application/problem+json", "x-computing-unit-page": "1" };
-      const answer = await fetch(location.href, { headers, cache: "no-store", redirect: "manual" });
-      // Only the unit's own route says which unit it is; the entry never redirects this request.
-      if (answer.headers.has("x-computing-unit") || answer.type === "opaqueredirect") return open();
-      const type = answer.headers.get("content-type") || "";
-      if (type.startsWith("application/problem+json")) show(await answer.json());
+      const response = await fetch(location.href, { headers, cache: "no-store", redirect: "manual" });
+      // Only the unit's own route sets this header. The activator never redirects a request of the page.
+      if (response.headers.has("x-computing-unit") || response.type === "opaqueredirect") return open();
+      const type = response.headers.get("content-type") || "";
+      if (type.startsWith("application/problem+json")) show(await response.json());
     } catch {
-      // The gateway cannot be reached for a moment.
+      // The gateway is not reachable. The next poll retries.
     }
-    const quick = waiting.includes(root.dataset.state) && !document.hidden;
-    setTimeout(look, quick ? (Date.now() - begun < 60000 ? 700 : 2000) : 5000);
+    const frequent = transient.includes(root.dataset.state) && !document.hidden;
+    setTimeout(poll, frequent ? (Date.now() - loaded < 60000 ? 700 : 2000) : 5000);
   };
 
-  setTimeout(look, 400);
+  setTimeout(poll, 400);
 })();

@@ -1,143 +1,147 @@
-//! Answers the requests that come by the entries of pools: from memory, but for the one write that starts a unit.
+//! Serves the requests that the gateway routes to the activator.
 //!
-//! Who may ask is not decided here: a request that the gateway refuses does not arrive.
+//! Authorization is the gateway's: a request that it rejects does not arrive here.
+
+mod response;
 
 use std::{io, sync::Arc};
 
 use axum::{
     Router,
-    body::Body,
-    extract::{Request, State},
+    extract::{Request, State as Shared},
     response::Response,
 };
 use computing_unit_api::names::headers;
-use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use http::{header, request::Parts};
 use kube::{Client, ResourceExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    answer::Answer,
-    hold::{Held, Room},
-    index::{Found, Index},
-    page,
-    request::{self, Asker},
-    situation::{Situation, situation},
-    wake::Wakes,
+    held_requests::{HeldRequests, HoldResult},
+    index::{Index, IndexedUnit},
+    problem::Problem,
+    request::{self, RequestKind},
+    state::{State, state},
+    wake::UnitWaker,
     watch,
 };
 use crate::{
     health::Gates,
     metrics::{ActivatorOutcome, Metrics},
+    routing::{request_key, same_host},
 };
 
-/// Answers on `listener` for the pools of `namespaces`, or of all, until `end`; then lets go whoever is held.
+/// Serves the activator for the pools of `namespaces`, or of all if it is empty, until `shutdown`. Held requests are
+/// answered then.
 ///
 /// # Errors
-/// If the system takes the address away.
+/// If the listener fails.
 pub async fn serve(
     listener: TcpListener,
     client: Client,
     namespaces: &[String],
     metrics: Arc<Metrics>,
     gates: &Gates,
-    end: CancellationToken,
+    shutdown: CancellationToken,
 ) -> io::Result<()> {
     let index = Arc::new(Index::default());
-    // Dropped at the end, which ends them.
-    let _watches = watch::follow(&client, namespaces, &index, &metrics, gates);
-    let entries = Arc::new(Entries {
+    // The watches end when this is dropped.
+    let _watches = watch::start(&client, namespaces, &index, &metrics, gates);
+    let activator = Arc::new(Activator {
         index,
-        wakes: Wakes::new(client, metrics.clone()),
-        room: Room::new(metrics.clone(), end.clone()),
+        waker: UnitWaker::new(client, metrics.clone()),
+        held_requests: HeldRequests::new(metrics.clone(), shutdown.clone()),
         metrics,
     });
-    axum::serve(listener, router(entries)).with_graceful_shutdown(end.cancelled_owned()).await
+    axum::serve(listener, router(activator)).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 
-fn router(entries: Arc<Entries>) -> Router {
-    Router::new().fallback(answer).with_state(entries)
+fn router(activator: Arc<Activator>) -> Router {
+    Router::new().fallback(handle).with_state(activator)
 }
 
-struct Entries {
+struct Activator {
     index: Arc<Index>,
-    wakes: Wakes,
-    room: Room,
+    waker: UnitWaker,
+    held_requests: HeldRequests,
     metrics: Arc<Metrics>,
 }
 
-async fn answer(State(entries): State<Arc<Entries>>, request: Request) -> Response {
-    // The body is of no interest: whoever sent it sends it again to the unit.
+async fn handle(Shared(activator): Shared<Arc<Activator>>, request: Request) -> Response {
+    // The body is not read: the client sends it again to the unit.
     let (parts, _) = request.into_parts();
-    let asker = Asker::of(&parts.method, &parts.headers);
-    let reply = if asker == Asker::Probe {
-        Reply::say(Answer { outcome: ActivatorOutcome::Probe, ..Answer::unknown() })
+    let kind = RequestKind::of(&parts.method, &parts.headers);
+    let reply = if kind == RequestKind::Probe {
+        Reply::problem(Problem { outcome: ActivatorOutcome::Probe, ..Problem::not_found() })
     } else {
-        entries.reply(&parts, asker).await
+        activator.reply(&parts, kind).await
     };
+    let url = request::same_url(&parts.uri);
     match reply {
-        Reply::Go => {
-            entries.metrics.activator.answered(ActivatorOutcome::Redirected);
-            redirect(&request::same_place(&parts.uri))
+        Reply::Redirect => {
+            activator.metrics.activator.answered(ActivatorOutcome::Redirected);
+            response::redirect(&url)
         }
-        Reply::Say(answer) => {
-            entries.metrics.activator.answered(answer.outcome);
-            say(&answer, asker, &request::same_place(&parts.uri))
+        Reply::Problem(problem) => {
+            activator.metrics.activator.answered(problem.outcome);
+            response::problem(&problem, kind, &url)
         }
     }
 }
 
 enum Reply {
-    /// To the same place, where the unit answers by now.
-    Go,
-    /// In words.
-    Say(Box<Answer>),
+    /// To the same URL, which leads to the unit now.
+    Redirect,
+    Problem(Box<Problem>),
 }
 
 impl Reply {
-    fn say(answer: Answer) -> Self {
-        Self::Say(Box::new(answer))
+    fn problem(problem: Problem) -> Self {
+        Self::Problem(Box::new(problem))
     }
 }
 
-impl Entries {
-    fn find(&self, parts: &Parts) -> Option<Found> {
+impl Activator {
+    fn find(&self, parts: &Parts) -> Option<IndexedUnit> {
         let pool = self.index.pool(parts.headers.get(headers::POOL)?.to_str().ok()?)?;
-        let key = request::key(&pool.spec.routing, &parts.uri, host(parts))?;
+        let key = request_key(&pool.spec.routing, &parts.uri, host(parts))?;
         self.index.find(&pool, &key)
     }
 
-    async fn reply(&self, parts: &Parts, asker: Asker) -> Reply {
-        let Some(Found { unit, entry, lookup_host }) = self.find(parts) else {
-            return Reply::say(if self.index.is_complete() { Answer::unknown() } else { Answer::not_yet() });
+    async fn reply(&self, parts: &Parts, kind: RequestKind) -> Reply {
+        let Some(IndexedUnit { unit, activator, lookup_host }) = self.find(parts) else {
+            return Reply::problem(if self.index.synced() { Problem::not_found() } else { Problem::not_synced() });
         };
-        // What was authorized is the unit of that name. Where it is another, nothing was.
-        if lookup_host.is_some_and(|wanted| !host(parts).is_some_and(|host| request::is_host(host, &wanted))) {
-            return Reply::say(Answer::misdirected());
+        // The request was authorized for the unit with this host name. If it carries the key of another unit, it was
+        // not authorized for that one.
+        if lookup_host.is_some_and(|expected| !host(parts).is_some_and(|host| same_host(host, &expected))) {
+            return Reply::problem(Problem::misdirected());
         }
-        let seen = unit.borrow().clone();
-        let uid = seen.uid().unwrap_or_default();
-        let starts = match situation(&seen) {
-            Situation::Suspended if entry.wake_on_request && asker != Asker::Page => {
-                self.wakes.wake(unit.clone());
+        let current = unit.borrow().clone();
+        let uid = current.uid().unwrap_or_default();
+        let waking = match state(&current) {
+            State::Suspended if activator.wake_on_request && kind != RequestKind::Page => {
+                self.waker.wake(unit.clone());
                 true
             }
-            Situation::Suspended | Situation::Starting => self.wakes.under_way(&uid),
+            State::Suspended | State::Starting => self.waker.waking(&uid),
             _ => false,
         };
-        if !(starts && asker == Asker::Client) {
-            return Reply::say(Answer::of(&seen, starts));
+        if !(waking && kind == RequestKind::Client) {
+            return Reply::problem(Problem::of(&current, waking));
         }
-        let limit = request::patience(&parts.headers).map_or(entry.hold.0, |patience| patience.min(entry.hold.0));
-        let held = self.room.hold(unit.clone(), limit).await;
-        let now = unit.borrow().clone();
-        let starts = self.wakes.under_way(&uid);
-        match held {
-            Held::Settled(Situation::Ready) => Reply::Go,
-            Held::Settled(Situation::Gone) => Reply::say(Answer::unknown()),
-            Held::Settled(_) => Reply::say(Answer::of(&now, starts)),
-            Held::Expired => Reply::say(Answer { outcome: ActivatorOutcome::Expired, ..Answer::of(&now, true) }),
-            Held::Full => Reply::say(Answer { outcome: ActivatorOutcome::Full, ..Answer::of(&now, true) }),
+        let hold = activator.hold.0;
+        let limit = request::preferred_wait(&parts.headers).map_or(hold, |wait| wait.min(hold));
+        let result = self.held_requests.hold(unit.clone(), limit).await;
+        let current = unit.borrow().clone();
+        let unfinished = |outcome| Problem { outcome, ..Problem::of(&current, true) };
+        match result {
+            HoldResult::Settled(State::Ready) => Reply::Redirect,
+            HoldResult::Settled(State::Deleted) => Reply::problem(Problem::not_found()),
+            HoldResult::Settled(_) => Reply::problem(Problem::of(&current, self.waker.waking(&uid))),
+            HoldResult::TimedOut => Reply::problem(unfinished(ActivatorOutcome::Expired)),
+            HoldResult::LimitReached => Reply::problem(unfinished(ActivatorOutcome::Full)),
         }
     }
 }
@@ -145,50 +149,6 @@ impl Entries {
 fn host(parts: &Parts) -> Option<&str> {
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     host.or(parts.uri.host())
-}
-
-/// 307 keeps method and body. Nobody may remember it: the next time the unit may be suspended again.
-fn redirect(place: &str) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
-    match HeaderValue::try_from(place) {
-        Ok(place) => drop(response.headers_mut().insert(header::LOCATION, place)),
-        Err(_) => *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE,
-    }
-    common(response.headers_mut());
-    response
-}
-
-fn say(answer: &Answer, asker: Asker, place: &str) -> Response {
-    let html = asker == Asker::Browser;
-    let body = match (html, answer.status) {
-        (true, StatusCode::NOT_FOUND | StatusCode::MISDIRECTED_REQUEST) => page::missing(answer),
-        (true, _) => page::waiting(answer, place),
-        (false, _) => answer.problem().to_string(),
-    };
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = answer.status;
-    let all = response.headers_mut();
-    common(all);
-    let kind = if html { "text/html; charset=utf-8" } else { "application/problem+json" };
-    all.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    if let Some(seconds) = answer.retry_after {
-        all.insert(header::RETRY_AFTER, seconds.into());
-    }
-    if html {
-        all.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-        if let Ok(policy) = HeaderValue::from_str(&page::POLICY) {
-            all.insert(header::CONTENT_SECURITY_POLICY, policy);
-        }
-    }
-    response
-}
-
-fn common(all: &mut HeaderMap) {
-    all.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    all.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // One address has an answer for people and one for programs.
-    all.insert(header::VARY, HeaderValue::from_static("accept"));
 }
 
 #[cfg(test)]

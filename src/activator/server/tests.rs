@@ -10,20 +10,23 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tower::{ServiceExt, service_fn};
 
+use axum::body::Body;
+use http::{HeaderValue, StatusCode};
+
 use super::*;
 use crate::{
-    activator::situation::tests::unit,
+    activator::state::tests::unit,
     testing::{self, host_routing, lookup_routing, path_routing, query_routing},
 };
 
-/// An entry whose API server answers each write with `status`, and counts them.
-struct Scene {
-    entries: Arc<Entries>,
+/// An activator whose API server answers each write with `status` and counts the writes.
+struct Scenario {
+    activator: Arc<Activator>,
     writes: Arc<AtomicUsize>,
 }
 
-impl Scene {
-    fn new(routing: Routing, entry: &Value, status: u16) -> Self {
+impl Scenario {
+    fn new(routing: Routing, spec: &Value, status: u16) -> Self {
         let writes = Arc::<AtomicUsize>::default();
         let count = writes.clone();
         let server = service_fn(move |request: http::Request<ClientBody>| {
@@ -41,29 +44,29 @@ impl Scene {
         let metrics = Arc::new(Metrics::new());
         let index = Arc::new(Index::default());
         let mut pool = testing::pool(routing);
-        pool.spec.activator = Some(serde_json::from_value(entry.clone()).unwrap());
-        index.add_pool(pool);
-        index.completed();
-        let entries = Arc::new(Entries {
+        pool.spec.activator = Some(serde_json::from_value(spec.clone()).unwrap());
+        index.apply_pool(pool);
+        index.set_synced();
+        let activator = Arc::new(Activator {
             index,
-            wakes: Wakes::new(Client::new(server, "default"), metrics.clone()),
-            room: Room::new(metrics.clone(), CancellationToken::new()),
+            waker: UnitWaker::new(Client::new(server, "default"), metrics.clone()),
+            held_requests: HeldRequests::new(metrics.clone(), CancellationToken::new()),
             metrics,
         });
-        Self { entries, writes }
+        Self { activator, writes }
     }
 
-    fn has(self, mode: OperatingMode, phase: Phase) -> Self {
-        self.becomes(mode, phase);
+    fn with_unit(self, mode: OperatingMode, phase: Phase) -> Self {
+        self.set_unit(mode, phase);
         self
     }
 
-    fn becomes(&self, mode: OperatingMode, phase: Phase) {
-        self.entries.index.unit(unit(mode, Some(phase), 2));
+    fn set_unit(&self, mode: OperatingMode, phase: Phase) {
+        self.activator.index.apply_unit(unit(mode, Some(phase), 2));
     }
 
-    async fn ask(&self, uri: &str, headers: &[(&str, &str)]) -> Response {
-        ask(&self.entries, "GET", uri, headers).await
+    async fn send(&self, uri: &str, headers: &[(&str, &str)]) -> Response {
+        send(&self.activator, "GET", uri, headers).await
     }
 
     fn writes(&self) -> usize {
@@ -71,35 +74,33 @@ impl Scene {
     }
 
     fn count(&self, outcome: &str) -> usize {
-        let text = self.entries.metrics.encode().unwrap();
+        let text = self.activator.metrics.encode().unwrap();
         let line = format!("computing_unit_operator_activator_requests_total{{outcome=\"{outcome}\"}} ");
         text.lines().find_map(|found| found.strip_prefix(&line)).unwrap().parse().unwrap()
     }
 
-    /// Waits until the unit was started.
-    async fn started(&self) {
-        let mut look = tokio::time::interval(Duration::from_millis(1));
+    async fn until_started(&self) {
+        let mut ticks = tokio::time::interval(Duration::from_millis(1));
         while self.writes() == 0 {
-            look.tick().await;
+            ticks.tick().await;
         }
     }
 
-    /// Waits until as many requests are held.
-    async fn held(&self, count: usize) {
+    async fn until_held(&self, count: usize) {
         let line = format!("computing_unit_operator_activator_held_requests {count}");
-        let mut look = tokio::time::interval(Duration::from_millis(1));
-        while !self.entries.metrics.encode().unwrap().contains(&line) {
-            look.tick().await;
+        let mut ticks = tokio::time::interval(Duration::from_millis(1));
+        while !self.activator.metrics.encode().unwrap().contains(&line) {
+            ticks.tick().await;
         }
     }
 }
 
-async fn ask(entries: &Arc<Entries>, method: &str, uri: &str, headers: &[(&str, &str)]) -> Response {
+async fn send(activator: &Arc<Activator>, method: &str, uri: &str, headers: &[(&str, &str)]) -> Response {
     let mut request = Request::builder().method(method).uri(uri).header("host", "x");
     for (name, value) in [("x-computing-unit-pool", "pool-uid")].iter().chain(headers) {
         request.headers_mut().unwrap().insert(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
     }
-    router(entries.clone()).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    router(activator.clone()).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
 }
 
 async fn problem(response: Response) -> Value {
@@ -110,29 +111,29 @@ async fn problem(response: Response) -> Value {
 const WAKES: fn() -> Value = || json!({"wakeOnRequest": true, "hold": "20s"});
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_key_or_pool_is_not_found_in_every_mode() {
+async fn unknown_key_or_pool_is_not_found_in_every_mode() {
     for (routing, uri, host) in [
         (query_routing(), "/wsapi?cuid=43", "x"),
         (query_routing(), "/wsapi", "x"),
         (path_routing(), "/units/bob/x", "x"),
         (host_routing(), "/", "bob.units.example.org"),
     ] {
-        let scene = Scene::new(routing, &WAKES(), 200).has(OperatingMode::Suspended, Phase::Suspended);
-        let response = scene.ask(uri, &[("host", host)]).await;
+        let scenario = Scenario::new(routing, &WAKES(), 200).with_unit(OperatingMode::Suspended, Phase::Suspended);
+        let response = scenario.send(uri, &[("host", host)]).await;
         assert_eq!((response.status(), response.headers().get("x-computing-unit")), (StatusCode::NOT_FOUND, None));
-        assert_eq!(problem(response).await["title"], "No such unit");
-        assert_eq!((scene.writes(), scene.count("unknown")), (0, 1));
+        assert_eq!(problem(response).await["title"], "Unit not found");
+        assert_eq!((scenario.writes(), scenario.count("unknown")), (0, 1));
     }
-    let scene = Scene::new(query_routing(), &WAKES(), 200).has(OperatingMode::Suspended, Phase::Suspended);
+    let scenario = Scenario::new(query_routing(), &WAKES(), 200).with_unit(OperatingMode::Suspended, Phase::Suspended);
     for pool in ["", "other-uid", "units/default"] {
-        let response = scene.ask("/wsapi?cuid=42", &[("x-computing-unit-pool", pool)]).await;
+        let response = scenario.send("/wsapi?cuid=42", &[("x-computing-unit-pool", pool)]).await;
         assert_eq!(response.status(), StatusCode::NOT_FOUND, "{pool}");
     }
-    assert_eq!(scene.writes(), 0);
+    assert_eq!(scenario.writes(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_not_authorized_for_the_unit_that_it_asks_for_starts_nothing() {
+async fn request_without_authorization_for_the_unit_of_its_key_starts_nothing() {
     for (uri, host, status) in [
         ("/wsapi?cuid=42", "ada.units.internal", StatusCode::TEMPORARY_REDIRECT),
         ("/wsapi?cuid=42", "Ada.units.internal:8085", StatusCode::TEMPORARY_REDIRECT),
@@ -141,101 +142,103 @@ async fn what_was_not_authorized_for_the_unit_that_it_asks_for_starts_nothing() 
         ("/wsapi?cuid=43&cuid=42", "ada.units.internal", StatusCode::NOT_FOUND),
         ("/wsapi?%63uid=42", "ada.units.internal", StatusCode::NOT_FOUND),
     ] {
-        let scene = Scene::new(lookup_routing(), &WAKES(), 200).has(OperatingMode::Suspended, Phase::Suspended);
-        let story = async {
+        let scenario =
+            Scenario::new(lookup_routing(), &WAKES(), 200).with_unit(OperatingMode::Suspended, Phase::Suspended);
+        let changes = async {
             if status == StatusCode::TEMPORARY_REDIRECT {
-                scene.started().await;
-                scene.becomes(OperatingMode::Running, Phase::Ready);
+                scenario.until_started().await;
+                scenario.set_unit(OperatingMode::Running, Phase::Ready);
             }
         };
         let headers = [("host", host)];
-        let (response, ()) = tokio::join!(scene.ask(uri, &headers), story);
+        let (response, ()) = tokio::join!(scenario.send(uri, &headers), changes);
         assert_eq!(response.status(), status, "{uri} {host}");
-        assert_eq!(scene.writes(), usize::from(status == StatusCode::TEMPORARY_REDIRECT), "{uri} {host}");
-        assert_eq!(scene.count("misdirected"), usize::from(status == StatusCode::MISDIRECTED_REQUEST));
+        assert_eq!(scenario.writes(), usize::from(status == StatusCode::TEMPORARY_REDIRECT), "{uri} {host}");
+        assert_eq!(scenario.count("misdirected"), usize::from(status == StatusCode::MISDIRECTED_REQUEST));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_operators_own_probe_finds_nothing_and_starts_nothing() {
-    let scene = Scene::new(query_routing(), &WAKES(), 200).has(OperatingMode::Suspended, Phase::Suspended);
+async fn probe_is_not_found_and_starts_nothing() {
+    let scenario = Scenario::new(query_routing(), &WAKES(), 200).with_unit(OperatingMode::Suspended, Phase::Suspended);
     for uri in ["/wsapi?cuid=42", "/wsapi?cuid=43"] {
-        let response = scene.ask(uri, &[("x-computing-unit-probe", "1"), ("accept", "text/html")]).await;
+        let response = scenario.send(uri, &[("x-computing-unit-probe", "1"), ("accept", "text/html")]).await;
         assert_eq!((response.status(), response.headers().get("x-computing-unit")), (StatusCode::NOT_FOUND, None));
     }
-    assert_eq!((scene.writes(), scene.count("probe")), (0, 2));
+    assert_eq!((scenario.writes(), scenario.count("probe")), (0, 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_requests_start_a_unit_by_one_write_and_are_sent_there_once_it_is_ready() {
-    let scene = Scene::new(query_routing(), &WAKES(), 200).has(OperatingMode::Suspended, Phase::Suspended);
-    let mut asking = JoinSet::new();
+async fn concurrent_requests_start_a_unit_with_one_write_and_are_redirected_when_it_is_ready() {
+    let scenario = Scenario::new(query_routing(), &WAKES(), 200).with_unit(OperatingMode::Suspended, Phase::Suspended);
+    let mut requests = JoinSet::new();
     for number in 0..20 {
-        let entries = scene.entries.clone();
+        let activator = scenario.activator.clone();
         let method = if number % 2 == 0 { "GET" } else { "POST" };
-        asking.spawn(async move { ask(&entries, method, "/wsapi?cuid=42&more=%20", &[]).await });
+        requests.spawn(async move { send(&activator, method, "/wsapi?cuid=42&more=%20", &[]).await });
     }
-    scene.held(20).await;
+    scenario.until_held(20).await;
     for phase in [Phase::Suspended, Phase::Pending, Phase::Starting] {
-        scene.becomes(OperatingMode::Running, phase);
+        scenario.set_unit(OperatingMode::Running, phase);
     }
-    // Whoever comes now is held as well.
-    let entries = scene.entries.clone();
-    asking.spawn(async move { ask(&entries, "GET", "/wsapi?cuid=42&more=%20", &[]).await });
-    scene.held(21).await;
-    scene.becomes(OperatingMode::Running, Phase::Ready);
-    for response in asking.join_all().await {
+    // Requests during the start are held as well.
+    let activator = scenario.activator.clone();
+    requests.spawn(async move { send(&activator, "GET", "/wsapi?cuid=42&more=%20", &[]).await });
+    scenario.until_held(21).await;
+    scenario.set_unit(OperatingMode::Running, Phase::Ready);
+    for response in requests.join_all().await {
         assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT);
         assert_eq!(response.headers()["location"], "/wsapi?cuid=42&more=%20");
         assert_eq!(response.headers()["cache-control"], "no-store");
     }
-    assert_eq!((scene.writes(), scene.count("redirected")), (1, 21));
+    assert_eq!((scenario.writes(), scenario.count("redirected")), (1, 21));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_is_not_held_longer_than_its_pool_or_its_sender_wants() {
-    let scene = Scene::new(query_routing(), &WAKES(), 200).has(OperatingMode::Suspended, Phase::Suspended);
+async fn request_is_not_held_longer_than_the_pool_or_the_client_allows() {
+    let scenario = Scenario::new(query_routing(), &WAKES(), 200).with_unit(OperatingMode::Suspended, Phase::Suspended);
     for (prefer, seconds) in [("", 20), ("wait=3", 3), ("wait=3600", 20), ("wait=0", 0)] {
-        let begun = tokio::time::Instant::now();
-        let response = scene.ask("/wsapi?cuid=42", &[("prefer", prefer)]).await;
-        assert_eq!(begun.elapsed().as_secs(), seconds, "{prefer}");
+        let start = tokio::time::Instant::now();
+        let response = scenario.send("/wsapi?cuid=42", &[("prefer", prefer)]).await;
+        assert_eq!(start.elapsed().as_secs(), seconds, "{prefer}");
         assert_eq!(
             (response.status(), &response.headers()["retry-after"]),
             (StatusCode::SERVICE_UNAVAILABLE, &HeaderValue::from(2))
         );
         assert_eq!(problem(response).await["state"], "starting");
     }
-    assert_eq!(scene.count("expired"), 4);
+    assert_eq!(scenario.count("expired"), 4);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_websocket_and_a_browser_start_a_unit_and_are_answered_at_once() {
-    let scene = || Scene::new(query_routing(), &WAKES(), 200).has(OperatingMode::Suspended, Phase::Suspended);
-    let socket = scene();
-    let response = socket.ask("/wsapi?cuid=42", &[("upgrade", "websocket"), ("connection", "Upgrade")]).await;
+async fn websocket_and_browser_requests_start_a_unit_and_are_answered_immediately() {
+    let scenario =
+        || Scenario::new(query_routing(), &WAKES(), 200).with_unit(OperatingMode::Suspended, Phase::Suspended);
+    let socket = scenario();
+    let response = socket.send("/wsapi?cuid=42", &[("upgrade", "websocket"), ("connection", "Upgrade")]).await;
     assert_eq!(
         (response.status(), &response.headers()["retry-after"]),
         (StatusCode::SERVICE_UNAVAILABLE, &HeaderValue::from(2))
     );
-    socket.started().await;
-    let browser = scene();
-    let response = browser.ask("/wsapi?cuid=42", &[("accept", "text/html,*/*;q=0.8")]).await;
+    socket.until_started().await;
+    let browser = scenario();
+    let response = browser.send("/wsapi?cuid=42", &[("accept", "text/html,*/*;q=0.8")]).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
     assert!(response.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
-    browser.started().await;
-    // The page itself starts nothing, and is told that somebody has.
-    let said = problem(browser.ask("/wsapi?cuid=42", &[("x-computing-unit-page", "1")]).await).await;
-    assert_eq!(said["state"], "starting");
-    let silent = scene();
-    let said = problem(silent.ask("/wsapi?cuid=42", &[("x-computing-unit-page", "1")]).await).await;
-    assert_eq!((said["state"].as_str(), silent.writes()), (Some("suspended"), 0));
+    browser.until_started().await;
+    // The page starts nothing, but reports a start by another request.
+    let details = problem(browser.send("/wsapi?cuid=42", &[("x-computing-unit-page", "1")]).await).await;
+    assert_eq!(details["state"], "starting");
+    let page_only = scenario();
+    let details = problem(page_only.send("/wsapi?cuid=42", &[("x-computing-unit-page", "1")]).await).await;
+    assert_eq!((details["state"].as_str(), page_only.writes()), (Some("suspended"), 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_else_is_started() {
+async fn unit_that_is_not_suspended_is_not_started() {
     let running = OperatingMode::Running;
-    for (entry, mode, phase, status, state) in [
+    for (spec, mode, phase, status, state) in [
         (json!({}), OperatingMode::Suspended, Phase::Suspended, 503, "suspended"),
         (WAKES(), OperatingMode::Suspended, Phase::Suspending, 503, "suspending"),
         (WAKES(), running, Phase::Starting, 503, "starting"),
@@ -245,49 +248,49 @@ async fn nothing_else_is_started() {
         (WAKES(), running, Phase::Finished, 410, "finished"),
         (WAKES(), running, Phase::Terminating, 404, "unknown"),
     ] {
-        let scene = Scene::new(query_routing(), &entry, 200).has(mode, phase);
-        let response = scene.ask("/wsapi?cuid=42", &[]).await;
+        let scenario = Scenario::new(query_routing(), &spec, 200).with_unit(mode, phase);
+        let response = scenario.send("/wsapi?cuid=42", &[]).await;
         assert_eq!(response.status().as_u16(), status, "{phase:?}");
         assert_eq!(problem(response).await["state"], state);
-        assert_eq!(scene.writes(), 0, "{phase:?}");
+        assert_eq!(scenario.writes(), 0, "{phase:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_that_fails_is_tried_again_at_a_limited_rate_however_many_ask() {
+async fn failed_start_is_retried_at_a_limited_rate() {
     for status in [403, 409, 500] {
-        let scene = Scene::new(query_routing(), &json!({"wakeOnRequest": true, "hold": "0s"}), status)
-            .has(OperatingMode::Suspended, Phase::Suspended);
-        let mut asks = tokio::time::interval(Duration::from_millis(10));
+        let scenario = Scenario::new(query_routing(), &json!({"wakeOnRequest": true, "hold": "0s"}), status)
+            .with_unit(OperatingMode::Suspended, Phase::Suspended);
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
         for _ in 0..6000 {
-            asks.tick().await;
-            assert_eq!(scene.ask("/wsapi?cuid=42", &[]).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+            ticks.tick().await;
+            assert_eq!(scenario.send("/wsapi?cuid=42", &[]).await.status(), StatusCode::SERVICE_UNAVAILABLE);
         }
-        // A minute of a hundred requests a second.
-        assert!((5..=25).contains(&scene.writes()), "{status}: {} writes", scene.writes());
+        // 100 requests per second for a minute.
+        assert!((5..=25).contains(&scenario.writes()), "{status}: {} writes", scenario.writes());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_unit_that_is_gone_lets_go_whoever_waits() {
-    let scene = Scene::new(query_routing(), &WAKES(), 200).has(OperatingMode::Suspended, Phase::Suspended);
-    let story = async {
-        scene.held(1).await;
-        scene.entries.index.no_unit("ada-uid");
+async fn deletion_of_the_unit_ends_the_hold() {
+    let scenario = Scenario::new(query_routing(), &WAKES(), 200).with_unit(OperatingMode::Suspended, Phase::Suspended);
+    let changes = async {
+        scenario.until_held(1).await;
+        scenario.activator.index.delete_unit("ada-uid");
     };
-    let (response, ()) = tokio::join!(scene.ask("/wsapi?cuid=42", &[]), story);
+    let (response, ()) = tokio::join!(scenario.send("/wsapi?cuid=42", &[]), changes);
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_of_made_up_keys_is_answered_from_memory() {
-    let scene = Scene::new(query_routing(), &WAKES(), 200);
-    let crowd: fn(i64) -> ComputingUnit =
+async fn requests_with_unknown_keys_are_answered_from_memory() {
+    let scenario = Scenario::new(query_routing(), &WAKES(), 200);
+    let numbered: fn(i64) -> ComputingUnit =
         |number| testing::unit(&format!("u{number}"), Some(number), "2026-01-01T00:00:00Z");
-    (0..1000).for_each(|number| scene.entries.index.unit(crowd(number)));
+    (0..1000).for_each(|number| scenario.activator.index.apply_unit(numbered(number)));
     for number in 1000..6000 {
-        let response = scene.ask(&format!("/wsapi?cuid={number}"), &[]).await;
+        let response = scenario.send(&format!("/wsapi?cuid={number}"), &[]).await;
         assert_eq!(response.status(), StatusCode::NOT_FOUND);
     }
-    assert_eq!((scene.writes(), scene.count("unknown")), (0, 5000));
+    assert_eq!((scenario.writes(), scenario.count("unknown")), (0, 5000));
 }

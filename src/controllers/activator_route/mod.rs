@@ -1,8 +1,7 @@
-//! Keeps the routes from the Gateway to the activator: one HTTPRoute for each pool that has `spec.activator`. Only the
-//! leader does so.
+//! Reconciles the routes from the Gateway to the activator: one HTTPRoute for each pool that has `spec.activator`. Runs
+//! in the leader only.
 //!
-//! It reads caches, and writes nothing while the routes are as they should be. A route that does not belong to the pool is
-//! left alone.
+//! It reads caches and writes only differences. An HTTPRoute of that name that the pool does not own is not changed.
 
 pub mod condition;
 pub mod route;
@@ -41,7 +40,6 @@ const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 /// The delay after a failed write.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// What the controller of the routes to the activator uses.
 pub struct ActivatorRouteContext {
     pub writer: Writer,
     pub caches: Arc<Caches>,
@@ -197,7 +195,7 @@ mod tests {
     use super::*;
     use crate::testing;
 
-    fn made() -> HTTPRoute {
+    fn route() -> HTTPRoute {
         let mut pool = testing::pool(testing::query_routing());
         pool.spec.activator = Some(serde_json::from_value(json!({})).unwrap());
         let service = ActivatorService { namespace: "operators".into(), name: "activator".into(), port: 80 };
@@ -206,22 +204,22 @@ mod tests {
 
     #[test]
     fn each_difference_takes_one_step() {
-        let seen = Arc::new(made());
+        let current = Arc::new(route());
         assert_eq!(step(None, None), None);
-        assert_eq!(step(None, Some(made())), Some(Step::Create(made())));
-        assert_eq!(step(Some(seen.clone()), Some(made())), None);
-        assert_eq!(step(Some(seen.clone()), None), Some(Step::Delete(seen.clone())));
-        let mut other = made();
+        assert_eq!(step(None, Some(route())), Some(Step::Create(route())));
+        assert_eq!(step(Some(current.clone()), Some(route())), None);
+        assert_eq!(step(Some(current.clone()), None), Some(Step::Delete(current.clone())));
+        let mut other = route();
         other.spec.hostnames = Some(vec!["elsewhere.example.org".into()]);
         let other = Arc::new(other);
-        assert_eq!(step(Some(other.clone()), Some(made())), Some(Step::Replace { current: other, by: made() }));
-        let mut going = made();
-        going.metadata.deletion_timestamp = Some(testing::time("2026-01-01T00:00:00Z"));
-        assert_eq!(step(Some(Arc::new(going)), None), None);
+        assert_eq!(step(Some(other.clone()), Some(route())), Some(Step::Replace { current: other, by: route() }));
+        let mut terminating = route();
+        terminating.metadata.deletion_timestamp = Some(testing::time("2026-01-01T00:00:00Z"));
+        assert_eq!(step(Some(Arc::new(terminating)), None), None);
     }
 
     #[test]
     fn route_of_another_pool_is_not_owned() {
-        assert!(owned(&made(), "pool-uid") && !owned(&made(), "another"));
+        assert!(owned(&route(), "pool-uid") && !owned(&route(), "another"));
     }
 }

@@ -1,12 +1,14 @@
-//! The HTTPRoute of a pool's entry: the requests of the pool's units, at a lower precedence than any unit's own.
+//! Builds the HTTPRoute from the Gateway to the activator of a pool. It matches the requests of the pool's units at a
+//! lower precedence than any route of a unit.
 //!
-//! Pure. Precedence on a gateway goes by type and length of the path, then by headers, then by query parameters. So each
-//! match has a path of the pool as it is, or a prefix or host name that is shorter than any unit's.
+//! Pure. Gateway API orders matches by type and length of the path, then by headers, then by query parameters. Each
+//! match of this route is therefore a path of the pool without the query parameter, or a prefix or host name that is
+//! shorter than any unit's.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use computing_unit_api::{
-    self as api, ActivatorSpec, ComputingUnitPool, Reason, RoutingType,
+    self as api, ActivatorSpec, ComputingUnitPool, Reason, Routing,
     gateway::{
         HTTPRoute,
         types::{
@@ -22,21 +24,18 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::{Resource, ResourceExt};
 
 use crate::{
-    controllers::unit::build::route::{none, parent, path_match, prefix_match},
-    routing::overlap,
+    controllers::unit::build::route::{filter, parent},
+    routing::{matches, mode, overlap},
 };
 
-/// How much longer the gateway waits for an answer than a request is held.
-const MARGIN: Duration = Duration::from_secs(10);
+/// The difference between the gateway's request timeout and the time for which a request is held.
+const TIMEOUT_MARGIN: Duration = Duration::from_secs(10);
 
-/// The Service that leads to the processes of the operator.
+/// The Service of the activator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActivatorService {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
-    /// Its port.
     pub port: u16,
 }
 
@@ -46,86 +45,66 @@ impl fmt::Display for ActivatorService {
     }
 }
 
-/// Why a pool that asks for an entry has none.
+/// Why a pool with `spec.activator` has no route to the activator, as reason and message of its condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoActivator {
-    /// One word, for the pool's condition.
     pub reason: Reason,
-    /// What is wrong and what to do.
     pub message: String,
 }
 
-/// The entry of `pool`, which is one of `all`. Nothing where it asks for none.
-#[must_use]
+/// The route to the activator that `pool`, which is one of `all`, should have. `None` if it has no `spec.activator`.
 pub fn wanted(
     pool: &ComputingUnitPool,
     all: &[Arc<ComputingUnitPool>],
     service: Option<&ActivatorService>,
 ) -> Option<Result<HTTPRoute, NoActivator>> {
     let spec = pool.spec.activator.as_ref()?;
-    let refused = |reason, message: &str| Some(Err(NoActivator { reason, message: message.to_owned() }));
+    let mode = mode(&pool.spec.routing)?;
+    let none = |reason, message: &str| Some(Err(NoActivator { reason, message: message.to_owned() }));
     let Some(service) = service else {
         let message =
             "the operator runs without an activator: set --activator-service, or activator.enabled of the chart";
-        return refused(Reason::NotConfigured, message);
+        return none(Reason::NotConfigured, message);
     };
     if overlap::overlapped(pool, all.iter().map(Arc::as_ref)).is_some() {
-        return refused(Reason::PoolNotAccepted, "the pool is not accepted, so its units have no addresses");
+        return none(Reason::PoolNotAccepted, "the pool is not accepted, so its units have no routes");
     }
-    let alive = |other: &&Arc<ComputingUnitPool>| {
+    let shares_keys = |other: &&Arc<ComputingUnitPool>| {
         other.uid() != pool.uid()
             && other.metadata.deletion_timestamp.is_none()
-            && overlap::neighbours(pool, other.as_ref())
+            && overlap::share_keys(pool, other.as_ref())
     };
-    let neighbours: Vec<&ComputingUnitPool> = all.iter().filter(alive).map(Arc::as_ref).collect();
-    // The first pool with an entry speaks for its namespace.
-    let first =
-        neighbours.iter().copied().filter(|other| other.spec.activator.is_some() && overlap::older(other, pool));
-    let first = first.reduce(|a, b| if overlap::older(b, a) { b } else { a });
-    if first.is_some_and(|first| first.namespace() != pool.namespace()) {
-        let message = "an older pool in another namespace has the activator for these addresses, and does not serve the units of \
-                       this pool: give the pools different parameters, prefixes or domains";
-        return refused(Reason::RouteConflict, message);
+    let sharing: Vec<&ComputingUnitPool> = all.iter().filter(shares_keys).map(Arc::as_ref).collect();
+    // Of equal matches the gateway uses the oldest, and an activator answers for units of one namespace only.
+    let older = sharing.iter().copied().filter(|other| other.spec.activator.is_some() && overlap::older(other, pool));
+    let oldest = older.reduce(|a, b| if overlap::older(b, a) { b } else { a });
+    if oldest.is_some_and(|oldest| oldest.namespace() != pool.namespace()) {
+        let message = "an older pool in another namespace has a route to the activator for the same requests, and its \
+                       activator does not answer for units of this namespace: give the pools different parameters, \
+                       prefixes or domains";
+        return none(Reason::RouteConflict, message);
     }
-    let matches = matches(pool, &neighbours);
-    if matches.is_empty() {
-        let message = "every path of this pool lies within a path of another pool with the same keys, whose units the activator \
-                       would hide: give both pools the same paths";
-        return refused(Reason::WouldHideUnits, message);
+    let routings: Vec<&Routing> = sharing.iter().map(|other| &other.spec.routing).collect();
+    let paths = mode.activator_paths(&routings);
+    if paths.is_empty() {
+        let message = "every path of this pool takes precedence over a path of another pool with the same keys, so the \
+                       route to the activator would hide units of that pool: give both pools the same paths";
+        return none(Reason::WouldHideUnits, message);
     }
-    Some(Ok(route(pool, spec, matches, service)))
-}
-
-/// The requests that the entry takes: those of the pool's units, less the paths that would go before a path by which a
-/// unit of another pool is asked for.
-fn matches(pool: &ComputingUnitPool, neighbours: &[&ComputingUnitPool]) -> Vec<HttpRouteRulesMatches> {
-    let routing = &pool.spec.routing;
-    let path = |path| HttpRouteRulesMatches { path: Some(path), ..HttpRouteRulesMatches::default() };
-    match routing.r#type {
-        RoutingType::Query => {
-            let others = || neighbours.iter().flat_map(|pool| &pool.spec.routing.query).flat_map(|query| &query.paths);
-            let own = routing.query.iter().flat_map(|query| &query.paths);
-            own.filter(|own| !others().any(|other| overlap::hides(own, other)))
-                .map(|own| path(path_match(own)))
-                .collect()
-        }
-        RoutingType::Path => {
-            let prefix = routing.path.as_ref().map_or("", |path| path.prefix.trim_end_matches('/'));
-            vec![path(prefix_match(if prefix.is_empty() { "/" } else { prefix }.to_owned()))]
-        }
-        RoutingType::Host => vec![path(prefix_match("/".to_owned()))],
-    }
+    let matches = paths.into_iter().map(matches::only).collect();
+    Some(Ok(route(pool, spec, mode.activator_host(), matches, service)))
 }
 
 fn route(
     pool: &ComputingUnitPool,
     spec: &ActivatorSpec,
+    host: Option<String>,
     matches: Vec<HttpRouteRulesMatches>,
     service: &ActivatorService,
 ) -> HTTPRoute {
     let spec = HttpRouteSpec {
         parent_refs: Some(vec![parent(&pool.spec.gateway_ref)]),
-        hostnames: pool.spec.routing.host.as_ref().map(|host| vec![format!("*.{}", host.domain)]),
+        hostnames: host.map(|host| vec![host]),
         rules: Some(vec![HttpRouteRules {
             matches: Some(matches),
             filters: Some(filters(&pool.uid().unwrap_or_default())),
@@ -139,15 +118,16 @@ fn route(
                 ..HttpRouteRulesBackendRefs::default()
             }]),
             timeouts: Some(HttpRouteRulesTimeouts {
-                request: Some(api::Duration(spec.hold.0 + MARGIN).to_string()),
+                request: Some(api::Duration(spec.hold.0 + TIMEOUT_MARGIN).to_string()),
                 backend_request: None,
             }),
             name: None,
         }]),
     };
-    let mut route = HTTPRoute::new(&names::activator(&pool.name_any()), spec.into());
+    let name = names::activator(&pool.name_any());
+    let mut route = HTTPRoute::new(&name, spec.into());
     *route.meta_mut() = ObjectMeta {
-        name: Some(names::activator(&pool.name_any())),
+        name: Some(name),
         namespace: pool.namespace(),
         labels: Some(names::activator_labels()),
         owner_references: Some(vec![owner(pool)]),
@@ -156,9 +136,9 @@ fn route(
     route
 }
 
-/// The request says which pool it came by, whatever the client said; the answer, that it came by an entry.
+/// Sets the pool in requests, and overwrites what the client sent. Marks responses of the activator.
 fn filters(uid: &str) -> Vec<HttpRouteRulesFilters> {
-    let asked = HttpRouteRulesFilters {
+    let pool_header = HttpRouteRulesFilters {
         request_header_modifier: Some(HttpRouteRulesFiltersRequestHeaderModifier {
             set: Some(vec![HttpRouteRulesFiltersRequestHeaderModifierSet {
                 name: headers::POOL.to_owned(),
@@ -166,9 +146,9 @@ fn filters(uid: &str) -> Vec<HttpRouteRulesFilters> {
             }]),
             ..Default::default()
         }),
-        ..none(HttpRouteRulesFiltersType::RequestHeaderModifier)
+        ..filter(HttpRouteRulesFiltersType::RequestHeaderModifier)
     };
-    let answered = HttpRouteRulesFilters {
+    let activator_header = HttpRouteRulesFilters {
         response_header_modifier: Some(HttpRouteRulesFiltersResponseHeaderModifier {
             set: Some(vec![HttpRouteRulesFiltersResponseHeaderModifierSet {
                 name: headers::ACTIVATOR.to_owned(),
@@ -176,12 +156,12 @@ fn filters(uid: &str) -> Vec<HttpRouteRulesFilters> {
             }]),
             ..Default::default()
         }),
-        ..none(HttpRouteRulesFiltersType::ResponseHeaderModifier)
+        ..filter(HttpRouteRulesFiltersType::ResponseHeaderModifier)
     };
-    vec![asked, answered]
+    vec![pool_header, activator_header]
 }
 
-/// The entry goes with its pool.
+/// The route is garbage-collected with its pool.
 fn owner(pool: &ComputingUnitPool) -> OwnerReference {
     OwnerReference {
         api_version: ComputingUnitPool::api_version(&()).into_owned(),
@@ -218,12 +198,12 @@ mod tests {
         Arc::new(pool)
     }
 
-    fn made(routing: Routing) -> HTTPRoute {
+    fn route_of(routing: Routing) -> HTTPRoute {
         let pool = pool("default", "units", routing, "2026-01-01T00:00:00Z");
         wanted(&pool, std::slice::from_ref(&pool), Some(&service())).unwrap().unwrap()
     }
 
-    /// Precedence as Gateway API has it: paths by type and length, then headers, then query parameters.
+    /// Precedence according to Gateway API: paths by type and length, then headers, then query parameters.
     fn precedence(each: &HttpRouteRulesMatches) -> (u8, usize, usize, usize) {
         let path = each.path.as_ref().unwrap();
         let kind = match format!("{:?}", path.r#type.as_ref().unwrap()).as_str() {
@@ -241,38 +221,38 @@ mod tests {
     }
 
     #[test]
-    fn no_match_goes_before_one_of_a_unit() {
+    fn activator_route_has_lower_precedence_than_routes_of_units() {
         for routing in [query_routing(), path_routing(), host_routing()] {
-            let entry = made(routing.clone());
+            let activator = route_of(routing.clone());
             let unit = build::children(&testing::accepted(routing.clone())).route;
             let all = |route: &HTTPRoute| -> Vec<HttpRouteRulesMatches> {
                 route.spec.rules.iter().flatten().flat_map(|rule| rule.matches.clone().unwrap()).collect()
             };
-            for (entrys, units) in all(&entry).iter().zip(all(&unit)) {
+            for (activators, units) in all(&activator).iter().zip(all(&unit)) {
                 if routing.host.is_some() {
-                    // The host name of the unit goes before the wildcard, whatever the path.
-                    assert_eq!(entry.spec.hostnames.clone().unwrap(), ["*.units.example.org"]);
+                    // A host name takes precedence over a wildcard, whatever the path.
+                    assert_eq!(activator.spec.hostnames.clone().unwrap(), ["*.units.example.org"]);
                 } else {
-                    assert!(precedence(entrys) < precedence(&units), "{entrys:?} {units:?}");
+                    assert!(precedence(activators) < precedence(&units), "{activators:?} {units:?}");
                 }
             }
-            assert_eq!(all(&entry).len(), all(&unit).len());
+            assert_eq!(all(&activator).len(), all(&unit).len());
         }
     }
 
     #[test]
-    fn it_goes_with_its_pool_and_tells_the_server_which_that_is() {
-        let route = made(query_routing());
+    fn activator_route_has_its_pool_as_owner_and_in_a_header() {
+        let route = route_of(query_routing());
         insta::assert_yaml_snapshot!(route);
-        // No unit can be called so.
+        // A unit cannot have this name.
         assert!(route.name_any().contains('.'));
     }
 
     #[test]
-    fn a_pool_says_why_it_has_none() {
+    fn pool_without_activator_route_has_a_reason() {
         let reason =
             |pool: &Arc<ComputingUnitPool>, all: &[Arc<ComputingUnitPool>], service: Option<&ActivatorService>| {
-                wanted(pool, all, service).map(|made| made.map_or_else(|none| none.reason, |_| Reason::Served))
+                wanted(pool, all, service).map(|route| route.map_or_else(|none| none.reason, |_| Reason::Served))
             };
         let (first, second) = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
         let old = pool("old", "units", query_routing(), first);
@@ -280,12 +260,12 @@ mod tests {
         let mut none = old.as_ref().clone();
         none.spec.activator = None;
         assert_eq!(reason(&Arc::new(none), &[], Some(&service())), None);
-        let neighbour = pool("young", "units", query_routing(), second);
-        let stranger = pool("young", "others", query_routing(), second);
-        let all = [old.clone(), neighbour.clone(), stranger.clone()];
+        let same_namespace = pool("young", "units", query_routing(), second);
+        let other_namespace = pool("young", "others", query_routing(), second);
+        let all = [old.clone(), same_namespace.clone(), other_namespace.clone()];
         assert_eq!(reason(&old, &all, Some(&service())), Some(Reason::Served));
-        assert_eq!(reason(&neighbour, &all, Some(&service())), Some(Reason::Served));
-        assert_eq!(reason(&stranger, &all, Some(&service())), Some(Reason::RouteConflict));
+        assert_eq!(reason(&same_namespace, &all, Some(&service())), Some(Reason::Served));
+        assert_eq!(reason(&other_namespace, &all, Some(&service())), Some(Reason::RouteConflict));
         let mut under = path_routing();
         under.path.as_mut().unwrap().prefix = "/wsapi".into();
         let under = pool("under", "units", under, second);
@@ -293,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_would_hide_units_of_another_pool_is_left_out() {
+    fn path_that_would_hide_units_of_another_pool_is_left_out() {
         let with = |name: &str, paths: &[(&str, &str)]| {
             let mut routing = query_routing();
             let paths: Vec<_> = paths.iter().map(|(kind, value)| json!({"type": kind, "value": value})).collect();

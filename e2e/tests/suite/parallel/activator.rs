@@ -37,9 +37,9 @@ async fn unknown(mode: Mode, name: &str) -> anyhow::Result<()> {
         let nobody = target(&fixture, mode, &fixture.unit("nobody"))?;
         let answer = until_served(&fixture, &nobody).await?;
         assert_eq!((answer.status, answer.headers.get("x-computing-unit")), (StatusCode::NOT_FOUND, None));
-        assert_eq!(problem(&answer)?["title"], "No such unit");
+        assert_eq!(problem(&answer)?["title"], "Unit not found");
         let page = send(&fixture, &accepts(nobody.clone(), "text/html")).await?;
-        assert!(page.status == 404 && page.start(15) == "<!doctype html>", "{}", page.start(200));
+        assert!(page.status == 404 && page.start(15) == "<!DOCTYPE html>", "{}", page.start(200));
         // Whatever pool a client names, the gateway says which it is.
         let lie = (HeaderName::from_static("x-computing-unit-pool"), HeaderValue::from_static("other"));
         let unit = fixture.unit("ada");
@@ -47,7 +47,7 @@ async fn unknown(mode: Mode, name: &str) -> anyhow::Result<()> {
         let known = target(&fixture, mode, &unit)?;
         let answer = send(&fixture, &known.clone().header(lie.0, lie.1)).await?;
         ensure!(answer.status == 503 || answer.status == 404 || answer.status == 200, "{}", answer.status);
-        // Its own route goes before the entry.
+        // Its own route takes precedence over the route to the activator.
         fixture.until("ada", Phase::Ready).await?;
         assert_eq!(send(&fixture, &known).await?.status, StatusCode::OK);
         fixture.delete("ada").await?;
@@ -127,7 +127,7 @@ async fn an_edited_activator_route_is_restored_and_a_disabled_one_is_deleted() -
         let none = Patch::Merge(json!({"spec": {"activator": null}}));
         fixture.pools().patch("default", &PatchParams::default(), &none).await?;
         let gone = || async { Ok(routes.get_opt("activator.default").await?.is_none().then_some(())) };
-        eventually("end of the activator", SOON, gone).await.context("without an activator")
+        eventually("deletion of the route to the activator", SOON, gone).await.context("pool without an activator")
     })
     .await
 }

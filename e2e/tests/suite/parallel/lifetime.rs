@@ -15,7 +15,10 @@ use k8s_openapi::{
     api::events::v1::Event,
     jiff::{SignedDuration, Timestamp},
 };
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
 use serde_json::{Value, json};
 
 use super::with_fixture;
@@ -92,12 +95,15 @@ async fn no_request_fails_at_the_shutdown_time() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_beyond_its_max_age_is_finished_even_if_suspended() -> anyhow::Result<()> {
     with_fixture("age", |fixture| async move {
-        make_pool(&fixture, json!({"maxAge": "8s"})).await?;
+        make_pool(&fixture, json!({"maxAge": "1h"})).await?;
         let _operator = fixture.start().await?;
         fixture.create(&fixture.unit("ada")).await?;
         fixture.create(&with(&fixture.unit("bob"), &json!({"spec": {"operatingMode": "Suspended"}}))).await?;
         fixture.until("ada", Phase::Ready).await?;
         fixture.until("bob", Phase::Suspended).await?;
+        // However long the start took, the units are older than this.
+        let shorter = Patch::Merge(json!({"spec": {"lifecycle": {"maxAge": "1s"}}}));
+        fixture.pools().patch("default", &PatchParams::default(), &shorter).await?;
         let message = finished(&fixture, "ada", "MaxAge").await?;
         ensure!(message.contains("maxAge") && message.contains("create another unit"), "{message}");
         finished(&fixture, "bob", "MaxAge").await?;

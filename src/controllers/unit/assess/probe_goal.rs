@@ -3,7 +3,7 @@
 //! Pure. Probes are sent by [`crate::probe`].
 
 use computing_unit_api::{
-    RoutingType, VerifiedRoute,
+    VerifiedRoute,
     gateway::{HTTPRoute, types::HttpRouteRulesMatchesPathType},
 };
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
@@ -14,6 +14,7 @@ use crate::{
         snapshot::Snapshot,
     },
     probe::{Goal, Request, Target},
+    routing::mode,
 };
 
 /// The probe that the unit needs. `withdrawing` is whether its route is to be withdrawn.
@@ -63,12 +64,12 @@ fn path_and_query(snapshot: &Snapshot, route: &HTTPRoute, chosen: Option<&str>) 
         })
     };
     let own = plain(HttpRouteRulesMatchesPathType::PathPrefix).or_else(|| plain(HttpRouteRulesMatchesPathType::Exact));
-    let in_unit = snapshot.pool.as_ref().is_some_and(|pool| pool.spec.routing.r#type == RoutingType::Path);
-    let path = match (chosen, own) {
-        (Some(chosen), Some(own)) if in_unit => format!("{}{chosen}", own.trim_end_matches('/')),
-        (None, Some(own)) if in_unit => format!("{}/", own.trim_end_matches('/')),
-        (Some(chosen), _) => chosen.to_owned(),
-        (None, own) => own?,
+    let mode = snapshot.pool.as_ref().and_then(|pool| mode(&pool.spec.routing));
+    let prefix = mode.zip(own.as_deref()).and_then(|(mode, own)| mode.probe_prefix(own));
+    let path = match (prefix, chosen) {
+        (Some(prefix), chosen) => format!("{prefix}{}", chosen.unwrap_or("/")),
+        (None, Some(chosen)) => chosen.to_owned(),
+        (None, None) => own?,
     };
     let parameter = matches().find_map(|each| each.query_params.as_ref()?.first());
     Some(match parameter {

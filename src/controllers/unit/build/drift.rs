@@ -1,5 +1,5 @@
-//! Whether a child still is what it should be. Fields that others added beside the operator's do not count, unless
-//! they change what the child does.
+//! Detects drift: whether a child differs from the desired one. Fields that others added do not count, unless they change
+//! what the child does.
 //!
 //! Pure.
 
@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::Resource;
 use serde_json::Value;
 
-/// Whether an object carries the labels and the owner that it should.
+/// Whether an object has the desired labels and owner.
 pub fn metadata_matches<K: Resource>(snapshot: &K, desired: &K) -> bool {
     let (snapshot, desired) = (snapshot.meta(), desired.meta());
     let labels = desired
@@ -24,30 +24,27 @@ pub fn metadata_matches<K: Resource>(snapshot: &K, desired: &K) -> bool {
     labels && owners
 }
 
-/// What a patch of `seen` should come to: `desired`, with the identity of `seen` and the labels and owners that others
-/// gave it.
-pub fn repaired<K: Resource>(seen: &K, mut desired: K) -> K {
+/// The desired object with the identity of `current`, and the labels and owners that others added to it.
+pub fn repaired<K: Resource>(current: &K, mut desired: K) -> K {
     let meta = desired.meta_mut();
-    meta.uid.clone_from(&seen.meta().uid);
-    let mut labels = seen.meta().labels.clone().unwrap_or_default();
+    meta.uid.clone_from(&current.meta().uid);
+    let mut labels = current.meta().labels.clone().unwrap_or_default();
     labels.extend(meta.labels.take().unwrap_or_default());
     meta.labels = Some(labels);
     let owners = meta.owner_references.get_or_insert_default();
-    let others = seen.meta().owner_references.iter().flatten();
+    let others = current.meta().owner_references.iter().flatten();
     let others: Vec<_> = others.filter(|other| owners.iter().all(|own| own.uid != other.uid)).cloned().collect();
     owners.extend(others);
     desired
 }
 
-/// Whether a route sends the right requests to the right place. The operator sets every field that Gateway API would
-/// fill in, so that equal routes are equal.
-#[must_use]
+/// Whether a route has the desired spec. The operator sets every field that Gateway API defaults, so specs are compared
+/// whole.
 pub fn route_matches(snapshot: &HTTPRoute, desired: &HTTPRoute) -> bool {
     metadata_matches(snapshot, desired) && snapshot.spec == desired.spec
 }
 
-/// Whether a Service selects the right pods and leads to the right port.
-#[must_use]
+/// Whether a Service selects the desired pods and has the desired ports.
 pub fn service_matches(snapshot: &Service, desired: &Service) -> bool {
     let (Some(was), Some(wanted)) = (&snapshot.spec, &desired.spec) else { return false };
     metadata_matches(snapshot, desired)
@@ -55,7 +52,7 @@ pub fn service_matches(snapshot: &Service, desired: &Service) -> bool {
         && covers(&serde_json::to_value(was).unwrap_or_default(), &serde_json::to_value(wanted).unwrap_or_default())
 }
 
-/// Whether `whole` says everything that `part` says. Lists are compared element by element.
+/// Whether `whole` contains every field of `part`. Lists are compared element by element.
 fn covers(whole: &Value, part: &Value) -> bool {
     match (whole, part) {
         (Value::Object(whole), Value::Object(part)) => {

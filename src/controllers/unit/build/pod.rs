@@ -1,5 +1,5 @@
-//! The Pod of a unit: the pool's template with the unit's image, resources, environment and shared memory in its first
-//! container, the engine.
+//! The Pod of a unit: the pool's template, with the unit's image, resources, environment and shared memory in its first
+//! container.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,14 +20,12 @@ use sha2::{Digest, Sha256};
 
 use crate::controllers::unit::{build::pvc, validate::Unit};
 
-/// Version of [`hash`]'s inputs. A pod whose hash has another version is not held against its unit.
+/// Version of the inputs of [`hash`]. A pod whose hash has another version does not count as outdated.
 const HASH_VERSION: &str = "v2";
-/// The resources whose amounts can be changed in a pod that runs.
+/// The resources that can be resized in a running pod.
 pub const AMOUNTS: [&str; 2] = ["cpu", "memory"];
 const SHARED_MEMORY: &str = "computing-unit-shared-memory";
 
-/// Builds the Pod.
-#[must_use]
 pub fn pod(unit: &Unit) -> Pod {
     let object = &unit.object;
     let PodTemplateSpec { metadata, spec } = unit.pool.spec.template.clone();
@@ -53,16 +51,15 @@ pub fn pod(unit: &Unit) -> Pod {
     }
 }
 
-/// Hash of all that a pod is made from, but not of how much CPU and memory the unit asks for, which can be changed as it
-/// runs; a limit or a request that comes or goes cannot. A pod with another hash of the same version was made from something else.
-#[must_use]
+/// Hash of the inputs of a pod. It excludes amounts of CPU and memory, which can be resized, but includes which limits and
+/// requests exist, which cannot change in a running pod.
 pub fn hash(unit: &Unit) -> String {
     let spec = &unit.object.spec;
     let volumes: Vec<_> = unit.pool.spec.volume_claim_templates.iter().map(|each| &each.metadata.name).collect();
     let inputs = json!({
         "template": unit.pool.spec.template,
         "image": unit.image,
-        "resources": kinds(unit),
+        "resources": resource_names(unit),
         "sharedMemory": spec.shared_memory,
         "env": spec.env,
         "envFrom": spec.env_from,
@@ -72,10 +69,10 @@ pub fn hash(unit: &Unit) -> String {
     format!("{HASH_VERSION}-{}", &digest[..16])
 }
 
-/// What the engine asks for, without how much CPU and memory it is: only whether there is a limit and a request.
-fn kinds(unit: &Unit) -> Value {
-    let engine = unit.pool.spec.template.spec.as_ref().and_then(|spec| spec.containers.first());
-    let mut all = engine.and_then(|engine| engine.resources.clone()).unwrap_or_default();
+/// The resources of the container, with amounts of CPU and memory masked.
+fn resource_names(unit: &Unit) -> Value {
+    let container = unit.pool.spec.template.spec.as_ref().and_then(|spec| spec.containers.first());
+    let mut all = container.and_then(|container| container.resources.clone()).unwrap_or_default();
     if let Some(wanted) = &unit.object.spec.resources {
         resources(&mut all, wanted);
     }
@@ -83,7 +80,7 @@ fn kinds(unit: &Unit) -> Value {
         let mask = |name: &str, amount| if AMOUNTS.contains(&name) { Value::Null } else { json!(amount) };
         list.iter().flatten().map(|(name, amount)| (name.clone(), mask(name, amount))).collect()
     };
-    // A limit without a request is both.
+    // A limit without a request sets both.
     let (limits, mut requests) = (masked(&all.limits), masked(&all.requests));
     for (name, amount) in &limits {
         requests.entry(name.clone()).or_insert_with(|| amount.clone());
@@ -91,17 +88,16 @@ fn kinds(unit: &Unit) -> Value {
     json!({"limits": limits, "requests": requests})
 }
 
-/// How much CPU and memory the unit asks for.
+/// The amounts of CPU and memory that the unit requests.
 fn amounts(unit: &Unit) -> Value {
-    let asked = unit.object.spec.resources.clone().unwrap_or_default();
+    let requested = unit.object.spec.resources.clone().unwrap_or_default();
     let part = |list: BTreeMap<String, Quantity>| -> BTreeMap<String, Quantity> {
         list.into_iter().filter(|(name, _)| AMOUNTS.contains(&name.as_str())).collect()
     };
-    json!({"limits": part(asked.limits), "requests": part(asked.requests)})
+    json!({"limits": part(requested.limits), "requests": part(requested.requests)})
 }
 
-/// Whether `made` is the hash of other inputs than `wanted`, as far as the two can be compared.
-#[must_use]
+/// Whether two hashes are of different inputs. Hashes of different versions cannot be compared.
 pub fn outdated(made: &str, wanted: &str) -> bool {
     let version = |hash: &str| hash.split_once('-').map(|(version, _)| version.to_owned());
     made != wanted && version(made) == version(wanted)
@@ -109,7 +105,7 @@ pub fn outdated(made: &str, wanted: &str) -> bool {
 
 fn pod_spec(unit: &Unit, mut spec: PodSpec) -> PodSpec {
     spec.automount_service_account_token.get_or_insert(false);
-    // What a Service of the subdomain's name finds it by.
+    // A headless Service with the name of the subdomain publishes the host name in DNS.
     if spec.subdomain.is_some() {
         spec.hostname.get_or_insert_with(|| unit.object.name_any());
     }
@@ -136,12 +132,12 @@ fn pod_spec(unit: &Unit, mut spec: PodSpec) -> PodSpec {
         });
     }
     if let Some(first) = spec.containers.first_mut() {
-        engine(unit, first);
+        unit_container(unit, first);
     }
     spec
 }
 
-fn engine(unit: &Unit, container: &mut Container) {
+fn unit_container(unit: &Unit, container: &mut Container) {
     let spec = &unit.object.spec;
     container.image = Some(unit.image.clone());
     if let Some(wanted) = &spec.resources {
@@ -156,7 +152,7 @@ fn engine(unit: &Unit, container: &mut Container) {
             ..VolumeMount::default()
         });
     }
-    // The last lines of an engine that fails are what its user has to see.
+    // The status reports the last log lines of a container that fails.
     container.termination_message_policy.get_or_insert_with(|| "FallbackToLogsOnError".to_owned());
     let ports = container.ports.get_or_insert_default();
     if !ports.iter().any(|port| port.name.as_deref() == Some(PORT_NAME)) {
@@ -171,13 +167,13 @@ fn engine(unit: &Unit, container: &mut Container) {
     }
     container.env = Some(env(unit, container.env.take().unwrap_or_default()));
     if !spec.env_from.is_empty() {
-        // Of two sources with the same entry the later wins: the pool's.
+        // If two sources have the same key, the later one wins: the pool's.
         let pools = container.env_from.take().unwrap_or_default();
         container.env_from = Some(spec.env_from.iter().cloned().chain(pools).collect());
     }
 }
 
-/// The operator's variables first, so that the others can refer to them; the pool's last.
+/// The operator's variables come first, so that others can refer to them; the pool's come last.
 fn env(unit: &Unit, pools: Vec<EnvVar>) -> Vec<EnvVar> {
     let object = &unit.object;
     let own = |name: &str, value: String| EnvVar {
@@ -193,8 +189,8 @@ fn env(unit: &Unit, pools: Vec<EnvVar>) -> Vec<EnvVar> {
     all
 }
 
-/// Puts the unit's amounts in the place of the template's. A limit without a request takes the template's request away
-/// too, so that the request equals the limit, as for any pod.
+/// Overrides the template's amounts with the unit's. A limit without a request also removes the template's request, so that
+/// the request defaults to the limit, as in any pod.
 fn resources(template: &mut ResourceRequirements, wanted: &Resources) {
     let insert = |into: &mut Option<BTreeMap<String, _>>, from: &BTreeMap<String, Quantity>| {
         if !from.is_empty() {

@@ -1,7 +1,7 @@
 //! The PersistentVolumeClaims of a unit: one for each template of its pool, named `<template>-<unit>`.
 //!
-//! A claim belongs to a unit by its labels; its owner decides only whether it goes with the unit. So a claim that is kept
-//! is found again by a later unit of the same name. What was asked for in a claim is never changed.
+//! A claim belongs to a unit by its labels. Its owner reference decides only whether it is garbage-collected with the unit,
+//! so a retained claim is found by a later unit of the same name. The spec of a claim is never changed.
 
 use computing_unit_api::{
     ClaimRetention, ComputingUnit, VolumeClaimTemplate,
@@ -12,14 +12,10 @@ use kube::ResourceExt;
 
 use crate::controllers::unit::validate::Unit;
 
-/// The name of a claim.
-#[must_use]
 pub fn name(template: &VolumeClaimTemplate, unit: &ComputingUnit) -> String {
     format!("{}-{}", template.metadata.name, unit.name_any())
 }
 
-/// Builds the claims.
-#[must_use]
 pub fn pvcs(unit: &Unit) -> Vec<PersistentVolumeClaim> {
     unit.pool.spec.volume_claim_templates.iter().map(|template| pvc(unit, template)).collect()
 }
@@ -31,14 +27,14 @@ fn pvc(unit: &Unit, template: &VolumeClaimTemplate) -> PersistentVolumeClaim {
     all_labels.extend(names::child_labels(object));
     let mut annotations = template.metadata.annotations.clone();
     annotations.retain(|key, _| !key.starts_with(RESERVED_PREFIX));
-    let goes = unit.pool.spec.persistent_volume_claim_retention_policy.when_deleted == ClaimRetention::Delete;
+    let deleted_with_unit = unit.pool.spec.persistent_volume_claim_retention_policy.when_deleted == ClaimRetention::Delete;
     PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some(name(template, object)),
             namespace: object.namespace(),
             labels: Some(all_labels),
             annotations: Some(annotations).filter(|annotations| !annotations.is_empty()),
-            owner_references: goes.then(|| vec![names::owner_reference(object)]),
+            owner_references: deleted_with_unit.then(|| vec![names::owner_reference(object)]),
             ..ObjectMeta::default()
         },
         spec: Some(template.spec.clone()),
@@ -46,19 +42,17 @@ fn pvc(unit: &Unit, template: &VolumeClaimTemplate) -> PersistentVolumeClaim {
     }
 }
 
-/// Whether a claim carries its labels, and goes or stays with its unit as it should.
-#[must_use]
-pub fn matches(seen: &PersistentVolumeClaim, desired: &PersistentVolumeClaim, uid: &str) -> bool {
+/// Whether a claim has its labels, and an owner reference if and only if it should.
+pub fn matches(current: &PersistentVolumeClaim, desired: &PersistentVolumeClaim, uid: &str) -> bool {
     let owned = |claim: &PersistentVolumeClaim| claim.owner_references().iter().any(|owner| owner.uid == uid);
     let own_labels = desired.labels().iter().filter(|(key, _)| labels::reserved(key));
-    let labelled = own_labels.into_iter().all(|(key, value)| seen.labels().get(key) == Some(value));
-    labelled && owned(seen) == owned(desired)
+    let labelled = own_labels.into_iter().all(|(key, value)| current.labels().get(key) == Some(value));
+    labelled && owned(current) == owned(desired)
 }
 
-/// What a patch of `seen` should come to: its own labels and owners, with those that matter here put right.
-#[must_use]
-pub fn repaired(seen: &PersistentVolumeClaim, desired: &PersistentVolumeClaim, uid: &str) -> PersistentVolumeClaim {
-    let mut repaired = seen.clone();
+/// The claim with its own labels and owner restored, and those of others kept.
+pub fn repaired(current: &PersistentVolumeClaim, desired: &PersistentVolumeClaim, uid: &str) -> PersistentVolumeClaim {
+    let mut repaired = current.clone();
     repaired.labels_mut().extend(desired.labels().clone());
     let owners = repaired.owner_references_mut();
     owners.retain(|owner| owner.uid != uid);
@@ -92,18 +86,18 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_is_named_and_labelled_as_its_units() {
+    fn pvc_has_the_name_and_labels_of_its_unit() {
         let claim = pvcs(&unit("Delete")).remove(0);
         assert_eq!((claim.name_any().as_str(), claim.namespace().as_deref()), ("data-ada", Some("units")));
         let label = |key: &str| claim.labels().get(key).map(String::as_str);
         assert_eq!((label("tier"), label("type")), (Some("fast"), Some("computing-unit")));
-        assert_eq!(label(labels::UNIT), Some("ada"), "a template cannot give a claim to another unit");
+        assert_eq!(label(labels::UNIT), Some("ada"), "a template cannot assign a claim to another unit");
         assert_eq!(claim.annotations().keys().collect::<Vec<_>>(), ["note"]);
         assert_eq!(claim.spec.unwrap().access_modes.unwrap(), ["ReadWriteOnce"]);
     }
 
     #[test]
-    fn its_owner_follows_the_policy() {
+    fn owner_of_a_pvc_follows_the_retention_policy() {
         let (goes, stays) = (pvcs(&unit("Delete")).remove(0), pvcs(&unit("Retain")).remove(0));
         assert_eq!(goes.owner_references()[0].uid, "ada-uid");
         assert!(stays.owner_references().is_empty());
@@ -115,7 +109,7 @@ mod tests {
         others.labels_mut().insert("by".into(), "hand".into());
         others.owner_references_mut()[0].uid = "another".into();
         let repaired = repaired(&others, &stays, "ada-uid");
-        assert_eq!(repaired.owner_references().len(), 1, "another's ownership is not ours to end");
+        assert_eq!(repaired.owner_references().len(), 1, "owner references of others are kept");
         assert_eq!(repaired.labels().get("by").map(String::as_str), Some("hand"));
     }
 }

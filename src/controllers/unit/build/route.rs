@@ -1,13 +1,13 @@
 //! The HTTPRoute of a unit, open or guarded.
 //!
-//! Guarded means that every match also requires a header with the unit's UID, so that no user's request takes the
-//! route while the proxies warm up behind it or give it up. A route with a host name of its own is guarded under another
-//! one besides: a proxy that knows a host name asks no route of a wider one, so the pool's entry could not answer. The
-//! backend of a route is the same in both states.
+//! Every match of a guarded route also requires a header with the unit's UID, so that no user's request matches the
+//! route before all proxies have its cluster, or while they remove it. If the route has a host name, it gets another
+//! one while it is guarded: a proxy that knows a host name does not consider routes of a wildcard, so the activator
+//! could not answer. The backend of a route is the same in both states.
 
 pub use computing_unit_api::gateway::is_guarded;
 use computing_unit_api::{
-    GatewayRef, PathMatch, PathMatchType, Routing, RoutingType,
+    GatewayRef,
     gateway::{
         HTTPRoute,
         types::{
@@ -15,9 +15,7 @@ use computing_unit_api::{
             HttpRouteRulesFiltersResponseHeaderModifier, HttpRouteRulesFiltersResponseHeaderModifierSet,
             HttpRouteRulesFiltersType, HttpRouteRulesFiltersUrlRewrite, HttpRouteRulesFiltersUrlRewritePath,
             HttpRouteRulesFiltersUrlRewritePathType, HttpRouteRulesMatches, HttpRouteRulesMatchesHeaders,
-            HttpRouteRulesMatchesHeadersType, HttpRouteRulesMatchesPath, HttpRouteRulesMatchesPathType,
-            HttpRouteRulesMatchesQueryParams, HttpRouteRulesMatchesQueryParamsType, HttpRouteRulesTimeouts,
-            HttpRouteSpec,
+            HttpRouteRulesMatchesHeadersType, HttpRouteRulesTimeouts, HttpRouteSpec,
         },
     },
     names::{self, PORT, headers},
@@ -25,21 +23,24 @@ use computing_unit_api::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
-use crate::{controllers::unit::validate::Unit, routing};
+use crate::{
+    controllers::unit::validate::Unit,
+    routing::{Mode, mode},
+};
 
-/// Builds the route, open.
-#[must_use]
+/// Builds the open route.
 pub fn route(unit: &Unit) -> HTTPRoute {
     let object = &unit.object;
     let gateway = &unit.pool.spec.gateway_ref;
     let routing = &unit.pool.spec.routing;
+    let mode = mode(routing);
     let name = object.name_any();
     let spec = HttpRouteSpec {
         parent_refs: Some(vec![parent(gateway)]),
         hostnames: unit.address.route_host.clone().map(|host| vec![host]),
         rules: Some(vec![HttpRouteRules {
-            matches: Some(matches(routing, &name, &unit.key)),
-            filters: Some(filters(routing, &object.uid().unwrap_or_default())),
+            matches: Some(mode.map(|mode| mode.unit_matches(&name, &unit.key)).unwrap_or_default()),
+            filters: Some(filters(mode, &object.uid().unwrap_or_default())),
             backend_refs: Some(vec![HttpRouteRulesBackendRefs {
                 group: Some(String::new()),
                 kind: Some("Service".to_owned()),
@@ -66,8 +67,8 @@ pub fn route(unit: &Unit) -> HTTPRoute {
     route
 }
 
-/// The gateway that a route is attached to.
-pub(crate) fn parent(gateway: &GatewayRef) -> HttpRouteParentRefs {
+/// A reference to the Gateway of a route.
+pub fn parent(gateway: &GatewayRef) -> HttpRouteParentRefs {
     HttpRouteParentRefs {
         group: Some("gateway.networking.k8s.io".to_owned()),
         kind: Some("Gateway".to_owned()),
@@ -78,48 +79,8 @@ pub(crate) fn parent(gateway: &GatewayRef) -> HttpRouteParentRefs {
     }
 }
 
-fn matches(routing: &Routing, name: &str, key: &str) -> Vec<HttpRouteRulesMatches> {
-    let path = |path: HttpRouteRulesMatchesPath| HttpRouteRulesMatches { path: Some(path), ..Default::default() };
-    match routing.r#type {
-        RoutingType::Query => routing
-            .query
-            .iter()
-            .flat_map(|query| {
-                query.paths.iter().map(|wanted| HttpRouteRulesMatches {
-                    query_params: Some(vec![HttpRouteRulesMatchesQueryParams {
-                        name: query.parameter.clone(),
-                        r#type: Some(HttpRouteRulesMatchesQueryParamsType::Exact),
-                        value: key.to_owned(),
-                    }]),
-                    ..path(path_match(wanted))
-                })
-            })
-            .collect(),
-        RoutingType::Path => {
-            let prefix = routing.path.as_ref().map_or("/", |path| path.prefix.as_str());
-            vec![path(prefix_match(routing::unit_prefix(prefix, name)))]
-        }
-        RoutingType::Host => vec![path(prefix_match("/".to_owned()))],
-    }
-}
-
-/// A path of a pool, as a route matches it.
-pub(crate) fn path_match(path: &PathMatch) -> HttpRouteRulesMatchesPath {
-    let r#type = match path.r#type {
-        PathMatchType::PathPrefix => HttpRouteRulesMatchesPathType::PathPrefix,
-        PathMatchType::Exact => HttpRouteRulesMatchesPathType::Exact,
-        PathMatchType::RegularExpression => HttpRouteRulesMatchesPathType::RegularExpression,
-    };
-    HttpRouteRulesMatchesPath { r#type: Some(r#type), value: Some(path.value.clone()) }
-}
-
-/// All paths under a prefix.
-pub(crate) fn prefix_match(value: String) -> HttpRouteRulesMatchesPath {
-    HttpRouteRulesMatchesPath { r#type: Some(HttpRouteRulesMatchesPathType::PathPrefix), value: Some(value) }
-}
-
-fn filters(routing: &Routing, uid: &str) -> Vec<HttpRouteRulesFilters> {
-    let mark = HttpRouteRulesFilters {
+fn filters(mode: Option<&dyn Mode>, uid: &str) -> Vec<HttpRouteRulesFilters> {
+    let unit_header = HttpRouteRulesFilters {
         r#type: HttpRouteRulesFiltersType::ResponseHeaderModifier,
         response_header_modifier: Some(HttpRouteRulesFiltersResponseHeaderModifier {
             set: Some(vec![HttpRouteRulesFiltersResponseHeaderModifierSet {
@@ -128,26 +89,24 @@ fn filters(routing: &Routing, uid: &str) -> Vec<HttpRouteRulesFilters> {
             }]),
             ..Default::default()
         }),
-        ..none(HttpRouteRulesFiltersType::ResponseHeaderModifier)
+        ..filter(HttpRouteRulesFiltersType::ResponseHeaderModifier)
     };
-    let rewrite = routing.path.as_ref().and_then(|path| path.replace_prefix_match.clone()).map(|replacement| {
-        HttpRouteRulesFilters {
-            url_rewrite: Some(HttpRouteRulesFiltersUrlRewrite {
-                hostname: None,
-                path: Some(HttpRouteRulesFiltersUrlRewritePath {
-                    r#type: HttpRouteRulesFiltersUrlRewritePathType::ReplacePrefixMatch,
-                    replace_prefix_match: Some(replacement),
-                    replace_full_path: None,
-                }),
+    let rewrite = mode.and_then(Mode::replace_prefix_match).map(|replacement| HttpRouteRulesFilters {
+        url_rewrite: Some(HttpRouteRulesFiltersUrlRewrite {
+            hostname: None,
+            path: Some(HttpRouteRulesFiltersUrlRewritePath {
+                r#type: HttpRouteRulesFiltersUrlRewritePathType::ReplacePrefixMatch,
+                replace_prefix_match: Some(replacement.to_owned()),
+                replace_full_path: None,
             }),
-            ..none(HttpRouteRulesFiltersType::UrlRewrite)
-        }
+        }),
+        ..filter(HttpRouteRulesFiltersType::UrlRewrite)
     });
-    std::iter::once(mark).chain(rewrite).collect()
+    std::iter::once(unit_header).chain(rewrite).collect()
 }
 
-/// A filter of a type that says nothing yet.
-pub(crate) fn none(r#type: HttpRouteRulesFiltersType) -> HttpRouteRulesFilters {
+/// A filter of a type, without its settings.
+pub fn filter(r#type: HttpRouteRulesFiltersType) -> HttpRouteRulesFilters {
     HttpRouteRulesFilters {
         r#type,
         cors: None,
@@ -160,8 +119,7 @@ pub(crate) fn none(r#type: HttpRouteRulesFiltersType) -> HttpRouteRulesFilters {
     }
 }
 
-/// The same route with the guard of unit `uid` in every match.
-#[must_use]
+/// Adds the guard of the unit `uid` to every match.
 pub fn guarded(mut route: HTTPRoute, uid: &str) -> HTTPRoute {
     for host in route.spec.hostnames.iter_mut().flatten() {
         *host = renamed(host, uid);
@@ -178,13 +136,12 @@ pub fn guarded(mut route: HTTPRoute, uid: &str) -> HTTPRoute {
     route
 }
 
-/// The host name that users ask for where `route`, guarded or not, has one.
-#[must_use]
+/// The host name of `route` when it is open. `None` if it takes requests for any host name.
 pub fn open_host(route: &HTTPRoute) -> Option<String> {
     Some(renamed(route.spec.hostnames.as_ref()?.first()?, &route.name_any()))
 }
 
-/// A host name with another first label.
+/// Replaces the first label of a host name.
 fn renamed(host: &str, label: &str) -> String {
     host.split_once('.').map_or_else(|| label.to_owned(), |(_, domain)| format!("{label}.{domain}"))
 }

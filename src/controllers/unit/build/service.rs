@@ -1,4 +1,4 @@
-//! The Service of a unit: headless, because the gateway routes to endpoints and nobody needs a cluster IP.
+//! The Service of a unit. It is headless: the gateway routes to endpoints, so a cluster IP is not needed.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,6 @@ use kube::ResourceExt;
 
 use crate::controllers::unit::validate::Unit;
 
-/// Builds the Service.
-#[must_use]
 pub fn service(unit: &Unit) -> Service {
     let object = &unit.object;
     Service {

@@ -1,11 +1,10 @@
-//! What a unit may not ask for more of than its pool, or its own limits, allow.
+//! Limits of the pool, and of the unit itself, that a unit must not exceed.
 
 use computing_unit_api::{ComputingUnit, ComputingUnitPool, Quantity, Reason};
 use kube::ResourceExt;
 
 use super::Rejection;
 
-/// A unit is kept for at most as long as its pool allows.
 pub(super) fn time_to_live(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {
     let own = object.spec.lifecycle.as_ref().and_then(|own| own.ttl_seconds_after_finished);
     let ceiling = pool.spec.lifecycle.ttl_seconds_after_finished;
@@ -13,8 +12,8 @@ pub(super) fn time_to_live(object: &ComputingUnit, pool: &ComputingUnitPool) -> 
         Some((own, ceiling)) if own > ceiling => Err(Rejection::new(
             Reason::LimitExceeded,
             format!(
-                "spec.lifecycle.ttlSecondsAfterFinished {own} is more than the {ceiling} that pool {:?} allows: ask \
-                 for less, or leave it out for the pool's",
+                "spec.lifecycle.ttlSecondsAfterFinished {own} is more than the {ceiling} that pool {:?} allows: \
+                 lower it, or remove it to use that of the pool",
                 pool.name_any()
             ),
         )),
@@ -22,25 +21,24 @@ pub(super) fn time_to_live(object: &ComputingUnit, pool: &ComputingUnitPool) -> 
     }
 }
 
-/// A unit may be idle for at most as long as its pool allows.
 pub(super) fn idle_timeout(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {
     let own = object.spec.lifecycle.as_ref().and_then(|own| own.idle_timeout);
     let name = pool.name_any();
     let message = match (own, pool.spec.lifecycle.idle_timeout) {
         (Some(own), Some(ceiling)) if own > ceiling => format!(
-            "spec.lifecycle.idleTimeout {own} is more than the {ceiling} that pool {name:?} allows: ask for less, or \
-             leave it out for the pool's"
+            "spec.lifecycle.idleTimeout {own} is more than the {ceiling} that pool {name:?} allows: lower it, or \
+             remove it to use that of the pool"
         ),
         (Some(own), None) => format!(
-            "spec.lifecycle.idleTimeout {own} is asked for, but pool {name:?} does not stop idle units: leave it out, or \
-             ask for the pool to have one"
+            "spec.lifecycle.idleTimeout {own} is set, but pool {name:?} does not stop idle units: remove it, or have the \
+             pool set one"
         ),
         _ => return Ok(()),
     };
     Err(Rejection::new(Reason::LimitExceeded, message))
 }
 
-/// The API server compares the two where the unit gives both; here the limit may be the pool's.
+/// The API server compares the two if the unit sets both. Here the limit may be the pool's.
 pub(super) fn shared_memory(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {
     let Some(wanted) = &object.spec.shared_memory else { return Ok(()) };
     let own = object.spec.resources.as_ref().and_then(|resources| resources.limits.get("memory")).cloned();
@@ -55,8 +53,8 @@ pub(super) fn shared_memory(object: &ComputingUnit, pool: &ComputingUnitPool) ->
         _ => Err(Rejection::new(
             Reason::LimitExceeded,
             format!(
-                "spec.sharedMemory {wanted} is more than the memory limit {limit}, which it is taken from: ask for \
-                 less, or for more memory in spec.resources.limits.memory"
+                "spec.sharedMemory {wanted} is more than the memory limit {limit}, which includes it: lower it, or \
+                 raise spec.resources.limits.memory"
             ),
         )),
     }

@@ -1,4 +1,4 @@
-//! What a pool offers its units: images, and the Secrets and ConfigMaps that they may read.
+//! What a pool offers to its units: images, and the Secrets and ConfigMaps that they may refer to.
 
 use computing_unit_api::{ComputingUnit, ComputingUnitPool, Reason, References};
 use k8s_openapi::api::core::v1::EnvVar;
@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 use super::Rejection;
 
-/// The image that a unit runs: the one that it names, if its pool offers that.
+/// The image of a unit: the one that it names, if its pool offers that.
 pub(super) fn image(wanted: Option<&str>, pool: &ComputingUnitPool) -> Result<String, Rejection> {
     let offered = &pool.spec.images;
     let own = pool
@@ -22,7 +22,7 @@ pub(super) fn image(wanted: Option<&str>, pool: &ComputingUnitPool) -> Result<St
         return default.or(own).map(str::to_owned).ok_or_else(|| {
             Rejection::new(
                 Reason::ImageNotOffered,
-                format!("pool {:?} has no default image: name one in spec.image", pool.name_any()),
+                format!("pool {:?} has no default image: set spec.image", pool.name_any()),
             )
         });
     };
@@ -35,7 +35,7 @@ pub(super) fn image(wanted: Option<&str>, pool: &ComputingUnitPool) -> Result<St
         .ok_or_else(|| {
             let names: Vec<_> = offered.iter().map(|image| image.name.as_str()).collect();
             let choice = if names.is_empty() {
-                "leave spec.image out".into()
+                "remove spec.image".into()
             } else {
                 format!("choose one of {}", names.join(", "))
             };
@@ -46,7 +46,7 @@ pub(super) fn image(wanted: Option<&str>, pool: &ComputingUnitPool) -> Result<St
         })
 }
 
-/// A unit reads only what its pool names.
+/// A unit may refer only to objects that its pool lists.
 pub(super) fn references(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {
     let none = References::default();
     let allowed = pool.spec.references.as_ref().unwrap_or(&none);
@@ -58,8 +58,8 @@ pub(super) fn references(object: &ComputingUnit, pool: &ComputingUnitPool) -> Re
         Err(Rejection::new(
             Reason::ReferenceNotAllowed,
             format!(
-                "{field}: pool {:?} does not let units read {kind} {wanted:?}: ask for it to be added to the pool's \
-                 spec.references, or leave it out",
+                "{field}: pool {:?} does not allow units to refer to {kind} {wanted:?}: have it added to spec.references of \
+                 the pool, or remove the reference",
                 pool.name_any()
             ),
         ))

@@ -11,28 +11,28 @@ use crate::controllers::unit::plan::Step;
 #[test]
 fn steps_of_a_deletion() {
     let just = "2026-01-01T00:59:59Z";
-    let ending = || World::new().service().pod(Pods::Ready).route(Routes::Open).deleted(just);
-    let closed = || ending().route(Routes::Guarded);
+    let deleted = || World::new().service().pod(Pods::Ready).route(Routes::Open).deleted(just);
+    let guarded = || deleted().route(Routes::Guarded);
     for (what, world, reached, steps) in [
-        ("the route is open", ending(), false, vec![REPLACE]),
-        ("the proxies still have it", closed(), false, vec![]),
-        ("the proxies have given it up", closed(), true, vec![REMOVE]),
-        ("there is no route", ending().route(Routes::Absent), false, vec![REMOVE]),
-        ("the pod is gone", ending().pod(Pods::Absent), false, vec![REMOVE]),
-        ("the Gateway is gone", ending().served(Some(Reason::GatewayNotFound)), false, vec![REMOVE]),
-        ("nobody serves the Gateway", closed().served(Some(Reason::NoController)), false, vec![]),
-        ("it was let go", ending().without_finalizer(), false, vec![]),
-        ("nobody is asked", closed().unprobed(), false, vec![]),
-        ("nobody is asked, in time", closed().unprobed().deleted("2026-01-01T00:59:49Z"), false, vec![REMOVE]),
-        ("time is over", ending().deleted("2026-01-01T00:59:29Z"), false, vec![REMOVE]),
-        ("its pool is gone, too", ending().refused(Reason::PoolNotFound), false, vec![REPLACE]),
+        ("the route is open", deleted(), false, vec![REPLACE]),
+        ("not every proxy has withdrawn it", guarded(), false, vec![]),
+        ("every proxy has withdrawn it", guarded(), true, vec![REMOVE]),
+        ("there is no route", deleted().route(Routes::Absent), false, vec![REMOVE]),
+        ("the pod is gone", deleted().pod(Pods::Absent), false, vec![REMOVE]),
+        ("the Gateway is gone", deleted().served(Some(Reason::GatewayNotFound)), false, vec![REMOVE]),
+        ("no controller serves the Gateway", guarded().served(Some(Reason::NoController)), false, vec![]),
+        ("the finalizer was removed", deleted().without_finalizer(), false, vec![]),
+        ("probes are disabled", guarded().unprobed(), false, vec![]),
+        ("probes are disabled and the drain timeout is over", guarded().unprobed().deleted("2026-01-01T00:59:49Z"), false, vec![REMOVE]),
+        ("the deadline has passed", deleted().deleted("2026-01-01T00:59:29Z"), false, vec![REMOVE]),
+        ("its pool is gone", deleted().refused(Reason::PoolNotFound), false, vec![REPLACE]),
     ] {
         assert_eq!(world.names(reached), steps, "{what}");
     }
-    let late = closed().deleted("2026-01-01T00:59:29Z").plan(false);
+    let late = guarded().deleted("2026-01-01T00:59:29Z").plan(false);
     assert_eq!(late, [Step::RemoveFinalizer { overdue: true }]);
-    let nothing = ending().route(Routes::Absent).deleted("2026-01-01T00:59:29Z").plan(false);
-    assert_eq!(nothing, [Step::RemoveFinalizer { overdue: false }], "there was nothing to give up");
+    let nothing = deleted().route(Routes::Absent).deleted("2026-01-01T00:59:29Z").plan(false);
+    assert_eq!(nothing, [Step::RemoveFinalizer { overdue: false }], "there was no route");
 }
 
 #[test]
@@ -40,15 +40,15 @@ fn steps_of_a_suspension() {
     let running = || World::new().service().pod(Pods::Ready).route(Routes::Open).suspended();
     let (no_route, no_pod) = ("delete the route", "delete the pod");
     for (what, world, reached, steps) in [
-        ("made so", World::new().without_finalizer().suspended(), false, vec![ADD_FINALIZER, SERVICE]),
+        ("created suspended", World::new().without_finalizer().suspended(), false, vec![ADD_FINALIZER, SERVICE]),
         ("the route is open", running(), false, vec![REPLACE]),
-        ("the proxies still have it", running().route(Routes::Guarded), false, vec![]),
-        ("the proxies have given it up", running().route(Routes::Guarded), true, vec![no_route]),
+        ("not every proxy has withdrawn it", running().route(Routes::Guarded), false, vec![]),
+        ("every proxy has withdrawn it", running().route(Routes::Guarded), true, vec![no_route]),
         ("the pod is gone", running().pod(Pods::Absent), false, vec![no_route]),
-        ("the route is leaving", running().route(Routes::Terminating), false, vec![]),
+        ("the route is being deleted", running().route(Routes::Terminating), false, vec![]),
         ("the route is gone", running().route(Routes::Absent), false, vec![no_pod]),
-        ("the pod is leaving", running().route(Routes::Absent).pod(Pods::Terminating), false, vec![]),
-        ("it rests", running().route(Routes::Absent).pod(Pods::Absent), false, vec![]),
+        ("the pod is terminating", running().route(Routes::Absent).pod(Pods::Terminating), false, vec![]),
+        ("it is at rest", running().route(Routes::Absent).pod(Pods::Absent), false, vec![]),
         ("its pool is gone", running().refused(Reason::PoolNotFound), false, vec![REPLACE]),
     ] {
         assert_eq!(world.names(reached), steps, "{what}");
@@ -62,20 +62,20 @@ fn finished_unit_is_stopped_after_its_end_is_recorded() {
     let ended = || had().pod(Pods::Ended).never_restarted();
     let (no_route, no_pod) = ("delete the route", "delete the pod");
     for (what, world, reached, steps) in [
-        ("its time is over", had().over(), false, vec![]),
-        ("which is written", over(), false, vec![REPLACE]),
-        ("the proxies still have the route", over().route(Routes::Guarded), false, vec![]),
-        ("the proxies have given it up", over().route(Routes::Guarded), true, vec![no_route]),
+        ("the time limit is exceeded", had().over(), false, vec![]),
+        ("its end is recorded", over(), false, vec![REPLACE]),
+        ("not every proxy has withdrawn the route", over().route(Routes::Guarded), false, vec![]),
+        ("every proxy has withdrawn it", over().route(Routes::Guarded), true, vec![no_route]),
         ("the route is gone", over().route(Routes::Absent), false, vec![no_pod]),
-        ("it rests", over().route(Routes::Absent).pod(Pods::Absent), false, vec![]),
+        ("it is at rest", over().route(Routes::Absent).pod(Pods::Absent), false, vec![]),
         (
-            "it was over before it began",
+            "the limit was exceeded before the start",
             World::new().without_finalizer().over().recorded(),
             false,
             vec![ADD_FINALIZER, SERVICE],
         ),
-        ("its pod has ended", ended(), false, vec![]),
-        ("which is written, too", ended().recorded(), false, vec![no_route]),
+        ("its pod has terminated", ended(), false, vec![]),
+        ("the end of its pod is recorded", ended().recorded(), false, vec![no_route]),
         ("without a route", ended().recorded().route(Routes::Absent), false, vec![no_pod]),
         ("it is suspended", ended().recorded().suspended(), false, vec![no_route]),
     ] {

@@ -20,18 +20,18 @@ fn outdated_pod_is_replaced_only_with_strategy_recreate() {
     let closed = || running().route(Routes::Guarded).recreated();
     let no_pod = "delete the pod";
     for (what, world, reached, steps) in [
-        ("it waits for the next start", running(), false, vec![]),
-        ("it waits for its turn", running().recreated().queued(), false, vec![]),
+        ("strategy OnRestart", running(), false, vec![]),
+        ("no rollout slot is free", running().recreated().queued(), false, vec![]),
         ("the route is open", running().recreated(), false, vec![REPLACE]),
-        ("the proxies still have it", closed(), false, vec![]),
-        ("the proxies have given it up", closed(), true, vec![no_pod]),
-        ("the pod has ended by itself, which is written first", closed().pod(Pods::Ended).outdated(), false, vec![]),
-        ("it had no route", running().recreated().route(Routes::Absent), false, vec![no_pod]),
-        ("nobody is asked", closed().unprobed(), false, vec![]),
-        ("the pod is leaving", closed().pod(Pods::Terminating), false, vec![]),
+        ("not every proxy has withdrawn it", closed(), false, vec![]),
+        ("every proxy has withdrawn it", closed(), true, vec![no_pod]),
+        ("the end of the pod is recorded first", closed().pod(Pods::Ended).outdated(), false, vec![]),
+        ("there is no route", running().recreated().route(Routes::Absent), false, vec![no_pod]),
+        ("probes are disabled", closed().unprobed(), false, vec![]),
+        ("the pod is terminating", closed().pod(Pods::Terminating), false, vec![]),
         ("the pod is gone", closed().pod(Pods::Absent), false, vec![POD]),
-        ("the next is ready", closed().pod(Pods::Ready), true, vec![REPLACE]),
-        ("it may not run as it is", running().recreated().refused(Reason::ImageNotOffered), false, vec![]),
+        ("the next pod is ready", closed().pod(Pods::Ready), true, vec![REPLACE]),
+        ("the unit is rejected", running().recreated().refused(Reason::ImageNotOffered), false, vec![]),
     ] {
         assert_eq!(world.names(reached), steps, "{what}");
     }
@@ -44,8 +44,8 @@ fn replacement_continues_after_the_deadline_of_the_withdrawal() {
     assert_eq!(overdue(closed().replacing_since("2026-01-01T00:59:31Z"), false), [false; 0], "in time");
     let late = || closed().replacing_since("2026-01-01T00:59:30Z");
     assert_eq!((late().names(false), overdue(late(), false)), (vec!["delete the pod"], vec![true]));
-    assert_eq!(overdue(late(), true), [false], "they were seen to give it up, however late");
-    assert_eq!(overdue(late().route(Routes::Absent), false), [false], "there was nothing to give up");
+    assert_eq!(overdue(late(), true), [false], "confirmed late");
+    assert_eq!(overdue(late().route(Routes::Absent), false), [false], "there was no route");
 }
 
 #[test]
@@ -69,5 +69,5 @@ fn pod_is_resized_once() {
     let world = asks(world, "2");
     assert_eq!(world.names(true), ["resize the pod"]);
     assert_eq!(world.clone().blocked(Write::Resize).names(true), Vec::<&str>::new());
-    assert_eq!(world.suspended().names(false), [REPLACE], "not while it is being stopped");
+    assert_eq!(world.suspended().names(false), [REPLACE], "not while it is being suspended");
 }

@@ -15,24 +15,24 @@ fn steps_of_a_start() {
     let new = World::new;
     let there = || new().service().pod(Pods::Ready);
     for (what, world, reached, steps) in [
-        ("nothing is there", new().without_finalizer(), false, vec![ADD_FINALIZER, SERVICE, POD]),
-        ("the finalizer is there", new(), false, vec![SERVICE, POD]),
-        ("earlier ones are leaving", new().service().pod(Pods::Terminating), false, vec![]),
+        ("no child exists", new().without_finalizer(), false, vec![ADD_FINALIZER, SERVICE, POD]),
+        ("the finalizer exists", new(), false, vec![SERVICE, POD]),
+        ("the previous pod is terminating", new().service().pod(Pods::Terminating), false, vec![]),
         ("the pod is starting", new().service().pod(Pods::Unready), false, vec![]),
         ("the pod is ready", there(), false, vec![GUARDED]),
-        ("nobody serves the gateway", there().served(Some(Reason::NoController)), false, vec![]),
-        ("an earlier route is leaving", there().route(Routes::Terminating), false, vec![]),
-        ("the proxies do not have the route", there().route(Routes::Guarded), false, vec![]),
-        ("the proxies have the route", there().route(Routes::Guarded), true, vec![REPLACE]),
-        ("it is open", there().route(Routes::Open), true, vec![]),
+        ("no controller serves the Gateway", there().served(Some(Reason::NoController)), false, vec![]),
+        ("the previous route is being deleted", there().route(Routes::Terminating), false, vec![]),
+        ("not every proxy has the route", there().route(Routes::Guarded), false, vec![]),
+        ("every proxy has the route", there().route(Routes::Guarded), true, vec![REPLACE]),
+        ("the route is open", there().route(Routes::Open), true, vec![]),
         ("the Service was edited", there().edited_service().route(Routes::Open), true, vec!["repair the Service"]),
         ("the route was edited", there().route(Routes::Edited), true, vec![REPLACE]),
         ("the pod is unready", new().service().pod(Pods::Unready).route(Routes::Open), false, vec![]),
         ("the pod is gone", new().service().route(Routes::Open), false, vec![REPLACE, POD]),
-        ("the pod has ended", new().service().pod(Pods::Ended).route(Routes::Open), false, vec![REPLACE]),
-        ("the pod may not be made", new().blocked(Write::Pod), false, vec![SERVICE]),
-        ("the Service may not be made", new().blocked(Write::Service), false, vec![POD]),
-        ("the route may not be made", there().blocked(Write::HTTPRoute), false, vec![]),
+        ("the pod has terminated", new().service().pod(Pods::Ended).route(Routes::Open), false, vec![REPLACE]),
+        ("the pod is blocked", new().blocked(Write::Pod), false, vec![SERVICE]),
+        ("the Service is blocked", new().blocked(Write::Service), false, vec![POD]),
+        ("the route is blocked", there().blocked(Write::HTTPRoute), false, vec![]),
     ] {
         assert_eq!(world.names(reached), steps, "{what}");
     }
@@ -42,10 +42,10 @@ fn steps_of_a_start() {
 fn rejected_unit_keeps_its_children_but_not_the_key_of_another_unit() {
     let running = || World::new().service().pod(Pods::Ready).route(Routes::Open);
     for (what, world, steps) in [
-        ("nothing is made", World::new().without_finalizer().refused(Reason::ImageNotOffered), vec![]),
-        ("it runs on", running().refused(Reason::PoolNotFound), vec![]),
-        ("it has lost its key", running().refused(Reason::KeyConflict), vec![REPLACE]),
-        ("and is closed", running().route(Routes::Guarded).refused(Reason::KeyConflict), vec![]),
+        ("nothing is created", World::new().without_finalizer().refused(Reason::ImageNotOffered), vec![]),
+        ("it keeps running", running().refused(Reason::PoolNotFound), vec![]),
+        ("another unit has its key", running().refused(Reason::KeyConflict), vec![REPLACE]),
+        ("its route is guarded", running().route(Routes::Guarded).refused(Reason::KeyConflict), vec![]),
         ("its pod is gone", running().pod(Pods::Absent).refused(Reason::PoolNotFound), vec![REPLACE]),
     ] {
         assert_eq!(world.names(true), steps, "{what}");
@@ -57,13 +57,13 @@ fn lost_pod_is_recorded_then_deleted_then_recreated_after_a_delay() {
     let had = || World::new().service().pod(Pods::Ready).route(Routes::Open).recorded();
     let (no_pod, guarded) = ("delete the pod", Routes::Guarded);
     for (what, world, steps) in [
-        ("it is gone", had().pod(Pods::Absent), vec![REPLACE]),
-        ("it is going", had().pod(Pods::Terminating), vec![REPLACE]),
-        ("it has ended", had().pod(Pods::Ended), vec![REPLACE]),
-        ("and the route is closed", had().pod(Pods::Ended).route(guarded), vec![]),
-        ("its end is written", had().pod(Pods::Ended).route(guarded).recorded(), vec![no_pod]),
-        ("its absence is written", had().pod(Pods::Absent).route(guarded).recorded(), vec![]),
-        ("the delay is over", had().pod(Pods::Absent).route(guarded).recorded().at("2026-01-01T01:00:10Z"), vec![POD]),
+        ("the pod is gone", had().pod(Pods::Absent), vec![REPLACE]),
+        ("the pod is terminating", had().pod(Pods::Terminating), vec![REPLACE]),
+        ("the pod has terminated", had().pod(Pods::Ended), vec![REPLACE]),
+        ("the route is guarded", had().pod(Pods::Ended).route(guarded), vec![]),
+        ("its end is recorded", had().pod(Pods::Ended).route(guarded).recorded(), vec![no_pod]),
+        ("its loss is recorded", had().pod(Pods::Absent).route(guarded).recorded(), vec![]),
+        ("the backoff is over", had().pod(Pods::Absent).route(guarded).recorded().at("2026-01-01T01:00:10Z"), vec![POD]),
         (
             "it is suspended meanwhile",
             had().pod(Pods::Absent).route(guarded).recorded().suspended(),
@@ -85,14 +85,14 @@ fn pod_is_created_when_its_volume_claims_exist() {
     };
     let new = || World::new().service();
     for (what, world, steps) in [
-        ("nothing is there", World::new().claiming(Child::Absent), vec![SERVICE, make]),
-        ("it is there", new().claiming(there()), vec![POD]),
-        ("an earlier one is leaving", new().claiming(Child::Terminating), vec![]),
-        ("it may not be made", new().claiming(Child::Absent).blocked(Write::PersistentVolumeClaim), vec![]),
-        ("it is to stay", new().claiming(owned()).pod(Pods::Unready), vec![repair]),
-        ("it has gone", new().claiming(Child::Absent).pod(Pods::Unready), vec![make]),
-        ("made suspended", new().claiming(Child::Absent).suspended(), vec![]),
-        ("suspended, it is to stay", new().claiming(owned()).suspended(), vec![repair]),
+        ("no claim exists", World::new().claiming(Child::Absent), vec![SERVICE, make]),
+        ("the claim exists", new().claiming(there()), vec![POD]),
+        ("the previous claim is being deleted", new().claiming(Child::Terminating), vec![]),
+        ("the claim is blocked", new().claiming(Child::Absent).blocked(Write::PersistentVolumeClaim), vec![]),
+        ("the claim is retained", new().claiming(owned()).pod(Pods::Unready), vec![repair]),
+        ("the claim is gone", new().claiming(Child::Absent).pod(Pods::Unready), vec![make]),
+        ("created suspended", new().claiming(Child::Absent).suspended(), vec![]),
+        ("suspended, the claim is retained", new().claiming(owned()).suspended(), vec![repair]),
         ("deleted", new().claiming(owned()).deleted(NOW), vec![REMOVE]),
     ] {
         assert_eq!(world.names(false), steps, "{what}");

@@ -1,172 +1,164 @@
-//! What is said of a unit that has no route: status, words and, where asking again helps, when.
+//! Describes why a request did not reach its unit: HTTP status, texts, and when to retry.
 //!
-//! Pure. It tells phase, stages and a reason in one word, never the messages of conditions: those are for whoever may read
-//! the unit.
+//! Pure. It contains phase, stages and the reason of a condition, but never the message of a condition: that is for
+//! users who may read the unit.
 
 use computing_unit_api::{ComputingUnit, Phase, Stages};
 use http::StatusCode;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::situation::{Situation, situation};
+use super::state::{State, state};
 use crate::metrics::ActivatorOutcome;
 
-/// An answer in words.
+/// The description of one response, which is rendered as a page or as problem details (RFC 9457).
 #[derive(Clone, Debug)]
-pub struct Answer {
-    /// Where the unit is, in one word of a closed set.
+pub struct Problem {
+    /// The state of the unit, one of a fixed set of words.
     pub state: &'static str,
-    /// What is counted.
+    /// The label of the request's metric.
     pub outcome: ActivatorOutcome,
-    /// The status code.
     pub status: StatusCode,
-    /// When to ask again, in seconds.
+    /// When to retry, in seconds. `None` if a retry does not help.
     pub retry_after: Option<u32>,
-    /// A few words.
     pub title: String,
-    /// A sentence.
     pub detail: String,
-    /// What the page's link is called.
+    /// The text of the page's link.
     pub action: &'static str,
-    /// The stages that the present start has passed.
+    /// The stages of the current start.
     pub stages: Stages,
     /// Name and phase of the unit.
     pub unit: Option<(String, Option<Phase>)>,
 }
 
-impl Answer {
-    /// No unit has this address, or nobody may know of it.
-    #[must_use]
-    pub fn unknown() -> Self {
+impl Problem {
+    /// No unit has the key, or the pool has no activator.
+    pub fn not_found() -> Self {
         Self {
             state: "unknown",
             outcome: ActivatorOutcome::Unknown,
             status: StatusCode::NOT_FOUND,
             retry_after: None,
-            title: "No such unit".to_owned(),
-            detail: "No computing unit has this address. It may have been deleted.".to_owned(),
+            title: "Unit not found".to_owned(),
+            detail: "No computing unit has this URL. It may have been deleted.".to_owned(),
             action: "",
             stages: Stages::default(),
             unit: None,
         }
     }
 
-    /// The pool has its units looked up by host name, and the request came without that of the unit whose key it carries.
-    #[must_use]
+    /// The pool has `lookup: Host`, and the host name of the request does not belong to the unit that has its key.
     pub fn misdirected() -> Self {
         Self {
             state: "misdirected",
             outcome: ActivatorOutcome::Misdirected,
             status: StatusCode::MISDIRECTED_REQUEST,
             title: "Not authorized for this unit".to_owned(),
-            detail: "The gateway's authorization did not answer with the host name of the unit whose key the request \
-                     carries. Whoever runs the gateway finds in the pool's spec.routing.query.lookupDomain what it has \
-                     to answer; its SecurityPolicy needs recomputeRoute, and host among headersToBackend."
-                .to_owned(),
-            ..Self::unknown()
+            detail:
+                "The external authorization did not set the Host header to the internal host name of the unit whose \
+                     key the request carries. Administrators: see spec.routing.query.lookupDomain of the pool for \
+                     the host name. The SecurityPolicy needs recomputeRoute, and host in headersToBackend."
+                    .to_owned(),
+            ..Self::not_found()
         }
     }
 
-    /// The operator has not seen the units yet.
-    #[must_use]
-    pub fn not_yet() -> Self {
+    /// The watches have not listed all units yet.
+    pub fn not_synced() -> Self {
         Self {
             state: "starting",
             outcome: ActivatorOutcome::Starting,
             status: StatusCode::SERVICE_UNAVAILABLE,
             retry_after: Some(1),
-            title: "One moment".to_owned(),
-            detail: "What is known of this unit is being read.".to_owned(),
-            action: "Ask again",
-            ..Self::unknown()
+            title: "The activator is starting".to_owned(),
+            detail: "The list of units is not complete yet.".to_owned(),
+            action: "Retry",
+            ..Self::not_found()
         }
     }
 
-    /// What is said of `unit`. `starts`: a request has asked for its start, which is under way.
-    #[must_use]
-    pub fn of(unit: &ComputingUnit, starts: bool) -> Self {
+    /// Describes `unit`. `waking` is whether it is being started because of a request.
+    pub fn of(unit: &ComputingUnit, waking: bool) -> Self {
         let name = unit.name_any();
         let phase = unit.status.as_ref().and_then(|status| status.phase);
         let reason = reason(unit);
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-        let (state, outcome, status, retry_after, title, detail, action) = match situation(unit) {
-            Situation::Gone => return Self::unknown(),
-            Situation::Suspended if !starts => (
+        let (state, outcome, status, retry_after, title, detail, action) = match state(unit) {
+            State::Deleted => return Self::not_found(),
+            State::Suspended if !waking => (
                 "suspended",
                 ActivatorOutcome::Suspended,
                 unavailable,
                 None,
                 format!("{name} is suspended"),
                 format!(
-                    "It is started by whoever may change it: kubectl patch computingunit {name} --type merge --patch \
+                    "To start it, run: kubectl patch computingunit {name} --type merge --patch \
                      '{{\"spec\":{{\"operatingMode\":\"Running\"}}}}'"
                 ),
-                "Ask again",
+                "Retry",
             ),
-            Situation::Suspending => (
+            State::Suspending => (
                 "suspending",
                 ActivatorOutcome::Suspending,
                 unavailable,
                 Some(2),
                 format!("{name} is being suspended"),
-                "It cannot be started before that is over.".to_owned(),
-                "Ask again",
+                "It can be started again when this is complete.".to_owned(),
+                "Retry",
             ),
-            Situation::Suspended | Situation::Starting => (
+            State::Suspended | State::Starting => (
                 "starting",
                 ActivatorOutcome::Starting,
                 unavailable,
                 Some(2),
                 format!("{name} is starting"),
                 progress(phase, reason.as_deref()),
-                "Open it now",
+                "Open",
             ),
-            Situation::Ready => (
+            State::Ready => (
                 "ready",
                 ActivatorOutcome::Ready,
                 unavailable,
                 Some(1),
                 format!("{name} is ready"),
-                "The gateway is about to send requests to it.".to_owned(),
-                "Open it now",
+                "The gateway will route requests to it in a moment.".to_owned(),
+                "Open",
             ),
-            Situation::Failed => (
+            State::Failed => (
                 "failed",
                 ActivatorOutcome::Ended,
                 unavailable,
                 None,
-                format!("{name} did not start"),
+                format!("{name} has failed"),
                 format!(
-                    "{}It is not tried again until somebody changes it or suspends and resumes it.",
+                    "{}It is not retried until its spec changes, or until it is suspended and resumed.",
                     reason.map(|reason| format!("Reason: {reason}. ")).unwrap_or_default()
                 ),
-                "Ask again",
+                "Retry",
             ),
-            Situation::Finished => (
+            State::Finished => (
                 "finished",
                 ActivatorOutcome::Ended,
                 StatusCode::GONE,
                 None,
                 format!("{name} has finished"),
-                "It has run to its end, or its time is over.".to_owned(),
-                "Ask again",
+                "It has completed, or it has reached its time limit.".to_owned(),
+                "Retry",
             ),
         };
-        // Those of an earlier start say nothing of this one.
-        let earlier = matches!(phase, None | Some(Phase::Suspended | Phase::Suspending));
-        let stages = unit.status.as_ref().filter(|_| !earlier).map(|status| status.stages.clone()).unwrap_or_default();
+        // The status has the stages of the previous start until the operator has reconciled this one.
+        let previous = matches!(phase, None | Some(Phase::Suspended | Phase::Suspending));
+        let stages = unit.status.as_ref().filter(|_| !previous).map(|status| status.stages.clone()).unwrap_or_default();
         Self { state, outcome, status, retry_after, title, detail, action, stages, unit: Some((name, phase)) }
     }
 
-    /// Whether the unit will be reachable by itself.
-    #[must_use]
-    pub const fn passes(&self) -> bool {
+    /// Whether the unit will be reachable without further action.
+    pub const fn is_transient(&self) -> bool {
         self.retry_after.is_some()
     }
 
-    /// As problem details (RFC 9457).
-    #[must_use]
-    pub fn problem(&self) -> Value {
+    /// The problem details.
+    pub fn to_json(&self) -> Value {
         let mut problem = json!({
             "type": format!("urn:computing-unit:{}", self.state),
             "title": self.title,
@@ -188,15 +180,15 @@ impl Answer {
 }
 
 fn progress(phase: Option<Phase>, reason: Option<&str>) -> String {
-    let trouble = reason.filter(|reason| ["Unschedulable", "ImagePullFailed", "CrashLoop"].contains(reason));
-    match (trouble, phase) {
-        (Some(reason), _) => format!("It takes longer than usual: {reason}."),
-        (None, Some(Phase::NotReady)) => "It is being made reachable again.".to_owned(),
-        (None, _) => "It opens here as soon as it is ready.".to_owned(),
+    let slow = reason.filter(|reason| ["Unschedulable", "ImagePullFailed", "CrashLoop"].contains(reason));
+    match (slow, phase) {
+        (Some(reason), _) => format!("This takes longer than usual: {reason}."),
+        (None, Some(Phase::NotReady)) => "It is not reachable at the moment.".to_owned(),
+        (None, _) => "It is reachable as soon as all stages are complete.".to_owned(),
     }
 }
 
-/// Why the unit is not ready, in one word.
+/// The reason of the condition Ready, unless it is True.
 fn reason(unit: &ComputingUnit) -> Option<String> {
     let conditions = &unit.status.as_ref()?.conditions;
     let ready = conditions.iter().find(|condition| condition.type_ == "Ready" && condition.status != "True")?;
@@ -206,13 +198,13 @@ fn reason(unit: &ComputingUnit) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activator::situation::tests::unit;
+    use crate::activator::state::tests::unit;
     use computing_unit_api::OperatingMode;
 
     #[test]
-    fn every_situation_has_an_answer() {
+    fn each_state_has_a_problem() {
         use OperatingMode::{Running, Suspended};
-        for (mode, phase, starts, state, status, retry_after) in [
+        for (mode, phase, waking, state, status, retry_after) in [
             (Suspended, Phase::Suspended, false, "suspended", 503, None),
             (Suspended, Phase::Suspended, true, "starting", 503, Some(2)),
             (Suspended, Phase::Suspending, true, "suspending", 503, Some(2)),
@@ -223,19 +215,19 @@ mod tests {
             (Running, Phase::Finished, false, "finished", 410, None),
             (Running, Phase::Terminating, false, "unknown", 404, None),
         ] {
-            let answer = Answer::of(&unit(mode, Some(phase), 2), starts);
-            let seen = (answer.state, answer.status.as_u16(), answer.retry_after);
-            assert_eq!(seen, (state, status, retry_after), "{mode:?} {phase:?}");
+            let problem = Problem::of(&unit(mode, Some(phase), 2), waking);
+            let actual = (problem.state, problem.status.as_u16(), problem.retry_after);
+            assert_eq!(actual, (state, status, retry_after), "{mode:?} {phase:?}");
         }
     }
 
     #[test]
-    fn a_problem_tells_unit_phase_and_stages_and_no_message_of_a_condition() {
+    fn problem_details_contain_phase_and_stages_but_no_message_of_a_condition() {
         let mut unit = unit(OperatingMode::Running, Some(Phase::Failed), 2);
         let condition = json!({"type": "Ready", "status": "False", "reason": "StartTimeout",
             "message": "password=hunter2", "lastTransitionTime": "2026-01-01T00:00:00Z"});
         unit.status.as_mut().unwrap().conditions.push(serde_json::from_value(condition).unwrap());
-        let problem = Answer::of(&unit, false).problem();
+        let problem = Problem::of(&unit, false).to_json();
         assert_eq!(
             (&problem["unit"], &problem["phase"], &problem["status"]),
             (&json!("ada"), &json!("Failed"), &json!(503))
@@ -243,6 +235,6 @@ mod tests {
         assert_eq!(problem["stages"]["scheduled"], "2026-01-01T00:00:01Z");
         assert!(problem["detail"].as_str().unwrap().contains("StartTimeout"), "{problem}");
         assert!(!problem.to_string().contains("hunter2"), "{problem}");
-        assert!(Answer::unknown().problem().get("unit").is_none());
+        assert!(Problem::not_found().to_json().get("unit").is_none());
     }
 }
