@@ -1,43 +1,44 @@
-//! What `run` was told, checked: whoever holds a [`Settings`] need not look at it again.
+//! The settings of a running operator, validated.
 //!
-//! Each refusal names the flag and says what to give instead.
+//! Each error names the flag and what to give instead.
 
-use std::{env, fs, net::SocketAddr, num::NonZeroU16, process, time};
+use std::{env, fmt, fs, net::SocketAddr, num::NonZeroU16, process, time};
 
+use clap::ValueEnum;
 use computing_unit_api::Duration;
 use tracing_subscriber::EnvFilter;
 
-use crate::{cli::LogFormat, controllers::activator_route::route::ActivatorService};
-
-/// What the running operator goes by.
+/// The settings of `run`.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Namespaces of pools and units, sorted; empty for all.
     pub watch_namespaces: Vec<String>,
-    /// Namespaces of Gateways and of their proxies, sorted; empty for all.
+    /// Namespaces of Gateways and their proxies, sorted; empty for all.
     pub gateway_namespaces: Vec<String>,
-    /// How many units are worked on at a time.
+    /// Maximum number of concurrent reconciles.
     pub concurrency: NonZeroU16,
-    /// How many probes are under way at a time.
+    /// Maximum number of concurrent probes.
     pub probe_concurrency: NonZeroU16,
-    /// Where health and metrics are served; port 0 for any free one.
+    /// Address of health and metrics. Port 0 selects a free port.
     pub http_address: SocketAddr,
-    /// What is logged, and how.
     pub logging: Logging,
-    /// How leaders are elected; absent where this process always works.
+    /// `None` to reconcile without leader election.
     pub election: Option<Election>,
-    /// How often each unit is looked at although nothing happened.
+    /// Time between two reconciles of a unit without an event.
     pub resync_period: time::Duration,
-    /// Where the entries of pools are served; absent where they are not.
+    /// `None` to run without the activator.
     pub activator: Option<Activator>,
 }
 
-impl Settings {
-    /// The shortest resync period.
-    pub const MIN_RESYNC: time::Duration = time::Duration::from_secs(10);
+/// The format of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Human-readable text.
+    Text,
+    /// One JSON object per line.
+    Json,
 }
 
-/// What is logged, and how.
 #[derive(Clone, Debug)]
 pub struct Logging {
     format: LogFormat,
@@ -45,10 +46,7 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Lines of `format` for what `filter` lets through; an empty filter is `info`.
-    ///
-    /// # Errors
-    /// If `filter` is not one that tracing can read.
+    /// An empty filter means `info`.
     pub fn new(format: LogFormat, filter: String) -> Result<Self, InvalidSettings> {
         let filter = if filter.trim().is_empty() { "info".to_owned() } else { filter };
         match filter.parse::<EnvFilter>() {
@@ -57,30 +55,52 @@ impl Logging {
         }
     }
 
-    /// How lines look.
-    #[must_use]
     pub const fn format(&self) -> LogFormat {
         self.format
     }
 
-    /// What is let through. The client of the API server says nothing unless it is named: whoever called it reports
-    /// its errors.
-    #[must_use]
+    /// The client library logs nothing unless the filter names it: its callers report its errors.
     pub fn filter(&self) -> EnvFilter {
         EnvFilter::new(format!("kube_client=off,{}", self.filter))
     }
 }
 
-/// Where the entries of pools are served.
 #[derive(Clone, Debug)]
 pub struct Activator {
-    /// The Service that leads to this process.
     pub service: ActivatorService,
-    /// Where this process serves it; port 0 for any free one.
+    /// Address that the activator listens on. Port 0 selects a free port.
     pub address: SocketAddr,
 }
 
-/// How leaders are elected.
+/// The Service of the activator. It selects all replicas of the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivatorService {
+    pub namespace: String,
+    pub name: String,
+    pub port: u16,
+}
+
+impl ActivatorService {
+    /// Parses `namespace/name:port`.
+    pub fn parse(given: &str) -> Result<Self, InvalidSettings> {
+        let parsed = || {
+            let (namespace, rest) = given.split_once('/')?;
+            let (name, port) = rest.rsplit_once(':')?;
+            let port: NonZeroU16 = port.parse().ok()?;
+            let valid = [namespace, name].iter().all(|name| name.len() <= 63 && is_label(name));
+            valid.then(|| Self { namespace: namespace.to_owned(), name: name.to_owned(), port: port.get() })
+        };
+        parsed().ok_or_else(|| InvalidSettings::ActivatorService(given.to_owned()))
+    }
+}
+
+impl fmt::Display for ActivatorService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}:{}", self.namespace, self.name, self.port)
+    }
+}
+
+/// The settings of leader election.
 #[derive(Clone, Debug)]
 pub struct Election {
     namespace: Option<String>,
@@ -90,11 +110,7 @@ pub struct Election {
 }
 
 impl Election {
-    /// An election by the Lease `lease` of `namespace` (absent: the client's own), which lasts `duration` after each
-    /// renewal, for the candidate `identity`.
-    ///
-    /// # Errors
-    /// If the name is no name, the duration not whole seconds or too short to be renewed in, or the identity too long.
+    /// Without a namespace, the Lease is in the default namespace of the client.
     pub fn new(
         namespace: Option<String>,
         lease: String,
@@ -116,108 +132,79 @@ impl Election {
     }
 
     /// Namespace of the Lease, if one was given.
-    #[must_use]
     pub fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
 
     /// Name of the Lease.
-    #[must_use]
     pub fn lease(&self) -> &str {
         &self.lease
     }
 
-    /// How long the Lease lasts after a renewal, in seconds; at least 3.
-    #[must_use]
+    /// Duration of the Lease in seconds; at least 3.
     pub const fn seconds(&self) -> u32 {
         self.seconds
     }
 
-    /// Who this process is.
-    #[must_use]
+    /// Identity of this process as a holder of the Lease.
     pub fn identity(&self) -> &str {
         &self.identity
     }
 }
 
-/// A setting that cannot be used, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidSettings {
-    /// A namespace that cannot exist.
     #[error(
-        "{flag}: {name:?} is not a name of a namespace: give lower-case letters, digits and '-', at most 63, \
-         and several names separated by commas"
+        "{flag}: {name:?} is not a valid namespace name: use lower-case letters, digits and '-', at most 63 characters; \
+         separate several names with commas"
     )]
-    Namespace {
-        /// The flag that it was given to.
-        flag: &'static str,
-        /// What was given.
-        name: String,
-    },
-    /// A Lease that cannot exist.
-    #[error("--lease-name: {0:?} is not a name of a Lease: give lower-case letters, digits, '-' and '.'")]
+    Namespace { flag: &'static str, name: String },
+    #[error("--lease-name: {0:?} is not a valid Lease name: use lower-case letters, digits, '-' and '.'")]
     Lease(String),
-    /// A Lease too short to be renewed, or not in the unit that a Lease has.
-    #[error("--lease-duration: give whole seconds, at least 3s and at most 1h")]
+    /// Too short to be renewed, or not in the unit of a Lease.
+    #[error("--lease-duration: must be whole seconds, at least 3s and at most 1h")]
     LeaseDuration,
-    /// An identity that cannot be written into a Lease.
-    #[error("--identity: give 1 to 100 printable characters that no other process uses, such as the name of the pod")]
+    #[error("--identity: must be 1 to 100 printable characters that no other process uses, such as the pod name")]
     Identity,
-    /// No identity was given and the host has no name.
-    #[error("--identity: the name of this host cannot be read: give a name that no other process uses")]
+    #[error("--identity: the host name cannot be read: give a name that no other process uses")]
     NoHostName,
-    /// A Service that cannot exist.
     #[error(
-        "--activator-service: {0:?} names no Service: write namespace/name:port, such as operators/computing-units:80"
+        "--activator-service: {0:?} is not a valid Service: use namespace/name:port, such as operators/computing-units:80"
     )]
     ActivatorService(String),
-    /// A resync that would keep the operator busy.
-    #[error("--resync-period: {0} is too often: give at least 10s (changes are seen at once in any case)")]
+    /// Would keep the operator busy.
+    #[error("--resync-period: {0} is too short: must be at least 10s (changes are reconciled immediately in any case)")]
     Resync(Duration),
-    /// Not a log filter.
     #[error(
-        "--log: {0:?} is not a filter ({1}): give a level (error, warn, info, debug, trace), or target=level pairs separated by commas"
+        "--log: {0:?} is not a valid filter ({1}): use a level (error, warn, info, debug, trace), or target=level pairs \
+         separated by commas"
     )]
     Filter(String, String),
 }
 
-/// The namespaces given to `flag`, sorted, each once.
-///
-/// # Errors
-/// If one is not the name of a namespace.
+/// The shortest resync period.
+const MIN_RESYNC: time::Duration = time::Duration::from_secs(10);
+
+pub fn resync_period(given: Duration) -> Result<time::Duration, InvalidSettings> {
+    if given.0 < MIN_RESYNC { Err(InvalidSettings::Resync(given)) } else { Ok(given.0) }
+}
+
+/// The namespaces given to `flag`, sorted and without duplicates.
 pub fn namespaces(flag: &'static str, given: Vec<String>) -> Result<Vec<String>, InvalidSettings> {
     let mut all = given
         .into_iter()
         .map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
-        .map(|name| label(flag, name))
+        .map(|name| namespace(flag, name))
         .collect::<Result<Vec<_>, _>>()?;
     all.sort();
     all.dedup();
     Ok(all)
 }
 
-/// The one namespace given to `flag`.
-///
-/// # Errors
-/// If it is not the name of a namespace.
-pub fn label(flag: &'static str, name: String) -> Result<String, InvalidSettings> {
+/// The single namespace given to `flag`.
+pub fn namespace(flag: &'static str, name: String) -> Result<String, InvalidSettings> {
     if name.len() <= 63 && is_label(&name) { Ok(name) } else { Err(InvalidSettings::Namespace { flag, name }) }
-}
-
-/// The Service given as `namespace/name:port`.
-///
-/// # Errors
-/// If it is written otherwise.
-pub fn activator_service(given: &str) -> Result<ActivatorService, InvalidSettings> {
-    let read = || {
-        let (namespace, rest) = given.split_once('/')?;
-        let (name, port) = rest.rsplit_once(':')?;
-        let port: NonZeroU16 = port.parse().ok()?;
-        let names = [namespace, name].iter().all(|name| name.len() <= 63 && is_label(name));
-        names.then(|| ActivatorService { namespace: namespace.to_owned(), name: name.to_owned(), port: port.get() })
-    };
-    read().ok_or_else(|| InvalidSettings::ActivatorService(given.to_owned()))
 }
 
 fn is_label(name: &str) -> bool {
@@ -227,11 +214,8 @@ fn is_label(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-/// This host's name and this process's number, for two processes of one host are two candidates. In a container the
-/// number is always the same, so that a container that is started again has its Lease back at once.
-///
-/// # Errors
-/// If the host has no name that can be read.
+/// The host name and the process ID, so that two processes on one host are two candidates. A container always has the same
+/// process ID, so that it keeps its Lease after a restart.
 pub fn host_identity() -> Result<String, InvalidSettings> {
     env::var("HOSTNAME")
         .ok()

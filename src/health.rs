@@ -1,6 +1,6 @@
 //! Health and metrics over HTTP: `/livez`, `/readyz`, `/metrics`.
 //!
-//! It reports and never decides: gates are opened and closed by those who know.
+//! A process is ready while all its readiness gates are open. The components open and close them.
 
 use std::{collections::BTreeSet, io, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What the operator waits for before it is ready. A cheap handle: clones share their gates.
+/// The readiness gates of this process. Clones share their gates.
 #[derive(Clone, Debug)]
 pub struct Gates(Arc<watch::Sender<BTreeSet<&'static str>>>);
 
@@ -29,27 +29,22 @@ impl Default for Gates {
 }
 
 impl Gates {
-    /// Not ready until the gate of this name is open again. The name says what is waited for.
+    /// Makes the process not ready until the gate is opened. `/readyz` shows the name.
     pub fn close(&self, name: &'static str) {
         self.0.send_if_modified(|closed| closed.insert(name));
     }
 
-    /// What this gate stood for has happened.
     pub fn open(&self, name: &'static str) {
         self.0.send_if_modified(|closed| closed.remove(name));
     }
 
-    /// The closed gates, sorted.
-    #[must_use]
+    /// Sorted by name.
     pub fn closed(&self) -> Vec<&'static str> {
         self.0.borrow().iter().copied().collect()
     }
 }
 
-/// Answers on `listener` until `stop`.
-///
-/// # Errors
-/// If the system takes the address away.
+/// Serves requests until `stop`.
 pub async fn serve(
     listener: TcpListener,
     metrics: Arc<Metrics>,
@@ -60,7 +55,7 @@ pub async fn serve(
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready).with_state(gates))
         .route("/metrics", get(text).with_state(metrics));
-    // Not gracefully: a scraper's idle connection would hold the process up.
+    // Without a graceful shutdown: an idle connection of a scraper would delay the exit.
     tokio::select! {
         ended = axum::serve(listener, routes).into_future() => ended,
         () = stop.cancelled() => Ok(()),
@@ -103,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn is_ready_once_every_gate_is_open_and_says_what_it_waits_for() {
+    async fn process_is_ready_when_every_gate_is_open() {
         let listener = bind("--http-address", (Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (gates, stop) = (Gates::default(), CancellationToken::new());

@@ -4,7 +4,7 @@
 
 mod activator;
 pub mod cli;
-pub mod config;
+mod config;
 mod controllers;
 mod gateway;
 mod health;
@@ -14,7 +14,7 @@ mod listen;
 mod metrics;
 mod probe;
 mod routing;
-pub mod telemetry;
+mod telemetry;
 
 #[cfg(test)]
 mod testing;

@@ -1,22 +1,17 @@
-//! Takes an address of this host, to be served later by whoever is given it.
+//! Binds the addresses that flags name.
 
 use std::{io, net::SocketAddr};
 
 use tokio::net::TcpListener;
 
-/// An address that cannot be served.
 #[derive(Debug, thiserror::Error)]
-#[error("{flag}: cannot listen on {address} ({source}): give a free address of this host, port 0 for any port")]
+#[error("{flag}: cannot listen on {address} ({source}): give a free address of this host; port 0 selects a free port")]
 pub struct BindError {
     flag: &'static str,
     address: SocketAddr,
     source: io::Error,
 }
 
-/// Takes the address that `flag` names.
-///
-/// # Errors
-/// If it is taken already or not of this host.
 pub async fn bind(flag: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
     TcpListener::bind(address).await.map_err(|source| BindError { flag, address, source })
 }
@@ -28,7 +23,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_taken_address_is_refused_by_the_name_of_its_flag() {
+    async fn error_of_an_address_in_use_names_the_flag() {
         let first = bind("--first", (Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let error = bind("--second", first.local_addr().unwrap()).await.unwrap_err();
         assert!(error.to_string().starts_with("--second: cannot listen on 127.0.0.1:"), "{error}");

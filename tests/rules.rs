@@ -1,4 +1,4 @@
-//! Each rule of the definitions lets through what it should and refuses the rest, with its own sentence and no other.
+//! Validation rules of the CRDs: accepted objects, and rejected objects with the message of the rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,18 +15,18 @@ struct Cases {
 
 #[derive(Deserialize)]
 struct Case {
-    says: String,
+    message: String,
     kind: String,
     from: Option<Value>,
     accepted: Vec<Value>,
-    refused: Vec<Value>,
+    rejected: Vec<Value>,
 }
 
 fn cases() -> Cases {
-    serde_saphyr::from_str(include_str!("rules.yaml")).expect("rules.yaml reads")
+    serde_saphyr::from_str(include_str!("rules.yaml")).expect("rules.yaml is valid")
 }
 
-/// RFC 7396.
+/// A JSON merge patch (RFC 7396).
 fn merged(base: &Value, patch: &Value) -> Value {
     let (Value::Object(base), Value::Object(patch)) = (base, patch) else {
         return patch.clone();
@@ -43,13 +43,13 @@ fn merged(base: &Value, patch: &Value) -> Value {
 
 fn schemas() -> BTreeMap<String, Value> {
     let of = |crd: &k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition| {
-        serde_json::to_value(crd).expect("a definition is JSON")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        serde_json::to_value(crd).expect("a CRD is serialized")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
             .clone()
     };
     api::crds().iter().map(|crd| (crd.spec.names.kind.clone(), of(crd))).collect()
 }
 
-/// What the rules say against an object.
+/// Messages of the rules that an object violates.
 fn messages(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<String> {
     match Validator::new().validate(schema, object, old) {
         Ok(()) => Vec::new(),
@@ -58,25 +58,25 @@ fn messages(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<String> 
 }
 
 #[test]
-fn each_rule_accepts_and_refuses_as_listed() {
+fn rules_accept_and_reject_the_listed_objects() {
     let (cases, schemas) = (cases(), schemas());
     for case in &cases.rules {
         let (base, schema) = (&cases.bases[&case.kind], &schemas[&case.kind]);
         let old = case.from.as_ref().map(|from| merged(base, from));
         for accepted in &case.accepted {
             let found = messages(schema, &merged(base, accepted), old.as_ref());
-            assert!(found.is_empty(), "{}: {accepted} is refused: {found:?}", case.says);
+            assert!(found.is_empty(), "{}: {accepted} is rejected: {found:?}", case.message);
         }
-        for refused in &case.refused {
-            let found = messages(schema, &merged(base, refused), old.as_ref());
-            let said = matches!(found.as_slice(), [message] if message.contains(&case.says));
-            assert!(said, "{}: {refused}: {found:?}", case.says);
+        for rejected in &case.rejected {
+            let found = messages(schema, &merged(base, rejected), old.as_ref());
+            let only = matches!(found.as_slice(), [message] if message.contains(&case.message));
+            assert!(only, "{}: {rejected}: {found:?}", case.message);
         }
     }
 }
 
 #[test]
-fn each_rule_is_listed() {
+fn every_rule_has_a_test_case() {
     fn collect(schema: &Value, found: &mut BTreeSet<String>) {
         match schema {
             Value::Object(fields) => {
@@ -95,12 +95,12 @@ fn each_rule_is_listed() {
         collect(schema, &mut found);
     }
     for message in found {
-        assert!(listed.iter().any(|case| message.contains(&case.says)), "no case for the rule {message:?}");
+        assert!(listed.iter().any(|case| message.contains(&case.message)), "no case for the rule {message:?}");
     }
 }
 
 #[test]
-fn a_cuid_starts_at_1() {
+fn cuid_is_at_least_1() {
     let unit = &schemas()["ComputingUnit"];
     assert_eq!(unit["properties"]["spec"]["properties"]["cuid"]["minimum"], 1.0);
 }

@@ -1,20 +1,20 @@
-//! What answers for the units of a pool that have no route.
+//! The activator of a pool, which answers for units without a route.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Duration;
 
-/// The operator's own answers at the addresses of units that have no route: which units there are, how far a start has
-/// come, and, if `wakeOnRequest` says so, the start itself.
+/// The activator answers requests for units that have no route. It reports the state of the unit and the progress of a
+/// start, and starts the unit if `wakeOnRequest` is true.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActivatorSpec {
-    /// Whether a request for a unit that is suspended starts it.
+    /// If true, a request for a suspended unit starts it. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub wake_on_request: bool,
-    /// How long such a request is held before it is answered with 503 and `Retry-After`. A unit that is reachable sooner
-    /// is answered with a redirect to the same URL. `0s`: not at all.
+    /// How long a request that starts a unit is held. It is answered with a redirect to the same URL if the unit becomes
+    /// reachable in this time, otherwise with 503 and `Retry-After`. `0s` disables holding.
     #[serde(default = "twenty_seconds")]
     pub hold: Duration,
 }

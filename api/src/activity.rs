@@ -1,4 +1,4 @@
-//! What tells whether a unit is in use.
+//! Signals of activity: `spec.activity` of a pool.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -6,31 +6,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::Duration;
 
-/// What tells whether the units of a pool are in use. A unit is idle only when every signal here says so for the whole of
-/// `lifecycle.idleTimeout`; one that cannot be read says nothing, and then no unit is stopped.
+/// Signals from which the operator decides if a unit is in use. A unit is idle if no signal reported activity during the
+/// whole of `spec.lifecycle.idleTimeout`. While an enabled signal cannot be read, the unit is not stopped.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("self.gateway.mode == 'Enabled' || has(self.busyProbe) || self.annotation == 'Enabled'", "spec.activity: leave at least one signal on: gateway, busyProbe or annotation"))]
+#[x_kube(validation = ("self.gateway.mode == 'Enabled' || has(self.busyProbe) || self.annotation == 'Enabled'", "spec.activity must enable at least one signal: gateway, busyProbe or annotation"))]
 pub struct ActivitySpec {
-    /// How often the signals are read.
+    /// Interval at which the signals are read.
     #[serde(default = "half_a_minute")]
-    #[x_kube(validation = ("self.matches('[1-9]')", "spec.activity.interval must be more than 0"))]
+    #[x_kube(validation = ("self.matches('[1-9]')", "spec.activity.interval must be greater than 0"))]
     pub interval: Duration,
 
-    /// How long after its start a unit counts as in use whatever the signals say.
+    /// Time after the start of a unit during which it counts as in use regardless of the signals.
     #[serde(default = "five_minutes")]
     pub grace_period: Duration,
 
-    /// What the gateway's proxies counted for the unit.
+    /// Requests and traffic counted by the proxies of the Gateway.
     #[serde(default)]
     pub gateway: GatewayActivity,
 
-    /// What the unit itself answers. Absent: it is not asked.
+    /// HTTP request to the unit that reports if work is running. If absent, no request is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy_probe: Option<BusyProbe>,
 
-    /// Whether the annotation `texera.apache.org/last-activity` of the unit, a time that a backend keeps (RFC 3339),
-    /// is a signal too. A unit without it is not in use as far as this signal goes.
+    /// Time of the last use, as a backend records it in the annotation `texera.apache.org/last-activity` of the unit
+    /// (RFC 3339). A unit without the annotation reports no activity.
     #[serde(default)]
     pub annotation: Signal,
 }
@@ -50,22 +50,22 @@ impl Default for ActivitySpec {
 /// Whether a signal is read.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Signal {
-    /// It is read.
+    /// The signal is read.
     Enabled,
-    /// It is not read.
+    /// The signal is not read.
     #[default]
     Disabled,
 }
 
-/// What the gateway's proxies count: each request, and the bytes of open connections.
+/// Activity counted by the proxies of the Gateway: each request, and the bytes of open connections.
 #[derive(KubeSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayActivity {
-    /// `Disabled` where the operator cannot reach the proxies' statistics.
+    /// Whether the proxies are read. Set `Disabled` if the operator cannot reach the statistics of the proxies.
     #[serde(default = "enabled")]
     pub mode: Signal,
-    /// Bytes a second, both ways together, above which open connections count as use: a browser tab that was left open
-    /// sends less, a WebSocket at work more.
+    /// Bytes per second, both directions together, above which open connections count as activity. An open browser tab
+    /// without user typically stays below the default.
     #[serde(default = "some_bytes")]
     #[schemars(range(min = 0))]
     pub bytes_per_second: i64,
@@ -77,20 +77,20 @@ impl Default for GatewayActivity {
     }
 }
 
-/// A question to the unit's engine: whether work is running. It answers with JSON that has `busy: true` or `busy: false`.
+/// HTTP request to the unit's engine that reports if work is running. The response is JSON with the boolean `busy`.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BusyProbe {
-    /// The path of the request.
+    /// Path of the request.
     #[schemars(length(min = 1, max = 1024), regex(pattern = "^/[^#\\s]*$"))]
     pub path: String,
-    /// The port of the pod that is asked. Absent: the engine's.
+    /// Port of the pod. If absent, the port of the engine is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<i32>,
-    /// How long the answer may take.
+    /// Timeout of the request.
     #[serde(default = "two_seconds")]
-    #[x_kube(validation = ("self.matches('[1-9]')", "spec.activity.busyProbe.timeout must be more than 0"))]
+    #[x_kube(validation = ("self.matches('[1-9]')", "spec.activity.busyProbe.timeout must be greater than 0"))]
     pub timeout: Duration,
 }
 

@@ -101,7 +101,7 @@ names! {
         True,
         /// The condition does not hold.
         False,
-        /// It cannot be decided.
+        /// The operator cannot determine the status.
         Unknown,
     }
 }
@@ -111,7 +111,7 @@ pub trait Conditions {
     /// The condition of that type.
     fn find(&self, type_: ConditionType) -> Option<&Condition>;
 
-    /// The condition of that type, if it is True.
+    /// The condition of that type, if its status is True.
     fn holding(&self, type_: ConditionType) -> Option<&Condition> {
         self.find(type_).filter(|condition| condition.status == ConditionStatus::True)
     }

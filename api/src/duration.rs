@@ -1,4 +1,7 @@
-//! A length of time as Gateway API writes it (GEP-2257): `10m`, `1h30m`, `500ms`.
+//! A duration in the format of Gateway API (GEP-2257): `10m`, `1h30m`, `500ms`.
+//!
+//! `gateway_api::Duration` has the same format, but no schema, and clients without the feature `gateway` do not depend on
+//! that crate.
 
 use std::{borrow::Cow, fmt, str::FromStr, time};
 
@@ -7,17 +10,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 const PATTERN: &str = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
 
-/// A length of time, `h`, `m`, `s` and `ms` only, each a whole number of at most five digits.
+/// A duration in `h`, `m`, `s` and `ms`, each a whole number of at most five digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration(pub time::Duration);
 
-/// A text that is not a [`Duration`].
+/// A string that is not a valid [`Duration`].
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is not a duration: write it like 10m, 1h30m or 500ms")]
+#[error("invalid duration {0:?}: use a format such as 10m, 1h30m or 500ms")]
 pub struct InvalidDuration(String);
 
 impl Duration {
-    /// Whole seconds.
+    /// A duration of whole seconds.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
         Self(time::Duration::from_secs(seconds))
@@ -92,7 +95,7 @@ impl JsonSchema for Duration {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // Four parts of five digits and a unit of at most two letters.
+        // Four parts, each of five digits and at most two letters.
         json_schema!({ "type": "string", "pattern": PATTERN, "maxLength": 28 })
     }
 }
@@ -102,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_and_writes_gateway_api_durations() {
+    fn durations_of_gateway_api_are_parsed_and_formatted() {
         for (text, millis) in [("10m", 600_000), ("1h30m", 5_400_000), ("500ms", 500), ("0s", 0), ("1m2s3ms", 62_003)] {
             let parsed: Duration = text.parse().unwrap();
             assert_eq!(parsed.0.as_millis(), millis, "{text}");
@@ -111,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_gateway_api_refuses() {
+    fn durations_that_gateway_api_rejects_are_rejected() {
         for text in ["", "10", "m", "-1s", "1.5h", "1d", "123456s", "1s1s1s1s1s", "1é"] {
             assert!(text.parse::<Duration>().is_err(), "{text}");
         }

@@ -1,8 +1,7 @@
-//! The Gateway API objects that the operator writes (`HTTPRoute`) and reads (Gateway, `GatewayClass`), and what they say.
+//! The Gateway API kinds that the operator writes (`HTTPRoute`) and reads (`Gateway`, `GatewayClass`).
 //!
-//! The types are those of the crate `gateway-api`, which is built on the kube release before ours: each spec is wrapped
-//! so that our kube sees a resource of its own. When that crate has caught up this file becomes a re-export. No client
-//! here, and no decision about units.
+//! The types are from the crate `gateway-api`, which depends on the previous release of kube. Each spec is wrapped to
+//! implement the traits of the current release. Once the crate depends on that release, this file becomes a re-export.
 
 use std::ops::{Deref, DerefMut};
 
@@ -11,17 +10,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::headers;
 
-/// The parts of an `HTTPRoute`.
+/// Types of `HTTPRoute`.
 pub mod types {
     pub use gateway_api::httproutes::*;
 }
 
-/// The parts of a Gateway.
+/// Types of `Gateway`.
 pub mod gateway_types {
     pub use gateway_api::gateways::*;
 }
 
-/// The parts of a `GatewayClass`.
+/// Types of `GatewayClass`.
 pub mod class_types {
     pub use gateway_api::gatewayclasses::*;
 }
@@ -30,7 +29,7 @@ use class_types::GatewayClassStatus;
 use gateway_types::GatewayStatus;
 use types::HttpRouteStatus;
 
-/// API group of all three.
+/// API group of Gateway API.
 pub const GROUP: &str = "gateway.networking.k8s.io";
 
 /// The spec of an [`HTTPRoute`].
@@ -45,7 +44,7 @@ pub const GROUP: &str = "gateway.networking.k8s.io";
     status = "HttpRouteStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "Which requests to a Gateway go to which Services."
+    doc = "A route from a Gateway to Services."
 )]
 #[serde(transparent)]
 pub struct RouteSpec(pub types::HttpRouteSpec);
@@ -62,7 +61,7 @@ pub struct RouteSpec(pub types::HttpRouteSpec);
     status = "GatewayStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "The listeners that requests come in by."
+    doc = "A Gateway and its listeners."
 )]
 #[serde(transparent)]
 pub struct GatewaySpec(pub gateway_types::GatewaySpec);
@@ -78,12 +77,12 @@ pub struct GatewaySpec(pub gateway_types::GatewaySpec);
     status = "GatewayClassStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "Which controller serves the Gateways of this class."
+    doc = "A class of Gateways, and its controller."
 )]
 #[serde(transparent)]
 pub struct GatewayClassSpec(pub class_types::GatewayClassSpec);
 
-/// Makes a wrapped spec read as the spec that it wraps.
+/// Dereferences a wrapper to the spec that it wraps.
 macro_rules! reads_as {
     ($wrapper:ty, $wrapped:ty) => {
         impl Deref for $wrapper {
@@ -132,14 +131,14 @@ mod tests {
 
     use super::*;
 
-    fn comes_back<K: DeserializeOwned + Serialize>(object: &Value) {
+    fn assert_round_trip<K: DeserializeOwned + Serialize>(object: &Value) {
         let read: K = serde_json::from_value(object.clone()).unwrap();
         assert_eq!(&serde_json::to_value(read).unwrap(), object);
     }
 
     #[test]
-    fn an_object_comes_back_as_it_was() {
-        comes_back::<HTTPRoute>(&json!({
+    fn objects_survive_a_round_trip() {
+        assert_round_trip::<HTTPRoute>(&json!({
             "apiVersion": "gateway.networking.k8s.io/v1",
             "kind": "HTTPRoute",
             "metadata": {"name": "ada", "namespace": "units", "generation": 2},
@@ -165,7 +164,7 @@ mod tests {
                 }],
             }]},
         }));
-        comes_back::<Gateway>(&json!({
+        assert_round_trip::<Gateway>(&json!({
             "apiVersion": "gateway.networking.k8s.io/v1",
             "kind": "Gateway",
             "metadata": {"name": "shared", "namespace": "gateways"},
@@ -181,7 +180,7 @@ mod tests {
                 "supportedKinds": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute"}],
             }]},
         }));
-        comes_back::<GatewayClass>(&json!({
+        assert_round_trip::<GatewayClass>(&json!({
             "apiVersion": "gateway.networking.k8s.io/v1",
             "kind": "GatewayClass",
             "metadata": {"name": "eg"},
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_a_later_release_do_not_make_a_gateway_unreadable() {
+    fn gateway_with_unknown_fields_is_parsed() {
         let read: Gateway = serde_json::from_value(json!({
             "apiVersion": "gateway.networking.k8s.io/v1",
             "kind": "Gateway",
@@ -199,7 +198,7 @@ mod tests {
                 {"name": "http", "port": 80, "protocol": "HTTP", "proxyProtocol": {"mode": "Always"}},
                 {"name": "quic", "port": 443, "protocol": "example.org/quic"},
             ]},
-            "status": {"weather": "fine", "addresses": [{"type": "example.org/zone", "value": "a", "since": 3}]},
+            "status": {"unknown": "field", "addresses": [{"type": "example.org/zone", "value": "a", "since": 3}]},
         }))
         .unwrap();
         assert_eq!(read.spec.listeners.len(), 2);
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_has_no_namespace_and_the_others_have() {
+    fn gateway_class_is_cluster_scoped_and_other_kinds_are_namespaced() {
         assert_eq!(GatewayClass::url_path(&(), None), "/apis/gateway.networking.k8s.io/v1/gatewayclasses");
         assert_eq!(
             HTTPRoute::url_path(&(), Some("units")),

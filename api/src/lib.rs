@@ -1,7 +1,7 @@
-//! The two custom resources, `ComputingUnit` and `ComputingUnitPool`, as the API server stores them.
+//! The custom resources `ComputingUnit` and `ComputingUnitPool`, their conditions and reasons, and the names of their
+//! children.
 //!
-//! Types, schemas and their rules only: what a field means for children is decided in [`crate::controllers::unit::validate`]
-//! and [`crate::controllers::unit::build`], never here.
+//! This crate has types, schemas and validation rules only. The operator decides what a field means for the children.
 
 mod activator;
 mod activity;

@@ -1,4 +1,4 @@
-//! How long a unit may live, be idle, and be tried again: what a user asks for and what the deployer allows.
+//! Idle timeouts, time limits, update strategy and restart backoff, of units and of pools.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
@@ -7,100 +7,98 @@ use serde::{Deserialize, Serialize};
 
 use crate::Duration;
 
-/// What a unit asks for of its own end. The pool has the last word.
+/// Idle timeout and time limits of a unit. The pool's `spec.lifecycle` has the defaults and maximums.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UnitLifecycle {
-    /// How long the unit may be idle before `idleAction` is taken. At most the pool's, which is what holds where this is
-    /// absent; a pool without one never stops idle units.
+    /// Time after which `idleAction` is taken on the idle unit. It must not exceed that of the pool, which is the default.
+    /// If the pool has no idle timeout, idle units are not stopped, and this field must be absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self.matches('[1-9]')", "spec.lifecycle.idleTimeout must be more than 0: leave it out for the pool's"))]
+    #[x_kube(validation = ("self.matches('[1-9]')", "spec.lifecycle.idleTimeout must be greater than 0; omit it to use that of the pool"))]
     pub idle_timeout: Option<Duration>,
 
-    /// What becomes of the unit when it is idle. Absent: as the pool says.
+    /// Action taken on the idle unit. Defaults to that of the pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_action: Option<IdleAction>,
 
-    /// When the unit is finished, whatever it does: its route is closed, its pod is stopped, and it is not started again
-    /// unless this is changed.
+    /// Time at which the unit is finished even if it is in use: its route is closed, then its pod is stopped. It is not
+    /// started again unless this field is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shutdown_time: Option<Time>,
 
-    /// How many seconds after it is finished the unit is deleted: by `shutdownTime`, by the pool's `maxAge`, by its own
-    /// end or by its failure. Absent: as the pool says; where the pool says nothing either, it stays. At most the
-    /// pool's.
+    /// Seconds after which the unit is deleted once it is finished or has failed. It must not exceed that of the pool, which
+    /// is the default. If neither is set, the unit is not deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub ttl_seconds_after_finished: Option<i32>,
 }
 
-/// What becomes of a unit that is idle.
+/// Action taken on an idle unit.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum IdleAction {
-    /// Its `spec.operatingMode` becomes Suspended: it costs nothing and can be started again.
+    /// `spec.operatingMode` is set to `Suspended`. The unit can be started again.
     #[default]
     Suspend,
-    /// It is deleted.
+    /// The unit is deleted.
     Delete,
 }
 
-/// When a change of the unit's or the pool's template takes effect.
+/// When a change of the unit's spec or of the pool's template takes effect.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum UpdateStrategy {
-    /// When the unit is next started: running work is not interrupted.
+    /// At the next start. Running work is not interrupted.
     #[default]
     OnRestart,
-    /// By itself: the route is closed and the pod is made anew.
+    /// By recreating the pod: the route is closed, and the pod is replaced.
     Recreate,
 }
 
 impl UpdateStrategy {
-    /// What a unit that does not say has.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+    /// Whether this is the default.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub(super) fn is_on_restart(&self) -> bool {
         *self == Self::OnRestart
     }
 }
 
-/// Defaults and ceilings of the lives of a pool's units.
+/// Defaults and maximums of the idle timeout and the time limits of a pool's units.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PoolLifecycle {
-    /// How long a unit may be idle before `idleAction` is taken: the most that a unit can ask for, and what holds for
-    /// one that does not ask. Absent: units are never stopped for being idle. What idle means is said in
-    /// `spec.activity`.
+    /// Time after which `idleAction` is taken on an idle unit: the default, and the maximum that a unit can set. If absent,
+    /// idle units are not stopped. `spec.activity` defines if a unit is idle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self.matches('[1-9]')", "spec.lifecycle.idleTimeout must be more than 0: leave it out to never stop idle units"))]
+    #[x_kube(validation = ("self.matches('[1-9]')", "spec.lifecycle.idleTimeout must be greater than 0; omit it to keep idle units running"))]
     pub idle_timeout: Option<Duration>,
 
-    /// What becomes of an idle unit that does not say.
+    /// Default action taken on an idle unit.
     #[serde(default)]
     pub idle_action: IdleAction,
 
-    /// How long after its creation a unit is finished, whatever it does. Absent: never.
+    /// Age at which a unit is finished even if it is in use. If absent, there is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self.matches('[1-9]')", "spec.lifecycle.maxAge must be more than 0: leave it out for no limit"))]
+    #[x_kube(validation = ("self.matches('[1-9]')", "spec.lifecycle.maxAge must be greater than 0; omit it for no limit"))]
     pub max_age: Option<Duration>,
 
-    /// How many seconds after it is finished a unit is deleted: the most that a unit can ask for, and what holds for one
-    /// that does not ask. Absent: only units that ask are.
+    /// Seconds after which a unit is deleted once it is finished or has failed: the default, and the maximum that a unit can
+    /// set. If absent, only units that set their own are deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub ttl_seconds_after_finished: Option<i32>,
 }
 
-/// The delay before a pod that was lost, or that ended by its own fault, is made anew: doubled each time.
+/// Delay before a pod that was lost or has failed is recreated. It doubles with each restart.
 #[derive(KubeSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("duration(self.initial) <= duration(self.max)", "spec.restartBackoff.initial is where the delay begins: make it at most spec.restartBackoff.max"))]
+#[x_kube(validation = ("duration(self.initial) <= duration(self.max)", "spec.restartBackoff.initial must not exceed spec.restartBackoff.max"))]
 pub struct RestartBackoff {
-    /// The first delay.
+    /// First delay.
     #[serde(default = "ten_seconds")]
     pub initial: Duration,
-    /// The longest delay.
+    /// Maximum delay.
     #[serde(default = "five_minutes")]
     pub max: Duration,
-    /// How long a pod has to be Ready before the delay begins anew.
+    /// Time for which a pod must be Ready before the delay is reset to `initial`.
     #[serde(default = "ten_minutes")]
     pub reset: Duration,
 }

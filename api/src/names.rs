@@ -1,4 +1,4 @@
-//! The names that children, labels, annotations and headers go by. Every such text is written here and nowhere else.
+//! Names of children, labels, annotations and headers. They are defined only here.
 
 use std::collections::BTreeMap;
 
@@ -6,52 +6,53 @@ use kube::{Resource, ResourceExt};
 
 use crate::ComputingUnit;
 
-/// Field manager of everything that the operator writes.
+/// Field manager of the operator.
 pub const FIELD_MANAGER: &str = "computing-unit-operator";
-/// Finalizer that keeps a unit until its route is closed. It orders the end of a unit; it never protects data.
+/// Finalizer that keeps a unit until its route is closed. It orders the deletion and does not protect data.
 pub const FINALIZER: &str = "texera.apache.org/route";
-/// Annotation of a pod: [`crate::controllers::unit::build::pod::hash`] of what it was made from.
+/// Annotation of a pod: hash of the template it was created from.
 pub const TEMPLATE_HASH: &str = "texera.apache.org/template-hash";
-/// Annotation of a pod: the CPU and memory that the unit asked for when it was made, as JSON.
+/// Annotation of a pod: CPU and memory that the unit requested when the pod was created, as JSON.
 pub const TEMPLATE_AMOUNTS: &str = "texera.apache.org/resources";
-/// Annotation of a unit: when a backend saw it in use last, in RFC 3339.
+/// Annotation of a unit: time of the last use as a backend records it, in RFC 3339.
 pub const LAST_ACTIVITY: &str = "texera.apache.org/last-activity";
-/// Annotation of a unit that was suspended for being idle: the generation of that, and since when it was idle.
+/// Annotation of a unit that was suspended because it was idle: the generation of that suspension, and the time since which
+/// the unit was idle.
 pub const IDLE: &str = "texera.apache.org/idle";
-/// Prefix of the labels and annotations that only the operator sets.
+/// Prefix of labels and annotations that are reserved for the operator.
 pub const RESERVED_PREFIX: &str = "texera.apache.org/";
-/// Prefix of the environment variables that only the operator sets.
+/// Prefix of environment variables that are reserved for the operator.
 pub const RESERVED_ENV: &str = "COMPUTING_UNIT_";
 
-/// Name of the port of a unit's Service, and of the container port that it leads to.
+/// Name of the port of a unit's Service, and of its target port.
 pub const PORT_NAME: &str = "http";
-/// Number of the port of a unit's Service, and of the container port where the template names none.
+/// Port of a unit's Service, and of its target if the template has no port named [`PORT_NAME`].
 pub const PORT: i32 = 8085;
 
 /// Label keys.
 pub mod labels {
-    /// Who made the object.
+    /// Manager of the object.
     pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-    /// What kind of application the object belongs to.
+    /// Application that the object belongs to.
     pub const NAME: &str = "app.kubernetes.io/name";
-    /// The unit that the object belongs to; the Service selects pods by it.
+    /// Unit that the object belongs to. The Service selects the pod by it.
     pub const UNIT: &str = "texera.apache.org/unit";
-    /// Texera's own: what the pod is for.
+    /// Label of Texera: purpose of the pod.
     pub const TEXERA_TYPE: &str = "type";
-    /// Texera's own: the unit's number.
+    /// Label of Texera: ID of the unit.
     pub const TEXERA_CUID: &str = "cuid";
-    /// Texera's own: the pod's name.
+    /// Label of Texera: name of the pod.
     pub const TEXERA_NAME: &str = "name";
     /// Value of [`MANAGED_BY`] on all children.
     pub const OPERATOR: &str = "computing-unit-operator";
     /// Value of [`NAME`] and [`TEXERA_TYPE`] on all children.
     pub const COMPUTING_UNIT: &str = "computing-unit";
-    /// Value of [`NAME`] on the entry of a pool.
+    /// Value of [`NAME`] on the HTTPRoute of an activator.
     pub const ACTIVATOR: &str = "computing-unit-activator";
-    /// Label of Kubernetes on the EndpointSlices of a Service: the Service's name.
+    /// Label of Kubernetes on EndpointSlices: name of the Service.
     pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
-    /// Whether only the operator may set a label of this key on a child.
+    /// Whether a label key is reserved for the operator.
     #[must_use]
     pub fn reserved(key: &str) -> bool {
         key.starts_with(super::RESERVED_PREFIX)
@@ -61,21 +62,21 @@ pub mod labels {
 
 /// HTTP header names, in lower case.
 pub mod headers {
-    /// On every answer under a unit's route: the unit's UID.
+    /// On every response of a unit's route: UID of the unit.
     pub const UNIT: &str = "x-computing-unit";
-    /// On a request: the UID of the unit whose guarded route it asks for.
+    /// On a request to a guarded route: UID of the unit.
     pub const GUARD: &str = "x-computing-unit-guard";
-    /// On a request: the operator asks, not a user.
+    /// On a request: it is a probe of the operator.
     pub const PROBE: &str = "x-computing-unit-probe";
-    /// On a request that comes by a pool's entry: the pool's UID, which the gateway sets whatever the client sent.
+    /// On a request to an activator: UID of the pool. The Gateway sets it and overwrites a value of the client.
     pub const POOL: &str = "x-computing-unit-pool";
-    /// On every answer under a pool's entry, those of the proxy itself too.
+    /// On every response of an activator's route, including local replies of the proxy.
     pub const ACTIVATOR: &str = "x-computing-unit-activator";
-    /// On a request: the waiting page asks how far a start has come. It starts nothing and is not held.
+    /// On a request of the waiting page for the progress of a start. The request starts no unit and is not held.
     pub const PAGE: &str = "x-computing-unit-page";
 }
 
-/// The labels of each child of a unit.
+/// Labels of the children of a unit.
 #[must_use]
 pub fn child_labels(unit: &ComputingUnit) -> BTreeMap<String, String> {
     let name = unit.name_any();
@@ -92,19 +93,19 @@ pub fn child_labels(unit: &ComputingUnit) -> BTreeMap<String, String> {
     all
 }
 
-/// The selector of all children of all units.
+/// Label selector of the children of all units.
 #[must_use]
 pub fn children_selector() -> String {
     format!("{}={},{}={}", labels::MANAGED_BY, labels::OPERATOR, labels::NAME, labels::COMPUTING_UNIT)
 }
 
-/// The name of a pool's entry. No unit can have it, for no name of a unit has a dot.
+/// Name of the HTTPRoute of a pool's activator. It has a dot, so no unit can have the same name.
 #[must_use]
 pub fn activator(pool: &str) -> String {
     format!("activator.{pool}")
 }
 
-/// The labels of a pool's entry.
+/// Labels of the HTTPRoute of an activator.
 #[must_use]
 pub fn activator_labels() -> BTreeMap<String, String> {
     BTreeMap::from([
@@ -113,13 +114,13 @@ pub fn activator_labels() -> BTreeMap<String, String> {
     ])
 }
 
-/// The selector of the entries of all pools.
+/// Label selector of the HTTPRoutes of all activators.
 #[must_use]
 pub fn activators_selector() -> String {
     format!("{}={},{}={}", labels::MANAGED_BY, labels::OPERATOR, labels::NAME, labels::ACTIVATOR)
 }
 
-/// The controller owner reference that every child carries.
+/// Controller owner reference of the children of a unit.
 #[must_use]
 pub fn owner_reference(unit: &ComputingUnit) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference {
     k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference {

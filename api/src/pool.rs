@@ -1,4 +1,4 @@
-//! `ComputingUnitPool`: what the deployer decides for the units made from it.
+//! `ComputingUnitPool`: the deployer's policy for units.
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::{CustomResource, KubeSchema};
@@ -9,10 +9,9 @@ use crate::{
     RestartBackoff, Routing, VolumeClaimTemplate,
 };
 
-/// A ComputingUnitPool is what the deployer offers: the gateway and the routing of the units made from it, the pod they
-/// run in, the images to choose from and how long a start may take. Units name it in `spec.poolName`. A change
-/// restarts no running unit but those that ask for it by `spec.updateStrategy`: it takes effect when the unit is next
-/// started.
+/// ComputingUnitPool is the deployer's policy for units: the Gateway and the routing, the pod template, the images on offer,
+/// limits and timeouts. Units refer to it in `spec.poolName`. A change of the pool takes effect at the next start of a
+/// unit. It restarts running units only if their `spec.updateStrategy` is `Recreate`.
 #[allow(clippy::duplicated_attributes, reason = "columns of one type or priority")]
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -42,84 +41,83 @@ use crate::{
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = ("!has(self.images) || self.images.filter(i, has(i.default) && i.default).size() <= 1", "spec.images: mark at most one image as the default"),
-    validation = ("!has(self.template.spec) || size(self.template.spec.containers) == 0 || (has(self.images) && self.images.exists(i, has(i.default) && i.default)) || (has(self.template.spec.containers[0].image) && self.template.spec.containers[0].image != '')", "a unit needs an image: give spec.template.spec.containers[0].image, or mark one of spec.images as the default"),
-    validation = ("has(self.volumeClaimTemplates) == has(oldSelf.volumeClaimTemplates) && (!has(self.volumeClaimTemplates) || self.volumeClaimTemplates == oldSelf.volumeClaimTemplates)", "spec.volumeClaimTemplates cannot be changed, for units have their volumes: create another pool"),
-    validation = ("!has(self.routing.query) || self.routing.query.paths.exists(p, p.type != 'RegularExpression') || (has(self.probe) && has(self.probe.path))", "a regular expression is no path to ask for: give spec.probe.path, or one of spec.routing.query.paths of another type"),
-    validation = ("!has(self.routing.query) || self.routing.query.lookup != 'Host' || has(self.activator)", "with spec.routing.query.lookup: Host every request comes by the pool's entry: give spec.activator ({} is enough)")
+    validation = ("!has(self.images) || self.images.filter(i, has(i.default) && i.default).size() <= 1", "spec.images must not have more than one default"),
+    validation = ("!has(self.template.spec) || size(self.template.spec.containers) == 0 || (has(self.images) && self.images.exists(i, has(i.default) && i.default)) || (has(self.template.spec.containers[0].image) && self.template.spec.containers[0].image != '')", "an image is required: set spec.template.spec.containers[0].image, or mark one of spec.images as the default"),
+    validation = ("has(self.volumeClaimTemplates) == has(oldSelf.volumeClaimTemplates) && (!has(self.volumeClaimTemplates) || self.volumeClaimTemplates == oldSelf.volumeClaimTemplates)", "spec.volumeClaimTemplates is immutable; create another pool"),
+    validation = ("!has(self.routing.query) || self.routing.query.paths.exists(p, p.type != 'RegularExpression') || (has(self.probe) && has(self.probe.path))", "spec.probe.path is required if all of spec.routing.query.paths have type RegularExpression"),
+    validation = ("!has(self.routing.query) || self.routing.query.lookup != 'Host' || has(self.activator)", "spec.activator is required if spec.routing.query.lookup is Host; {} is enough")
 )]
 pub struct ComputingUnitPoolSpec {
-    /// The Gateway that the units' routes attach to. Cannot be changed: another gateway is another pool.
-    #[x_kube(validation = ("self == oldSelf", "spec.gatewayRef cannot be changed: create another pool"))]
+    /// Gateway that the routes of the units attach to. Immutable.
+    #[x_kube(validation = ("self == oldSelf", "spec.gatewayRef is immutable; create another pool"))]
     pub gateway_ref: GatewayRef,
 
-    /// How a request finds its unit.
+    /// How the Gateway routes requests to units.
     pub routing: Routing,
 
-    /// The pod that a unit runs in. Its first container is the unit's engine, which serves HTTP on the container port
-    /// named `http` (8085 where none has that name); the unit's image, resources and environment go into that
-    /// container. Labels and annotations are copied, except those that the operator sets itself.
+    /// Template of the units' pods. The first container is the engine. It serves HTTP on its container port named `http`, or
+    /// on 8085 if no port has that name. The image, resources and environment of the unit apply to this container. Labels
+    /// and annotations are copied, except those that are reserved for the operator.
     #[x_kube(
-        validation = ("has(self.spec) && size(self.spec.containers) > 0", "spec.template.spec.containers needs at least one container: the unit's engine"),
+        validation = ("has(self.spec) && size(self.spec.containers) > 0", "spec.template.spec.containers must have at least one container, the engine"),
         validation = ("!has(self.spec) || !has(self.spec.restartPolicy) || self.spec.restartPolicy in ['Always', 'OnFailure', 'Never']", "spec.template.spec.restartPolicy must be Always, OnFailure or Never")
     )]
     pub template: PodTemplateSpec,
 
-    /// The images that units may choose from. None: every unit runs the template's image.
+    /// Images that units can choose from. If empty, every unit runs the image of the template.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub images: Vec<OfferedImage>,
 
-    /// The Secrets and ConfigMaps that units may name in `env` and `envFrom`. None: no unit may name any.
+    /// Secrets and ConfigMaps that units can refer to in `env` and `envFrom`. If absent, units cannot refer to any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub references: Option<References>,
 
-    /// How long a unit may take from the creation of its pod to its pod being Ready, before it is given up: its pod is
-    /// removed, and it is not tried again until it is edited or resumed.
+    /// Time in which the pod of a unit must be Ready after its creation. Otherwise the unit fails: its pod is deleted, and it
+    /// is not retried until it is edited or resumed.
     #[serde(default = "default_start_timeout")]
-    #[x_kube(validation = ("self.matches('[1-9]')", "spec.startTimeout must be more than 0"))]
+    #[x_kube(validation = ("self.matches('[1-9]')", "spec.startTimeout must be greater than 0"))]
     pub start_timeout: Duration,
 
-    /// How long the proxies may take to give up a unit's route before its pod is stopped; 20 s later the unit is let
-    /// go in any case.
+    /// Time that the proxies have to drop the route of a unit before its pod is stopped anyway. The finalizer of a unit
+    /// that is being deleted is removed at most 20 s later.
     #[serde(default = "default_drain_timeout")]
-    #[x_kube(validation = ("self.matches('[1-9]')", "spec.drainTimeout must be more than 0"))]
+    #[x_kube(validation = ("self.matches('[1-9]')", "spec.drainTimeout must be greater than 0"))]
     pub drain_timeout: Duration,
 
-    /// How the operator finds out that a unit can be reached through the gateway.
+    /// Request that verifies that a unit is reachable through the Gateway.
     #[serde(default)]
     pub probe: ProbeSpec,
 
-    /// Volumes that each unit has of its own and that outlive its pods. Cannot be changed.
+    /// PersistentVolumeClaims that are created for each unit and that outlive its pods. Immutable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub volume_claim_templates: Vec<VolumeClaimTemplate>,
 
-    /// What becomes of those volumes.
+    /// Whether the PersistentVolumeClaims of a unit are deleted with it.
     #[serde(default)]
     pub persistent_volume_claim_retention_policy: ClaimRetentionPolicy,
 
-    /// The delay before a pod that was lost, or that ended by its own fault, is made anew.
+    /// Delay before a pod that was lost or has failed is recreated.
     #[serde(default)]
     pub restart_backoff: RestartBackoff,
 
-    /// Defaults and ceilings of what units ask for in their `lifecycle`.
+    /// Defaults and maximums for `spec.lifecycle` of the units.
     #[serde(default)]
     pub lifecycle: PoolLifecycle,
 
-    /// What tells whether a unit is in use.
+    /// Signals from which the operator decides if a unit is in use.
     #[serde(default)]
     pub activity: ActivitySpec,
 
-    /// What the operator answers at the addresses of units that have no route. Absent: nothing does, which is a 404 of the
-    /// gateway.
+    /// Activator for units that have no route. If absent, the Gateway answers requests for them, usually with 404.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activator: Option<ActivatorSpec>,
 }
 
-/// One Gateway.
+/// Reference to a Gateway.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayRef {
@@ -129,37 +127,37 @@ pub struct GatewayRef {
     /// Namespace of the Gateway.
     #[schemars(length(min = 1, max = 63))]
     pub namespace: String,
-    /// The listener of the Gateway that routes attach to. Absent: every listener that admits them.
+    /// Listener of the Gateway that the routes attach to. If absent, they attach to every listener that allows them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub section_name: Option<String>,
 }
 
-/// An image that units may choose.
+/// An image that units can choose.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OfferedImage {
-    /// What units call it.
+    /// Name by which units choose the image in `spec.image`.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"))]
     pub name: String,
-    /// Its reference, by tag (`repository:tag`) or by digest (`repository@sha256:...`).
+    /// Image reference with tag (`repository:tag`) or digest (`repository@sha256:...`).
     #[schemars(length(min = 1, max = 1024))]
     pub image: String,
-    /// Whether units that name no image run this one.
+    /// If true, units without `spec.image` run this image.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub default: bool,
 }
 
-/// The objects that units may take values from. In each name `{unit}` stands for the unit's name.
+/// Secrets and ConfigMaps that units can refer to. `{unit}` in a name is replaced by the name of the unit.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct References {
-    /// Names of Secrets.
+    /// Names of Secrets that units can refer to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub secrets: Vec<String>,
-    /// Names of ConfigMaps.
+    /// Names of ConfigMaps that units can refer to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Set)]

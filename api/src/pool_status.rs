@@ -6,21 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::PhaseCounts;
 
-/// What the operator saw last of a pool.
+/// Most recently observed status of the pool.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ComputingUnitPoolStatus {
-    /// The `metadata.generation` that this status speaks of.
+    /// `metadata.generation` that the operator observed most recently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// How many units are made from the pool. Brought up to date at most every 10 s.
+    /// Number of units that refer to the pool: `total`, and by phase. Updated at most every 10 s.
     #[serde(default)]
     pub units: PhaseCounts,
-    /// The addresses of the pool's Gateway.
+    /// Addresses of the Gateway.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<String>,
-    /// Accepted: the routing does not overlap that of an older pool of the same gateway. GatewayFound: the Gateway
-    /// exists. Entry, where the pool asks for one: the gateway sends requests for units without a route to the operator.
+    /// Conditions of the pool. `Accepted`: the routing does not overlap that of an older pool of the same Gateway.
+    /// `GatewayFound`: the Gateway exists. `Activator`, present if `spec.activator` is set: the Gateway sends requests for
+    /// units without a route to the activator.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -1,21 +1,22 @@
-//! How the operator finds out that a unit can be reached: the pool's `spec.probe`.
+//! The probe that verifies that a unit is reachable: `spec.probe` of a pool.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The request by which the operator finds out, at every proxy of the gateway, that a unit's route is there or gone.
+/// Request that the operator sends to every proxy of the Gateway to verify that the route of a unit is active or gone.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeSpec {
-    /// `Disabled` where the operator cannot reach the proxies: units are then Ready when their route is accepted.
+    /// Whether probes are sent. Set `Disabled` if the operator cannot reach the proxies. Units are then Ready if their pod is
+    /// Ready and their route is accepted.
     #[serde(default)]
     pub mode: ProbeMode,
-    /// The method of the request.
+    /// Method of the request.
     #[serde(default)]
     pub method: ProbeMethod,
-    /// The path of the request, where it is not to be that of `status.url`. In Path mode it follows the unit's prefix;
-    /// in Query mode it has to lie within one of the routing's paths.
+    /// Path of the request. Defaults to the path of `status.url`. In Path mode it is appended to the prefix of the unit. In
+    /// Query mode it must match one of `spec.routing.query.paths`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024), regex(pattern = "^/[^?#\\s]*$"))]
     pub path: Option<String>,
@@ -24,10 +25,10 @@ pub struct ProbeSpec {
 /// Whether probes are sent.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProbeMode {
-    /// To every proxy.
+    /// Probes are sent to every proxy.
     #[default]
     Enabled,
-    /// Not at all.
+    /// No probes are sent.
     Disabled,
 }
 
@@ -35,11 +36,11 @@ pub enum ProbeMode {
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum ProbeMethod {
-    /// No body either way.
+    /// `HEAD`.
     #[default]
     Head,
-    /// The body of the answer is not read.
+    /// `GET`. The body of the response is not read.
     Get,
-    /// For engines that answer nothing else.
+    /// `OPTIONS`.
     Options,
 }

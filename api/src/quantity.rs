@@ -1,6 +1,6 @@
-//! An amount of a resource as Kubernetes writes it: `2`, `500m`, `4Gi`.
+//! A resource quantity in the format of Kubernetes: `2`, `500m`, `4Gi`.
 //!
-//! The core type is a text without a value to compare, and its schema lets any text in.
+//! The type of `k8s-openapi` is a string without a value to compare, and its schema accepts any string.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,13 +10,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 const PATTERN: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
 
-/// An amount in the text form that its writer chose; compared by [`Quantity::value`].
+/// A quantity as it was written. [`Quantity::value`] is its value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Quantity(pub String);
 
 impl Quantity {
-    /// The amount in base units (cores, bytes, pieces), or `None` where the text is not a quantity.
+    /// The value in base units (cores, bytes, devices), or `None` if the string is not a quantity.
     #[must_use]
     pub fn value(&self) -> Option<f64> {
         let text = self.0.trim_start_matches('+');
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_suffixes_of_kubernetes() {
+    fn suffixes_of_kubernetes_are_parsed() {
         for (text, value) in [("2", 2.0), ("500m", 0.5), ("4Gi", 4_294_967_296.0), ("1e3", 1000.0), (".5", 0.5)] {
             assert_eq!(Quantity(text.into()).value(), Some(value), "{text}");
         }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn accepts_a_bare_number() {
+    fn number_is_accepted() {
         let quantity: Quantity = serde_json::from_str("2").unwrap();
         assert_eq!(quantity, Quantity("2".into()));
     }

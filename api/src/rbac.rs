@@ -1,21 +1,21 @@
-//! The rights that the operator needs. The chart grants exactly these: a test compares the two.
+//! Permissions that the operator needs. A test verifies that the chart grants exactly these.
 //!
-//! Add a line here with each new kind of request to the API server.
+//! Add a line for each new kind of request to the API server.
 
-/// Where a right is needed.
+/// Where a permission is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
-    /// In every namespace of pools and units.
+    /// In every namespace with pools and units.
     Unit,
-    /// In every namespace of Gateways and of their proxies.
+    /// In every namespace with Gateways or their proxies.
     Gateway,
-    /// On objects that have no namespace.
+    /// On cluster-scoped objects.
     Cluster,
     /// In the operator's own namespace.
     OwnNamespace,
 }
 
-/// The verbs that are used on a resource.
+/// Verbs on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
     /// API group; empty for the core group.
@@ -24,7 +24,7 @@ pub struct Access {
     pub resource: &'static str,
     /// Verbs.
     pub verbs: &'static [&'static str],
-    /// Where the right is needed.
+    /// Where the permission is needed.
     pub scope: Scope,
 }
 
@@ -32,34 +32,34 @@ const TEXERA: &str = crate::GROUP;
 const GATEWAY: &str = "gateway.networking.k8s.io";
 const READ: &[&str] = &["list", "watch"];
 const PATCH: &[&str] = &["patch"];
-/// `get` tells whose an object is that was there already.
+/// `get` determines the owner of an object that already exists.
 const OWN: &[&str] = &["get", "list", "watch", "create", "patch"];
-/// A unit that is suspended keeps its Service; when it ends, its children go with their owner.
+/// The pod and the route of a suspended unit are deleted. Other children are garbage-collected with the unit.
 const OWN_AND_STOP: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
-/// What the running operator needs.
+/// Permissions of the running operator.
 pub const USED: &[Access] = &[
-    // The finalizer is written by a patch of the metadata. Units are deleted that were finished for long enough.
+    // The finalizer is added and removed by a patch of the metadata. `delete` is for units whose TTL has passed.
     unit(TEXERA, "computingunits", &["list", "watch", "patch", "delete"]),
     unit(TEXERA, "computingunits/status", PATCH),
-    // For `blockOwnerDeletion`, where the API server runs the admission plugin OwnerReferencesPermissionEnforcement.
+    // For `blockOwnerDeletion` if the admission plugin OwnerReferencesPermissionEnforcement is enabled.
     unit(TEXERA, "computingunits/finalizers", &["update"]),
     unit(TEXERA, "computingunitpools", READ),
     unit(TEXERA, "computingunitpools/status", PATCH),
     unit("", "pods", OWN_AND_STOP),
-    // CPU and memory of a pod that runs.
+    // In-place resize of CPU and memory.
     unit("", "pods/resize", PATCH),
-    // Volumes go with their owner, or stay.
+    // Claims are garbage-collected with the unit, or kept.
     unit("", "persistentvolumeclaims", OWN),
     unit("", "services", OWN),
     unit(GATEWAY, "httproutes", OWN_AND_STOP),
-    // Whether a unit's pod has reached its Service.
+    // Whether the pod of a unit is an endpoint of its Service.
     unit("discovery.k8s.io", "endpointslices", READ),
     unit("events.k8s.io", "events", &["create", "patch"]),
-    // The listeners, and the proxies behind them.
+    // Listeners and proxies.
     gateway(GATEWAY, "gateways"),
     gateway("discovery.k8s.io", "endpointslices"),
-    // Which controller serves a Gateway.
+    // Controller of a Gateway.
     Access { group: GATEWAY, resource: "gatewayclasses", verbs: READ, scope: Scope::Cluster },
     Access {
         group: "coordination.k8s.io",
@@ -69,7 +69,7 @@ pub const USED: &[Access] = &[
     },
 ];
 
-/// What [`crate::cli::remove_finalizers`] needs, which runs by an account of its own when the operator is uninstalled.
+/// Permissions of the subcommand `remove-finalizers`, which has its own service account and runs at uninstall.
 pub const UNINSTALL: &[Access] = &[unit(TEXERA, "computingunits", &["list", "patch"])];
 
 const fn unit(group: &'static str, resource: &'static str, verbs: &'static [&'static str]) -> Access {

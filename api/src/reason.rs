@@ -163,7 +163,7 @@ names! {
         RouteConflict,
         /// An HTTPRoute with the name of the pool's route exists and is not the pool's.
         NotOwned,
-        /// The route to the activator cannot be written.
+        /// The API server fails to write the route to the activator, a child of a unit, or its status.
         NotWritten,
 
         // Events only.

@@ -1,4 +1,4 @@
-//! How requests reach the units of a pool: one of three modes, and its timeouts.
+//! Routing of requests to the units of a pool: three modes, and timeouts.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -6,69 +6,70 @@ use serde::{Deserialize, Serialize};
 
 use crate::Duration;
 
-/// How a request finds its unit: `type`, and the member of that name.
+/// How the Gateway routes requests to units. The field that corresponds to `type` must be set.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = ("self.type == oldSelf.type", "spec.routing.type cannot be changed: create another pool"),
-    validation = ("(self.type == 'Query') == has(self.query)", "spec.routing.query is given exactly where spec.routing.type is Query"),
-    validation = ("(self.type == 'Path') == has(self.path)", "spec.routing.path is given exactly where spec.routing.type is Path"),
-    validation = ("(self.type == 'Host') == has(self.host)", "spec.routing.host is given exactly where spec.routing.type is Host")
+    validation = ("self.type == oldSelf.type", "spec.routing.type is immutable; create another pool"),
+    validation = ("(self.type == 'Query') == has(self.query)", "spec.routing.query must be set if and only if spec.routing.type is Query"),
+    validation = ("(self.type == 'Path') == has(self.path)", "spec.routing.path must be set if and only if spec.routing.type is Path"),
+    validation = ("(self.type == 'Host') == has(self.host)", "spec.routing.host must be set if and only if spec.routing.type is Host")
 )]
 pub struct Routing {
-    /// `Query`: a query parameter carries the key. `Path`: the unit's name follows a path prefix. `Host`: the unit's
-    /// name is the first label of the host name. Cannot be changed.
+    /// Routing mode. `Query`: a query parameter has the routing key. `Path`: the name of the unit follows a path prefix.
+    /// `Host`: the name of the unit is the first label of the host name. Immutable.
     pub r#type: RoutingType,
-    /// Query mode: which paths, and which parameter.
+    /// Query mode: paths and query parameter. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self == oldSelf", "spec.routing.query cannot be changed: create another pool"))]
+    #[x_kube(validation = ("self == oldSelf", "spec.routing.query is immutable; create another pool"))]
     pub query: Option<QueryRouting>,
-    /// Path mode: under which prefix.
+    /// Path mode: path prefix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathRouting>,
-    /// Host mode: under which domain.
+    /// Host mode: domain. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self == oldSelf", "spec.routing.host cannot be changed: create another pool"))]
+    #[x_kube(validation = ("self == oldSelf", "spec.routing.host is immutable; create another pool"))]
     pub host: Option<HostRouting>,
-    /// Scheme, host and port that `status.url` of the units starts with, such as `https://units.example.org`. Absent:
-    /// taken from the Gateway's listener and address. In Host mode the unit's host name takes the place of the host.
+    /// Scheme, host and port of `status.url` of the units, for example `https://units.example.org`. If absent, they are taken
+    /// from the listener and the address of the Gateway. In Host mode the host is replaced by the host name of the unit.
     #[serde(default, rename = "baseURL", skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^https?://[A-Za-z0-9.:\\[\\]_-]+$"), length(max = 512))]
     pub base_url: Option<String>,
-    /// Limits on the time of a request.
+    /// Timeouts of requests.
     #[serde(default)]
     pub timeouts: Timeouts,
 }
 
-/// The ways in which a request can carry the key.
+/// Routing mode: where a request has the routing key.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RoutingType {
-    /// By a query parameter, as Texera's clients do.
+    /// In a query parameter.
     Query,
-    /// By a path segment after a prefix.
+    /// In the path segment after a prefix.
     Path,
-    /// By the first label of the host name.
+    /// In the first label of the host name.
     Host,
 }
 
-/// Query mode: a request for one of `paths` that carries the unit's key in `parameter`.
+/// Query mode: requests for one of `paths` that have the routing key of the unit in `parameter`.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("(self.lookup == 'Host') == has(self.lookupDomain)", "spec.routing.query.lookupDomain is given exactly where spec.routing.query.lookup is Host"))]
+#[x_kube(validation = ("(self.lookup == 'Host') == has(self.lookupDomain)", "spec.routing.query.lookupDomain must be set if and only if spec.routing.query.lookup is Host"))]
 pub struct QueryRouting {
-    /// The query parameter that carries the key. Proxies take the first of several, case-sensitively and undecoded.
+    /// Query parameter that has the routing key. Proxies compare the first value only, case-sensitively and without decoding
+    /// it.
     #[serde(default = "default_parameter")]
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_.~-]+$"))]
     pub parameter: String,
-    /// The paths that belong to units. `status.url` is made with the first of type PathPrefix.
+    /// Paths that are routed to units. `status.url` has the first path of type PathPrefix.
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub paths: Vec<PathMatch>,
-    /// How a proxy finds the unit of a request among all units.
+    /// How a proxy looks up the unit of a request.
     #[serde(default)]
     pub lookup: QueryLookup,
-    /// With `lookup: Host`, the domain of the internal host names, such as `units.internal`: unit `ada` is looked up as
-    /// `ada.units.internal`. No client needs to resolve it.
+    /// Domain of the internal host names if `lookup` is `Host`, for example `units.internal`: the host name of unit `ada` is
+    /// `ada.units.internal`. It does not have to be resolvable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 189),
@@ -77,44 +78,45 @@ pub struct QueryRouting {
     pub lookup_domain: Option<String>,
 }
 
-/// How a proxy finds the unit of a request in Query mode.
+/// How a proxy looks up the unit of a request in Query mode.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum QueryLookup {
-    /// By going through the matches of all units. It needs nothing else.
+    /// The proxy compares the request with the matches of all units. This has no further requirements.
     #[default]
     Linear,
-    /// By an internal host name, in the same time however many units there are. Requests come by the pool's entry, whose
-    /// external authorization answers with `Host: <unit>.<lookupDomain>` and has the route computed anew. The unit's own
-    /// route asks for its key as well, so a request that was authorized for one unit never reaches another.
+    /// The proxy looks up an internal host name. The time does not depend on the number of units. Requests match the route
+    /// of the activator first. Its external authorization returns `Host: <unit>.<lookupDomain>`, and the proxy selects the
+    /// route again. The route of the unit also matches its key, so a request that was authorized for one unit never reaches
+    /// another.
     Host,
 }
 
-/// A path, as HTTPRoute matches it.
+/// A path match of an HTTPRoute.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = ("self.type == 'RegularExpression' || self.value.startsWith('/')", "start the path with '/'"),
-    // What HTTPRoute refuses: the pool would be stored, and none of its units' routes.
-    validation = ("self.type == 'RegularExpression' || (self.value.matches(r\"^([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+$\") && !self.value.matches('(//|/[.]{1,2}(/|$)|%2[fF])'))", "write the path as it is in a request, without empty, '.' and '..' segments and without '%2f'")
+    validation = ("self.type == 'RegularExpression' || self.value.startsWith('/')", "value must start with '/' if type is Exact or PathPrefix"),
+    // The same rules as in HTTPRoute. Otherwise the pool would be accepted and every route of its units rejected.
+    validation = ("self.type == 'RegularExpression' || (self.value.matches(r\"^([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+$\") && !self.value.matches('(//|/[.]{1,2}(/|$)|%2[fF])'))", "value must be a valid path without empty, '.' or '..' segments and without '%2f' if type is Exact or PathPrefix")
 )]
 pub struct PathMatch {
-    /// How `value` is compared with the path of a request.
+    /// How the path of a request is matched against `value`.
     #[serde(default)]
     pub r#type: PathMatchType,
-    /// The path, or the regular expression that matches all of it.
+    /// Path, or regular expression that must match the whole path.
     #[schemars(length(min = 1, max = 1024))]
     pub value: String,
 }
 
-/// How a path is compared.
+/// How a path is matched.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum PathMatchType {
-    /// By whole path segments from the start.
+    /// By path prefix, split by `/`.
     #[default]
     PathPrefix,
-    /// The whole path.
+    /// Exactly.
     Exact,
-    /// By a regular expression on the whole path (implementation-specific in Gateway API).
+    /// By a regular expression that must match the whole path. Support is implementation-specific in Gateway API.
     RegularExpression,
 }
 
@@ -122,15 +124,15 @@ pub enum PathMatchType {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PathRouting {
-    /// The prefix under which each unit has its name as the next segment. `/` for none. Cannot be changed.
+    /// Path prefix. The name of the unit is the next segment. `/` for no prefix. Immutable.
     #[schemars(length(min = 1, max = 512), regex(pattern = "^/([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?$"))]
     #[x_kube(
-        validation = ("self == oldSelf", "spec.routing.path.prefix cannot be changed: create another pool"),
-        validation = ("!self.matches('/[.]{1,2}(/|$)')", "spec.routing.path.prefix: leave out '.' and '..' segments, which clients take out of a URL")
+        validation = ("self == oldSelf", "spec.routing.path.prefix is immutable; create another pool"),
+        validation = ("!self.matches('/[.]{1,2}(/|$)')", "spec.routing.path.prefix must not contain '.' or '..' segments; clients remove them from a URL")
     )]
     pub prefix: String,
-    /// What takes the place of `<prefix>/<unit name>` on the way to the unit, such as `/`. Absent: the unit sees the
-    /// path as it was asked for.
+    /// Replaces `<prefix>/<unit name>` in the path that is sent to the unit, for example `/`. If absent, the path is not
+    /// rewritten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512), regex(pattern = "^/"))]
     pub replace_prefix_match: Option<String>,
@@ -140,7 +142,7 @@ pub struct PathRouting {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HostRouting {
-    /// The domain whose names belong to units alone, such as `units.example.org`.
+    /// Domain of the host names of the units, for example `units.example.org`. It must not have other host names. Immutable.
     #[schemars(
         length(min = 1, max = 189),
         regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
@@ -148,15 +150,16 @@ pub struct HostRouting {
     pub domain: String,
 }
 
-/// Limits on the time of a request, as HTTPRoute has them. `0s` is no limit.
+/// Timeouts of requests, as in HTTPRoute. `0s` disables a timeout.
 #[derive(KubeSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("!has(self.backendRequest) || !self.request.matches('[1-9]') || duration(self.backendRequest) <= duration(self.request)", "spec.routing.timeouts.backendRequest is part of the request: make it at most spec.routing.timeouts.request"))]
+#[x_kube(validation = ("!has(self.backendRequest) || !self.request.matches('[1-9]') || duration(self.backendRequest) <= duration(self.request)", "spec.routing.timeouts.backendRequest must not exceed spec.routing.timeouts.request"))]
 pub struct Timeouts {
-    /// From the first byte of a request to the last of its answer. Default `0s`: WebSockets and exports last.
+    /// Timeout of a request, from its first byte to the last byte of the response. Disabled by default because WebSockets and
+    /// exports are long-lived.
     #[serde(default = "no_limit")]
     pub request: Duration,
-    /// For one attempt of the gateway at the unit. Absent: the gateway's own.
+    /// Timeout of one request from the Gateway to the unit. If absent, the default of the Gateway applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend_request: Option<Duration>,
 }

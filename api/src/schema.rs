@@ -1,6 +1,6 @@
-//! The CustomResourceDefinitions, made from the Rust types and put into the form that Kubernetes shows and limits.
+//! The CustomResourceDefinitions, generated from the Rust types and adapted to structural schemas.
 //!
-//! What a field means is written at the Rust types; nothing is said here.
+//! The descriptions of the fields are the doc comments of the Rust types.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -9,17 +9,17 @@ use kube::CustomResourceExt;
 
 use crate::{ComputingUnit, ComputingUnitPool};
 
-/// Both definitions, in the order in which they are to be installed.
+/// Both CustomResourceDefinitions.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut unit = ComputingUnit::crd();
-    root(&mut unit, "What is asked for.");
+    root(&mut unit, "Desired state of the unit.");
     let mut pool = ComputingUnitPool::crd();
-    root(&mut pool, "What is offered.");
-    // Kubernetes' own texts: with them the definition is too large for `kubectl apply`.
+    root(&mut pool, "Desired state of the pool.");
+    // With the descriptions of Kubernetes' own types, the definition is too large for client-side `kubectl apply`.
     for path in [&["spec", "template"][..], &["spec", "volumeClaimTemplates", "[]", "spec"]] {
-        if let Some(theirs) = schema(&mut pool).and_then(|root| field(root, path)) {
-            for child in children(theirs) {
+        if let Some(core) = schema(&mut pool).and_then(|root| field(root, path)) {
+            for child in children(core) {
                 visit(child, &mut |schema| schema.description = None);
             }
         }
@@ -27,26 +27,26 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![unit, pool]
 }
 
-/// `kubectl explain` reads the text of the whole object first, which the Rust type has at its spec.
-fn root(crd: &mut CustomResourceDefinition, of_spec: &str) {
+/// Moves the description of the kind, which kube derives for the spec, to the root of the schema.
+fn root(crd: &mut CustomResourceDefinition, spec_description: &str) {
     let Some(root) = schema(crd) else { return };
     root.title = None;
     if let Some(spec) = field(root, &["spec"]) {
-        root.description = spec.description.replace(of_spec.to_owned());
+        root.description = spec.description.replace(spec_description.to_owned());
     }
     visit(root, &mut tidy);
 }
 
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.description = schema.description.as_deref().map(paragraphs);
-    // Otherwise a null is kept, and neither defaulted nor seen as absent by the rules.
+    // Otherwise the API server keeps a null: no default is applied, and CEL sees the field as present.
     schema.nullable = None;
     if schema.x_kubernetes_int_or_string == Some(true) {
         schema.any_of = None;
     }
 }
 
-/// Lines of a paragraph are joined: where rustdoc's source breaks them means nothing.
+/// Joins the lines of each paragraph.
 fn paragraphs(text: &str) -> String {
     let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
     paragraphs.collect::<Vec<_>>().join("\n\n")
@@ -56,7 +56,7 @@ fn schema(crd: &mut CustomResourceDefinition) -> Option<&mut JSONSchemaProps> {
     crd.spec.versions.first_mut()?.schema.as_mut()?.open_api_v3_schema.as_mut()
 }
 
-/// The schema at a path of field names; `[]` stands for the items of a list.
+/// The schema at a path of field names. `[]` selects the items of a list.
 fn field<'a>(schema: &'a mut JSONSchemaProps, path: &[&str]) -> Option<&'a mut JSONSchemaProps> {
     path.iter().try_fold(schema, |schema, name| match (*name, schema.items.as_mut()) {
         ("[]", Some(JSONSchemaPropsOrArray::Schema(item))) => Some(&mut **item),
@@ -89,17 +89,17 @@ fn children(schema: &mut JSONSchemaProps) -> impl Iterator<Item = &mut JSONSchem
 mod tests {
     use super::*;
 
-    fn every_schema(mut look: impl FnMut(&CustomResourceDefinition, &mut JSONSchemaProps)) {
+    fn every_schema(mut check: impl FnMut(&CustomResourceDefinition, &mut JSONSchemaProps)) {
         for mut crd in crds() {
             let whole = crd.clone();
             visit(schema(&mut crd).unwrap(), &mut |schema| {
-                look(&whole, schema);
+                check(&whole, schema);
             });
         }
     }
 
     #[test]
-    fn texts_have_no_line_breaks_of_the_source() {
+    fn descriptions_have_no_line_breaks_within_paragraphs() {
         every_schema(|_, schema| {
             let text = schema.description.clone().unwrap_or_default();
             assert!(!text.replace("\n\n", " ").contains('\n'), "{text}");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_those_of_kubernetes() {
+    fn formats_are_known_to_kubernetes() {
         every_schema(|crd, schema| {
             let format = schema.format.as_deref();
             let known = [None, Some("int32"), Some("int64"), Some("date-time")];
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_ours_has_an_end() {
+    fn strings_lists_and_maps_are_bounded() {
         for (mut crd, outside) in
             crds().into_iter().zip([&["env", "envFrom"][..], &["template", "volumeClaimTemplates"]])
         {
@@ -125,8 +125,8 @@ mod tests {
             spec.properties.as_mut().unwrap().retain(|name, _| !outside.contains(&name.as_str()));
             visit(spec, &mut |schema| match schema.type_.as_deref() {
                 Some("string") => {
-                    let ends = schema.max_length.is_some() || schema.enum_.is_some() || schema.format.is_some();
-                    assert!(ends, "{schema:?}");
+                    let bounded = schema.max_length.is_some() || schema.enum_.is_some() || schema.format.is_some();
+                    assert!(bounded, "{schema:?}");
                 }
                 Some("array") => assert!(schema.max_items.is_some(), "{schema:?}"),
                 Some("object") if schema.additional_properties.is_some() => {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_template_keeps_labels_and_annotations() {
+    fn template_keeps_labels_and_annotations() {
         let mut pool = crds().remove(1);
         let root = schema(&mut pool).unwrap();
         for name in ["labels", "annotations"] {

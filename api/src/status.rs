@@ -1,4 +1,4 @@
-//! `ComputingUnit.status`: what the operator reports back.
+//! The status of a `ComputingUnit`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
@@ -6,85 +6,85 @@ use serde::{Deserialize, Serialize};
 
 use crate::Phase;
 
-/// What the operator saw and did last.
+/// Most recently observed status of the unit.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ComputingUnitStatus {
-    /// The `metadata.generation` that this status speaks of.
+    /// `metadata.generation` that the operator observed most recently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// Where the unit is in its life, in one word. The conditions say why.
+    /// Summary of the conditions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
 
-    /// Where the unit answers once it is Ready. Can be opened as it is.
+    /// URL of the unit. It answers while the unit is Ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 
-    /// What requests carry to reach this unit: its cuid or its name.
+    /// Routing key of the unit: its cuid or its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
 
-    /// The unit's pod.
+    /// Name of the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_name: Option<String>,
 
-    /// The node that the pod runs on.
+    /// Name of the node that the pod runs on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,
 
-    /// The image that the pod runs.
+    /// Image of the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
 
-    /// When the present start began: when its pod was created.
+    /// Time at which the current start began, that is, at which the pod was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
 
-    /// When each stage of the present start was passed.
+    /// Times at which the current start reached each stage.
     #[serde(default, skip_serializing_if = "Stages::is_empty")]
     pub stages: Stages,
 
-    /// The state of the HTTPRoute through which every proxy was last seen to answer for this unit.
+    /// Generation of the HTTPRoute with which every proxy answered for this unit most recently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_route: Option<VerifiedRoute>,
 
-    /// When the unit was last in use, and when it will be stopped for being idle. Only where the pool stops idle units.
+    /// Time of the last use, and time at which the unit is stopped as idle. Present if the unit has an idle timeout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<Activity>,
 
-    /// How the unit's pod was lost, ended or could not be started the last time. It stays when the unit runs again.
+    /// Most recent failure of a pod of the unit. It is kept when the unit runs again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<Failure>,
 
-    /// How often pods were made anew since the unit last ran well.
+    /// Restarts of the pod since it was last Ready for `spec.restartBackoff.reset` of the pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarts: Option<Restarts>,
 
-    /// Accepted, PodReady, RouteAccepted, Reachable, Ready; `Suspended`, present only while `operatingMode` is
-    /// `Suspended`; UpdatePending where a change waits for the next start, ResizePending where CPU and memory are being
-    /// changed, Replacing where the pod is being made anew for a change, Finished where the unit will not run again unless
-    /// it is edited.
+    /// Conditions of the unit. `Accepted`, `PodReady`, `RouteAccepted`, `Reachable` and `Ready` are always present.
+    /// `Suspended` is present while `spec.operatingMode` is `Suspended`, `UpdatePending` while a change takes effect at the
+    /// next start, `ResizePending` while CPU and memory of the running pod are being changed, `Replacing` while the pod is
+    /// being replaced to apply a change, and `Finished` if the unit does not run again unless it is edited or resumed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
 
-/// When each stage of a start was passed.
+/// Times at which a start reached each stage.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stages {
-    /// The spec was found valid and the pool allowed it.
+    /// The unit was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Time>,
-    /// The pod was given a node.
+    /// The pod was scheduled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<Time>,
     /// The pod became Ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_ready: Option<Time>,
-    /// The gateway accepted the route.
+    /// The Gateway's controller accepted the route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route_accepted: Option<Time>,
     /// Every proxy answered for the unit.
@@ -93,67 +93,67 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// Whether no stage was passed.
+    /// Whether no stage was reached.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// One state of one HTTPRoute.
+/// Generation of an HTTPRoute.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VerifiedRoute {
-    /// `metadata.uid` of the route.
+    /// `metadata.uid` of the HTTPRoute.
     pub uid: String,
-    /// `metadata.generation` of the route.
+    /// `metadata.generation` of the HTTPRoute.
     pub generation: i64,
 }
 
-/// When a unit was in use.
+/// Activity of a unit.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Activity {
-    /// When it was last in use, as far as is known. Brought up to date in steps of a tenth of the idle timeout.
+    /// Time of the last known use. Updated in steps of a tenth of the idle timeout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Time>,
-    /// What told so: Start, Request, Traffic, BusyProbe or Annotation.
+    /// Signal that reported the last use: Start, Request, Traffic, BusyProbe or Annotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// When the unit is stopped for being idle, unless it is used before. Absent where a signal cannot be read.
+    /// Time at which the unit is stopped as idle unless it is used before. Absent if a signal cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_at: Option<Time>,
-    /// Which signal cannot be read and why. The unit is not stopped as long as that is so.
+    /// Signal that cannot be read, and the error. The unit is not stopped while this is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
-/// How a pod was lost, ended or could not be started.
+/// Failure of a pod: it was lost, it ended, or it could not be started.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
-    /// When.
+    /// Time of the failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Time>,
-    /// One word.
+    /// Reason of the failure in CamelCase.
     pub reason: String,
-    /// A sentence, with the last lines that the container wrote where Kubernetes has them.
+    /// Human-readable message, with the last lines of the container's output if available.
     pub message: String,
-    /// The container that ended.
+    /// Name of the container that ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// Its exit code.
+    /// Exit code of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
 }
 
-/// Pods that were made anew.
+/// Restarts of a unit's pod.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Restarts {
-    /// How many, since the unit last ran well for as long as the pool's `restartBackoff.reset`.
+    /// Number of restarts since the pod was last Ready for `spec.restartBackoff.reset` of the pool.
     pub count: i32,
-    /// When the next one is made.
+    /// Time at which the next pod is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Time>,
 }

@@ -1,4 +1,4 @@
-//! Volumes that belong to a unit and outlive its pods.
+//! PersistentVolumeClaims of units, which outlive their pods.
 
 use std::collections::BTreeMap;
 
@@ -7,22 +7,22 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A volume that each unit has of its own: a PersistentVolumeClaim named `<template>-<unit>`, made before the unit's first
-/// pod. Containers mount it by the template's name.
+/// Template of a PersistentVolumeClaim that is created for each unit before its first pod. The name of the claim is
+/// `<template>-<unit>`. Containers mount the volume by the name of the template.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VolumeClaimTemplate {
-    /// Its name, labels and annotations.
+    /// Name, labels and annotations of the claim.
     pub metadata: ClaimMetadata,
-    /// The claim, as it is made.
+    /// Spec of the claim.
     pub spec: PersistentVolumeClaimSpec,
 }
 
-/// Name, labels and annotations of a claim.
+/// Name, labels and annotations of a PersistentVolumeClaim.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimMetadata {
-    /// What containers mount the volume by.
+    /// Name of the volume in `volumeMounts` of the pod template, and prefix of the name of the claim.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// Labels of the claim.
@@ -35,21 +35,21 @@ pub struct ClaimMetadata {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// What becomes of a unit's claims.
+/// Whether PersistentVolumeClaims are deleted with their unit.
 #[derive(KubeSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimRetentionPolicy {
-    /// When the unit is deleted. They always survive its suspension.
+    /// Whether the claims are deleted when the unit is deleted. They are kept when the unit is suspended.
     #[serde(default)]
     pub when_deleted: ClaimRetention,
 }
 
-/// Whether claims go with their unit.
+/// Whether PersistentVolumeClaims are kept.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClaimRetention {
-    /// They are deleted with it.
+    /// The claims are deleted with the unit.
     #[default]
     Delete,
-    /// They stay; a unit of the same name finds them again.
+    /// The claims are kept. A unit of the same name uses them again.
     Retain,
 }

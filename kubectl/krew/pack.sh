@@ -1,7 +1,7 @@
 #!/bin/sh
-# Packs a release of the plugin for krew: pack.sh PROGRAM VERSION URL FOLDER
-# Writes kubectl-cu-OS-ARCH.tar.gz for the machine it runs on, and the manifest cu.yaml for all archives in the folder. Run it
-# on each platform with the same folder, the last run has them all.
+# Creates a release of the plugin for krew: pack.sh PROGRAM VERSION URL FOLDER
+# Writes kubectl-cu-OS-ARCH.tar.gz for the current platform, and the manifest cu.yaml for all archives in the folder. Run it
+# on each platform with the same folder.
 set -eu
 program=$1 version=$2 url=$3 folder=$4
 here=$(cd "$(dirname "$0")" && pwd)
@@ -9,14 +9,14 @@ os=$(uname -s | tr '[:upper:]' '[:lower:]')
 case $(uname -m) in
   x86_64 | amd64) arch=amd64 ;;
   aarch64 | arm64) arch=arm64 ;;
-  *) echo "pack.sh: krew knows no machine $(uname -m)" >&2; exit 1 ;;
+  *) echo "pack.sh: unsupported machine $(uname -m)" >&2; exit 1 ;;
 esac
 mkdir -p "$folder"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp "$program" "$work/kubectl-cu"
 cp "$here/../../LICENSE" "$work/"
-# The same files make the same archive.
+# The archive is reproducible.
 tar -C "$work" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - kubectl-cu LICENSE \
   | gzip -n > "$folder/kubectl-cu-$os-$arch.tar.gz"
 {

@@ -1,4 +1,4 @@
-//! From the options and the kubeconfig to a client: which cluster, which namespace, and as whom.
+//! The client, as configured by the options and the kubeconfig.
 
 use std::{
     env,
@@ -14,85 +14,85 @@ use kube::{
 use tokio::time::timeout;
 
 use crate::{
+    explain::{self, Target},
     options::ConnectionArgs,
-    refusal::{self, Asked},
 };
 
-/// A way to a cluster; whether anybody answers there is not known yet.
+/// A client for a cluster. Creating it does not send a request.
 pub struct Connection {
-    /// The client.
+    /// Client.
     pub client: Client,
-    /// The namespace of the option, else of the context.
+    /// Namespace of the option `--namespace`, or of the context.
     pub namespace: String,
-    /// URL of the API server, and the way there where it is not straight; for messages.
+    /// URL of the API server and of its proxy, for messages.
     pub server: String,
-    /// How long an answer may take, zero for no limit.
-    pub limit: Duration,
+    /// Timeout of a request. Zero disables it.
+    pub request_timeout: Duration,
 }
 
 impl Connection {
-    /// The units of the namespace.
+    /// API for the units of the namespace.
     pub fn units(&self) -> Api<ComputingUnit> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// What is asked for, for messages. An empty name stands for no unit in particular.
-    pub fn asked<'a>(&'a self, name: &'a str) -> Asked<'a> {
-        Asked { name, namespace: &self.namespace, server: &self.server }
+    /// The target of a request, for messages. The name is empty if the request is not for a single unit.
+    pub fn target<'a>(&'a self, name: &'a str) -> Target<'a> {
+        Target { name, namespace: &self.namespace, server: &self.server }
     }
 
-    /// Makes one request about the unit of that name.
+    /// Sends a request for the unit of that name.
     ///
     /// # Errors
-    /// Why it came to nothing, as sentences.
-    pub async fn within<T>(
+    /// Messages for the user.
+    pub async fn request<T>(
         &self,
         name: &str,
         request: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, Vec<String>> {
-        let answer = match self.limit {
+        let response = match self.request_timeout {
             Duration::ZERO => request.await,
             limit => match timeout(limit, request).await {
-                Ok(answer) => answer,
-                Err(_) => return Err(vec![refusal::late(self.asked(name), limit)]),
+                Ok(response) => response,
+                Err(_) => return Err(vec![explain::timed_out(self.target(name), limit)]),
             },
         };
-        answer.map_err(|error| refusal::request(&error, self.asked(name)))
+        response.map_err(|error| explain::request(&error, self.target(name)))
     }
 }
 
-/// There is no way to a cluster.
+/// A client cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No file, and not in a pod.
-    #[error("no cluster to talk to: there is no kubeconfig at {0}; give one with --kubeconfig or KUBECONFIG")]
+    /// There is no kubeconfig, and the program does not run in a pod.
+    #[error("no kubeconfig found at {0}; use --kubeconfig or KUBECONFIG")]
     NoKubeconfig(String),
-    /// Groups, but nobody who is in them.
-    #[error("--as-group says which groups the user of --as is in: give --as too")]
+    /// `--as-group` without `--as`.
+    #[error("--as-group requires --as")]
     GroupsOfNobody,
-    /// `--user` is not in the kubeconfig.
-    #[error("there is no user {0:?} in the kubeconfig: kubectl config get-users shows those that there are")]
+    /// The kubeconfig does not have the user.
+    #[error("user {0:?} does not exist in the kubeconfig; see kubectl config get-users")]
     NoUser(String),
-    /// The kubeconfig.
-    #[error("{}", refusal::kubeconfig(.0))]
+    /// The kubeconfig is invalid.
+    #[error("{}", explain::kubeconfig(.0))]
     Kubeconfig(#[from] KubeconfigError),
-    /// The command that logs in does not.
-    #[error("cannot log in with {command:?}, as the kubeconfig says: {}", refusal::innermost(.error))]
+    /// The credential plugin of the kubeconfig fails.
+    #[error("cannot run the credential plugin {command:?} of the kubeconfig: {}", explain::innermost(.error))]
     Login {
-        /// The command.
+        /// Command of the plugin.
         command: String,
-        /// What became of it.
+        /// Error of the plugin.
         error: Box<kube::Error>,
     },
-    /// What the kubeconfig says makes no client: certificates, keys, a proxy.
-    #[error("the kubeconfig cannot be used: {}", refusal::innermost(.0))]
+    /// Certificates, keys or the proxy of the kubeconfig are invalid.
+    #[error("invalid kubeconfig: {}", explain::innermost(.0))]
     Client(Box<kube::Error>),
 }
 
-/// Reads the kubeconfig and makes a client; the API server is not asked yet.
+/// Reads the kubeconfig and creates a client. No request is sent.
 ///
 /// # Errors
-/// Where the kubeconfig is missing, says too little, or names files that cannot be read.
+/// If the kubeconfig is missing or invalid.
 pub async fn connect(args: &ConnectionArgs) -> Result<Connection, Error> {
     if args.impersonate.is_none() && !args.impersonate_groups.is_empty() {
         return Err(Error::GroupsOfNobody);
@@ -106,7 +106,7 @@ pub async fn connect(args: &ConnectionArgs) -> Result<Connection, Error> {
     let namespace = args.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let mut server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     if let Some(proxy) = &config.proxy_url {
-        server = format!("{server} (by way of the proxy {proxy})");
+        server = format!("{server} (via proxy {proxy})");
     }
     let login = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
     let client = Client::try_from(config).map_err(|error| match (error, login) {
@@ -114,22 +114,23 @@ pub async fn connect(args: &ConnectionArgs) -> Result<Connection, Error> {
         (error @ kube::Error::Auth(_), Some(command)) => Error::Login { command, error: Box::new(error) },
         (error, _) => Error::Client(Box::new(error)),
     })?;
-    Ok(Connection { client, namespace, server, limit: args.request_timeout })
+    Ok(Connection { client, namespace, server, request_timeout: args.request_timeout })
 }
 
 async fn config(args: &ConnectionArgs) -> Result<Config, Error> {
     let options =
         KubeConfigOptions { context: args.context.clone(), cluster: args.cluster.clone(), user: args.user.clone() };
-    let wanted = match &args.kubeconfig {
+    let candidates = match &args.kubeconfig {
         Some(file) => vec![file.clone()],
-        None => usual_files(),
+        None => default_files(),
     };
-    // A file that was asked for by name has to be there; of the usual ones, kubectl takes those that are.
+    // The file of --kubeconfig must exist. Of the default files, kubectl skips those that do not.
     let files: Vec<_> =
-        wanted.iter().filter(|file| args.kubeconfig.is_some() || file.exists()).map(PathBuf::as_path).collect();
+        candidates.iter().filter(|file| args.kubeconfig.is_some() || file.exists()).map(PathBuf::as_path).collect();
     if files.is_empty() {
-        let none =
-            || Error::NoKubeconfig(wanted.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "));
+        let none = || {
+            Error::NoKubeconfig(candidates.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "))
+        };
         return Config::incluster().map_err(|_| none());
     }
     let kubeconfig = read(&files)?;
@@ -141,14 +142,14 @@ async fn config(args: &ConnectionArgs) -> Result<Config, Error> {
     Ok(Config::from_custom_kubeconfig(kubeconfig, &options).await?)
 }
 
-fn usual_files() -> Vec<PathBuf> {
+fn default_files() -> Vec<PathBuf> {
     let named: Vec<_> = env::var_os("KUBECONFIG")
         .map(|list| env::split_paths(&list).filter(|file| !file.as_os_str().is_empty()).collect())
         .unwrap_or_default();
     if named.is_empty() { env::home_dir().map(|home| home.join(".kube/config")).into_iter().collect() } else { named }
 }
 
-/// The first file that sets a value wins.
+/// Merges kubeconfigs. The first file that sets a value takes precedence.
 fn read(files: &[&Path]) -> Result<Kubeconfig, KubeconfigError> {
     files.iter().try_fold(Kubeconfig::default(), |all, file| all.merge(Kubeconfig::read_from(file)?))
 }
@@ -157,7 +158,7 @@ fn read(files: &[&Path]) -> Result<Kubeconfig, KubeconfigError> {
 mod tests {
     use super::*;
 
-    /// A kubeconfig with one context, `c`, and what follows about its user.
+    /// Connects with a kubeconfig that has the context `c` and this user.
     async fn connected(name: &str, user: &str, args: ConnectionArgs) -> Result<Connection, String> {
         let file = env::temp_dir().join(format!("kubeconfig-{}-{name}", std::process::id()));
         let text = format!(
@@ -172,36 +173,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_namespace_is_the_options_else_the_contexts() {
+    async fn namespace_of_the_option_takes_precedence_over_the_context() {
         let connection = connected("context", "{}", ConnectionArgs::default()).await.unwrap();
         assert_eq!(connection.namespace, "team");
-        assert_eq!(connection.server, "http://k:1 (by way of the proxy http://p:2/)");
+        assert_eq!(connection.server, "http://k:1 (via proxy http://p:2/)");
         let args = ConnectionArgs { namespace: Some("lab".into()), ..ConnectionArgs::default() };
         assert_eq!(connected("option", "{}", args).await.unwrap().namespace, "lab");
     }
 
     #[tokio::test]
-    async fn what_is_not_in_the_kubeconfig_is_named() {
+    async fn error_names_the_missing_entry_of_the_kubeconfig() {
         let named = |name: &str| Some(name.to_owned());
-        for (args, says) in [
-            (ConnectionArgs { context: named("x"), ..ConnectionArgs::default() }, "no context \"x\""),
-            (ConnectionArgs { cluster: named("y"), ..ConnectionArgs::default() }, "no cluster \"y\""),
-            (ConnectionArgs { user: named("z"), ..ConnectionArgs::default() }, "no user \"z\""),
+        for (args, expected) in [
+            (ConnectionArgs { context: named("x"), ..ConnectionArgs::default() }, "context \"x\" does not exist"),
+            (ConnectionArgs { cluster: named("y"), ..ConnectionArgs::default() }, "cluster \"y\" does not exist"),
+            (ConnectionArgs { user: named("z"), ..ConnectionArgs::default() }, "user \"z\" does not exist"),
         ] {
-            let error = connected(says.split('"').nth(1).unwrap(), "{}", args).await.err().unwrap();
-            assert!(error.contains(says), "{error}");
+            let error = connected(expected.split('"').nth(1).unwrap(), "{}", args).await.err().unwrap();
+            assert!(error.contains(expected), "{error}");
         }
         let none = connect(&ConnectionArgs { kubeconfig: Some("/none".into()), ..ConnectionArgs::default() }).await;
         assert!(none.err().unwrap().to_string().starts_with("cannot read kubeconfig /none: "));
     }
 
     #[tokio::test]
-    async fn a_login_that_cannot_be_run_is_named() {
+    async fn error_names_the_credential_plugin_that_cannot_run() {
         let exec =
             "{exec: {apiVersion: client.authentication.k8s.io/v1, command: /none/login, interactiveMode: Never}}";
         let error = connected("login", exec, ConnectionArgs::default()).await.err().unwrap();
         assert!(
-            error.starts_with("cannot log in with \"/none/login\", as the kubeconfig says: No such file"),
+            error.starts_with("cannot run the credential plugin \"/none/login\" of the kubeconfig: No such file"),
             "{error}"
         );
     }

@@ -1,22 +1,22 @@
-//! Why a command did not do what it was asked to, and what a shell is told of it.
+//! Errors of commands, and exit codes.
 
 use std::{io, process::ExitCode};
 
 use crate::{connection, print, stdio};
 
-/// What a shell reports of a program that Ctrl-C ended.
+/// Exit code after Ctrl-C.
 pub const INTERRUPTED: u8 = 130;
 
-/// Why a command ended early.
+/// Error that ends a command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no way to the cluster.
+    /// A client cannot be created.
     #[error(transparent)]
     Connect(#[from] connection::Error),
-    /// A request came to nothing.
+    /// A request failed.
     #[error("{}", .0.join("\n"))]
-    Sentences(Vec<String>),
-    /// The result has no text.
+    Messages(Vec<String>),
+    /// The result cannot be serialized.
     #[error(transparent)]
     Print(#[from] print::Error),
     /// The result cannot be written.
@@ -25,19 +25,19 @@ pub enum Error {
 }
 
 impl From<Vec<String>> for Error {
-    fn from(sentences: Vec<String>) -> Self {
-        Self::Sentences(sentences)
+    fn from(messages: Vec<String>) -> Self {
+        Self::Messages(messages)
     }
 }
 
-/// What the shell is told; the person is told why.
+/// Writes the error, and returns the exit code.
 pub fn exit(result: Result<ExitCode, Error>) -> ExitCode {
     match result {
         Ok(code) => code,
-        // Whoever read the output has gone.
+        // The reader of the output has closed the pipe.
         Err(Error::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         Err(error) => {
-            stdio::complain([error.to_string()]);
+            stdio::write_errors([error.to_string()]);
             ExitCode::FAILURE
         }
     }

@@ -1,8 +1,8 @@
-//! The words of the API server about fields, said about the options that set them. Pure.
+//! Messages of the API server, with options in place of the fields that they set.
 
 use kube::core::response::StatusCause;
 
-/// Fields and their options; a field comes before those that it starts with.
+/// Fields and their options. A field precedes those that are a prefix of it.
 const FLAGS: &[(&str, &str)] = &[
     ("spec.resources.limits.memory", "--memory"),
     ("spec.resources.limits.cpu", "--cpu"),
@@ -15,24 +15,24 @@ const FLAGS: &[(&str, &str)] = &[
     ("metadata.name", "NAME"),
 ];
 
-/// One cause of a refusal as one sentence: the option, and what it must be.
+/// The message for a cause of a rejection.
 pub fn cause(cause: &StatusCause) -> String {
     let field = cause.field.as_str();
-    let said = without_value(&cause.message);
-    match said.strip_prefix(field).and_then(|rest| rest.strip_prefix(" in body ")) {
-        Some(rule) => format!("{}: {}", option(field), rule_in_words(rule)),
-        // A rule of ours is about the whole spec, or the whole object, and names fields itself.
-        None if field == "spec" || field == "<nil>" || field.is_empty() => in_place_of_fields(said),
-        None => format!("{}: {}", option(field), in_place_of_fields(said)),
+    let message = without_value(&cause.message);
+    match message.strip_prefix(field).and_then(|rest| rest.strip_prefix(" in body ")) {
+        Some(rule) => format!("{}: {}", option(field), simplified(rule)),
+        // Rules of the CRDs are on the spec or the whole object, and name the fields.
+        None if field == "spec" || field == "<nil>" || field.is_empty() => with_options(message),
+        None => format!("{}: {}", option(field), with_options(message)),
     }
 }
 
-/// Puts options where the text names fields that they set.
-pub fn in_place_of_fields(text: &str) -> String {
+/// Replaces fields by the options that set them.
+pub fn with_options(text: &str) -> String {
     FLAGS.iter().fold(text.to_owned(), |text, (field, flag)| replace_path(&text, field, flag))
 }
 
-/// Replaces a field's path, but not where it only begins a longer word, such as `spec.envFrom`.
+/// Replaces the path of a field, except if it is a prefix of another, such as `spec.envFrom`.
 fn replace_path(text: &str, field: &str, flag: &str) -> String {
     let mut parts = text.split(field);
     let mut whole = parts.next().unwrap_or_default().to_owned();
@@ -45,14 +45,14 @@ fn replace_path(text: &str, field: &str, flag: &str) -> String {
 }
 
 fn option(field: &str) -> String {
-    let replaced = in_place_of_fields(field);
+    let replaced = with_options(field);
     match field.strip_prefix("spec.resources.limits.") {
         Some(key) if replaced == field => format!("--gpu ({key})"),
         _ => replaced,
     }
 }
 
-/// The text after `Invalid value: 0: `; the value was typed by the reader. Rules of ours come with or without one.
+/// The message without the prefix `Invalid value: 0: `. Messages of CEL rules may have no value.
 fn without_value(message: &str) -> &str {
     let Some(rest) = message.strip_prefix("Invalid value: ") else { return message };
     let quoted = || {
@@ -67,7 +67,7 @@ fn without_value(message: &str) -> &str {
     quoted().or_else(number).unwrap_or(rest)
 }
 
-fn rule_in_words(rule: &str) -> String {
+fn simplified(rule: &str) -> String {
     let rule = rule.replacen("should ", "must ", 1).replacen("greater than or equal to", "at least", 1).replacen(
         "less than or equal to",
         "at most",
@@ -83,13 +83,13 @@ fn rule_in_words(rule: &str) -> String {
 mod tests {
     use super::*;
 
-    fn says(field: &str, message: &str) -> String {
+    fn converted(field: &str, message: &str) -> String {
         cause(&StatusCause { reason: "FieldValueInvalid".into(), message: message.into(), field: field.into() })
     }
 
     #[test]
-    fn rules_of_a_schema_are_said_of_the_option() {
-        for (field, message, sentence) in [
+    fn schema_errors_name_the_option() {
+        for (field, message, expected) in [
             (
                 "spec.cuid",
                 "Invalid value: 0: spec.cuid in body should be greater than or equal to 1",
@@ -112,30 +112,26 @@ mod tests {
             ),
             ("spec.env[2]", "Duplicate value: {\"name\":\"A\"}", "--env[2]: Duplicate value: {\"name\":\"A\"}"),
         ] {
-            assert_eq!(says(field, message), sentence);
+            assert_eq!(converted(field, message), expected);
         }
     }
 
     #[test]
-    fn rules_of_ours_name_the_options_themselves() {
+    fn cel_messages_name_the_options() {
         assert_eq!(
-            says(
-                "spec",
-                "Invalid value: spec.sharedMemory is taken from the unit's memory: make it at most \
-                 spec.resources.limits.memory"
-            ),
-            "--shared-memory is taken from the unit's memory: make it at most --memory"
+            converted("spec", "Invalid value: spec.sharedMemory must not exceed spec.resources.limits.memory"),
+            "--shared-memory must not exceed --memory"
         );
         assert_eq!(
-            says("spec", "Invalid value: \"object\": spec.env: names starting with COMPUTING_UNIT_ are set"),
-            "--env: names starting with COMPUTING_UNIT_ are set"
+            converted("spec", "Invalid value: \"object\": spec.env must not have names that start with A"),
+            "--env must not have names that start with A"
         );
-        let name = "Invalid value: the name becomes the name of a Service: use at most 63 lower-case letters";
-        assert_eq!(says("<nil>", name), &name["Invalid value: ".len()..]);
+        let name = "Invalid value: metadata.name must have at most 63 characters";
+        assert_eq!(converted("<nil>", name), "NAME must have at most 63 characters");
     }
 
     #[test]
-    fn only_whole_paths_are_replaced() {
-        assert_eq!(in_place_of_fields("spec.envFrom, spec.env."), "spec.envFrom, --env.");
+    fn prefix_of_another_field_is_not_replaced() {
+        assert_eq!(with_options("spec.envFrom, spec.env."), "spec.envFrom, --env.");
     }
 }

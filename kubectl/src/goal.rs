@@ -1,11 +1,11 @@
-//! What a unit is waited for, and whether waiting is over. Pure.
+//! The state that a command waits for, and whether a unit has reached it.
 
 use computing_unit_api::{ComputingUnit, ConditionType, Phase, Reason};
 
-use crate::said::{condition, is_current, why};
+use crate::status::{condition, is_current, reason_and_message};
 
-/// Reasons of `Accepted` that pass only when someone changes the unit, or what stands in its way.
-const HOPELESS: &[Reason] = &[
+/// Reasons of `Accepted` that do not clear without intervention.
+const PERMANENT: &[Reason] = &[
     Reason::PoolNotAccepted,
     Reason::ImageNotOffered,
     Reason::ReferenceNotAllowed,
@@ -16,36 +16,36 @@ const HOPELESS: &[Reason] = &[
     Reason::ChildRefused,
 ];
 
-/// What a unit is waited for.
+/// The state that a command waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Goal {
-    /// It answers at its URL.
+    /// The unit answers at its URL
     Ready,
-    /// It has no pod, as it was asked for.
+    /// The unit is suspended and has no pod
     Suspended,
-    /// It has come to its end by itself, or its time is over.
+    /// The pod has completed, or a time limit has passed
     Finished,
-    /// Its pod has the CPU and memory that were asked for.
+    /// The pod has the requested CPU and memory
     Resized,
-    /// It is gone.
+    /// The unit is deleted
     #[value(alias = "delete")]
     Deleted,
 }
 
-/// Waiting is over.
+/// Result that ends the wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is as it was wanted.
+    /// The unit has reached the state.
     Reached,
-    /// It cannot become so by itself; reason and message.
+    /// The unit cannot reach the state without intervention: reason and message.
     Failed(String),
-    /// It is being deleted.
+    /// The unit is being deleted.
     Deleted,
 }
 
 impl Goal {
-    /// The goal as it is said of a unit.
-    pub const fn word(self) -> &'static str {
+    /// Name of the state in messages.
+    pub const fn state(self) -> &'static str {
         match self {
             Self::Ready => "ready",
             Self::Suspended => "suspended",
@@ -55,13 +55,12 @@ impl Goal {
         }
     }
 
-    /// Whether a unit as it is now ends the wait. What was said of an earlier spec does not.
+    /// The result if the unit ends the wait. A status of an earlier generation does not.
     pub fn verdict(self, unit: &ComputingUnit) -> Option<Verdict> {
-        let leaving = unit.metadata.deletion_timestamp.is_some();
         if self == Self::Deleted {
             return None;
         }
-        if leaving {
+        if unit.metadata.deletion_timestamp.is_some() {
             return Some(Verdict::Deleted);
         }
         let status = unit.status.as_ref().filter(|_| is_current(unit))?;
@@ -69,36 +68,36 @@ impl Goal {
         if phase == Phase::Terminating {
             return Some(Verdict::Deleted);
         }
-        let failed = |type_| Some(Verdict::Failed(why(unit, type_)));
-        let refused = || {
+        let failed = |type_| Some(Verdict::Failed(reason_and_message(unit, type_)));
+        let rejected = || {
             let accepted = condition(unit, ConditionType::Accepted)?;
-            let hopeless = accepted.status == "False" && HOPELESS.iter().any(|reason| accepted.reason == *reason);
-            if hopeless { failed(ConditionType::Accepted) } else { None }
+            let permanent = accepted.status == "False" && PERMANENT.iter().any(|reason| accepted.reason == *reason);
+            if permanent { failed(ConditionType::Accepted) } else { None }
         };
         match (self, phase) {
             (Self::Ready, Phase::Ready)
             | (Self::Suspended, Phase::Suspended)
             | (Self::Finished, Phase::Finished)
-            // What has no pod gets the new amounts when it is next started.
+            // Without a pod, the change takes effect at the next start.
             | (Self::Resized, Phase::Suspended | Phase::Finished | Phase::Failed) => Some(Verdict::Reached),
             (Self::Ready, Phase::Failed | Phase::Finished | Phase::Suspending | Phase::Suspended)
             | (Self::Suspended, Phase::Failed | Phase::Finished)
             | (Self::Finished, Phase::Failed) => failed(ConditionType::Ready),
-            (Self::Resized, _) => refused().or_else(|| resized(unit)),
-            (Self::Ready, _) => refused(),
+            (Self::Resized, _) => rejected().or_else(|| resized(unit)),
+            (Self::Ready, _) => rejected(),
             _ => None,
         }
     }
 }
 
-/// Whether the pod has the amounts of the spec, or will not get them before its next start.
+/// Whether the pod has the resources of the spec, or cannot get them before the next start.
 fn resized(unit: &ComputingUnit) -> Option<Verdict> {
     if condition(unit, ConditionType::UpdatePending).is_some() {
-        return Some(Verdict::Failed(why(unit, ConditionType::UpdatePending)));
+        return Some(Verdict::Failed(reason_and_message(unit, ConditionType::UpdatePending)));
     }
     match condition(unit, ConditionType::ResizePending) {
         Some(pending) if pending.reason == Reason::Infeasible => {
-            Some(Verdict::Failed(why(unit, ConditionType::ResizePending)))
+            Some(Verdict::Failed(reason_and_message(unit, ConditionType::ResizePending)))
         }
         Some(_) => None,
         None => Some(Verdict::Reached),
@@ -110,7 +109,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::{self, condition as says};
+    use crate::testing::{self, condition};
 
     fn unit(status: Value) -> ComputingUnit {
         serde_json::from_value(testing::unit(status)).unwrap()
@@ -121,26 +120,26 @@ mod tests {
     }
 
     #[test]
-    fn ready_is_reached_or_cannot_be() {
+    fn ready_is_reached_or_fails() {
         let of = |status: Value| Goal::Ready.verdict(&unit(status));
-        let refused = |reason| of(json!({"phase": "Pending", "conditions": [says("Accepted", "False", reason)]}));
+        let rejected = |reason| of(json!({"phase": "Pending", "conditions": [condition("Accepted", "False", reason)]}));
         assert_eq!(of(Value::Null), None);
         assert_eq!(of(json!({"phase": "Ready"})), Some(Verdict::Reached));
         assert_eq!(of(json!({"phase": "Terminating"})), Some(Verdict::Deleted));
         for (phase, reason) in [("Failed", "StartTimeout"), ("Finished", "ShutdownTime"), ("Suspended", "Suspended")] {
             assert_eq!(
-                of(json!({"phase": phase, "conditions": [says("Ready", "False", reason)]})),
+                of(json!({"phase": phase, "conditions": [condition("Ready", "False", reason)]})),
                 Some(failed(&format!("{reason}: about {reason}")))
             );
         }
-        assert_eq!(refused("PoolNotFound"), None);
-        for reason in HOPELESS {
-            assert_eq!(refused(reason.as_str()), Some(failed(&format!("{reason}: about {reason}"))));
+        assert_eq!(rejected("PoolNotFound"), None);
+        for reason in PERMANENT {
+            assert_eq!(rejected(reason.as_str()), Some(failed(&format!("{reason}: about {reason}"))));
         }
     }
 
     #[test]
-    fn each_goal_has_its_phase() {
+    fn goal_is_reached_in_its_phase() {
         let of = |goal: Goal, phase: &str| goal.verdict(&unit(json!({"phase": phase})));
         for (goal, phase) in [(Goal::Suspended, "Suspended"), (Goal::Finished, "Finished"), (Goal::Resized, "Ready")] {
             assert_eq!(of(goal, phase), Some(Verdict::Reached), "{goal:?}");
@@ -157,40 +156,43 @@ mod tests {
     }
 
     #[test]
-    fn a_resize_lasts_until_the_node_has_answered() {
+    fn resize_is_reached_when_the_node_has_applied_it() {
         let of = |conditions: &[Value]| {
             Goal::Resized.verdict(&unit(json!({"phase": "Ready", "observedGeneration": 1, "conditions": conditions})))
         };
-        assert_eq!(of(&[says("ResizePending", "True", "Proposed")]), None);
-        assert_eq!(of(&[says("ResizePending", "True", "Deferred")]), None);
-        assert_eq!(of(&[says("ResizePending", "True", "Infeasible")]), Some(failed("Infeasible: about Infeasible")));
+        assert_eq!(of(&[condition("ResizePending", "True", "Proposed")]), None);
+        assert_eq!(of(&[condition("ResizePending", "True", "Deferred")]), None);
         assert_eq!(
-            of(&[says("UpdatePending", "True", "TemplateChanged")]),
+            of(&[condition("ResizePending", "True", "Infeasible")]),
+            Some(failed("Infeasible: about Infeasible"))
+        );
+        assert_eq!(
+            of(&[condition("UpdatePending", "True", "TemplateChanged")]),
             Some(failed("TemplateChanged: about TemplateChanged"))
         );
         assert_eq!(
-            of(&[says("Accepted", "False", "LimitExceeded")]),
+            of(&[condition("Accepted", "False", "LimitExceeded")]),
             Some(failed("LimitExceeded: about LimitExceeded"))
         );
         assert_eq!(of(&[]), Some(Verdict::Reached));
     }
 
     #[test]
-    fn a_unit_that_is_being_deleted_becomes_nothing_else() {
-        let mut leaving = unit(json!({"phase": "Ready"}));
-        leaving.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
-        assert_eq!(Goal::Ready.verdict(&leaving), Some(Verdict::Deleted));
-        assert_eq!(Goal::Deleted.verdict(&leaving), None);
+    fn unit_that_is_being_deleted_fails_every_other_goal() {
+        let mut terminating = unit(json!({"phase": "Ready"}));
+        terminating.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+        assert_eq!(Goal::Ready.verdict(&terminating), Some(Verdict::Deleted));
+        assert_eq!(Goal::Deleted.verdict(&terminating), None);
     }
 
     #[test]
-    fn what_was_said_of_an_earlier_spec_ends_nothing() {
+    fn status_of_an_earlier_generation_does_not_end_the_wait() {
         let mut edited = unit(json!({"phase": "Ready", "observedGeneration": 1}));
         edited.metadata.generation = Some(2);
         assert_eq!(Goal::Ready.verdict(&edited), None);
         assert_eq!(Goal::Resized.verdict(&edited), None);
-        let refused = json!({"phase": "Pending", "conditions": [says("Accepted", "False", "ImageNotOffered")]});
-        let mut edited = unit(refused);
+        let rejected = json!({"phase": "Pending", "conditions": [condition("Accepted", "False", "ImageNotOffered")]});
+        let mut edited = unit(rejected);
         edited.metadata.generation = Some(2);
         assert_eq!(Goal::Ready.verdict(&edited), None);
     }

@@ -1,22 +1,22 @@
-//! Plugins of kubectl for computing units. One program with several names: kubectl finds `kubectl create computingunit` as
-//! kubectl-create-computingunit, `kubectl cu` as kubectl-cu, and what a shell may offer as kubectl_complete-cu.
+//! kubectl plugins for computing units. The program has several names: kubectl runs `kubectl create computingunit` as
+//! kubectl-create-computingunit, `kubectl cu` as kubectl-cu, and shell completion as kubectl_complete-cu.
 
-mod blocker;
 mod connection;
 mod create;
 mod cu;
 mod error;
+mod explain;
 mod flags;
 mod goal;
 mod options;
 mod print;
 mod progress;
-mod refusal;
-mod said;
 mod screen;
+mod status;
 mod stdio;
 #[cfg(test)]
 mod testing;
+mod unmet;
 mod wait;
 
 use std::{env, path::Path, process::ExitCode};
@@ -33,12 +33,12 @@ async fn main() -> ExitCode {
             create::create(&args, &connection).await
         }
         Some("kubectl_complete-cu") => cu::complete(&env::args_os().skip(1).collect::<Vec<_>>()).await,
-        _ => cu::obey(cu::Cli::parse()).await,
+        _ => cu::run(cu::Cli::parse()).await,
     })
 }
 
-/// The name by which the program was called, without where it is and what Windows puts behind it.
+/// The name of the program, without its directory and the extension on Windows.
 fn name() -> Option<String> {
-    let called = env::args_os().next()?;
-    Some(Path::new(&called).file_stem()?.to_string_lossy().into_owned())
+    let path = env::args_os().next()?;
+    Some(Path::new(&path).file_stem()?.to_string_lossy().into_owned())
 }

@@ -1,52 +1,52 @@
-//! Options that several commands have: which cluster and as whom, and what amounts and lengths of time look like.
+//! Options that several commands have, and parsers for quantities and durations.
 
 use std::{path::PathBuf, time::Duration};
 
 use computing_unit_api::Quantity;
 use k8s_openapi::jiff::SignedDuration;
 
-/// Which cluster, and as whom.
+/// Cluster and user.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ConnectionArgs {
-    /// Namespace of the unit. Absent: the context's
+    /// Namespace of the request; defaults to that of the context
     #[arg(short, long, global = true, value_name = "NAME")]
     pub namespace: Option<String>,
 
-    /// The kubeconfig file. Absent: those that KUBECONFIG names, else ~/.kube/config
+    /// Path to the kubeconfig file; defaults to the files in KUBECONFIG, or ~/.kube/config
     #[arg(global = true, long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// The context of the kubeconfig. Absent: its current one
+    /// Name of the kubeconfig context to use; defaults to the current context
     #[arg(global = true, long, value_name = "NAME")]
     pub context: Option<String>,
 
-    /// The cluster of the kubeconfig. Absent: the context's
+    /// Name of the kubeconfig cluster to use; defaults to that of the context
     #[arg(global = true, long, value_name = "NAME")]
     pub cluster: Option<String>,
 
-    /// The user of the kubeconfig. Absent: the context's
+    /// Name of the kubeconfig user to use; defaults to that of the context
     #[arg(global = true, long, value_name = "NAME")]
     pub user: Option<String>,
 
-    /// The user to act as
+    /// User to impersonate
     #[arg(global = true, long = "as", value_name = "USER")]
     pub impersonate: Option<String>,
 
-    /// A group to act as a member of; can be given several times
+    /// Group to impersonate; can be repeated
     #[arg(global = true, long = "as-group", value_name = "GROUP")]
     pub impersonate_groups: Vec<String>,
 
-    /// How long the API server may take to answer a request; 0 for no limit
+    /// Timeout of a single request to the API server; 0 disables it
     #[arg(global = true, long, value_name = "DURATION", default_value = "0", value_parser = duration)]
     pub request_timeout: Duration,
 }
 
-/// Whether to wait, and how long.
+/// Whether to wait, and for how long.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct WaitArgs {
-    /// Wait until it is so, at most so long [default: 10m]
+    /// Wait for the operation to finish, up to DURATION [default: 10m]
     ///
-    /// Written like 90s, 5m or 1h30m; a bare number is seconds. Progress goes to stderr.
+    /// DURATION is for example 90s, 5m or 1h30m; a number without a unit is in seconds. Progress is written to stderr.
     #[arg(
         long,
         value_name = "DURATION",
@@ -58,21 +58,25 @@ pub struct WaitArgs {
     pub wait: Option<Duration>,
 }
 
-/// An amount, as Kubernetes writes it.
+/// Parses a quantity.
 ///
 /// # Errors
-/// If it is none.
+/// If it is invalid.
 pub fn quantity(text: &str) -> Result<Quantity, String> {
     let quantity = Quantity(text.to_owned());
-    if quantity.value().is_some() { Ok(quantity) } else { Err("write a number such as 2, 500m or 4Gi".to_owned()) }
+    if quantity.value().is_some() {
+        Ok(quantity)
+    } else {
+        Err("invalid quantity: use a format such as 2, 500m or 4Gi".to_owned())
+    }
 }
 
-/// A length of time.
+/// Parses a duration.
 ///
 /// # Errors
-/// If it is none.
+/// If it is invalid.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let invalid = || "write it like 90s, 5m or 1h30m; a bare number is seconds".to_owned();
+    let invalid = || "invalid duration: use a format such as 90s, 5m or 1h30m, or a number of seconds".to_owned();
     if let Ok(seconds) = text.parse() {
         return Ok(Duration::from_secs(seconds));
     }
@@ -80,13 +84,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     duration.try_into().map_err(|_| invalid())
 }
 
-/// A length of time, of which 0 is none.
+/// Parses a duration that is greater than 0.
 ///
 /// # Errors
-/// If it is none.
+/// If it is invalid.
 pub fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err("must be more than 0: leave --wait out to not wait".to_owned()),
+        Duration::ZERO => Err("must be greater than 0".to_owned()),
         duration => Ok(duration),
     }
 }

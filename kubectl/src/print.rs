@@ -1,4 +1,4 @@
-//! What goes to stdout: the sentence of `kubectl create`, or the object. Pure; [`crate::stdio`] writes it.
+//! Formats of results: the message of `kubectl create`, or the object.
 
 use clap::ValueEnum;
 use computing_unit_api::{ComputingUnit, GROUP};
@@ -11,34 +11,34 @@ use serde_json::{
 
 use crate::create::args::DryRun;
 
-/// How objects are printed.
+/// Output format of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// YAML.
     Yaml,
     /// JSON.
     Json,
-    /// Kind and name, as other commands of kubectl take them.
+    /// Resource and name.
     Name,
 }
 
-/// An object that cannot be written as text.
+/// An object cannot be serialized.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// As JSON.
-    #[error("cannot write the object as JSON: {0}")]
+    #[error("cannot serialize the object as JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// As YAML.
-    #[error("cannot write the object as YAML: {0}")]
+    #[error("cannot serialize the object as YAML: {0}")]
     Yaml(#[from] serde_saphyr::ser::Error),
 }
 
-/// Kind and name, as other commands of kubectl take them.
+/// Resource and name, as `kubectl get -o name` prints them.
 pub fn name(unit: &ComputingUnit) -> String {
     format!("computingunit.{GROUP}/{}", unit.name_any())
 }
 
-/// That the unit was created, or would have been.
+/// The message of `kubectl create`.
 pub fn created(unit: &ComputingUnit, dry_run: Option<DryRun>) -> String {
     let suffix = match dry_run {
         None | Some(DryRun::None) => "",
@@ -48,29 +48,29 @@ pub fn created(unit: &ComputingUnit, dry_run: Option<DryRun>) -> String {
     format!("{} created{suffix}", name(unit))
 }
 
-/// The unit as text, without a newline at its end.
+/// The unit in an output format, without a newline at the end.
 ///
 /// # Errors
-/// If it has no text.
+/// If it cannot be serialized.
 pub fn object(unit: &ComputingUnit, output: Output) -> Result<String, Error> {
     if output == Output::Name { Ok(name(unit)) } else { text(&plain(unit)?, output) }
 }
 
-/// The unit without its managed fields, which nobody reads.
+/// The unit without its managed fields, like `kubectl get`.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If it cannot be serialized.
 pub fn plain(unit: &ComputingUnit) -> Result<Value, Error> {
     let mut unit = unit.clone();
     unit.metadata.managed_fields = None;
-    // By way of a map, whose keys are in the order of kubectl.
+    // The keys of a map are sorted, like in the output of kubectl.
     Ok(serde_json::to_value(&unit)?)
 }
 
-/// Something as JSON, else as YAML, without a newline at its end.
+/// A value as JSON or YAML, without a newline at the end.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If it cannot be serialized.
 pub fn text(value: &Value, output: Output) -> Result<String, Error> {
     if output != Output::Json {
         return Ok(serde_saphyr::to_string(value)?.trim_end().to_owned());
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_are_those_of_kubectl() {
+    fn created_message_is_that_of_kubectl() {
         assert_eq!(created(&unit(), None), "computingunit.texera.apache.org/ada created");
         assert_eq!(created(&unit(), Some(DryRun::Client)), "computingunit.texera.apache.org/ada created (dry run)");
         assert_eq!(
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn yaml_has_the_usual_order_and_reads_back_as_it_was() {
+    fn yaml_is_sorted_and_survives_a_round_trip() {
         let yaml = object(&unit(), Output::Yaml).unwrap();
         let keys: Vec<_> = yaml.lines().filter(|line| !line.starts_with([' ', '-', '#'])).collect();
         assert_eq!(
@@ -119,14 +119,14 @@ mod tests {
             ["apiVersion: texera.apache.org/v1alpha1", "kind: ComputingUnit", "metadata:", "spec:", "status:"],
             "{yaml}"
         );
-        assert!(yaml.contains("cpu: \"2\""), "a number would be another type:\n{yaml}");
+        assert!(yaml.contains("cpu: \"2\""), "a number would have another type:\n{yaml}");
         let mut expected = unit();
         expected.metadata.managed_fields = None;
         assert_eq!(serde_saphyr::from_str::<ComputingUnit>(&yaml).unwrap(), expected, "{yaml}");
     }
 
     #[test]
-    fn json_reads_back_as_it_was() {
+    fn json_is_indented_and_has_no_managed_fields() {
         let json = object(&unit(), Output::Json).unwrap();
         assert!(json.starts_with("{\n    \"apiVersion\""), "{json}");
         assert!(!json.contains("managedFields"), "{json}");

@@ -1,59 +1,58 @@
-//! What is told of a unit while it is waited for: the steps that it has taken, and what lasts. Pure; time comes in as the
-//! time since waiting began.
+//! Progress of a unit: the steps that it has passed, and the unmet condition. Times are relative to the start of the wait.
 
 use std::time::Duration;
 
 use computing_unit_api::{ComputingUnit, Phase};
 
 use crate::{
-    blocker::{Blocker, blocker},
     goal::Goal,
-    said::{is_current, one_line},
+    status::{is_current, one_line},
+    unmet::{Unmet, unmet},
 };
 
-/// How long the same thing may keep a unit before it is worth a line.
-const LASTS: Duration = Duration::from_secs(2);
+/// Time after which an unmet condition is reported.
+const PERSISTS_AFTER: Duration = Duration::from_secs(2);
 
-/// How long after its last error the API server counts as away; longer than the pause before it is asked again.
-const FORGOTTEN: Duration = Duration::from_secs(45);
+/// Time after the last error at which the API server counts as available again. It is longer than the backoff of a watch.
+const RECONNECTED_AFTER: Duration = Duration::from_secs(45);
 
-/// What has been said of a unit so far.
+/// Progress of a unit, and what was reported of it.
 #[derive(Debug)]
 pub struct Report {
     goal: Goal,
     passed: Vec<(&'static str, Duration)>,
-    blocker: Blocker,
+    unmet: Unmet,
     since: Duration,
-    told: bool,
-    away: Option<Away>,
+    reported: bool,
+    outage: Option<Outage>,
 }
 
-/// The API server does not answer.
+/// The API server is not available.
 #[derive(Debug)]
-struct Away {
+struct Outage {
     error: String,
     first: Duration,
     last: Duration,
-    told: bool,
+    reported: bool,
 }
 
 impl Report {
-    /// Nothing is said yet of `unit`, which was just created or changed.
+    /// Progress of a unit that was just created or changed.
     pub fn new(goal: Goal, unit: &ComputingUnit) -> Self {
-        Self { goal, passed: vec![], blocker: blocker(goal, unit), since: Duration::ZERO, told: false, away: None }
+        Self { goal, passed: vec![], unmet: unmet(goal, unit), since: Duration::ZERO, reported: false, outage: None }
     }
 
-    /// Takes in a state of the unit, seen `elapsed` after waiting began. Returns a line for each step newly taken.
-    pub fn see(&mut self, unit: &ComputingUnit, elapsed: Duration) -> Vec<String> {
-        self.away = None;
-        let blocker = blocker(self.goal, unit);
-        if (blocker.what, &blocker.reason) != (self.blocker.what, &self.blocker.reason) {
-            (self.since, self.told) = (elapsed, false);
+    /// Records a state of the unit. Returns a line for each step that it has newly passed.
+    pub fn observe(&mut self, unit: &ComputingUnit, elapsed: Duration) -> Vec<String> {
+        self.outage = None;
+        let unmet = unmet(self.goal, unit);
+        if (unmet.subject, &unmet.reason) != (self.unmet.subject, &self.unmet.reason) {
+            (self.since, self.reported) = (elapsed, false);
         }
-        self.blocker = blocker;
+        self.unmet = unmet;
         let now = steps(self.goal, unit);
         if self.goal == Goal::Ready {
-            // A pod that is lost takes its stages with it.
+            // The stages of a pod are cleared if it is lost.
             self.passed.retain(|(step, _)| now.contains(step));
         }
         let mut lines = Vec::new();
@@ -66,57 +65,57 @@ impl Report {
         lines
     }
 
-    /// Takes in that the API server cannot be watched.
-    pub fn lost(&mut self, error: &str, elapsed: Duration) {
-        let earlier = self.away.take().filter(|away| elapsed.saturating_sub(away.last) < FORGOTTEN);
-        let (first, told) = earlier.map_or((elapsed, false), |away| (away.first, away.told));
-        self.away = Some(Away { error: one_line(error), first, last: elapsed, told });
+    /// Records an error of the watch.
+    pub fn disconnected(&mut self, error: &str, elapsed: Duration) {
+        let earlier = self.outage.take().filter(|outage| elapsed.saturating_sub(outage.last) < RECONNECTED_AFTER);
+        let (first, reported) = earlier.map_or((elapsed, false), |outage| (outage.first, outage.reported));
+        self.outage = Some(Outage { error: one_line(error), first, last: elapsed, reported });
     }
 
-    /// What the unit waits for, or that nobody knows.
-    pub fn waits_for(&self, elapsed: Duration) -> String {
-        match &self.away {
-            Some(away) if away.lasts(elapsed) => format!("waiting for the API server: {}", away.error),
-            _ => self.blocker.sentence(),
+    /// What the wait is for: the unmet condition, or the API server.
+    pub fn waiting_for(&self, elapsed: Duration) -> String {
+        match &self.outage {
+            Some(outage) if outage.persists(elapsed) => format!("waiting for the API server: {}", outage.error),
+            _ => self.unmet.message(),
         }
     }
 
-    /// A line on what the unit waits for, once for each thing that lasts.
-    pub fn lasting(&mut self, elapsed: Duration) -> Option<String> {
-        let away = self.away.as_mut().filter(|away| away.lasts(elapsed));
-        let told = match away {
-            Some(away) => &mut away.told,
-            None if elapsed.saturating_sub(self.since) >= LASTS => &mut self.told,
+    /// A line for the unmet condition or outage if it persists and is not reported yet.
+    pub fn persisting(&mut self, elapsed: Duration) -> Option<String> {
+        let outage = self.outage.as_mut().filter(|outage| outage.persists(elapsed));
+        let reported = match outage {
+            Some(outage) => &mut outage.reported,
+            None if elapsed.saturating_sub(self.since) >= PERSISTS_AFTER => &mut self.reported,
             None => return None,
         };
-        if std::mem::replace(told, true) {
+        if std::mem::replace(reported, true) {
             return None;
         }
-        Some(at(elapsed, &self.waits_for(elapsed)))
+        Some(at(elapsed, &self.waiting_for(elapsed)))
     }
 
-    /// Everything in one line, for a terminal.
+    /// The progress in one line, for a terminal.
     pub fn line(&self, name: &str, elapsed: Duration) -> String {
         let mut parts: Vec<_> = self.passed.iter().map(|(step, at)| format!("{step} {}", seconds(*at))).collect();
-        let away = self.away.as_ref().is_some_and(|away| away.lasts(elapsed));
-        if away || elapsed.saturating_sub(self.since) >= LASTS {
-            parts.push(self.waits_for(elapsed));
+        let outage = self.outage.as_ref().is_some_and(|outage| outage.persists(elapsed));
+        if outage || elapsed.saturating_sub(self.since) >= PERSISTS_AFTER {
+            parts.push(self.waiting_for(elapsed));
         }
         format!(
             "{name} {}: {}",
             seconds(elapsed),
-            if parts.is_empty() { "asked for".to_owned() } else { parts.join(", ") }
+            if parts.is_empty() { "requested".to_owned() } else { parts.join(", ") }
         )
     }
 }
 
-impl Away {
-    fn lasts(&self, elapsed: Duration) -> bool {
-        self.last.saturating_sub(self.first) >= LASTS && elapsed.saturating_sub(self.last) < FORGOTTEN
+impl Outage {
+    fn persists(&self, elapsed: Duration) -> bool {
+        self.last.saturating_sub(self.first) >= PERSISTS_AFTER && elapsed.saturating_sub(self.last) < RECONNECTED_AFTER
     }
 }
 
-/// What a unit has gone through on its way: the stages of its start, or its phase.
+/// The steps that a unit has passed: the stages of its start, or its phase.
 fn steps(goal: Goal, unit: &ComputingUnit) -> Vec<&'static str> {
     let Some(status) = unit.status.as_ref().filter(|_| is_current(unit)) else { return vec![] };
     if goal != Goal::Ready {
@@ -148,14 +147,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing;
+    use crate::testing::{self, condition};
 
     fn unit(status: Value) -> ComputingUnit {
         serde_json::from_value(testing::unit(status)).unwrap()
-    }
-
-    fn says(type_: &str, status: &str, reason: &str) -> Value {
-        testing::condition(type_, status, reason)
     }
 
     const fn ms(millis: u64) -> Duration {
@@ -163,66 +158,72 @@ mod tests {
     }
 
     #[test]
-    fn stages_are_told_once_with_the_time_they_were_seen_at() {
+    fn each_stage_is_reported_once_with_its_time() {
         let mut report = Report::new(Goal::Ready, &unit(Value::Null));
         let t = "2026-01-01T00:00:00Z";
         let first = unit(json!({"phase": "Pending", "stages": {"accepted": t, "scheduled": t}}));
-        assert_eq!(report.see(&first, ms(140)), ["   0.1s  accepted", "   0.1s  scheduled"]);
-        assert_eq!(report.see(&first, ms(200)), [""; 0]);
+        assert_eq!(report.observe(&first, ms(140)), ["   0.1s  accepted", "   0.1s  scheduled"]);
+        assert_eq!(report.observe(&first, ms(200)), [""; 0]);
         let second = unit(json!({"phase": "Starting", "stages": {"accepted": t, "scheduled": t, "podReady": t}}));
-        assert_eq!(report.see(&second, ms(12_300)), ["  12.3s  pod ready"]);
+        assert_eq!(report.observe(&second, ms(12_300)), ["  12.3s  pod ready"]);
         assert_eq!(
             report.line("ada", ms(12_400)),
-            "ada 12.4s: accepted 0.1s, scheduled 0.1s, pod ready 12.3s, waiting for the operator: it has not looked at \
-             the unit yet; check that it runs, and that it watches this namespace"
+            "ada 12.4s: accepted 0.1s, scheduled 0.1s, pod ready 12.3s, waiting for the operator: the unit \
+             is not reconciled yet; check that the operator is running and watches this namespace"
         );
     }
 
     #[test]
-    fn what_lasts_is_told_once_until_it_changes() {
+    fn unmet_condition_that_persists_is_reported_once() {
         let mut report = Report::new(Goal::Ready, &unit(Value::Null));
-        assert_eq!(report.lasting(ms(1_900)), None);
-        assert!(report.lasting(ms(2_000)).unwrap().contains("waiting for the operator"));
-        assert_eq!(report.lasting(ms(3_000)), None);
-        let waits = |reason| {
-            unit(json!({"conditions": [says("Accepted", "True", "Accepted"), says("PodReady", "False", reason)]}))
+        assert_eq!(report.persisting(ms(1_900)), None);
+        assert!(report.persisting(ms(2_000)).unwrap().contains("waiting for the operator"));
+        assert_eq!(report.persisting(ms(3_000)), None);
+        let with_reason = |reason| {
+            unit(
+                json!({"conditions": [condition("Accepted", "True", "Accepted"), condition("PodReady", "False", reason)]}),
+            )
         };
-        report.see(&waits("Unschedulable"), ms(4_000));
-        assert_eq!(report.lasting(ms(5_000)), None, "it may pass in a moment");
-        report.see(&waits("Unschedulable"), ms(5_500));
+        report.observe(&with_reason("Unschedulable"), ms(4_000));
+        assert_eq!(report.persisting(ms(5_000)), None, "it does not persist yet");
+        report.observe(&with_reason("Unschedulable"), ms(5_500));
         assert_eq!(
-            report.lasting(ms(6_000)).unwrap(),
+            report.persisting(ms(6_000)).unwrap(),
             "   6.0s  waiting for the pod: Unschedulable: about Unschedulable"
         );
-        assert_eq!(report.lasting(ms(60_000)), None);
-        report.see(&waits("ImagePullFailed"), ms(61_000));
-        assert!(report.lasting(ms(64_000)).unwrap().contains("ImagePullFailed"));
+        assert_eq!(report.persisting(ms(60_000)), None);
+        report.observe(&with_reason("ImagePullFailed"), ms(61_000));
+        assert!(report.persisting(ms(64_000)).unwrap().contains("ImagePullFailed"));
     }
 
     #[test]
-    fn an_api_server_that_stays_away_is_told_and_forgotten() {
+    fn outage_of_the_api_server_is_reported_until_it_ends() {
         let mut report = Report::new(Goal::Ready, &unit(Value::Null));
-        report.see(&unit(Value::Null), ms(100));
-        report.lost("refused", ms(500));
-        assert_eq!(report.lasting(ms(1_000)), None, "a watch that breaks once is nothing");
-        report.lost("refused\nagain", ms(2_600));
-        assert_eq!(report.lasting(ms(2_700)).unwrap(), "   2.7s  waiting for the API server: refused again");
-        assert_eq!(report.lasting(ms(2_800)), None);
+        report.observe(&unit(Value::Null), ms(100));
+        report.disconnected("refused", ms(500));
+        assert_eq!(report.persisting(ms(1_000)), None, "a single error is not an outage");
+        report.disconnected("refused\nagain", ms(2_600));
+        assert_eq!(report.persisting(ms(2_700)).unwrap(), "   2.7s  waiting for the API server: refused again");
+        assert_eq!(report.persisting(ms(2_800)), None);
         assert!(report.line("ada", ms(2_900)).contains("waiting for the API server"));
-        report.see(&unit(Value::Null), ms(3_000));
-        assert!(report.waits_for(ms(3_000)).starts_with("waiting for the operator"));
-        report.lost("refused", ms(4_000));
-        report.lost("refused", ms(6_000));
-        assert!(report.waits_for(ms(7_000)).starts_with("waiting for the API server"));
-        assert!(report.waits_for(ms(60_000)).starts_with("waiting for the operator"), "a quiet watch is back");
+        report.observe(&unit(Value::Null), ms(3_000));
+        assert!(report.waiting_for(ms(3_000)).starts_with("waiting for the operator"));
+        report.disconnected("refused", ms(4_000));
+        report.disconnected("refused", ms(6_000));
+        assert!(report.waiting_for(ms(7_000)).starts_with("waiting for the API server"));
+        assert!(report.waiting_for(ms(60_000)).starts_with("waiting for the operator"), "no error for a while");
     }
 
     #[test]
-    fn on_other_ways_each_phase_is_a_step() {
+    fn phases_are_the_steps_of_other_goals() {
         let mut report = Report::new(Goal::Suspended, &unit(json!({"phase": "Ready", "observedGeneration": 0})));
-        assert_eq!(report.see(&unit(json!({"phase": "Ready", "observedGeneration": 0})), ms(10)), [""; 0], "as it was");
+        assert_eq!(
+            report.observe(&unit(json!({"phase": "Ready", "observedGeneration": 0})), ms(10)),
+            [""; 0],
+            "an earlier generation"
+        );
         let suspending = unit(json!({"phase": "Suspending", "observedGeneration": 1}));
-        assert_eq!(report.see(&suspending, ms(100)), ["   0.1s  Suspending"]);
-        assert_eq!(report.see(&unit(json!({"phase": "Suspended"})), ms(1_100)), ["   1.1s  Suspended"]);
+        assert_eq!(report.observe(&suspending, ms(100)), ["   0.1s  Suspending"]);
+        assert_eq!(report.observe(&unit(json!({"phase": "Suspended"})), ms(1_100)), ["   1.1s  Suspended"]);
     }
 }

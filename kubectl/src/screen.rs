@@ -1,4 +1,4 @@
-//! Where progress is shown: one line rewritten on a terminal, a line for each step elsewhere.
+//! Output of progress: one line that is updated on a terminal, and one line per step otherwise.
 
 use std::{
     env,
@@ -8,12 +8,12 @@ use std::{
 
 use crate::progress::Report;
 
-/// Goes to the start of the line, empties it, and lets nothing run on into the next one.
+/// Moves to the start of the line, clears it, and disables line wrapping.
 const BEGIN: &str = "\r\x1b[2K\x1b[?7l";
-/// Lets long lines run on again.
+/// Enables line wrapping.
 const END: &str = "\x1b[?7h";
 
-/// A place for progress.
+/// Output of progress.
 pub struct Screen<W> {
     out: W,
     rewrites: bool,
@@ -22,7 +22,7 @@ pub struct Screen<W> {
 }
 
 impl Screen<Stderr> {
-    /// The standard error stream; `several` units are shown on it, one after another.
+    /// Standard error. Lines have the name of their unit if there are `several`.
     pub fn stderr(several: bool) -> Self {
         let dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         Self { several, ..Self::new(io::stderr(), io::stderr().is_terminal() && !dumb) }
@@ -30,21 +30,21 @@ impl Screen<Stderr> {
 }
 
 impl<W: Write> Screen<W> {
-    /// A place that understands the codes of terminals, or a plain one.
+    /// An output that is a terminal (`rewrites`) or not.
     pub const fn new(out: W, rewrites: bool) -> Self {
         Self { out, rewrites, several: false, drawn: false }
     }
 
-    /// Shows how far the unit is; `stages` are the lines of those just passed.
+    /// Shows the progress. `stages` are the lines of the stages that the unit has newly passed.
     ///
     /// # Errors
-    /// Where nobody reads any more.
+    /// If the output cannot be written.
     pub fn show(&mut self, report: &mut Report, stages: &[String], name: &str, elapsed: Duration) -> io::Result<()> {
         if self.rewrites {
             self.drawn = true;
             write!(self.out, "{BEGIN}{}{END}", report.line(name, elapsed))?;
         } else {
-            for line in stages.iter().chain(&report.lasting(elapsed)) {
+            for line in stages.iter().chain(&report.persisting(elapsed)) {
                 if self.several {
                     write!(self.out, "{name} ")?;
                 }
@@ -54,10 +54,10 @@ impl<W: Write> Screen<W> {
         self.out.flush()
     }
 
-    /// Leaves the line as it is; what follows begins a new one.
+    /// Ends the line.
     ///
     /// # Errors
-    /// Where nobody reads any more.
+    /// If the output cannot be written.
     pub fn finish(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.drawn) { writeln!(self.out) } else { Ok(()) }
     }

@@ -1,4 +1,4 @@
-//! Where words go: results to stdout, all else to stderr.
+//! Standard output for results, and standard error for everything else.
 
 use std::{
     future::pending,
@@ -8,29 +8,31 @@ use std::{
 /// Writes a result.
 ///
 /// # Errors
-/// Where nobody reads it.
-pub fn say(line: &str) -> io::Result<()> {
+/// If standard output cannot be written.
+pub fn write_stdout(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()
 }
 
-/// Writes what is no result. There is nowhere left to say that stderr is gone.
-pub fn tell(line: &str) {
+/// Writes a note. Errors of standard error itself are ignored.
+pub fn write_stderr(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Writes why something was not done.
-pub fn complain(sentences: impl IntoIterator<Item = impl AsRef<str>>) {
-    for line in sentences.into_iter().flat_map(|text| text.as_ref().lines().map(str::to_owned).collect::<Vec<_>>()) {
-        tell(&format!("error: {line}"));
+/// Writes error messages.
+pub fn write_errors(messages: impl IntoIterator<Item = impl AsRef<str>>) {
+    for message in messages {
+        for line in message.as_ref().lines() {
+            write_stderr(&format!("error: {line}"));
+        }
     }
 }
 
-/// Resolves when the user has had enough.
+/// Completes on Ctrl-C.
 pub async fn ctrl_c() {
     if tokio::signal::ctrl_c().await.is_err() {
-        // Without a handler, the signal ends the program by itself.
+        // Without a handler, the signal terminates the program.
         pending::<()>().await;
     }
 }

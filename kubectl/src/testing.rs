@@ -1,4 +1,4 @@
-//! Units, and an API server that answers what a test says.
+//! Test objects, and a mocked API server.
 
 use std::{future::Future, time::Duration};
 
@@ -7,12 +7,12 @@ use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use tower_test::mock::{Handle, SendResponse, pair};
 
-use crate::{connection::Connection, refusal::Asked};
+use crate::{connection::Connection, explain::Target};
 
-/// What the tests ask for.
-pub const ASKED: Asked<'_> = Asked { name: "ada", namespace: "team", server: "https://k:6443" };
+/// Target of the tests.
+pub const TARGET: Target<'_> = Target { name: "ada", namespace: "team", server: "https://k:6443" };
 
-/// The unit `ada`, just created, with that status.
+/// A new unit `ada` with that status.
 pub fn unit(status: Value) -> Value {
     let mut unit = json!({
         "apiVersion": "texera.apache.org/v1alpha1", "kind": "ComputingUnit",
@@ -33,38 +33,38 @@ pub fn condition(type_: &str, status: &str, reason: &str) -> Value {
     })
 }
 
-/// An API server that answers as it is told.
+/// A mocked API server.
 pub struct Server(Handle<Request<Body>, Response<Body>>);
 
-/// A way to the units of the namespace `team`, and the server that has them.
+/// A connection for the namespace `team`, and its server.
 pub fn server() -> (Connection, Server) {
     let (service, handle) = pair();
     let client = Client::new(service, "team");
     let connection = Connection {
         client,
-        namespace: ASKED.namespace.to_owned(),
-        server: ASKED.server.to_owned(),
-        limit: Duration::ZERO,
+        namespace: TARGET.namespace.to_owned(),
+        server: TARGET.server.to_owned(),
+        request_timeout: Duration::ZERO,
     };
     (connection, Server(handle))
 }
 
 impl Server {
-    /// The next request, as method and path with its query, and a way to answer it.
-    pub async fn asked(&mut self) -> (String, SendResponse<Response<Body>>) {
-        let (request, answer) = self.0.next_request().await.expect("a request");
-        (format!("{} {}", request.method(), request.uri()), answer)
+    /// The next request as method and URI, and the handle for its response.
+    pub async fn next(&mut self) -> (String, SendResponse<Response<Body>>) {
+        let (request, response) = self.0.next_request().await.expect("a request");
+        (format!("{} {}", request.method(), request.uri()), response)
     }
 
-    /// Answers the next request, which has to begin like that.
-    pub async fn answer(&mut self, request: &str, code: u16, body: &str) {
-        let (asked, answer) = self.asked().await;
-        assert!(asked.starts_with(request), "{asked} instead of {request}");
+    /// Responds to the next request, which must start with `expected`.
+    pub async fn answer(&mut self, expected: &str, code: u16, body: &str) {
+        let (request, response) = self.next().await;
+        assert!(request.starts_with(expected), "{request} instead of {expected}");
         let body = Body::from(body.as_bytes().to_vec());
-        answer.send_response(Response::builder().status(code).body(body).unwrap());
+        response.send_response(Response::builder().status(code).body(body).unwrap());
     }
 
-    /// Answers the list that begins a watch.
+    /// Responds to the list request of a watch.
     pub async fn list(&mut self, units: &[Value]) {
         let list = json!({
             "apiVersion": "texera.apache.org/v1alpha1", "kind": "ComputingUnitList",
@@ -75,7 +75,7 @@ impl Server {
         self.answer(request, 200, &list.to_string()).await;
     }
 
-    /// Answers a watch with these events, and ends it.
+    /// Responds to a watch with these events, and ends it.
     pub async fn watch(&mut self, events: &[(&str, Value)]) {
         let lines: Vec<_> =
             events.iter().map(|(type_, object)| json!({"type": type_, "object": object}).to_string() + "\n").collect();
@@ -84,8 +84,8 @@ impl Server {
     }
 }
 
-/// Runs both to their ends; neither may hang.
+/// Runs the client and the server to completion.
 pub async fn together<T>(client: impl Future<Output = T>, server: impl Future<Output = ()>) -> T {
     let both = async { tokio::join!(client, server).0 };
-    tokio::time::timeout(Duration::from_hours(1), both).await.expect("both end")
+    tokio::time::timeout(Duration::from_hours(1), both).await.expect("both complete")
 }

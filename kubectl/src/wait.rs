@@ -1,5 +1,4 @@
-//! Watching one unit until it is as it is wanted, or until waiting is pointless. Reads only; what a status means is decided
-//! in [`crate::goal`].
+//! Watching one unit until it has reached a state, or cannot reach it. [`crate::goal`] evaluates the status.
 
 use std::{
     future::{Future, pending},
@@ -15,52 +14,52 @@ use kube::{
     Api, ResourceExt,
     runtime::{WatchStreamExt, watcher},
 };
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{self, Instant, interval};
 
 use crate::{
+    explain::{self, Target},
     goal::{Goal, Verdict},
     progress::Report,
-    refusal::{self, Asked},
     screen::Screen,
 };
 
-/// How often the time on the screen moves.
+/// Interval at which the elapsed time is updated.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How waiting ended.
+/// Result of a wait.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The unit is as it was wanted.
+    /// The unit has reached the state.
     Reached,
-    /// It cannot become so by itself: why.
+    /// The unit cannot reach the state without intervention: the reason.
     Failed(String),
-    /// It was deleted, or replaced by another of its name.
+    /// The unit was deleted, or replaced by another of the same name.
     Deleted,
-    /// The deadline passed: what it was waiting for then.
-    Late(String),
-    /// The user had enough.
+    /// The timeout has passed: the unmet condition.
+    TimedOut(String),
+    /// Ctrl-C.
     Interrupted,
-    /// It cannot be watched.
-    Blind(Box<kube::Error>),
+    /// The unit cannot be watched.
+    WatchFailed(Box<kube::Error>),
 }
 
-/// How waiting ended, and the unit as it was seen last.
+/// Result of a wait, and the last observed state of the unit.
 pub struct Waited {
-    /// How waiting ended.
+    /// Result of the wait.
     pub outcome: Outcome,
-    /// The unit as it was seen last.
+    /// Last observed state of the unit.
     pub last: ComputingUnit,
 }
 
-/// Waits for `unit`, at most for `patience` and until `interrupt` resolves, and shows how far it is.
+/// Waits for `unit` until `timeout` has passed or `interrupt` completes, and shows the progress.
 ///
 /// # Errors
-/// Where nobody reads the progress any more.
+/// If the progress cannot be written.
 pub async fn wait<W: Write>(
     api: Api<ComputingUnit>,
     unit: ComputingUnit,
     goal: Goal,
-    patience: Duration,
+    timeout: Duration,
     interrupt: impl Future<Output = ()>,
     screen: &mut Screen<W>,
 ) -> io::Result<Waited> {
@@ -71,7 +70,7 @@ pub async fn wait<W: Write>(
     let mut seen = false;
     let mut events = pin!(watcher::watch_object(api, &name).default_backoff());
     let mut interrupt = pin!(interrupt);
-    let mut deadline = pin!(timeout(patience, pending::<()>()));
+    let mut deadline = pin!(time::timeout(timeout, pending::<()>()));
     let mut tick = interval(TICK);
     let outcome = loop {
         let mut stages = Vec::new();
@@ -82,17 +81,17 @@ pub async fn wait<W: Write>(
             Some(event) = events.next() => match event {
                 Ok(Some(unit)) if unit.uid() == last.uid() => {
                     seen = true;
-                    stages = report.see(&unit, started.elapsed());
+                    stages = report.observe(&unit, started.elapsed());
                     end = goal.verdict(&unit).map(Outcome::from);
                     last = unit;
                 }
                 Ok(_) => end = Some(if goal == Goal::Deleted { Outcome::Reached } else { Outcome::Deleted }),
                 Err(error) => match fatal(error, seen) {
-                    Ok(error) => end = Some(Outcome::Blind(Box::new(error))),
-                    Err(error) => report.lost(&error, started.elapsed()),
+                    Ok(error) => end = Some(Outcome::WatchFailed(Box::new(error))),
+                    Err(error) => report.disconnected(&error, started.elapsed()),
                 },
             },
-            _ = &mut deadline => end = Some(Outcome::Late(report.waits_for(started.elapsed()))),
+            _ = &mut deadline => end = Some(Outcome::TimedOut(report.waiting_for(started.elapsed()))),
             _ = tick.tick() => {}
         }
         screen.show(&mut report, &stages, &name, started.elapsed())?;
@@ -104,12 +103,11 @@ pub async fn wait<W: Write>(
     Ok(Waited { outcome, last })
 }
 
-/// An error that another try would not change, or the words for one that it may.
-///
-/// An API server that has just started refuses what it allows a moment later, so only the first answer counts.
+/// An error that ends the watch. An API server that has just started may reject requests that it allows later, so only the
+/// first response is considered.
 ///
 /// # Errors
-/// The words, where it is worth another try.
+/// The message, if the watch is retried.
 pub fn fatal(error: watcher::Error, seen: bool) -> Result<kube::Error, String> {
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
@@ -120,7 +118,7 @@ pub fn fatal(error: watcher::Error, seen: bool) -> Result<kube::Error, String> {
         }
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => Err(refusal::innermost(&error).to_string()),
+        | watcher::Error::WatchFailed(error) => Err(explain::innermost(&error).to_string()),
         other => Err(other.to_string()),
     }
 }
@@ -136,35 +134,29 @@ impl From<Verdict> for Outcome {
 }
 
 impl Outcome {
-    /// Why the unit is not as it was wanted; nothing where it is.
-    pub fn sentences(&self, goal: Goal, asked: Asked<'_>, patience: Duration) -> Vec<String> {
-        let Asked { name, namespace, .. } = asked;
-        let state = goal.word();
-        let stays = if goal == Goal::Ready { "; it stays and keeps starting" } else { "" };
+    /// Error messages for the user; empty if the unit has reached the state.
+    pub fn messages(&self, goal: Goal, target: Target<'_>, timeout: Duration) -> Vec<String> {
+        let Target { name, namespace, .. } = target;
+        let state = goal.state();
+        let continues = if goal == Goal::Ready { "; the start continues" } else { "" };
         match self {
             Self::Reached => Vec::new(),
-            Self::Failed(why) => {
-                let not = if goal == Goal::Ready { "does not run".to_owned() } else { format!("is not {state}") };
-                vec![format!(
-                    "the unit {name} {not}: {}; it stays: kubectl edit computingunit {name} -n {namespace} changes it, \
-                     kubectl delete computingunit {name} -n {namespace} removes it",
-                    why.trim_end_matches('.')
-                )]
-            }
-            Self::Deleted => vec![format!("the unit {name} was deleted before it was {state}")],
-            Self::Late(waiting) => vec![format!(
-                "the unit {name} is not {state} after {}, still {}{stays}: kubectl get computingunit {name} -n \
-                 {namespace} --watch",
-                api::Duration(patience),
-                waiting.trim_end_matches('.')
+            Self::Failed(reason) => vec![format!(
+                "computing unit {name:?} is not {state}: {}; change it with kubectl edit computingunit {name} -n {namespace}",
+                reason.trim_end_matches('.')
+            )],
+            Self::Deleted => vec![format!("computing unit {name:?} was deleted before it was {state}")],
+            Self::TimedOut(unmet) => vec![format!(
+                "timed out after {}: computing unit {name:?} is not {state}, {}{continues}",
+                api::Duration(timeout),
+                unmet.trim_end_matches('.')
             )],
             Self::Interrupted => vec![format!(
-                "interrupted; nothing is taken back of what was asked of the unit {name}{stays}: kubectl get \
-                 computingunit {name} -n {namespace} --watch"
+                "interrupted: stopped waiting for computing unit {name:?}; no change is reverted{continues}"
             )],
-            Self::Blind(error) => {
-                let mut all = refusal::request(error, asked);
-                all.push(format!("the unit {name} cannot be waited for; what was asked of it stands"));
+            Self::WatchFailed(error) => {
+                let mut all = explain::request(error, target);
+                all.push(format!("cannot watch computing unit {name:?}; no change is reverted"));
                 all
             }
         }
@@ -176,11 +168,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::{self, ASKED, Server, condition, together};
+    use crate::testing::{self, Server, TARGET, condition, together};
 
     const T: &str = "2026-01-01T00:00:00Z";
 
-    /// Waits ten minutes at most while `script` answers; returns how it ended and what was shown.
+    /// Waits while `script` responds. Returns the result and the output.
     async fn watch(script: impl AsyncFnOnce(&mut Server), interrupt: impl Future<Output = ()>) -> (Outcome, String) {
         let (connection, mut server) = testing::server();
         let created = serde_json::from_value(testing::unit(Value::Null)).unwrap();
@@ -205,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_unit_that_becomes_ready() {
+    async fn wait_ends_when_the_unit_is_ready() {
         let (outcome, shown) = watch(
             async |server| {
                 server.list(&[testing::unit(Value::Null)]).await;
@@ -220,14 +212,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_that_breaks_is_begun_again() {
-        let away = r#"{"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "later"}"#;
+    async fn watch_is_restarted_after_an_error() {
+        let forbidden =
+            r#"{"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "later"}"#;
         let (outcome, shown) = watch(
             async |server| {
                 server.list(&[testing::unit(Value::Null)]).await;
                 server.watch(&[]).await;
                 for _ in 0..4 {
-                    server.answer("GET", 403, away).await;
+                    server.answer("GET", 403, forbidden).await;
                 }
                 server.watch(&[("MODIFIED", ready())]).await;
             },
@@ -239,17 +232,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_only_the_user_can_cure_ends_it() {
-        let refused = testing::unit(json!({"phase": "Pending", "conditions": [
+    async fn permanent_reason_ends_the_wait() {
+        let rejected = testing::unit(json!({"phase": "Pending", "conditions": [
             condition("Accepted", "False", "ImageNotOffered"),
         ]}));
-        let (outcome, _) = watch(async |server| server.list(&[refused]).await, pending()).await;
-        let said = outcome.sentences(Goal::Ready, ASKED, Duration::ZERO);
-        assert!(said[0].starts_with("the unit ada does not run: ImageNotOffered: about ImageNotOffered;"), "{said:?}");
+        let (outcome, _) = watch(async |server| server.list(&[rejected]).await, pending()).await;
+        let messages = outcome.messages(Goal::Ready, TARGET, Duration::ZERO);
+        let expected = "computing unit \"ada\" is not ready: ImageNotOffered: about ImageNotOffered;";
+        assert!(messages[0].starts_with(expected), "{messages:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_unit_that_goes() {
+    async fn deletion_or_replacement_ends_the_wait() {
         let script = async |server: &mut Server| {
             server.list(&[testing::unit(Value::Null)]).await;
             server.watch(&[("DELETED", testing::unit(Value::Null))]).await;
@@ -259,56 +253,54 @@ mod tests {
         let mut other = ready();
         other["metadata"]["uid"] = json!("u2");
         let replaced = watch(async |server| server.list(&[other]).await, pending()).await.0;
-        assert!(matches!(replaced, Outcome::Deleted), "another unit's URL is not this one's");
+        assert!(matches!(replaced, Outcome::Deleted), "it has another URL");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn at_the_deadline_it_says_what_it_waited_for() {
+    async fn timeout_reports_the_unmet_condition() {
         let (connection, mut server) = testing::server();
         let created = serde_json::from_value(testing::unit(Value::Null)).unwrap();
         let mut shown = Vec::new();
         let mut screen = Screen::new(&mut shown, false);
-        let patience = Duration::from_mins(10);
+        let timeout = Duration::from_mins(10);
         let script = async {
             server.list(&[unschedulable()]).await;
-            let (_, _unanswered) = server.asked().await;
+            let (_, _pending_response) = server.next().await;
             pending::<()>().await;
         };
         let outcome = tokio::select! {
-            waited = wait(connection.units(), created, Goal::Ready, patience, pending(), &mut screen) => waited.unwrap().outcome,
+            waited = wait(connection.units(), created, Goal::Ready, timeout, pending(), &mut screen) => waited.unwrap().outcome,
             () = script => unreachable!(),
         };
         assert_eq!(
-            outcome.sentences(Goal::Ready, ASKED, patience),
-            [
-                "the unit ada is not ready after 10m, still waiting for the pod: Unschedulable: about Unschedulable; it stays and \
-              keeps starting: kubectl get computingunit ada -n team --watch"
-            ]
+            outcome.messages(Goal::Ready, TARGET, timeout),
+            ["timed out after 10m: computing unit \"ada\" is not ready, waiting for the pod: Unschedulable: about \
+                 Unschedulable; the start continues"]
         );
         let shown = String::from_utf8(shown).unwrap();
         assert_eq!(shown.matches("waiting for the pod").count(), 1, "{shown}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_interrupt_leaves_the_unit() {
+    async fn interrupt_ends_the_wait_only() {
         let (outcome, _) = watch(async |_| {}, std::future::ready(())).await;
         assert!(matches!(outcome, Outcome::Interrupted));
-        assert!(outcome.sentences(Goal::Ready, ASKED, Duration::ZERO)[0].contains("it stays and keeps starting"));
+        assert!(outcome.messages(Goal::Ready, TARGET, Duration::ZERO)[0].contains("the start continues"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_may_create_but_not_watch_is_told_so() {
+    async fn missing_permission_to_watch_is_reported() {
         let denied = json!({"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message":
             "computingunits.texera.apache.org is forbidden: User \"eve\" cannot list resource \"computingunits\" in API \
              group \"texera.apache.org\" in the namespace \"team\""});
         let (outcome, _) = watch(async |server| server.answer("GET", 403, &denied.to_string()).await, pending()).await;
-        let said = outcome.sentences(Goal::Ready, ASKED, Duration::ZERO);
-        assert!(said[0].starts_with("user \"eve\" may not list computing units in namespace team"), "{said:?}");
-        assert!(said[1].contains("cannot be waited for"), "{said:?}");
+        let messages = outcome.messages(Goal::Ready, TARGET, Duration::ZERO);
+        assert!(messages[0].starts_with("user \"eve\" cannot list computing units"), "{messages:?}");
+        assert!(messages[1].contains("cannot watch"), "{messages:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_terminal_gets_one_line() {
+    async fn progress_on_a_terminal_is_one_line() {
         let (connection, mut server) = testing::server();
         let created = serde_json::from_value(testing::unit(Value::Null)).unwrap();
         let mut shown = Vec::new();

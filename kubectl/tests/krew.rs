@@ -1,4 +1,4 @@
-//! The archive and the manifest for krew, made as a release makes them.
+//! The archive and the manifest for krew.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -7,7 +7,7 @@ use std::{fs, path::Path, process::Command};
 use serde_json::Value;
 
 #[test]
-fn the_manifest_names_the_archive_that_was_made() {
+fn manifest_refers_to_the_archive() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("krew");
     let _ = fs::remove_dir_all(&folder);
@@ -19,7 +19,7 @@ fn the_manifest_names_the_archive_that_was_made() {
     assert_eq!(manifest["metadata"]["name"], "cu");
     assert_eq!(manifest["spec"]["version"], format!("v{}", env!("CARGO_PKG_VERSION")));
     let platforms = manifest["spec"]["platforms"].as_array().unwrap();
-    assert_eq!(platforms.len(), 1, "only what was built is offered");
+    assert_eq!(platforms.len(), 1, "only the platform of the build");
     let uri = platforms[0]["uri"].as_str().unwrap();
     let name = uri.strip_prefix("https://example.org/v/").unwrap();
     let archive = folder.join(name);
@@ -31,12 +31,12 @@ fn the_manifest_names_the_archive_that_was_made() {
     let sum = Command::new("sha256sum").arg(&archive).output().unwrap().stdout;
     assert!(String::from_utf8(sum).unwrap().starts_with(platforms[0]["sha256"].as_str().unwrap()));
 
-    // What krew runs is in the archive, and answers.
+    // The archive has the program that krew installs.
     let unpacked = folder.join("unpacked");
     fs::create_dir(&unpacked).unwrap();
     assert!(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&unpacked).status().unwrap().success());
     let program = unpacked.join(platforms[0]["bin"].as_str().unwrap());
-    let said = Command::new(program).arg("--version").output().unwrap().stdout;
-    assert_eq!(String::from_utf8(said).unwrap().trim(), format!("kubectl-cu {}", env!("CARGO_PKG_VERSION")));
+    let version = Command::new(program).arg("--version").output().unwrap().stdout;
+    assert_eq!(String::from_utf8(version).unwrap().trim(), format!("kubectl-cu {}", env!("CARGO_PKG_VERSION")));
     assert!(unpacked.join("LICENSE").exists());
 }

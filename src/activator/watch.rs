@@ -5,11 +5,7 @@ use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
 use computing_unit_api::{ComputingUnit, ComputingUnitPool, ComputingUnitSpec, ComputingUnitStatus};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
-use kube::{
-    Client, Resource, ResourceExt,
-    core::NamespaceResourceScope,
-    runtime::{reflector::store::store, watcher::Event},
-};
+use kube::{Client, Resource, ResourceExt, core::NamespaceResourceScope, runtime::watcher::Event};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
@@ -17,8 +13,11 @@ use super::index::Index;
 use crate::{
     health::Gates,
     k8s::{
-        subscribe::{Watch, Watched, in_scope, listed, scopes},
+        cache::Cached,
+        progress::{ProgressReceiver, listed},
+        scope::{in_scope, scopes},
         waker::Waker,
+        watch::Watch,
     },
     metrics::{Metrics, Resource as Label},
 };
@@ -35,7 +34,7 @@ pub fn start(
     gates: &Gates,
 ) -> JoinSet<()> {
     gates.close(GATE);
-    let (mut tasks, mut watched) = (JoinSet::new(), Watched::new());
+    let (mut tasks, mut watched) = (JoinSet::new(), vec![]);
     for scope in scopes(namespaces) {
         let mut watches = Watches { client, scope, metrics, tasks: &mut tasks, watched: &mut watched };
         watches.units(index.clone());
@@ -55,7 +54,7 @@ struct Watches<'a> {
     scope: Option<String>,
     metrics: &'a Arc<Metrics>,
     tasks: &'a mut JoinSet<()>,
-    watched: &'a mut Watched,
+    watched: &'a mut Vec<ProgressReceiver>,
 }
 
 impl Watches<'_> {
@@ -93,12 +92,12 @@ impl Watches<'_> {
             + Sync
             + 'static,
     {
-        let (cache, writer) = store::<K>();
+        let cache = Cached::<K>::default();
         // No reconcile is triggered, and the leader reports objects that cannot be read.
-        Watch::new(label, in_scope(self.client, self.scope.as_deref()), writer)
-            .prune(prune)
-            .kept(move |event| handle(event, &|| cache.state().iter().filter_map(|object| object.uid()).collect()))
-            .start(Waker::new(&[]).0, self.metrics, self.tasks, self.watched);
+        let watch = Watch::new(label, in_scope(self.client, self.scope.as_deref()), &cache).prune(prune).after_store(
+            move |event| handle(event, &|| cache.all().iter().filter_map(|object| object.uid()).collect()),
+        );
+        self.watched.push(watch.start(Waker::new(&[]).0, self.metrics, self.tasks));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The files made from the Rust types: one per CustomResourceDefinition, and the reference of all fields.
+//! `crd`: writes the files that are generated from the Rust types, one per CustomResourceDefinition and the API reference.
 
 use std::{
     fs, io,
@@ -8,64 +8,72 @@ use std::{
 use computing_unit_api as api;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
-use crate::cli::reference;
+use super::reference;
 
-/// A file that cannot be made.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Directory to write one file per definition to. Default: print them
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+
+    /// File to write the API reference to, in Markdown
+    #[arg(long, value_name = "FILE")]
+    api_doc: Option<PathBuf>,
+}
+
+/// A file that cannot be generated.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The definition is no YAML.
+    /// A definition cannot be serialized.
     #[error("cannot write a definition as YAML: {0}")]
     Yaml(#[from] serde_saphyr::ser::Error),
-    /// The disk.
+    /// The file system rejected a write.
     #[error("cannot write {path}: {source}")]
     Write {
         /// The file or directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// Both definitions as one YAML stream.
-///
-/// # Errors
-/// If one cannot be written as YAML.
-pub fn all() -> Result<String, Error> {
-    api::crds().iter().map(|crd| Ok(format!("---\n{}", yaml(crd)?))).collect()
-}
-
-/// Writes the definitions into `dir` and the reference to `api_doc`, each where it is given.
-///
-/// # Errors
-/// If a file cannot be written.
-pub fn write(dir: Option<&Path>, api_doc: Option<&Path>) -> Result<(), Error> {
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        |source| Error::Write { path, source }
-    };
-    if let Some(dir) = dir {
-        fs::create_dir_all(dir).map_err(at(dir))?;
+/// Prints the definitions, or writes the files that `args` name.
+pub(super) fn run(args: &Args) -> Result<(), Error> {
+    if args.dir.is_none() && args.api_doc.is_none() {
         for crd in api::crds() {
-            let path = dir.join(file_name(&crd));
-            fs::write(&path, yaml(&crd)?).map_err(at(&path))?;
+            print!("---\n{}", yaml(&crd)?);
         }
     }
-    if let Some(path) = api_doc {
-        fs::write(path, reference::markdown(&api::crds())).map_err(at(path))?;
+    if let Some(dir) = &args.dir {
+        fs::create_dir_all(dir).map_err(write_error(dir))?;
+        for crd in api::crds() {
+            write(&dir.join(file_name(&crd)), &yaml(&crd)?)?;
+        }
+    }
+    if let Some(path) = &args.api_doc {
+        write(path, &reference::markdown(&api::crds()))?;
     }
     Ok(())
 }
 
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(write_error(path))
+}
+
+fn write_error(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    |source| Error::Write { path, source }
+}
+
 /// `<group>_<plural>.yaml`.
-#[must_use]
 pub fn file_name(crd: &CustomResourceDefinition) -> String {
     format!("{}_{}.yaml", crd.spec.group, crd.spec.names.plural)
 }
 
-/// One definition as YAML.
+/// The definition as one YAML document.
 ///
 /// # Errors
-/// If it cannot be written as YAML.
+/// If it cannot be serialized.
 pub fn yaml(crd: &CustomResourceDefinition) -> Result<String, Error> {
     Ok(serde_saphyr::to_string(crd)?)
 }

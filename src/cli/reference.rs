@@ -1,6 +1,6 @@
-//! The reference of all fields, in Markdown, made from the definitions so that it cannot differ from them.
+//! The API reference in Markdown, generated from the definitions.
 //!
-//! Types of Kubernetes itself are named and not repeated.
+//! Types of Kubernetes itself are named, and their fields are not listed.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaPropsOrBool,
 };
 
-/// Where the types of Kubernetes begin, and their names.
+/// The fields with a type of Kubernetes, and the description of that type.
 const CORE: [(&str, &str); 4] = [
     ("spec.template", "as in core v1 PodTemplateSpec"),
     ("spec.env", "list, as in core v1 EnvVar"),
@@ -17,12 +17,11 @@ const CORE: [(&str, &str); 4] = [
     ("status.conditions", "list, as in meta v1 Condition"),
 ];
 
-/// The page on all of `crds`.
-#[must_use]
+/// The API reference of all `crds`.
 pub fn markdown(crds: &[CustomResourceDefinition]) -> String {
     let mut page = String::from(
-        "# API reference\n\n<!-- Made from the Rust types by `make generate`. Changes here are lost. -->\n\n\
-         What `kubectl explain` says, on one page. A rule is checked by the API server before anything is stored.\n",
+        "# API reference\n\n<!-- Generated from the Rust types by `make generate`. Do not edit. -->\n\n\
+         The output of `kubectl explain` on one page. The API server checks the rules before it stores an object.\n",
     );
     for crd in crds {
         for version in &crd.spec.versions {
@@ -62,7 +61,7 @@ fn kind(page: &mut String, crd: &CustomResourceDefinition, version: &CustomResou
     }
 }
 
-/// A row for each field of `schema`, and below each those of its own fields.
+/// Writes a row for each field of `schema`, followed by the rows of its own fields.
 fn fields(page: &mut String, path: &str, schema: &JSONSchemaProps) {
     for (name, field) in schema.properties.iter().flatten() {
         let path = format!("{path}.{name}");
@@ -97,7 +96,7 @@ fn item(schema: &JSONSchemaProps) -> Option<&JSONSchemaProps> {
     }
 }
 
-/// The type with its bounds, as a reader of the page would say it.
+/// The type with its bounds.
 fn type_of(schema: &JSONSchemaProps) -> String {
     if schema.x_kubernetes_int_or_string == Some(true) {
         return "quantity".to_owned();

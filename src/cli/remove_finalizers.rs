@@ -1,5 +1,5 @@
-//! `remove-finalizers`: removes the operator's finalizer from every unit when the operator is uninstalled. Otherwise the
-//! units could not be deleted any more. Pods, Services and routes are not changed.
+//! `remove-finalizers`: removes the operator's finalizer from every unit when the operator is uninstalled. Without that,
+//! units could no longer be deleted. Pods, Services and routes are not changed.
 //!
 //! It runs after the operator has stopped, with the rights in [`computing_unit_api::rbac::UNINSTALL`].
 
@@ -10,23 +10,54 @@ use futures::{StreamExt, TryStreamExt, stream};
 use kube::{Api, Client, ResourceExt, api::ListParams};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::k8s::{error::not_found, finalizer::remove_from};
+use crate::{
+    config::{InvalidSettings, LogFormat, Logging, namespaces},
+    k8s::{error::not_found, finalizer::remove_from},
+};
 
-/// How many units are read at once.
+/// Number of units in one page of a list.
 const PAGE: u32 = 500;
-/// How many units are written at once.
+/// Maximum number of concurrent writes.
 const WRITES: usize = 16;
-/// How long an operator that is being stopped may still add finalizers.
+/// For how long an operator that is being stopped may still add finalizers.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// Removes the finalizer from every unit in `namespaces`, or in all namespaces if that is empty, until none is left and
-/// some seconds have passed. Returns the number of removed finalizers. A missing CRD counts as no units.
-///
-/// # Errors
-/// The first error of the API server, except conflicts and deleted units.
-pub async fn remove_finalizers(client: Client, namespaces: &[String]) -> kube::Result<usize> {
-    remove_until_settled(client, namespaces, SETTLE).await
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Namespaces of units, separated by commas. Empty: all
+    #[arg(long, env = "CU_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMES")]
+    namespaces: Vec<String>,
 }
+
+impl Args {
+    /// Sorted; empty for all.
+    pub(super) fn namespaces(self) -> Result<Vec<String>, InvalidSettings> {
+        namespaces("--namespaces", self.namespaces)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("cannot connect to a cluster: set KUBECONFIG, or run in a pod with a service account ({0})")]
+    Client(#[source] Box<kube::Error>),
+    #[error("cannot remove the finalizers: {0}")]
+    Api(#[source] Box<kube::Error>),
+}
+
+pub(super) fn logging() -> Result<Logging, InvalidSettings> {
+    Logging::new(LogFormat::Text, String::new())
+}
+
+/// Removes the finalizer from every unit in `namespaces`, or in all namespaces if that is empty, until none is left and
+/// some seconds have passed. Prints the number of removed finalizers.
+pub(super) async fn run(namespaces: &[String]) -> Result<(), Error> {
+    let client = Client::try_default().await.map_err(|error| Error::Client(Box::new(error)))?;
+    let removed = remove_until_settled(client, namespaces, SETTLE).await;
+    println!("removed {} finalizers", removed.map_err(|error| Error::Api(Box::new(error)))?);
+    Ok(())
+}
+
+/// Returns the number of removed finalizers. A missing CRD counts as no units.
 
 async fn remove_until_settled(client: Client, namespaces: &[String], settle: Duration) -> kube::Result<usize> {
     let scopes: Vec<Api<ComputingUnit>> = if namespaces.is_empty() {
@@ -128,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn takes_off_its_own_finalizer_only_and_tries_again_after_a_conflict() {
+    async fn only_the_own_finalizer_is_removed_with_a_retry_after_a_conflict() {
         let (service, mut server) = tower_test::mock::pair();
         let client = Client::new(service, "default");
         let namespaces = ["a".to_owned()];
@@ -155,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn has_nothing_to_do_without_the_definition() {
+    async fn missing_crd_counts_as_no_units() {
         let (service, mut server) = tower_test::mock::pair();
         let client = Client::new(service, "default");
         let work = remove_until_settled(client, &[], Duration::ZERO);

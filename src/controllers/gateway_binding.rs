@@ -26,8 +26,9 @@ impl GatewayBinding {
     /// The binding of a Gateway, as far as the caches know it.
     pub fn of(caches: &Caches, gateway_ref: GatewayRef) -> Self {
         let gateway = caches.gateway(&gateway_ref);
-        let class =
-            gateway.as_ref().and_then(|gateway| caches.classes.get(&ObjectRef::new(&gateway.spec.gateway_class_name)));
+        let class = gateway
+            .as_ref()
+            .and_then(|gateway| caches.classes.get_ref(&ObjectRef::new(&gateway.spec.gateway_class_name)));
         let controller = if gateway.is_none() && caches.gateway_api_missing() {
             Err(served::api_missing())
         } else {

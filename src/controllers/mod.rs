@@ -38,7 +38,7 @@ use self::{
 use crate::{
     config::Settings,
     health::Gates,
-    k8s::{backoff::Backoff, overlay::Overlays, subscribe::scopes, waker::Waker, writer::Writer, writers},
+    k8s::{backoff::Backoff, caches::Caches, overlay::Overlays, scope::scopes, waker::Waker, writer::Writer},
     metrics::Metrics,
     probe::Prober,
     routing::keys::KeyIndex,
@@ -66,8 +66,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let (scopes, gateways) = (scopes(&settings.watch_namespaces), scopes(&settings.gateway_namespaces));
-    let (caches, writers) = writers::empty(&scopes, &gateways);
-    let caches = Arc::new(caches);
+    let caches = Arc::new(Caches::new(&scopes, &gateways));
     let (waker, wakes) = Waker::new(&scopes);
     let probe_limit = usize::from(settings.probe_concurrency.get());
     let (prober, probe_wakes) = Prober::new(caches.proxies(), probe_limit, metrics.clone());
@@ -122,7 +121,7 @@ pub async fn run(
     // Dropping it at the end stops the tasks.
     let mut background = JoinSet::new();
     background.spawn(waker.forward(probe_wakes));
-    let watched = watches::start(&client, &units, writers, &mut background);
+    let watched = watches::start(&client, &units, &mut background);
     background.spawn(watches::sync::sync(units.clone(), watched, gates, synced_sender));
     background.spawn(pool::run(pools));
     background.spawn(activator_route::run(activator_routes));
@@ -131,7 +130,7 @@ pub async fn run(
     let controllers = caches.scopes.iter().zip(wakes).map(|(scope, wakes)| {
         let config = controller::Config::default().concurrency(settings.concurrency.get());
         // Every trigger is a wake: a failing watch has a backoff of its own and does not delay the others.
-        Controller::for_stream(stream::pending(), scope.units.clone())
+        Controller::for_stream(stream::pending(), scope.units.store())
             .with_config(config)
             .reconcile_on(wakes)
             .graceful_shutdown_on(shutdown.clone().cancelled_owned())

@@ -74,7 +74,7 @@ pub fn controller<'a>(
 }
 
 /// The API server gives a new class the condition Accepted as Unknown; the first controller to see it changes that.
-fn untouched(class: &GatewayClass) -> bool {
+pub fn untouched(class: &GatewayClass) -> bool {
     let conditions = class.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.into_iter().any(|condition| condition.type_ == "Accepted" && condition.status == "Unknown")
 }

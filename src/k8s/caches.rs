@@ -1,6 +1,7 @@
-//! What the operator knows of the cluster: one cache for each kind of object, fed by watches, read by everything else.
+//! All caches. Watches fill them, and everything else only reads them.
 //!
-//! Nothing here decides what is to be done. A scope is one watched namespace, or all of them.
+//! A scope is one watched namespace, or all namespaces. For another kind of child, add a field to [`Scope`] and one to
+//! [`Overlays`](super::overlay::Overlays), and start its watch in `controllers::watches`.
 
 use std::sync::Arc;
 
@@ -12,98 +13,98 @@ use k8s_openapi::api::{
     core::v1::{PersistentVolumeClaim, Pod, Service},
     discovery::v1::EndpointSlice,
 };
-use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use tokio::sync::watch;
 
-use super::{endpoints::Endpoints, follow::Progress};
+use super::{cache::Cached, endpoints::Endpoints, progress::Progress};
 use crate::probe::Stores;
 
-/// The units, pools and children of one watched namespace, or of all.
+/// The units of one scope, their pools and their children.
+#[derive(Default)]
 pub struct Scope {
-    /// The namespace; all where absent.
+    /// `None` for all namespaces.
     pub namespace: Option<String>,
-    /// Units.
-    pub units: Store<ComputingUnit>,
-    /// Pools.
-    pub pools: Store<ComputingUnitPool>,
-    /// Pods of units.
-    pub pods: Store<Pod>,
-    /// Services of units.
-    pub services: Store<Service>,
+    pub units: Cached<ComputingUnit>,
+    pub pools: Cached<ComputingUnitPool>,
+    pub pods: Cached<Pod>,
+    pub services: Cached<Service>,
     /// Routes of units.
-    pub routes: Store<HTTPRoute>,
-    /// Volumes of units.
-    pub pvcs: Store<PersistentVolumeClaim>,
-    /// Entries of pools.
-    pub activator_routes: Store<HTTPRoute>,
+    pub routes: Cached<HTTPRoute>,
+    pub pvcs: Cached<PersistentVolumeClaim>,
+    /// Routes of pools to the activator.
+    pub activator_routes: Cached<HTTPRoute>,
     /// Which pods are ready endpoints of their unit's Service.
     pub endpoints: Arc<Endpoints>,
 }
 
-/// All caches.
+/// The Gateways of one scope.
+#[derive(Default)]
+pub struct GatewayScope {
+    /// `None` for all namespaces.
+    pub namespace: Option<String>,
+    pub gateways: Cached<Gateway>,
+    /// The progress of the watch of Gateways.
+    pub progress: watch::Sender<Progress>,
+    /// Endpoints of the proxies.
+    pub proxies: Cached<EndpointSlice>,
+}
+
 pub struct Caches {
-    /// One for each watched namespace, or a single one for all.
     pub scopes: Vec<Scope>,
-    /// Gateways, of each namespace where they are looked for.
-    pub gateways: Vec<Store<Gateway>>,
-    /// How far each of their watches has come.
-    pub gateway_watches: Vec<watch::Receiver<Progress>>,
-    /// Gateway classes.
-    pub classes: Store<GatewayClass>,
-    /// The endpoints of the gateways' own proxies.
-    pub proxies: Vec<Store<EndpointSlice>>,
+    pub gateways: Vec<GatewayScope>,
+    pub classes: Cached<GatewayClass>,
 }
 
 impl Caches {
-    /// The scope that a namespace belongs to.
-    #[must_use]
+    /// Empty caches for the namespaces of units and of Gateways.
+    pub fn new(scopes: &[Option<String>], gateways: &[Option<String>]) -> Self {
+        let scope = |namespace: &Option<String>| Scope { namespace: namespace.clone(), ..Scope::default() };
+        let gateway =
+            |namespace: &Option<String>| GatewayScope { namespace: namespace.clone(), ..GatewayScope::default() };
+        Self {
+            scopes: scopes.iter().map(scope).collect(),
+            gateways: gateways.iter().map(gateway).collect(),
+            classes: Cached::default(),
+        }
+    }
+
+    /// The scope that contains a namespace.
     pub fn scope(&self, namespace: &str) -> Option<&Scope> {
         self.scopes.iter().find(|scope| scope.namespace.as_deref().is_none_or(|own| own == namespace))
     }
 
-    /// Every pool.
+    /// The pools of all scopes.
     pub fn pools(&self) -> impl Iterator<Item = Arc<ComputingUnitPool>> {
-        self.scopes.iter().flat_map(|scope| scope.pools.state())
+        self.scopes.iter().flat_map(|scope| scope.pools.all())
     }
 
-    /// Every unit.
+    /// The units of all scopes.
     pub fn units(&self) -> impl Iterator<Item = Arc<ComputingUnit>> {
-        self.scopes.iter().flat_map(|scope| scope.units.state())
+        self.scopes.iter().flat_map(|scope| scope.units.all())
     }
 
-    /// The pool that a unit is made from.
-    #[must_use]
+    /// The pool that a unit refers to.
     pub fn pool_of(&self, unit: &ComputingUnit) -> Option<Arc<ComputingUnitPool>> {
         let namespace = unit.metadata.namespace.as_deref().unwrap_or_default();
-        get(&self.scope(namespace)?.pools, namespace, &unit.spec.pool_name)
+        self.scope(namespace)?.pools.get(namespace, &unit.spec.pool_name)
     }
 
-    /// The caches that tell which proxies there are.
-    #[must_use]
+    /// The stores from which the proxies of a Gateway are looked up.
     pub fn proxies(&self) -> Stores {
-        Stores { gateways: self.gateways.clone(), classes: self.classes.clone(), slices: self.proxies.clone() }
+        Stores {
+            gateways: self.gateways.iter().map(|scope| scope.gateways.store()).collect(),
+            classes: self.classes.store(),
+            slices: self.gateways.iter().map(|scope| scope.proxies.store()).collect(),
+        }
     }
 
-    /// Whether the API server has no Gateways at all.
-    #[must_use]
+    /// Whether the API server does not serve Gateways.
     pub fn gateway_api_missing(&self) -> bool {
-        self.gateway_watches.iter().any(|progress| *progress.borrow() == Progress::Missing)
+        self.gateways.iter().any(|scope| *scope.progress.borrow() == Progress::NotServed)
     }
 
-    /// A Gateway.
-    #[must_use]
     pub fn gateway(&self, gateway: &GatewayRef) -> Option<Arc<Gateway>> {
-        self.gateways.iter().find_map(|store| get(store, &gateway.namespace, &gateway.name))
+        self.gateways.iter().find_map(|scope| scope.gateways.get(&gateway.namespace, &gateway.name))
     }
-}
-
-/// The object of that name.
-#[must_use]
-pub fn get<K>(store: &Store<K>, namespace: &str, name: &str) -> Option<Arc<K>>
-where
-    K: Lookup<DynamicType = ()> + Clone + 'static,
-{
-    store.get(&ObjectRef::new(name).within(namespace))
 }
 
 /// Waits until the caches are filled.

@@ -1,4 +1,4 @@
-//! Which pods are ready endpoints of their unit's Service, kept by unit so that nobody searches all slices.
+//! Which pods are ready endpoints of their unit's Service, indexed by unit so that a lookup does not search all slices.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,12 +17,12 @@ pub struct Endpoints(Mutex<State>);
 #[derive(Default)]
 struct State {
     live: ByUnit,
-    /// What a restarted watch has listed so far.
+    /// The slices that a restarted watch has listed so far.
     listed: ByUnit,
 }
 
 impl Endpoints {
-    /// Follows the watch of the slices.
+    /// Handles an event of the watch of slices.
     pub fn observe_event(&self, event: &Event<EndpointSlice>) {
         let mut state = self.0.lock();
         match event {
@@ -54,7 +54,6 @@ impl Endpoints {
 }
 
 /// The unit whose Service a slice belongs to.
-#[must_use]
 pub fn unit(slice: &EndpointSlice) -> Option<(String, String)> {
     Some((slice.namespace()?, slice.labels().get(labels::SERVICE_NAME)?.clone()))
 }
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_counts_while_it_is_ready_and_listed() {
+    fn endpoint_counts_while_it_is_ready_and_listed() {
         let endpoints = Endpoints::default();
         endpoints.observe_event(&Event::Apply(slice(true)));
         assert!(endpoints.ready("units", "ada", "pod-1"));
@@ -96,7 +95,7 @@ mod tests {
         assert!(!endpoints.ready("units", "ada", "pod-1"));
         endpoints.observe_event(&Event::Apply(slice(true)));
         endpoints.observe_event(&Event::Init);
-        assert!(endpoints.ready("units", "ada", "pod-1"), "the old list holds until the new one is whole");
+        assert!(endpoints.ready("units", "ada", "pod-1"), "the old list counts until the new one is complete");
         endpoints.observe_event(&Event::InitDone);
         assert!(!endpoints.ready("units", "ada", "pod-1"));
     }

@@ -10,10 +10,20 @@ pub fn not_found(status: &Status) -> bool {
     status.code == 404
 }
 
+/// Whether a `test` of a JSON patch failed: the object is not the one that the patch is for. The API server responds like
+/// this to no object that it finds invalid.
+fn failed_test(status: &Status) -> bool {
+    status.code == 422 && status.message.starts_with("the server rejected our request due to an error in our request")
+}
+
+/// Whether a retry is all that such an error needs: somebody else changed the object, or the API server is busy.
+pub fn contended(status: &Status) -> bool {
+    status.is_conflict() || status.code == 429 || failed_test(status)
+}
+
 /// A failure of one reconcile. Neither waiting nor a rejected unit is a failure.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The API server did not carry out a write.
     #[error("cannot write the {resource}: {source}")]
     Write {
         resource: &'static str,
@@ -22,7 +32,6 @@ pub enum Error {
     },
     #[error("the reconcile did not finish within {0:?}: the API server is slow or cannot be reached")]
     Timeout(std::time::Duration),
-    /// Each plan led to another.
     #[error("the reconcile did not converge within {rounds} rounds: please report this with the log at level debug")]
     NotConverged { rounds: usize },
 }
@@ -30,7 +39,6 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// A write that failed.
     pub fn write(resource: &'static str, source: kube::Error) -> Self {
         Self::Write { resource, source: Box::new(source) }
     }
@@ -38,7 +46,10 @@ impl Error {
     /// The outcome for metrics.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Write { source, .. } => Outcome::of(source),
+            Self::Write { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) if failed_test(status) => Outcome::Conflict,
+                error => Outcome::of(error),
+            },
             Self::Timeout(_) => Outcome::Timeout,
             Self::NotConverged { .. } => Outcome::NotConverged,
         }

@@ -1,4 +1,4 @@
-//! Removes the operator's finalizer from units of which only the metadata is known.
+//! Removes the operator's finalizer by the metadata of a unit alone.
 
 use computing_unit_api::{
     ComputingUnit,
@@ -12,9 +12,6 @@ use kube::{
 use super::error::not_found;
 
 /// Removes the finalizer from a unit that is being deleted and cannot be deserialized.
-///
-/// # Errors
-/// Those of the API server, except conflicts and 404.
 pub async fn remove_from_unreadable(client: &Client, metadata: ObjectMeta) -> kube::Result<()> {
     if metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER) {
         remove_from(client, metadata.into_response_partial::<ComputingUnit>()).await?;
@@ -23,9 +20,6 @@ pub async fn remove_from_unreadable(client: &Client, metadata: ObjectMeta) -> ku
 }
 
 /// Removes the finalizer from a unit. Returns false if the unit has changed since it was read.
-///
-/// # Errors
-/// Those of the API server, except conflicts and 404.
 pub async fn remove_from(client: &Client, unit: PartialObjectMeta<ComputingUnit>) -> kube::Result<bool> {
     let others: Vec<String> = unit.finalizers().iter().filter(|f| *f != FINALIZER).cloned().collect();
     let patch =

@@ -1,17 +1,18 @@
-//! The Kubernetes API: caches fed by watches, the read-your-writes overlay, patches, errors and retry delays.
+//! The Kubernetes API: watches and the caches that they fill, the read-your-writes overlay, writes, errors and retry delays.
 //!
-//! Nothing in it knows what a unit is for.
+//! No decision about a unit is made here.
 
 pub(crate) mod backoff;
+pub(crate) mod cache;
 pub(crate) mod caches;
 pub(crate) mod endpoints;
 pub(crate) mod error;
 pub(crate) mod finalizer;
-pub(crate) mod follow;
 pub(crate) mod overlay;
 pub(crate) mod patch;
+pub(crate) mod progress;
 pub(crate) mod prune;
-pub(crate) mod subscribe;
+pub(crate) mod scope;
 pub(crate) mod waker;
+pub(crate) mod watch;
 pub(crate) mod writer;
-pub(crate) mod writers;

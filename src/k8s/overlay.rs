@@ -17,7 +17,8 @@ pub struct Overlay<K>(Mutex<State<K>>);
 
 struct State<K> {
     entries: HashMap<(String, String), Entry<K>>,
-    /// UIDs of deleted objects. The watch event of a deletion may come before the response to a write.
+    /// UIDs of deleted objects. The watch event of a deletion may come before the response to a write, and after a
+    /// response that reports the object as missing.
     deleted: HashMap<String, Instant>,
 }
 
@@ -56,9 +57,14 @@ impl<K: Resource> Overlay<K> {
         self.0.lock()
     }
 
-    /// Discards an object that the API server reports as missing.
-    pub fn gone(&self, namespace: &str, name: &str) {
-        self.lock().entries.remove(&(namespace.to_owned(), name.to_owned()));
+    /// Records that the API server reports an object as missing: a cache that still has it is behind.
+    pub fn gone(&self, object: &K) {
+        let mut state = self.lock();
+        let now = state.expire();
+        if let Some(uid) = object.uid() {
+            state.entries.retain(|_, entry| entry.object.uid().as_ref() != Some(&uid));
+            state.deleted.insert(uid, now);
+        }
     }
 
     /// Discards what the watch has caught up with.
@@ -79,9 +85,16 @@ impl<K: Resource> Overlay<K> {
         }
     }
 
-    /// The newer of the cached object and the recorded one. True if it is the recorded one.
+    /// The newer of the cached object and the recorded one. True if the cache is behind.
     pub fn latest(&self, namespace: &str, name: &str, cached: Option<Arc<K>>) -> (Option<Arc<K>>, bool) {
-        match self.lock().entries.get(&(namespace.to_owned(), name.to_owned())) {
+        let state = self.lock();
+        let deleted = |object: &Arc<K>| {
+            let at = object.uid().and_then(|uid| state.deleted.get(&uid));
+            at.is_some_and(|at| at.elapsed() < OVERLAY_TTL)
+        };
+        let stale = cached.as_ref().is_some_and(deleted);
+        let cached = cached.filter(|_| !stale);
+        match state.entries.get(&(namespace.to_owned(), name.to_owned())) {
             Some(entry)
                 if entry.at.elapsed() < OVERLAY_TTL
                     && cached
@@ -90,7 +103,7 @@ impl<K: Resource> Overlay<K> {
             {
                 (Some(entry.object.clone()), true)
             }
-            _ => (cached, false),
+            _ => (cached, stale),
         }
     }
 }
@@ -160,6 +173,17 @@ mod tests {
         other.metadata.uid = Some("another".to_owned());
         overlay.put(Arc::new(other));
         assert_eq!(latest(&overlay, None).as_deref(), Some("13"), "another of that name");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cached_object_is_ignored_once_it_is_reported_as_missing() {
+        let overlay = Overlay::default();
+        overlay.put(unit("10"));
+        overlay.gone(unit("9").as_ref());
+        assert_eq!(latest(&overlay, None), None);
+        assert_eq!(latest(&overlay, Some("9")), None);
+        tokio::time::advance(OVERLAY_TTL).await;
+        assert_eq!(latest(&overlay, Some("9")).as_deref(), Some("9"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ pub enum Fields<'a> {
     Of(&'a [(&'static str, Value)]),
 }
 
-/// An object as it is known to be after it was deleted: one version later, and terminating.
+/// The expected state of an object after its deletion was requested: one version later, and terminating.
 pub fn terminating<K: Resource>(mut object: K) -> K {
     let meta = object.meta_mut();
     let version = meta.resource_version.as_deref().and_then(|version| version.parse::<u128>().ok());

@@ -1,4 +1,4 @@
-//! What is left out of the caches because nobody reads it: most of a pod, and who wrote which field.
+//! Removes fields that are never read before objects are cached: most of a pod, and `managedFields`.
 
 use k8s_openapi::api::{
     core::v1::{
@@ -13,8 +13,8 @@ pub fn managed_fields<K: Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
 }
 
-/// Keeps of a pod its metadata, its status, its node and restart policy, and of its containers names,
-/// images, and CPU and memory.
+/// Keeps the metadata, the status, the node and the restart policy of a pod, and the names, images and resources of its
+/// containers.
 pub fn pod(pod: &mut Pod) {
     managed_fields(pod);
     if let Some(spec) = pod.spec.take() {
@@ -37,27 +37,27 @@ pub fn pod(pod: &mut Pod) {
     }
 }
 
-/// Keeps of a claim whose it is, its storage class, and whether it has a volume.
-pub fn claim(claim: &mut PersistentVolumeClaim) {
-    managed_fields(claim);
-    claim.metadata.annotations = None;
-    claim.spec = claim.spec.take().map(|spec| PersistentVolumeClaimSpec {
+/// Keeps the metadata without annotations, the storage class and the phase of a claim.
+pub fn pvc(pvc: &mut PersistentVolumeClaim) {
+    managed_fields(pvc);
+    pvc.metadata.annotations = None;
+    pvc.spec = pvc.spec.take().map(|spec| PersistentVolumeClaimSpec {
         storage_class_name: spec.storage_class_name,
         ..PersistentVolumeClaimSpec::default()
     });
-    claim.status = claim
+    pvc.status = pvc
         .status
         .take()
         .map(|status| PersistentVolumeClaimStatus { phase: status.phase, ..PersistentVolumeClaimStatus::default() });
 }
 
-/// Drops what no comparison reads of a Service.
+/// Drops the status of a Service.
 pub fn service(service: &mut Service) {
     managed_fields(service);
     service.status = None;
 }
 
-/// Keeps of a slice whose it is: its endpoints are kept by [`super::endpoints`].
+/// Keeps the metadata of a slice. Its endpoints are kept by [`super::endpoints`].
 pub fn slice(slice: &mut EndpointSlice) {
     managed_fields(slice);
     slice.endpoints = vec![];

@@ -1,4 +1,4 @@
-//! Tells the controllers to look at a unit again.
+//! Wakes units: queues a reconcile.
 
 use computing_unit_api::ComputingUnit;
 use futures::{
@@ -7,19 +7,17 @@ use futures::{
 };
 use kube::runtime::reflector::ObjectRef;
 
-/// References to units.
 pub type Units = Vec<ObjectRef<ComputingUnit>>;
 
-/// A way to wake any unit. Cheap to clone.
+/// Wakes any unit. Cheap to clone.
 ///
-/// The channels are unbounded because a controller merges requests for one unit: at most one for each unit is kept
-/// beyond the channel, and it drains faster than watches can fill it.
+/// The channels are unbounded: a controller keeps at most one pending request per unit, and drains its channel faster than
+/// watches can fill it.
 #[derive(Clone)]
 pub struct Waker(Vec<(Option<String>, UnboundedSender<ObjectRef<ComputingUnit>>)>);
 
 impl Waker {
-    /// A waker, and for each scope what it is told.
-    #[must_use]
+    /// A waker, and the receiver of each scope.
     pub fn new(scopes: &[Option<String>]) -> (Self, Vec<UnboundedReceiver<ObjectRef<ComputingUnit>>>) {
         let (senders, receivers) = scopes
             .iter()
@@ -31,16 +29,16 @@ impl Waker {
         (Self(senders), receivers)
     }
 
-    /// Wakes one unit. A unit outside of every scope is nobody's.
+    /// Wakes one unit. A unit outside of every scope is ignored.
     pub fn wake(&self, unit: ObjectRef<ComputingUnit>) {
         let namespace = unit.namespace.as_deref();
         if let Some((_, sender)) = self.0.iter().find(|(scope, _)| scope.is_none() || scope.as_deref() == namespace) {
-            // The receiver is gone only while the operator stops.
+            // The receiver is dropped only when the operator stops.
             let _ = sender.unbounded_send(unit);
         }
     }
 
-    /// Wakes every unit that a stream names, until it ends.
+    /// Wakes every unit of a stream, until it ends.
     pub async fn forward(self, units: impl Stream<Item = ObjectRef<ComputingUnit>>) {
         futures::StreamExt::for_each(units, |unit| {
             self.wake(unit);

@@ -29,13 +29,12 @@ impl<K> Writable for K where
 /// What a delete applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precondition {
-    /// The object with the same UID, in whatever version.
+    /// The object with the same UID, in any version.
     Uid,
     /// The object in exactly the version that was read.
     Version,
 }
 
-/// Sends writes.
 #[derive(Clone)]
 pub struct Writer {
     client: Client,
@@ -49,36 +48,23 @@ impl Writer {
         Self { client, metrics, permits: Arc::new(Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS))) }
     }
 
-    /// Creates an object.
-    ///
-    /// # Errors
-    /// Those of the API server.
     pub async fn create<K: Writable>(&self, label: Label, object: &K) -> kube::Result<K> {
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         self.send(Verb::Create, label, self.api(object).create(&params, object)).await
     }
 
-    /// Reads an object, to find out who owns it after a create failed because it exists.
-    ///
-    /// # Errors
-    /// Those of the API server, except 404.
+    /// Reads an object, to find out who owns it after a create failed because it exists. `None` if it does not exist.
     pub async fn read<K: Writable>(&self, object: &K) -> kube::Result<Option<K>> {
         self.api(object).get_opt(&object.name_any()).await
     }
 
     /// Replaces labels, owners and `fields` of the object that has the UID of `object`.
-    ///
-    /// # Errors
-    /// Those of the API server.
     pub async fn replace<K: Writable>(&self, label: Label, object: &K, fields: patch::Fields<'_>) -> kube::Result<K> {
         let patch = Patch::Json::<()>(patch::replacement(object.meta(), fields));
         self.send(Verb::Patch, label, self.api(object).patch(&object.name_any(), &params(), &patch)).await
     }
 
     /// Applies a JSON patch to a subresource of `object`.
-    ///
-    /// # Errors
-    /// Those of the API server.
     pub async fn patch_subresource<K: Writable>(
         &self,
         label: Label,
@@ -91,10 +77,7 @@ impl Writer {
         self.send(Verb::Patch, label, api.patch_subresource(subresource, &object.name_any(), &params(), &patch)).await
     }
 
-    /// Applies a merge patch to the object that has the UID and the version of `object`.
-    ///
-    /// # Errors
-    /// Those of the API server; 409 if the object has changed.
+    /// Applies a merge patch to the object that has the UID and the version of `object`. Fails with 409 if it has changed.
     pub async fn merge_exact<K: Writable>(&self, label: Label, object: &K, mut patch: Value) -> kube::Result<K> {
         patch["metadata"]["uid"] = json!(object.uid());
         patch["metadata"]["resourceVersion"] = json!(object.resource_version());
@@ -102,9 +85,6 @@ impl Writer {
     }
 
     /// Replaces the status of the object that has the UID of `object`.
-    ///
-    /// # Errors
-    /// Those of the API server.
     pub async fn apply_status<K: Writable>(
         &self,
         label: Label,
@@ -122,10 +102,7 @@ impl Writer {
         self.send(Verb::Apply, label, self.api(object).patch_status(&name, &params, &patch)).await
     }
 
-    /// Deletes an object. Returns it as it is known to be afterwards.
-    ///
-    /// # Errors
-    /// Those of the API server; 409 if the precondition does not hold.
+    /// Deletes an object. Returns its state after the deletion. Fails with 409 if the precondition does not hold.
     pub async fn delete<K: Writable>(&self, label: Label, object: &K, precondition: Precondition) -> kube::Result<K> {
         let resource_version = match precondition {
             Precondition::Uid => None,

@@ -1,6 +1,4 @@
-//! The command line of `create`: which options there are, and what each text must look like.
-//!
-//! Nothing here knows the API server. What an object may contain is decided there, see [`crate::refusal`].
+//! Options of `create`. The API server validates the object, see [`crate::explain`].
 
 use clap::{ArgAction, Parser, ValueEnum};
 use computing_unit_api::Quantity;
@@ -16,36 +14,37 @@ use crate::{
     name = "kubectl-create-computingunit",
     bin_name = "kubectl create computingunit",
     version,
-    about = "Create a computing unit: a running engine of your own, at a URL of its own.",
+    about = "Create a computing unit: an execution engine with its own URL.",
     long_about = LONG_ABOUT,
     after_long_help = EXAMPLES,
-    after_help = "Examples and the whole text: --help",
+    after_help = "Use --help for details and examples.",
 )]
 pub struct Cli {
-    /// What to create.
+    /// Unit, and whether to wait for it.
     #[command(flatten)]
     pub args: Args,
 
-    /// Which cluster, and as whom.
-    #[command(flatten, next_help_heading = "As for kubectl")]
+    /// Cluster and user.
+    #[command(flatten, next_help_heading = "Options of kubectl")]
     pub connection: ConnectionArgs,
 }
 
-/// What to create, and whether to wait for it.
+/// Unit, and whether to wait for it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Name of the unit: at most 63 lower-case letters, digits and '-', starting with a letter
     pub name: String,
 
-    /// What the unit is to be.
-    #[command(flatten, next_help_heading = "The unit")]
+    /// Spec of the unit.
+    #[command(flatten, next_help_heading = "Unit")]
     pub unit: UnitArgs,
 
-    /// Whether to wait until it answers.
+    /// Whether to wait until it is ready.
     #[command(flatten)]
     pub wait: WaitArgs,
 
-    /// Create nothing: "client" only prints the object, "server" has the API server check it too; without a value, "client"
+    /// Must be "none", "server" or "client". If client, only print the object; if server, submit the request without
+    /// persisting it. Without a value: "client"
     #[arg(
         long,
         value_name = "none|client|server",
@@ -58,116 +57,118 @@ pub struct Args {
     )]
     dry_run: Option<DryRun>,
 
-    /// Print the object in this format instead of a sentence
+    /// Output format. One of: yaml, json, name
     #[arg(short, long, value_name = "yaml|json|name", value_enum, hide_possible_values = true)]
     pub output: Option<Output>,
 }
 
 impl Args {
-    /// How far a dry run goes, where there is one.
+    /// The kind of dry run, if any.
     pub fn dry_run(&self) -> Option<DryRun> {
-        self.dry_run.filter(|how_far| *how_far != DryRun::None)
+        self.dry_run.filter(|dry_run| *dry_run != DryRun::None)
     }
 }
 
-/// What the unit is to be.
+/// Spec of the unit.
 #[derive(Clone, Debug, clap::Args)]
 pub struct UnitArgs {
-    /// Texera's number for the unit, at least 1 and unique on the gateway. Absent: the unit goes by its name
+    /// Texera's ID of the unit, at least 1 and unique on the gateway; defaults to the name as routing key
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub cuid: Option<i64>,
 
-    /// The ComputingUnitPool that the unit is made from
+    /// Name of the ComputingUnitPool
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub pool: String,
 
-    /// One of the images that the pool offers, by name or reference. Absent: the pool's default
+    /// Image that the pool offers, by name or reference; defaults to that of the pool
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
 
-    /// The most CPU that the unit may use, such as 2 or 500m
+    /// CPU limit, for example 2 or 500m
     #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
     pub cpu: Option<Quantity>,
 
-    /// The most memory that the unit may use, such as 4Gi
+    /// Memory limit, for example 4Gi
     #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
     pub memory: Option<Quantity>,
 
-    /// How many GPUs the unit gets
+    /// Number of GPUs
     #[arg(long, value_name = "N")]
     pub gpu: Option<u32>,
 
-    /// The resource that --gpu counts
+    /// Resource name of GPUs
     #[arg(long, value_name = "KEY", default_value = "nvidia.com/gpu", requires = "gpu")]
     pub gpu_resource: String,
 
-    /// Size of /dev/shm, taken from the memory
+    /// Size of /dev/shm; counts against the memory limit
     #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
     pub shared_memory: Option<Quantity>,
 
-    /// An environment variable of the unit; can be given several times
+    /// Environment variable of the unit; can be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable, action = ArgAction::Append)]
     pub env: Vec<(String, String)>,
 
-    /// Who the unit is for: shown, selectable and counted, never a permission
+    /// User that the unit belongs to; grants no permissions
     #[arg(long, value_name = "USER")]
     pub owner: Option<String>,
 }
 
-/// How far a dry run goes.
+/// Kind of dry run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DryRun {
-    /// There is none: the object is made.
+    /// No dry run.
     None,
-    /// The object is printed; nobody is asked.
+    /// The object is printed; no request is sent.
     Client,
-    /// The API server checks and completes the object, and forgets it.
+    /// The API server validates the object and applies defaults, without persisting it.
     Server,
 }
 
 const LONG_ABOUT: &str = "\
-Create a computing unit: a running engine of your own, at a URL of its own.
+Create a computing unit: an execution engine with its own URL.
 
-The unit is made from a ComputingUnitPool of the same namespace, which decides the image, the
-gateway and the bounds. With --wait the command ends once requests through the gateway reach the
-unit. Its URL is then the last line of stdout, except with --output: yaml and json print the unit as
-it was at the end.
+The unit refers to a ComputingUnitPool in the same namespace, which has the pod template, the
+gateway and the limits. With --wait, the command waits until the unit is reachable through the
+gateway. Its URL is then the last line of stdout. With --output=yaml or json, the last observed
+state of the unit is printed instead.
 
-Waiting goes on for whatever can heal by itself: a pool or a gateway that is not there yet, a node
-that has no room, an image that cannot be pulled at the moment. It ends at once, with exit code 1,
-when only you can help: an image that the pool does not offer, a Secret or ConfigMap that it does
-not let units read, a limit exceeded, a key that another unit has, a name that another object has,
-a pod that the API server refuses; and when the unit has failed or is deleted. At the deadline and
-after Ctrl-C the unit stays and keeps starting.
+The command keeps waiting if the problem can clear without a change of the unit: the pool or the
+gateway does not exist yet, no node has enough resources, an image cannot be pulled. It ends with
+exit code 1 if the unit cannot become ready without intervention: the pool does not offer the
+image or does not allow a Secret or ConfigMap, a limit is exceeded, another unit has the routing
+key, an object with the name of a child exists, the API server rejects the pod, or the unit has
+failed or is being deleted. After a timeout or Ctrl-C the start of the unit continues.
 
-kubectl finds this command as kubectl-create-computingunit on the PATH. Options come after the word
-computingunit, before or after NAME.";
+kubectl runs this command as kubectl-create-computingunit from the PATH. Options must follow the
+word computingunit.";
 
 const EXAMPLES: &str = "\
 Examples:
-  # A unit from the pool \"default\" of the current namespace; wait for it and open its URL
+  # Create a unit in the pool \"default\", wait until it is ready and print its URL
   kubectl create computingunit ada --wait
 
-  # Texera's unit 42, with two cores, 4Gi of memory and a GPU
+  # Create Texera's unit 42 with two cores, 4Gi of memory and a GPU
   kubectl create computingunit computing-unit-42 --cuid 42 --cpu 2 --memory 4Gi --gpu 1 --owner ada
 
-  # Another pool, image and environment; give up waiting after five minutes
+  # Create a unit with another pool, image and environment, and wait up to five minutes
   kubectl create computingunit lab --pool teaching --image r --env MODE=batch --env OPTS=-Xmx2g --wait=5m
 
-  # The object as YAML, to be kept or changed, without a cluster
+  # Print the object as YAML without a request to the API server
   kubectl create computingunit ada --memory 4Gi --dry-run=client -o yaml
 
-  # Would the API server take it?
+  # Validate the object without creating it
   kubectl create computingunit ada --cuid 42 --dry-run=server -n team-a
 
-  # In a script
+  # Use the URL in a script
   url=$(kubectl create computingunit ada --wait | tail -n 1)";
 
 fn variable(text: &str) -> Result<(String, String), String> {
-    let Some((name, value)) = text.split_once('=') else { return Err("write NAME=VALUE".to_owned()) };
+    let Some((name, value)) = text.split_once('=') else { return Err("must have the form NAME=VALUE".to_owned()) };
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(allowed) {
-        return Err(format!("the name {name:?} may only have letters, digits, '_', '-' and '.', and no digit first"));
+        return Err(format!(
+            "invalid name {name:?}: must consist of letters, digits, '_', '-' or '.', and must not start with a digit"
+        ));
     }
     Ok((name.to_owned(), value.to_owned()))
 }
@@ -186,12 +187,12 @@ mod tests {
     }
 
     #[test]
-    fn the_options_do_not_contradict_each_other() {
+    fn command_line_is_valid() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn options_come_before_and_after_the_name() {
+    fn options_are_accepted_before_and_after_the_name() {
         let Cli { args, connection } = parse("-n team --cpu 2 ada --context=c --env A=b=c --env B= -o yaml").unwrap();
         assert_eq!(args.name, "ada");
         assert_eq!(connection.namespace.as_deref(), Some("team"));
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_takes_its_length_only_after_an_equals_sign() {
+    fn duration_of_wait_requires_an_equals_sign() {
         for (line, seconds) in [
             ("--wait ada", 600),
             ("ada --wait", 600),
@@ -220,8 +221,8 @@ mod tests {
     }
 
     #[test]
-    fn a_dry_run_says_how_far_it_goes() {
-        for (line, far) in [
+    fn dry_run_has_none_client_and_server() {
+        for (line, expected) in [
             ("ada", None),
             ("ada --dry-run=none", None),
             ("ada --dry-run", Some(DryRun::Client)),
@@ -229,16 +230,16 @@ mod tests {
             ("--dry-run ada", Some(DryRun::Client)),
             ("ada --dry-run=server", Some(DryRun::Server)),
         ] {
-            assert_eq!(parse(line).unwrap().args.dry_run(), far, "{line}");
+            assert_eq!(parse(line).unwrap().args.dry_run(), expected, "{line}");
         }
         assert!(parse("ada --dry-run=maybe").is_err());
     }
 
     #[test]
-    fn a_bad_value_is_answered_with_what_is_allowed() {
-        for (line, says) in [
+    fn error_names_the_expected_format() {
+        for (line, expected) in [
             ("a --memory 4gb", "such as 2, 500m or 4Gi"),
-            ("a --env 1A=b", "no digit first"),
+            ("a --env 1A=b", "must not start with a digit"),
             ("a --env Ä=b", "letters, digits"),
             ("a --env =b", "letters, digits"),
             ("a --env A", "NAME=VALUE"),
@@ -246,12 +247,12 @@ mod tests {
             ("a --gpu-resource amd.com/gpu", "--gpu"),
         ] {
             let error = parse(line).unwrap_err();
-            assert!(error.contains(says), "{line}: {error}");
+            assert!(error.contains(expected), "{line}: {error}");
         }
     }
 
     #[test]
-    fn what_only_the_api_server_judges_passes() {
+    fn values_that_the_api_server_validates_are_accepted() {
         assert_eq!(parse("Not_A_Label --cuid -1").unwrap().args.unit.cuid, Some(-1));
     }
 }

@@ -1,4 +1,4 @@
-//! `kubectl create computingunit`: creates a `ComputingUnit`, and waits for it if asked to.
+//! `kubectl create computingunit`: creates a `ComputingUnit`, and optionally waits for it.
 
 pub mod args;
 mod object;
@@ -15,7 +15,7 @@ use crate::{
     options::ConnectionArgs,
     print::{self, Output},
     screen::Screen,
-    stdio::{complain, ctrl_c, say, tell},
+    stdio::{ctrl_c, write_errors, write_stderr, write_stdout},
     wait::{self, Outcome, Waited},
 };
 use args::{Args, DryRun};
@@ -33,7 +33,7 @@ pub async fn create(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode
     let connection = connect(connection).await?;
     let unit = object::unit(&args.name, Some(&connection.namespace), &args.unit);
     let created = request::create(&connection, &unit, args.dry_run().is_some()).await?;
-    let Some(patience) = args.wait.wait else {
+    let Some(timeout) = args.wait.wait else {
         show(&created, args)?;
         return Ok(ExitCode::SUCCESS);
     };
@@ -41,9 +41,9 @@ pub async fn create(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode
         show(&created, args)?;
     }
     let mut screen = Screen::stderr(false);
-    let waiting = wait::wait(connection.units(), created, Goal::Ready, patience, ctrl_c(), &mut screen);
+    let waiting = wait::wait(connection.units(), created, Goal::Ready, timeout, ctrl_c(), &mut screen);
     let Waited { outcome, last } = waiting.await?;
-    complain(outcome.sentences(Goal::Ready, connection.asked(&args.name), patience));
+    write_errors(outcome.messages(Goal::Ready, connection.target(&args.name), timeout));
     match (args.output, &outcome) {
         (Some(Output::Yaml | Output::Json), _) => show(&last, args)?,
         (None, Outcome::Reached) => url(&last)?,
@@ -56,14 +56,14 @@ pub async fn create(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode
     })
 }
 
-/// Writes where a unit that is ready answers.
+/// Writes the URL of a unit that is ready.
 ///
 /// # Errors
-/// Where nobody reads it.
+/// If it cannot be written.
 pub fn url(unit: &ComputingUnit) -> Result<(), Error> {
     match unit.status.as_ref().and_then(|status| status.url.as_deref()) {
-        Some(url) => say(url)?,
-        None => tell("the unit is ready; the operator knows no URL for it: its pool has no routing.baseURL"),
+        Some(url) => write_stdout(url)?,
+        None => write_stderr("the unit is ready, but has no URL: set spec.routing.baseURL of its pool"),
     }
     Ok(())
 }
@@ -73,5 +73,5 @@ fn show(unit: &ComputingUnit, args: &Args) -> Result<(), Error> {
         Some(output) => print::object(unit, output)?,
         None => print::created(unit, args.dry_run()),
     };
-    Ok(say(&text)?)
+    Ok(write_stdout(&text)?)
 }

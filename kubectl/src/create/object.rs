@@ -1,4 +1,4 @@
-//! The object that the options describe. Pure; nothing is checked and nothing is filled in but what was asked for.
+//! The object for the options. The API server validates it and applies defaults.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::EnvVar;
 
 use super::args::UnitArgs;
 
-/// The unit `name` as it is sent to the API server. Of several variables of one name, the last is taken.
+/// The unit `name` for the request. The last of several environment variables of the same name takes precedence.
 pub fn unit(name: &str, namespace: Option<&str>, args: &UnitArgs) -> ComputingUnit {
     let mut unit = ComputingUnit::new(
         name,
@@ -59,15 +59,15 @@ mod tests {
     use super::*;
     use crate::create::args::Cli;
 
-    fn made(line: &str) -> Value {
+    fn object(line: &str) -> Value {
         let Cli { args, connection } = Cli::parse_from(["x"].into_iter().chain(line.split_whitespace()));
         serde_json::to_value(unit(&args.name, connection.namespace.as_deref(), &args.unit)).unwrap()
     }
 
     #[test]
-    fn a_name_alone_asks_for_nothing_else() {
+    fn name_alone_sets_only_the_default_pool() {
         assert_eq!(
-            made("ada"),
+            object("ada"),
             json!({
                 "apiVersion": "texera.apache.org/v1alpha1", "kind": "ComputingUnit",
                 "metadata": {"name": "ada"}, "spec": {"poolName": "default"},
@@ -76,8 +76,8 @@ mod tests {
     }
 
     #[test]
-    fn every_option_has_its_field() {
-        let unit = made(
+    fn options_set_their_fields() {
+        let unit = object(
             "ada -n team --cuid 42 --pool big --image r --cpu 2 --memory 4Gi --gpu 1 --shared-memory 1Gi --owner u \
              --env A=1 --env B=x=y --env A=2",
         );
@@ -93,8 +93,8 @@ mod tests {
     }
 
     #[test]
-    fn the_key_of_gpus_can_be_changed() {
-        let unit = made("ada --gpu 2 --gpu-resource amd.com/gpu");
+    fn gpu_resource_is_configurable() {
+        let unit = object("ada --gpu 2 --gpu-resource amd.com/gpu");
         assert_eq!(unit["spec"]["resources"], json!({"limits": {"amd.com/gpu": "2"}}));
     }
 }

@@ -1,4 +1,4 @@
-//! The one request that creates the unit, or asks whether it could be created.
+//! The request that creates a unit.
 
 use computing_unit_api::ComputingUnit;
 use kube::{ResourceExt, api::PostParams};
@@ -8,17 +8,17 @@ use crate::connection::Connection;
 /// The field manager of `kubectl create`.
 const FIELD_MANAGER: &str = "kubectl-create";
 
-/// The unit as the API server stored it, or would have in a dry run.
+/// Creates a unit. Returns it as the API server persisted it, or would have without the dry run.
 ///
 /// # Errors
-/// One sentence for each cause.
+/// One message for each cause.
 pub async fn create(
     connection: &Connection,
     unit: &ComputingUnit,
     dry_run: bool,
 ) -> Result<ComputingUnit, Vec<String>> {
     let params = PostParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()) };
-    connection.within(&unit.name_any(), connection.units().create(&params, unit)).await
+    connection.request(&unit.name_any(), connection.units().create(&params, unit)).await
 }
 
 #[cfg(test)]
@@ -32,14 +32,14 @@ mod tests {
 
     const PATH: &str = "POST /apis/texera.apache.org/v1alpha1/namespaces/team/computingunits?";
 
-    fn asked_for() -> ComputingUnit {
+    fn unit() -> ComputingUnit {
         serde_json::from_value(testing::unit(Value::Null)).unwrap()
     }
 
     #[tokio::test]
-    async fn the_object_comes_back_as_it_was_stored() {
+    async fn created_object_is_returned() {
         let (connection, mut server) = testing::server();
-        let unit = asked_for();
+        let unit = unit();
         let stored = testing::unit(json!({"phase": "Pending"})).to_string();
         let created = testing::together(
             create(&connection, &unit, true),
@@ -51,9 +51,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_said_in_sentences() {
+    async fn rejection_names_the_option() {
         let (connection, mut server) = testing::server();
-        let unit = asked_for();
+        let unit = unit();
         let status = json!({
             "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Invalid", "code": 422,
             "message": "ComputingUnit is invalid", "details": {"causes": [
@@ -61,36 +61,36 @@ mod tests {
                  "message": "Invalid value: 0: spec.cuid in body should be greater than or equal to 1"},
             ]},
         });
-        let refused =
+        let rejected =
             testing::together(create(&connection, &unit, false), server.answer(PATH, 422, &status.to_string())).await;
-        assert_eq!(refused.unwrap_err(), ["--cuid: must be at least 1"]);
+        assert_eq!(rejected.unwrap_err(), ["--cuid: must be at least 1"]);
     }
 
     #[tokio::test]
-    async fn a_cluster_without_the_resource_says_what_to_install() {
+    async fn missing_crd_is_explained() {
         let (connection, mut server) = testing::server();
-        let unit = asked_for();
-        let refused =
+        let unit = unit();
+        let rejected =
             testing::together(create(&connection, &unit, false), server.answer(PATH, 404, "404 page not found\n"))
                 .await;
-        assert!(refused.unwrap_err()[0].contains("CustomResourceDefinitions"));
+        assert!(rejected.unwrap_err()[0].contains("CRDs"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_does_not_come_in_time() {
+    async fn request_times_out() {
         let (mut connection, mut server) = testing::server();
-        connection.limit = Duration::from_secs(5);
-        let unit = asked_for();
-        let begun = tokio::time::Instant::now();
+        connection.request_timeout = Duration::from_secs(5);
+        let unit = unit();
+        let start = tokio::time::Instant::now();
         let request = async {
-            let (asked, _unanswered) = server.asked().await;
-            assert!(asked.starts_with(PATH), "{asked}");
+            let (request, _pending_response) = server.next().await;
+            assert!(request.starts_with(PATH), "{request}");
             pending::<()>().await;
         };
         tokio::select! {
-            late = create(&connection, &unit, false) => {
-                assert!(late.unwrap_err()[0].contains("within 5s"));
-                assert_eq!(begun.elapsed().as_secs(), 5, "on the test's own clock");
+            result = create(&connection, &unit, false) => {
+                assert!(result.unwrap_err()[0].contains("within 5s"));
+                assert_eq!(start.elapsed().as_secs(), 5, "in paused time");
             }
             () = request => {}
         }

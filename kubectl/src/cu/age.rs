@@ -1,4 +1,4 @@
-//! How long ago something was, and how long it is until something is, as kubectl says it. Pure.
+//! Durations in the format of kubectl.
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -7,7 +7,7 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 const YEAR: i64 = 365 * DAY;
 
-/// The time from `earlier` to `later`, 0 where it is the other way round. The larger it is, the coarser.
+/// The time from `earlier` to `later`, or `0s` if it is negative. Longer durations have fewer units.
 pub fn between(earlier: Timestamp, later: Timestamp) -> String {
     let seconds = later.duration_since(earlier).as_secs().max(0);
     let two = |large: (i64, char), small: (i64, char)| {
@@ -31,9 +31,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longer_the_coarser() {
+    fn longer_durations_are_coarser() {
         let begin = Timestamp::UNIX_EPOCH;
-        for (seconds, says) in [
+        for (seconds, expected) in [
             (-5, "0s"),
             (119, "119s"),
             (120, "2m"),
@@ -46,7 +46,7 @@ mod tests {
             (3 * YEAR, "3y"),
         ] {
             let later = Timestamp::from_second(seconds).unwrap();
-            assert_eq!(between(begin, later), says);
+            assert_eq!(between(begin, later), expected);
         }
     }
 }

@@ -1,50 +1,49 @@
-//! What can be said of a unit in one cell. Pure.
+//! Columns of the table of units.
 
-use computing_unit_api::ConditionType;
-use computing_unit_api::{ComputingUnit, Phase};
+use computing_unit_api::{ComputingUnit, ConditionType, Phase};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{age, mode::phase};
-use crate::said::condition;
+use crate::status::condition;
 
-/// What a column is about.
+/// A column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Column {
-    /// Namespace of the unit.
+    /// Namespace of the unit
     Namespace,
-    /// Name of the unit.
+    /// Name of the unit
     Name,
-    /// Where it is in its life.
+    /// Phase of the unit
     Phase,
-    /// Why it is not Ready, or what else there is to know.
+    /// Reason why the unit is not ready, or a pending change
     Reason,
-    /// Texera's number.
+    /// Texera's ID of the unit
     Cuid,
-    /// What requests carry.
+    /// Routing key
     Key,
-    /// Who it is for.
+    /// Owner of the unit
     Owner,
-    /// What it is made from.
+    /// Pool of the unit
     Pool,
-    /// How long until it is stopped for being idle.
+    /// Time until the unit is stopped as idle
     IdleIn,
-    /// How long ago it was created.
+    /// Time since the creation of the unit
     Age,
-    /// Where it answers.
+    /// URL of the unit
     Url,
-    /// Its pod.
+    /// Name of the pod
     Pod,
-    /// Where the pod runs.
+    /// Node of the pod
     Node,
-    /// What the pod runs.
+    /// Image of the engine
     Image,
-    /// How often the pod was made anew since it last ran well.
+    /// Number of restarts of the pod
     Restarts,
 }
 
-/// What is shown where nothing else is asked for.
-pub const USUAL: &[Column] = &[
+/// Default columns.
+pub const DEFAULT: &[Column] = &[
     Column::Name,
     Column::Phase,
     Column::Reason,
@@ -55,7 +54,7 @@ pub const USUAL: &[Column] = &[
     Column::Url,
 ];
 
-/// What is shown by `-o wide`.
+/// Columns of `-o wide`.
 pub const WIDE: &[Column] = &[
     Column::Name,
     Column::Phase,
@@ -74,8 +73,8 @@ pub const WIDE: &[Column] = &[
 ];
 
 impl Column {
-    /// Its heading.
-    pub const fn heading(self) -> &'static str {
+    /// Header of the column.
+    pub const fn header(self) -> &'static str {
         match self {
             Self::Namespace => "NAMESPACE",
             Self::Name => "NAME",
@@ -95,7 +94,7 @@ impl Column {
         }
     }
 
-    /// Its cell; empty where there is nothing to say.
+    /// Cell of a unit; empty if it has no value.
     pub fn cell(self, unit: &ComputingUnit, now: Timestamp) -> String {
         let status = unit.status.as_ref();
         let text = match self {
@@ -113,13 +112,15 @@ impl Column {
             Self::Pod => status.and_then(|status| status.pod_name.clone()),
             Self::Node => status.and_then(|status| status.node_name.clone()),
             Self::Image => status.and_then(|status| status.image.clone()),
-            Self::Restarts => status.and_then(|status| status.restarts.as_ref()).map(|made| made.count.to_string()),
+            Self::Restarts => {
+                status.and_then(|status| status.restarts.as_ref()).map(|restarts| restarts.count.to_string())
+            }
         };
         text.unwrap_or_default()
     }
 }
 
-/// Why a unit is not Ready; of one that is, what waits. What the phase says already is not repeated.
+/// The reason why a unit is not Ready, or the pending change of a unit that is. It is omitted if it equals the phase.
 fn reason(unit: &ComputingUnit) -> Option<String> {
     let phase = unit.status.as_ref()?.phase?;
     let types: &[ConditionType] = match phase {
@@ -128,11 +129,11 @@ fn reason(unit: &ComputingUnit) -> Option<String> {
         _ => &[ConditionType::Ready],
     };
     let found = types.iter().find_map(|type_| condition(unit, *type_))?;
-    let said = if phase == Phase::Ready { format!("{}:{}", found.type_, found.reason) } else { found.reason.clone() };
-    (said != phase.as_str()).then_some(said)
+    let reason = if phase == Phase::Ready { format!("{}:{}", found.type_, found.reason) } else { found.reason.clone() };
+    (reason != phase.as_str()).then_some(reason)
 }
 
-/// How long a unit may still be idle; `unknown` where a signal cannot be read.
+/// The time until a unit is stopped as idle, or `unknown` if a signal cannot be read.
 fn idle_in(unit: &ComputingUnit, now: Timestamp) -> Option<String> {
     let activity = unit.status.as_ref()?.activity.as_ref()?;
     match &activity.idle_at {
@@ -146,7 +147,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::{self, condition as says};
+    use crate::testing::{self, condition};
 
     fn cell(column: Column, status: Value) -> String {
         let mut unit = testing::unit(status);
@@ -156,21 +157,21 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_is_said_where_the_phase_does_not_say_it() {
-        for (phase, said, reason) in [
-            ("Pending", says("Ready", "False", "Unschedulable"), "Unschedulable"),
-            ("Suspended", says("Suspended", "True", "Suspended"), ""),
-            ("Suspended", says("Suspended", "True", "Idle"), "Idle"),
-            ("Terminating", says("Ready", "False", "Terminating"), ""),
-            ("Ready", says("Ready", "True", "Ready"), ""),
-            ("Ready", says("UpdatePending", "True", "TemplateChanged"), "UpdatePending:TemplateChanged"),
+    fn reason_is_omitted_if_it_equals_the_phase() {
+        for (phase, condition, reason) in [
+            ("Pending", condition("Ready", "False", "Unschedulable"), "Unschedulable"),
+            ("Suspended", condition("Suspended", "True", "Suspended"), ""),
+            ("Suspended", condition("Suspended", "True", "Idle"), "Idle"),
+            ("Terminating", condition("Ready", "False", "Terminating"), ""),
+            ("Ready", condition("Ready", "True", "Ready"), ""),
+            ("Ready", condition("UpdatePending", "True", "TemplateChanged"), "UpdatePending:TemplateChanged"),
         ] {
-            assert_eq!(cell(Column::Reason, json!({"phase": phase, "conditions": [said]})), reason);
+            assert_eq!(cell(Column::Reason, json!({"phase": phase, "conditions": [condition]})), reason);
         }
     }
 
     #[test]
-    fn the_countdown_runs_to_nothing() {
+    fn idle_time_ends_at_zero() {
         let idle = |activity: Value| cell(Column::IdleIn, json!({"phase": "Ready", "activity": activity}));
         assert_eq!(idle(json!({"idleAt": "2026-01-01T01:10:00Z"})), "10m");
         assert_eq!(idle(json!({"idleAt": "2026-01-01T00:10:00Z"})), "0s");
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_without_a_status_has_its_cells() {
+    fn unit_without_a_status_has_cells() {
         assert_eq!(cell(Column::Phase, Value::Null), "Unknown");
         assert_eq!(cell(Column::Age, Value::Null), "60m");
         assert_eq!(cell(Column::Url, Value::Null), "");

@@ -1,4 +1,4 @@
-//! `delete`: the end of units. In which order route and pod go is the operator's business.
+//! `delete`: deletes units.
 
 use std::process::ExitCode;
 
@@ -8,29 +8,29 @@ use kube::{
 };
 
 use super::{select::SelectAndWait, session::Session};
-use crate::{error::Error, goal::Goal, options::ConnectionArgs, print, stdio::say};
+use crate::{error::Error, goal::Goal, options::ConnectionArgs, print, stdio::write_stdout};
 
 /// Deletes units.
 ///
 /// # Errors
-/// If there is no way to them, or the result cannot be written.
+/// If there is no connection, or the result cannot be written.
 pub async fn delete(args: &SelectAndWait, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
-    let mut asked = vec![];
+    let mut changed = vec![];
     for unit in session.choose(&args.select).await? {
         let name = unit.name_any();
-        // Another unit that has the name since is not the one that was chosen.
-        let same = Preconditions { uid: unit.uid(), resource_version: None };
-        let params = DeleteParams { preconditions: Some(same), ..DeleteParams::default() };
+        // A new unit of the same name must not be deleted.
+        let preconditions = Preconditions { uid: unit.uid(), resource_version: None };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         let api = session.connection.units();
-        match session.connection.within(&name, api.delete(&name, &params)).await {
+        match session.connection.request(&name, api.delete(&name, &params)).await {
             Ok(_) => {
-                say(&format!("{} deleting", print::name(&unit)))?;
-                asked.push(unit);
+                write_stdout(&format!("{} deleting", print::name(&unit)))?;
+                changed.push(unit);
             }
-            Err(sentences) => session.fail(sentences),
+            Err(messages) => session.fail(messages),
         }
     }
-    session.settle(asked, Goal::Deleted, args.wait.wait).await?;
+    session.wait_and_print(changed, Goal::Deleted, args.wait.wait).await?;
     Ok(session.code())
 }

@@ -1,4 +1,4 @@
-//! `describe`: all that is known of a unit, for whoever wonders about it.
+//! `describe`: shows details of units and their Events.
 
 use std::process::ExitCode;
 
@@ -7,15 +7,15 @@ use k8s_openapi::{api::core::v1::Event, jiff::Timestamp};
 use kube::{Api, ResourceExt, api::ListParams};
 
 use super::{description, select::Select, session::Session};
-use crate::{error::Error, options::ConnectionArgs, stdio::say};
+use crate::{error::Error, options::ConnectionArgs, stdio::write_stdout};
 
-/// Which units.
+/// Units, and whether to show Events.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     select: Select,
 
-    /// Leave out the Events
+    /// Do not show Events
     #[arg(long)]
     no_events: bool,
 }
@@ -23,27 +23,27 @@ pub struct Args {
 /// Describes units.
 ///
 /// # Errors
-/// If there is no way to them, or the result cannot be written.
+/// If there is no connection, or the result cannot be written.
 pub async fn describe(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
     for (index, unit) in session.choose(&args.select).await?.iter().enumerate() {
         if index > 0 {
-            say("\n")?;
+            write_stdout("\n")?;
         }
-        say(&description::text(unit, Timestamp::now()))?;
+        write_stdout(&description::text(unit, Timestamp::now()))?;
         if !args.no_events {
             let events = events(&session, unit).await;
-            let events = events.as_deref().map_err(|sentences| sentences.join("; "));
-            say(&description::events(events, Timestamp::now()))?;
+            let events = events.as_deref().map_err(|messages| messages.join("; "));
+            write_stdout(&description::events(events, Timestamp::now()))?;
         }
     }
     Ok(session.code())
 }
 
-/// The Events of the unit and of what is made for it, which bears its name.
+/// The Events of the unit and of its children, which have the same name.
 async fn events(session: &Session, unit: &ComputingUnit) -> Result<Vec<Event>, Vec<String>> {
     let connection = &session.connection;
     let events = Api::<Event>::namespaced(connection.client.clone(), &connection.namespace);
     let params = ListParams::default().fields(&format!("involvedObject.name={}", unit.name_any()));
-    Ok(connection.within(&unit.name_any(), events.list(&params)).await?.items)
+    Ok(connection.request(&unit.name_any(), events.list(&params)).await?.items)
 }

@@ -1,4 +1,4 @@
-//! The words of `describe`. Pure.
+//! Output of `describe`.
 
 use std::fmt::Display;
 
@@ -11,27 +11,27 @@ use k8s_openapi::{
 use kube::ResourceExt;
 
 use super::{age, columns::Column, mode::is_suspended, table};
-use crate::said::one_line;
+use crate::status::one_line;
 
-/// All that is known of a unit, but its Events.
+/// The description of a unit without its Events.
 pub fn text(unit: &ComputingUnit, now: Timestamp) -> String {
     let none = ComputingUnitStatus::default();
     let status = unit.status.as_ref().unwrap_or(&none);
     let mut lines = facts(unit, now);
-    section(&mut lines, "Stages of this start", &stages(unit, status));
+    section(&mut lines, "Stages", &stages(unit, status));
     section(&mut lines, "Conditions", &conditions(&status.conditions, now));
     section(&mut lines, "Activity", &activity(status, now));
     section(&mut lines, "Last failure", &failure(status, now));
-    section(&mut lines, "Ends", &ends(unit.spec.lifecycle.as_ref()));
+    section(&mut lines, "Lifecycle", &lifecycle(unit.spec.lifecycle.as_ref()));
     lines.join("\n")
 }
 
-/// What happened to a unit and to what is made for it, the latest last.
+/// The Events of a unit and its children in chronological order.
 pub fn events(events: Result<&[Event], String>, now: Timestamp) -> String {
     let events = match events {
-        Ok([]) => return "Events: none in the time that the cluster keeps them".to_owned(),
+        Ok([]) => return "Events: <none>".to_owned(),
         Ok(events) => events,
-        Err(why) => return format!("Events: {}", one_line(&why)),
+        Err(error) => return format!("Events: {}", one_line(&error)),
     };
     let mut events: Vec<_> = events.iter().map(|event| (when(event), event)).collect();
     events.sort_by_key(|(time, _)| *time);
@@ -54,7 +54,7 @@ pub fn events(events: Result<&[Event], String>, now: Timestamp) -> String {
     lines.join("\n")
 }
 
-/// When an Event was last seen.
+/// The time at which an Event was last observed.
 fn when(event: &Event) -> Option<Timestamp> {
     let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref());
     series
@@ -72,7 +72,7 @@ fn section(lines: &mut Vec<String>, title: &str, content: &[String]) {
     lines.extend(content.iter().map(|line| format!("  {line}")));
 }
 
-/// Lines of a name and a value, those without a value left out.
+/// Lines with a name and a value. Pairs without a value are omitted.
 fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, Option<String>)>) -> Vec<String> {
     let rows: Vec<_> = pairs
         .into_iter()
@@ -86,7 +86,7 @@ fn facts(unit: &ComputingUnit, now: Timestamp) -> Vec<String> {
     let cell = |column: Column| Some(column.cell(unit, now));
     let spec = &unit.spec;
     let created = unit.creation_timestamp().map(|created| ago(&created, now));
-    let leaving = unit.metadata.deletion_timestamp.as_ref().map(|since| ago(since, now));
+    let deleted = unit.metadata.deletion_timestamp.as_ref().map(|since| ago(since, now));
     let labels = unit.labels().iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ");
     let amounts = spec.resources.iter().flat_map(|resources| &resources.limits).map(amount).collect::<Vec<_>>();
     pairs([
@@ -95,13 +95,13 @@ fn facts(unit: &ComputingUnit, now: Timestamp) -> Vec<String> {
         ("Labels", Some(labels)),
         ("Phase", cell(Column::Phase)),
         ("Reason", cell(Column::Reason)),
-        ("Wanted", Some(if is_suspended(unit) { "Suspended" } else { "Running" }.to_owned())),
+        ("Mode", Some(if is_suspended(unit) { "Suspended" } else { "Running" }.to_owned())),
         ("URL", cell(Column::Url)),
         ("Key", cell(Column::Key)),
         ("Owner", cell(Column::Owner)),
         ("Pool", cell(Column::Pool)),
         ("Created", created),
-        ("Deleted", leaving),
+        ("Deleted", deleted),
         ("Limits", Some(amounts.join(", "))),
         ("Shared memory", spec.shared_memory.as_ref().map(ToString::to_string)),
         ("Pod", cell(Column::Pod)),
@@ -117,11 +117,11 @@ fn amount((key, amount): (&String, &Quantity)) -> String {
 
 fn restarts(unit: &ComputingUnit, now: Timestamp) -> Option<String> {
     let restarts = unit.status.as_ref()?.restarts.as_ref()?;
-    let next = restarts.next.as_ref().map(|next| format!(", the next pod in {}", age::between(now, next.0)));
+    let next = restarts.next.as_ref().map(|next| format!(", next pod in {}", age::between(now, next.0)));
     Some(format!("{}{}", restarts.count, next.unwrap_or_default()))
 }
 
-/// When each stage was passed, how long it took, and how long the start had lasted then.
+/// For each stage the time, the duration, and the time since the start.
 fn stages(unit: &ComputingUnit, status: &ComputingUnitStatus) -> Vec<String> {
     let stages = &status.stages;
     let begin = status.start_time.clone().or_else(|| unit.creation_timestamp());
@@ -137,7 +137,7 @@ fn stages(unit: &ComputingUnit, status: &ComputingUnitStatus) -> Vec<String> {
         let Some(at) = at else { continue };
         let since = |from: &Option<Time>| from.as_ref().map(|from| age::between(from.0, at.0)).unwrap_or_default();
         rows.push(vec![name.to_owned(), at.0.to_string(), since(&before), since(&begin)]);
-        // A unit that is started again was accepted long before.
+        // A unit that is restarted was accepted before the start.
         before = before.max(Some(at.clone()));
     }
     if rows.len() > 1 { table::lines(&rows) } else { vec![] }
@@ -155,7 +155,8 @@ fn conditions(conditions: &[Condition], now: Timestamp) -> Vec<String> {
     };
     if conditions.is_empty() {
         return vec![
-            "none: the operator has not looked at the unit yet; see that it runs and watches this namespace".into(),
+            "<none>: the unit is not reconciled yet; check that the operator is running and watches this namespace"
+                .into(),
         ];
     }
     let heading = ["TYPE", "STATUS", "FOR", "REASON", "MESSAGE"].map(str::to_owned).to_vec();
@@ -168,9 +169,9 @@ fn activity(status: &ComputingUnitStatus, now: Timestamp) -> Vec<String> {
     let idle = activity.idle_at.as_ref().map(|at| format!("in {} ({})", age::between(now, at.0), at.0));
     pairs([
         ("Last used", activity.last.as_ref().map(|last| ago(last, now))),
-        ("Told by", activity.source.clone()),
+        ("Signal", activity.source.clone()),
         ("Idle", idle),
-        ("Unreadable", activity.message.clone()),
+        ("Error", activity.message.clone()),
     ])
 }
 
@@ -182,19 +183,19 @@ fn failure(status: &ComputingUnitStatus, now: Timestamp) -> Vec<String> {
         ("Container", failure.container.clone()),
         ("Exit code", failure.exit_code.as_ref().map(ToString::to_string)),
     ]);
-    // The last lines of a log are read as lines.
+    // The message can have several lines of a log.
     lines.extend(failure.message.lines().map(one_line).filter(|line| !line.is_empty()));
     lines
 }
 
-fn ends(lifecycle: Option<&UnitLifecycle>) -> Vec<String> {
+fn lifecycle(lifecycle: Option<&UnitLifecycle>) -> Vec<String> {
     let Some(lifecycle) = lifecycle else { return vec![] };
     let text = |value: Option<&dyn Display>| value.map(ToString::to_string);
     pairs([
         ("Idle timeout", text(lifecycle.idle_timeout.as_ref().map(|timeout| timeout as _))),
         ("Idle action", lifecycle.idle_action.map(|action| format!("{action:?}"))),
         ("Shutdown time", lifecycle.shutdown_time.as_ref().map(|time| time.0.to_string())),
-        ("Deleted after its end", lifecycle.ttl_seconds_after_finished.map(|seconds| format!("{seconds}s"))),
+        ("TTL after finished", lifecycle.ttl_seconds_after_finished.map(|seconds| format!("{seconds}s"))),
     ])
 }
 
@@ -207,7 +208,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{self, condition as says};
+    use crate::testing::{self, condition};
 
     const NOW: &str = "2026-01-01T01:00:00Z";
 
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_that_runs_is_told_with_its_stages_and_its_countdown() {
+    fn ready_unit_is_described_with_stages_and_activity() {
         let mut unit = testing::unit(json!({
             "phase": "Ready", "url": "http://u/?cuid=42", "key": "42", "startTime": "2026-01-01T00:00:01Z",
             "stages": {
@@ -224,7 +225,7 @@ mod tests {
                 "podReady": "2026-01-01T00:00:10Z", "routeAccepted": "2026-01-01T00:00:10Z",
                 "reachable": "2026-01-01T00:00:11Z",
             },
-            "conditions": [says("Ready", "True", "Ready")],
+            "conditions": [condition("Ready", "True", "Ready")],
             "activity": {"last": "2026-01-01T00:55:00Z", "source": "Request", "idleAt": "2026-01-01T01:25:00Z"},
             "lastFailure": {"time": "2026-01-01T00:00:00Z", "reason": "Error", "exitCode": 3, "container": "engine",
                 "message": "it ended with exit code 3:\nno space\u{1b}[2J left"},
@@ -249,19 +250,19 @@ mod tests {
             "  no space [2J left",
             "  Idle timeout:    30m",
         ] {
-            assert!(text.lines().any(|said| said == line), "{line} in\n{text}");
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
     }
 
     #[test]
-    fn a_unit_that_nobody_looked_at_says_so() {
+    fn unit_that_is_not_reconciled_is_described() {
         let text = text(&serde_json::from_value(testing::unit(serde_json::Value::Null)).unwrap(), now());
-        assert!(text.contains("the operator has not looked at the unit yet"), "{text}");
+        assert!(text.contains("the unit is not reconciled yet"), "{text}");
         assert!(!text.contains("Stages"), "{text}");
     }
 
     #[test]
-    fn events_are_in_their_order() {
+    fn events_are_in_chronological_order() {
         let event = |reason: &str, time: &str, count: i32| {
             json!({"metadata": {}, "involvedObject": {"kind": "Pod"}, "type": "Normal", "reason": reason,
                 "message": "m\nn", "lastTimestamp": time, "count": count})
@@ -277,6 +278,6 @@ mod tests {
                 "  Normal   Late     60s (x3)   Pod      m n",
             ]
         );
-        assert_eq!(events(Err("user \"eve\" may not".into()), now()), "Events: user \"eve\" may not");
+        assert_eq!(events(Err("forbidden".into()), now()), "Events: forbidden");
     }
 }

@@ -1,4 +1,4 @@
-//! `list`: units in a table, once or for as long as somebody looks.
+//! `list`: shows units in a table, and optionally watches them.
 
 use std::{collections::BTreeMap, pin::pin, process::ExitCode};
 
@@ -14,53 +14,53 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    columns::{Column, USUAL, WIDE},
+    columns::{Column, DEFAULT, WIDE},
     select,
     table::Table,
 };
 use crate::{
     connection::{Connection, connect},
     error::Error,
+    explain,
     options::ConnectionArgs,
     print::{self, Output},
-    refusal,
-    stdio::{complain, say, tell},
+    stdio::{write_errors, write_stderr, write_stdout},
     wait::fatal,
 };
 
-/// Which units, and how they are shown.
+/// Units, and how they are shown.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Names of units; all without
+    /// Names of units; defaults to all
     #[arg(value_name = "NAME")]
     names: Vec<String>,
 
-    /// Units with these labels, such as team=blue
+    /// Label selector, for example team=blue
     #[arg(short = 'l', long, value_name = "LABELS")]
     selector: Option<String>,
 
-    /// Units of this owner
+    /// Only units of this owner
     #[arg(long, value_name = "USER")]
     owner: Option<String>,
 
-    /// Units of all namespaces
+    /// List the units of all namespaces
     #[arg(short = 'A', long)]
     all_namespaces: bool,
 
-    /// Show the units, then each change of one as it comes
+    /// After listing the units, watch for changes
     #[arg(short, long)]
     watch: bool,
 
-    /// How the units are shown
+    /// Output format. One of: wide, yaml, json, name
     #[arg(short, long, value_name = "wide|yaml|json|name", value_enum, hide_possible_values = true)]
     output: Option<Shape>,
 
-    /// Which columns, in which order
+    /// Columns to show, in this order
     #[arg(long, value_enum, value_name = "COLUMN,...", value_delimiter = ',', conflicts_with = "output")]
     columns: Vec<Column>,
 }
 
-/// How the units are shown.
+/// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Shape {
     Wide,
@@ -69,21 +69,21 @@ enum Shape {
     Name,
 }
 
-/// What is shown, and how; settled once for all units.
+/// Filters and output format.
 struct View<'a> {
     names: Vec<String>,
     columns: Vec<Column>,
     output: Option<Shape>,
-    /// Whether several units are several objects, not a list of them.
-    apart: bool,
-    /// Where the units are; nothing for everywhere.
+    /// Whether several units are printed as separate objects instead of a list.
+    separate: bool,
+    /// Namespace of the units, or none for all namespaces.
     namespace: Option<&'a str>,
 }
 
-/// Shows units.
+/// Lists units.
 ///
 /// # Errors
-/// If there is no way to them, or the result cannot be written.
+/// If there is no connection, or the result cannot be written.
 pub async fn list(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let connection = connect(connection).await?;
     let units = if args.all_namespaces { Api::all(connection.client.clone()) } else { connection.units() };
@@ -102,17 +102,17 @@ async fn once(
         field_selector: field_selector(args),
         ..ListParams::default()
     };
-    let mut found = connection.within("", units.list(&params)).await?.items;
-    let known = |name: &&String| !found.iter().any(|unit| unit.name_any() == **name);
-    let missing: Vec<_> = view.names.iter().filter(known).collect();
+    let mut found = connection.request("", units.list(&params)).await?.items;
+    let absent = |name: &&String| !found.iter().any(|unit| unit.name_any() == **name);
+    let missing: Vec<_> = view.names.iter().filter(absent).collect();
     found.retain(|unit| view.has(unit));
     if found.is_empty() && view.names.is_empty() && args.output != Some(Shape::Name) {
-        tell(&refusal::none(view.namespace));
+        write_stderr(&explain::no_units(view.namespace));
     } else {
         view.show(&found, &view.table(&found), true)?;
     }
     for name in &missing {
-        complain([refusal::missing(connection.asked(name))]);
+        write_errors([explain::not_found(connection.target(name))]);
     }
     Ok(if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -131,10 +131,10 @@ async fn watch(
     let mut events = pin!(watcher(units, config).default_backoff());
     let mut table: Option<Table> = None;
     let mut first = vec![];
-    // A watch that breaks off is begun anew with all units, of which most were shown already.
+    // A watch that is restarted lists all units again.
     let mut shown: BTreeMap<String, Option<String>> = BTreeMap::new();
     while let Some(event) = events.next().await {
-        let (unit, gone) = match event {
+        let (unit, deleted) = match event {
             Ok(watcher::Event::Init) => continue,
             Ok(watcher::Event::InitApply(unit)) if table.is_none() => {
                 first.push(unit);
@@ -147,7 +147,7 @@ async fn watch(
                     let fitting = view.table(&first);
                     view.show(&first, &fitting, true)?;
                     if first.is_empty() {
-                        tell(&refusal::none(view.namespace));
+                        write_stderr(&explain::no_units(view.namespace));
                     }
                     table = Some(fitting);
                     first = vec![];
@@ -157,19 +157,19 @@ async fn watch(
             Ok(watcher::Event::InitApply(unit) | watcher::Event::Apply(unit)) => (unit, false),
             Ok(watcher::Event::Delete(unit)) => (unit, true),
             Err(error) => match fatal(error, table.is_some()) {
-                Ok(error) => return Err(refusal::request(&error, connection.asked("")).into()),
-                Err(sentence) => {
-                    tell(&format!("waiting for the API server: {sentence}"));
+                Ok(error) => return Err(explain::request(&error, connection.target("")).into()),
+                Err(message) => {
+                    write_stderr(&format!("waiting for the API server: {message}"));
                     continue;
                 }
             },
         };
         let version = unit.resource_version();
-        let new =
-            view.has(&unit) && (shown.insert(unit.uid().unwrap_or_default(), version.clone()) != Some(version) || gone);
+        let new = view.has(&unit)
+            && (shown.insert(unit.uid().unwrap_or_default(), version.clone()) != Some(version) || deleted);
         let Some(table) = table.as_ref().filter(|_| new) else { continue };
-        if gone && view.is_table() {
-            say(&table.line(&view.last_row(&unit)))?;
+        if deleted && view.is_table() {
+            write_stdout(&table.line(&view.last_row(&unit)))?;
         } else {
             view.show(&[unit], table, false)?;
         }
@@ -183,13 +183,13 @@ fn field_selector(args: &Args) -> Option<String> {
 
 impl<'a> View<'a> {
     fn new(args: &Args, connection: &'a Connection) -> Self {
-        let usual = if args.output == Some(Shape::Wide) { WIDE } else { USUAL };
+        let usual = if args.output == Some(Shape::Wide) { WIDE } else { DEFAULT };
         let mut columns = if args.columns.is_empty() { usual.to_vec() } else { args.columns.clone() };
         if args.all_namespaces && !columns.contains(&Column::Namespace) {
             columns.insert(0, Column::Namespace);
         }
         let namespace = (!args.all_namespaces).then_some(connection.namespace.as_str());
-        Self { names: select::names(&args.names), columns, output: args.output, apart: args.watch, namespace }
+        Self { names: select::names(&args.names), columns, output: args.output, separate: args.watch, namespace }
     }
 
     fn has(&self, unit: &ComputingUnit) -> bool {
@@ -200,36 +200,36 @@ impl<'a> View<'a> {
         matches!(self.output, None | Some(Shape::Wide))
     }
 
-    /// A table that fits these units.
+    /// A table with the column widths for these units.
     fn table(&self, units: &[ComputingUnit]) -> Table {
-        Table::fitting(&[vec![self.heading()], self.rows(units)].concat())
+        Table::fitting(&[vec![self.header()], self.rows(units)].concat())
     }
 
-    /// Writes units, under their headings where they are `first`.
+    /// Writes units, with the header if they are the `first`.
     fn show(&self, units: &[ComputingUnit], table: &Table, first: bool) -> Result<(), Error> {
         match self.output {
             Some(Shape::Yaml) => self.objects(units, Output::Yaml),
             Some(Shape::Json) => self.objects(units, Output::Json),
-            Some(Shape::Name) => Ok(units.iter().try_for_each(|unit| say(&print::name(unit)))?),
+            Some(Shape::Name) => Ok(units.iter().try_for_each(|unit| write_stdout(&print::name(unit)))?),
             None | Some(Shape::Wide) => {
-                let heading = first.then(|| self.heading());
-                Ok(heading.iter().chain(&self.rows(units)).try_for_each(|row| say(&table.line(row)))?)
+                let header = first.then(|| self.header());
+                Ok(header.iter().chain(&self.rows(units)).try_for_each(|row| write_stdout(&table.line(row)))?)
             }
         }
     }
 
-    /// Writes objects: one that was asked for by its name as it is, several in a list, as kubectl does.
+    /// Writes objects: a single unit that was requested by name, or a list, like kubectl.
     fn objects(&self, units: &[ComputingUnit], output: Output) -> Result<(), Error> {
-        if self.apart || (self.names.len() == 1 && units.len() == 1) {
-            return units.iter().try_for_each(|unit| Ok(say(&print::object(unit, output)?)?));
+        if self.separate || (self.names.len() == 1 && units.len() == 1) {
+            return units.iter().try_for_each(|unit| Ok(write_stdout(&print::object(unit, output)?)?));
         }
         let items: Vec<_> = units.iter().map(print::plain).collect::<Result<_, _>>()?;
         let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items});
-        Ok(say(&print::text(&list, output)?)?)
+        Ok(write_stdout(&print::text(&list, output)?)?)
     }
 
-    fn heading(&self) -> Vec<String> {
-        self.columns.iter().map(|column| column.heading().to_owned()).collect()
+    fn header(&self) -> Vec<String> {
+        self.columns.iter().map(|column| column.header().to_owned()).collect()
     }
 
     fn rows(&self, units: &[ComputingUnit]) -> Vec<Vec<String>> {
@@ -237,7 +237,7 @@ impl<'a> View<'a> {
         units.iter().map(|unit| self.columns.iter().map(|column| column.cell(unit, now)).collect()).collect()
     }
 
-    /// The row of a unit that is gone.
+    /// The row of a deleted unit.
     fn last_row(&self, unit: &ComputingUnit) -> Vec<String> {
         let now = Timestamp::now();
         let cell = |column: &Column| {

@@ -1,4 +1,4 @@
-//! `logs`: what the engines of units wrote.
+//! `logs`: prints the logs of engines.
 
 use std::{
     io::{self, Write},
@@ -22,46 +22,46 @@ use crate::{
     options::{ConnectionArgs, positive_duration},
 };
 
-/// Which units, and what of their logs.
+/// Units, and which part of their logs.
 #[expect(clippy::struct_excessive_bools, reason = "each is an option")]
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     select: Select,
 
-    /// Go on with what is written from now on
+    /// Stream new log lines
     #[arg(short, long)]
     follow: bool,
 
-    /// The container. Absent: the engine
+    /// Name of the container; defaults to the engine
     #[arg(short, long, value_name = "NAME")]
     container: Option<String>,
 
-    /// What the container wrote before it was last started again
+    /// Print the logs of the previous instance of the container
     #[arg(short, long)]
     previous: bool,
 
-    /// Only the last lines
+    /// Number of most recent log lines to show
     #[arg(long, value_name = "LINES")]
     tail: Option<u32>,
 
-    /// Only what is no older, written like 90s, 5m or 1h30m
+    /// Only show log lines newer than DURATION, for example 90s, 5m or 1h30m
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     since: Option<Duration>,
 
-    /// Begin each line with the time at which it was written
+    /// Prefix each line with its timestamp
     #[arg(long)]
     timestamps: bool,
 
-    /// Begin each line with the name of its unit; so it is anyway where there are several
+    /// Prefix each line with the name of its unit (default for several units)
     #[arg(long)]
     prefix: bool,
 }
 
-/// Writes the logs of units, those of several side by side as they come.
+/// Writes the logs of units. The lines of several units are interleaved.
 ///
 /// # Errors
-/// If there is no way to them, or the result cannot be written.
+/// If there is no connection, or the result cannot be written.
 pub async fn logs(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
     let units = session.choose(&args.select).await?;
@@ -77,7 +77,7 @@ pub async fn logs(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, 
     Ok(session.code())
 }
 
-/// Copies the log of one unit. The inner error is about this unit alone, in sentences.
+/// Copies the log of one unit. The inner error affects this unit only.
 async fn copy(
     connection: &Connection,
     unit: &ComputingUnit,
@@ -87,10 +87,10 @@ async fn copy(
     let name = unit.name_any();
     let pods = Api::<Pod>::namespaced(connection.client.clone(), &connection.namespace);
     let pod = unit.status.as_ref().and_then(|status| status.pod_name.clone()).unwrap_or_else(|| name.clone());
-    let engine = match connection.within(&name, pods.get_opt(&pod)).await {
+    let engine = match connection.request(&name, pods.get_opt(&pod)).await {
         Ok(Some(pod)) => pod.spec.and_then(|spec| spec.containers.into_iter().next()).map(|container| container.name),
         Ok(None) => return Ok(Err(vec![no_pod(unit)])),
-        Err(sentences) => return Ok(Err(sentences)),
+        Err(messages) => return Ok(Err(messages)),
     };
     let params = LogParams {
         container: args.container.clone().or(engine),
@@ -101,18 +101,18 @@ async fn copy(
         timestamps: args.timestamps,
         ..LogParams::default()
     };
-    let mut log = match connection.within(&name, pods.log_stream(&pod, &params)).await {
+    let mut log = match connection.request(&name, pods.log_stream(&pod, &params)).await {
         Ok(log) => log,
-        Err(sentences) => return Ok(Err(sentences)),
+        Err(messages) => return Ok(Err(messages)),
     };
     let mut line = vec![];
     loop {
         line.clear();
-        // The bytes of a log are passed on as they are; they need not be UTF-8.
+        // A log is not necessarily UTF-8.
         match log.read_until(b'\n', &mut line).await {
             Ok(0) => return Ok(Ok(())),
             Ok(_) => {}
-            Err(error) => return Ok(Err(vec![format!("the log of the unit {name} breaks off: {error}")])),
+            Err(error) => return Ok(Err(vec![format!("cannot read the log of computing unit {name:?}: {error}")])),
         }
         let mut out = io::stdout().lock();
         if prefixed {
@@ -128,6 +128,6 @@ async fn copy(
 
 fn no_pod(unit: &ComputingUnit) -> String {
     let (name, phase) = (unit.name_any(), phase(unit));
-    let how = if is_suspended(unit) { "resume" } else { "describe" };
-    format!("the unit {name} is {phase} and has no pod, so it has no log: kubectl cu {how} {name}")
+    let command = if is_suspended(unit) { "resume" } else { "describe" };
+    format!("computing unit {name:?} is {phase} and has no pod; see kubectl cu {command} {name}")
 }

@@ -1,4 +1,4 @@
-//! `kubectl cu`: what a person does with units, day by day. Each command has a file; here is which there are.
+//! `kubectl cu`: commands for computing units, one in each file.
 
 mod age;
 mod columns;
@@ -24,7 +24,7 @@ use crate::{
     create::{self, args::Args as CreateArgs},
     error::Error,
     options::ConnectionArgs,
-    stdio::say,
+    stdio::write_stdout,
 };
 
 pub use complete::complete;
@@ -36,7 +36,7 @@ use select::SelectAndWait;
     name = "kubectl-cu",
     bin_name = "kubectl cu",
     version,
-    about = "Computing units: see them, suspend and resume them, change their size, open them, read their logs.",
+    about = "Manage computing units",
     after_help = EXAMPLES,
     disable_help_subcommand = true,
 )]
@@ -44,38 +44,38 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// Which cluster, and as whom.
-    #[command(flatten, next_help_heading = "As for kubectl")]
+    /// Cluster and user.
+    #[command(flatten, next_help_heading = "Options of kubectl")]
     connection: ConnectionArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show units in a table
+    /// List units
     #[command(visible_aliases = ["ls", "get"])]
     List(list::Args),
-    /// Show all that is known of units: stages, conditions, activity, last failure, Events
+    /// Show details of units: stages, conditions, activity, last failure, Events
     Describe(describe::Args),
-    /// Create a unit, as `kubectl create computingunit` does
+    /// Create a unit, like `kubectl create computingunit`
     Create(CreateArgs),
-    /// Stop units and keep their names, URLs and volumes
+    /// Stop units, and keep their URLs and volumes
     Suspend(SelectAndWait),
-    /// Start units that are suspended, have failed or have ended
+    /// Start units that are suspended, failed or finished
     Resume(SelectAndWait),
-    /// Stop units and start them again; changes that wait for the next start take effect
+    /// Stop and start units, which applies pending changes
     Restart(SelectAndWait),
-    /// Give units another amount of CPU and memory, while they run where the cluster can
+    /// Change CPU and memory of units, in the running pod if the cluster supports it
     Resize(resize::Args),
     /// Print the URLs of units, or open them in a browser
     Open(open::Args),
-    /// Show what the engines of units wrote
+    /// Print the logs of units
     Logs(logs::Args),
     /// Wait until units are ready, suspended, finished, resized or deleted
     Wait(wait::Args),
     /// Delete units
     #[command(visible_alias = "rm")]
     Delete(SelectAndWait),
-    /// Print the file kubectl_complete-cu, by which kubectl's own completion knows these commands
+    /// Print the completion script kubectl_complete-cu
     #[command(after_help = COMPLETION)]
     Completion,
     #[command(name = "__complete", hide = true)]
@@ -85,11 +85,11 @@ enum Command {
     },
 }
 
-/// Does what the command line says.
+/// Runs a command.
 ///
 /// # Errors
-/// If it is not done, or the result cannot be written.
-pub async fn obey(cli: Cli) -> Result<ExitCode, Error> {
+/// If it fails, or the result cannot be written.
+pub async fn run(cli: Cli) -> Result<ExitCode, Error> {
     let Cli { command, connection } = cli;
     match command {
         Command::List(args) => list::list(&args, &connection).await,
@@ -104,7 +104,7 @@ pub async fn obey(cli: Cli) -> Result<ExitCode, Error> {
         Command::Wait(args) => wait::wait(&args, &connection).await,
         Command::Delete(args) => delete::delete(&args, &connection).await,
         Command::Completion => {
-            say(complete::SCRIPT)?;
+            write_stdout(complete::SCRIPT)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Complete { words } => complete(&words).await,
@@ -113,15 +113,26 @@ pub async fn obey(cli: Cli) -> Result<ExitCode, Error> {
 
 const EXAMPLES: &str = "\
 Examples:
-  kubectl cu list --watch                     # who runs, who is idle, who is stuck and why
-  kubectl cu describe ada                     # everything about one unit
-  kubectl cu suspend -l course=101 --wait     # a whole class, until all are suspended
-  kubectl cu open ada --resume --browser      # back to work
-  kubectl cu resize ada --memory 8Gi --wait   # more memory, without a restart where the cluster can
+  # List units and watch for changes
+  kubectl cu list --watch
+
+  # Show details of a unit
+  kubectl cu describe ada
+
+  # Suspend all units with a label, and wait for them
+  kubectl cu suspend -l course=101 --wait
+
+  # Start a unit and open it in a browser
+  kubectl cu open ada --resume --browser
+
+  # Change the memory of a unit
+  kubectl cu resize ada --memory 8Gi --wait
+
+  # Stream the logs of two units
   kubectl cu logs ada bob --follow";
 
 const COMPLETION: &str = "\
-kubectl completes what plugins have to offer once a file of that name is on the PATH:
+kubectl completes this plugin if the script is on the PATH:
   kubectl cu completion > /usr/local/bin/kubectl_complete-cu
   chmod +x /usr/local/bin/kubectl_complete-cu";
 
@@ -137,30 +148,30 @@ mod tests {
     }
 
     #[test]
-    fn the_options_do_not_contradict_each_other() {
+    fn command_line_is_valid() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn the_options_of_kubectl_come_before_and_after_the_command() {
+    fn options_of_kubectl_are_accepted_before_and_after_the_command() {
         for line in ["-n team suspend ada", "suspend -n team ada", "suspend ada -n team --as-group g --as u"] {
             assert_eq!(parse(line).unwrap().connection.namespace.as_deref(), Some("team"), "{line}");
         }
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
-        for (line, says) in [
+    fn invalid_arguments_are_rejected() {
+        for (line, expected) in [
             ("suspend", "NAME"),
             ("resize ada", "--cpu"),
             ("resize ada --memory lots", "such as 2, 500m or 4Gi"),
             ("wait ada --for tomorrow", "ready"),
             ("list -o wide --columns name", "--columns"),
-            ("suspend ada --wait=0", "must be more than 0"),
+            ("suspend ada --wait=0", "must be greater than 0"),
             ("dance", "dance"),
         ] {
             let error = parse(line).unwrap_err();
-            assert!(error.contains(says), "{line}: {error}");
+            assert!(error.contains(expected), "{line}: {error}");
         }
     }
 }

@@ -1,5 +1,4 @@
-//! `resize`: how much CPU and memory a unit has. Whether the running pod can be given it is the operator's and the node's
-//! business; the conditions tell.
+//! `resize`: changes CPU and memory of units.
 
 use std::process::ExitCode;
 
@@ -13,31 +12,31 @@ use crate::{
     options::{ConnectionArgs, quantity},
 };
 
-/// Which units, and how much.
+/// Units, and their new limits.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     units: SelectAndWait,
 
-    /// The most CPU that the unit may use, such as 2 or 500m
+    /// CPU limit, for example 2 or 500m
     #[arg(long, value_name = "QUANTITY", value_parser = quantity, required_unless_present = "memory")]
     cpu: Option<Quantity>,
 
-    /// The most memory that the unit may use, such as 4Gi
+    /// Memory limit, for example 4Gi
     #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
     memory: Option<Quantity>,
 }
 
-/// Changes the limits of units. A request that a unit has beside its limit is brought along where it would be above it.
+/// Changes the limits of units. A request that exceeds the new limit is lowered to it.
 ///
 /// # Errors
-/// If there is no way to them, or the result cannot be written.
+/// If there is no connection, or the result cannot be written.
 pub async fn resize(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
-    let mut asked = vec![];
-    for unit in session.choose_staying(&args.units.select).await? {
+    let mut changed = vec![];
+    for unit in session.choose_not_terminating(&args.units.select).await? {
         let requests = unit.spec.resources.as_ref().map(|resources| &resources.requests);
-        let asked_less = |key: &str, limit: &Quantity| {
+        let exceeded = |key: &str, limit: &Quantity| {
             let request = requests.and_then(|requests| requests.get(key)).and_then(Quantity::value);
             request.zip(limit.value()).is_some_and(|(request, limit)| request > limit)
         };
@@ -45,7 +44,7 @@ pub async fn resize(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode
         for (key, amount) in [("cpu", &args.cpu), ("memory", &args.memory)] {
             let Some(amount) = amount else { continue };
             limits.insert(key.to_owned(), json!(amount));
-            if asked_less(key, amount) {
+            if exceeded(key, amount) {
                 lowered.insert(key.to_owned(), json!(amount));
             }
         }
@@ -53,8 +52,8 @@ pub async fn resize(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode
         if !lowered.is_empty() {
             resources["requests"] = Value::Object(lowered);
         }
-        asked.extend(session.change(&unit, json!({"spec": {"resources": resources}}), "resizing").await?);
+        changed.extend(session.change(&unit, json!({"spec": {"resources": resources}}), "resizing").await?);
     }
-    session.settle(asked, Goal::Resized, args.units.wait.wait).await?;
+    session.wait_and_print(changed, Goal::Resized, args.units.wait.wait).await?;
     Ok(session.code())
 }

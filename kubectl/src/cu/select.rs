@@ -1,11 +1,11 @@
-//! Which units a command is about: names, a label selector, or all of the namespace.
+//! Selection of units: names, a label selector, or all of the namespace.
 
 use crate::options::WaitArgs;
 
-/// Which units, and whether to wait for them.
+/// Units, and whether to wait for them.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SelectAndWait {
-    /// Which units.
+    /// Units.
     #[command(flatten)]
     pub select: Select,
     /// Whether to wait for them.
@@ -13,42 +13,42 @@ pub struct SelectAndWait {
     pub wait: WaitArgs,
 }
 
-/// Which units.
+/// Units.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Select {
-    /// Names of units, also as `kubectl get -o name` prints them
+    /// Names of units, also in the form RESOURCE/NAME
     #[arg(value_name = "NAME", required_unless_present_any = ["selector", "all"])]
     names: Vec<String>,
 
-    /// Units with these labels, such as team=blue
+    /// Label selector, for example team=blue
     #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "names")]
     selector: Option<String>,
 
-    /// All units of the namespace
+    /// Select all units of the namespace
     #[arg(long, conflicts_with_all = ["names", "selector"])]
     all: bool,
 }
 
-/// What is asked of the API server.
+/// The selected units.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// These, each of which has to be there.
+pub enum Selection {
+    /// Units by name. Each must exist.
     Named(Vec<String>),
-    /// Those with such labels; nothing for all.
+    /// Units by label selector; none for all units.
     Labelled(Option<String>),
 }
 
 impl Select {
-    /// What is asked of the API server.
-    pub fn wanted(&self) -> Wanted {
+    /// The selected units.
+    pub fn selection(&self) -> Selection {
         if self.all || self.selector.is_some() {
-            return Wanted::Labelled(self.selector.clone());
+            return Selection::Labelled(self.selector.clone());
         }
-        Wanted::Named(names(&self.names))
+        Selection::Named(names(&self.names))
     }
 }
 
-/// Names without what `-o name` puts before them, each once.
+/// Removes resource prefixes and duplicates.
 pub fn names(given: &[String]) -> Vec<String> {
     let mut names = vec![];
     for name in given.iter().map(|name| name.rsplit_once('/').map_or(name.as_str(), |(_, name)| name)) {
@@ -71,20 +71,20 @@ mod tests {
         select: Select,
     }
 
-    fn wanted(line: &str) -> Result<Wanted, String> {
+    fn selection(line: &str) -> Result<Selection, String> {
         let line = Line::try_parse_from(["x"].into_iter().chain(line.split_whitespace()));
-        line.map(|line| line.select.wanted()).map_err(|error| error.to_string())
+        line.map(|line| line.select.selection()).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn names_or_labels_or_all() {
-        let named = |names: &[&str]| Wanted::Named(names.iter().map(ToString::to_string).collect());
-        assert_eq!(wanted("ada bob ada"), Ok(named(&["ada", "bob"])));
-        assert_eq!(wanted("computingunit.texera.apache.org/ada cu/bob"), Ok(named(&["ada", "bob"])));
-        assert_eq!(wanted("-l team=blue"), Ok(Wanted::Labelled(Some("team=blue".into()))));
-        assert_eq!(wanted("--all"), Ok(Wanted::Labelled(None)));
+    fn units_are_selected_by_name_label_or_all() {
+        let named = |names: &[&str]| Selection::Named(names.iter().map(ToString::to_string).collect());
+        assert_eq!(selection("ada bob ada"), Ok(named(&["ada", "bob"])));
+        assert_eq!(selection("computingunit.texera.apache.org/ada cu/bob"), Ok(named(&["ada", "bob"])));
+        assert_eq!(selection("-l team=blue"), Ok(Selection::Labelled(Some("team=blue".into()))));
+        assert_eq!(selection("--all"), Ok(Selection::Labelled(None)));
         for line in ["", "ada -l a=b", "ada --all", "--all -l a=b"] {
-            assert!(wanted(line).is_err(), "{line}");
+            assert!(selection(line).is_err(), "{line}");
         }
     }
 }

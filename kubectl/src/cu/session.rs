@@ -1,5 +1,5 @@
-//! One command's dealings with the API server: which units it is about, what it asks of them, and what is still to be told
-//! to the shell. What goes wrong with one unit is told, and the others go on.
+//! Requests of one command: it selects units, changes them and waits for them. A failure is reported per unit, and the
+//! remaining units are still processed.
 
 use std::{
     process::ExitCode,
@@ -13,80 +13,81 @@ use kube::{
 };
 use serde_json::Value;
 
-use super::select::{Select, Wanted};
+use super::select::{Select, Selection};
 use crate::{
     connection::{Connection, connect},
     create::url,
     error::{Error, INTERRUPTED},
+    explain,
     goal::Goal,
     options::ConnectionArgs,
-    print, refusal,
+    print,
     screen::Screen,
-    stdio::{complain, ctrl_c, say, tell},
+    stdio::{ctrl_c, write_errors, write_stderr, write_stdout},
     wait::{self, Outcome, Waited},
 };
 
-/// The field manager of what a person changes with this program.
+/// Field manager of this program.
 const FIELD_MANAGER: &str = "kubectl-cu";
 
-/// A way to the units of one namespace, and how the command has gone so far.
+/// A connection for one namespace, and the errors of the command.
 pub struct Session {
-    /// The way.
+    /// Connection.
     pub connection: Connection,
-    told: Vec<String>,
+    errors: Vec<String>,
     interrupted: bool,
 }
 
 impl Session {
-    /// Finds the way; nobody is asked yet.
+    /// Creates a session. No request is sent.
     ///
     /// # Errors
-    /// If there is none.
+    /// If there is no connection.
     pub async fn open(args: &ConnectionArgs) -> Result<Self, Error> {
-        Ok(Self { connection: connect(args).await?, told: vec![], interrupted: false })
+        Ok(Self { connection: connect(args).await?, errors: vec![], interrupted: false })
     }
 
-    /// The units that a command is about. That one is missing is told, and the others are returned.
+    /// The selected units. An error is reported for each that does not exist.
     ///
     /// # Errors
-    /// If units with labels cannot be listed.
+    /// If units cannot be listed.
     pub async fn choose(&mut self, select: &Select) -> Result<Vec<ComputingUnit>, Error> {
-        match select.wanted() {
-            Wanted::Named(names) => {
+        match select.selection() {
+            Selection::Named(names) => {
                 let mut found = vec![];
                 for name in names {
-                    match self.connection.within(&name, self.connection.units().get(&name)).await {
+                    match self.connection.request(&name, self.connection.units().get(&name)).await {
                         Ok(unit) => found.push(unit),
-                        Err(sentences) => self.fail(sentences),
+                        Err(messages) => self.fail(messages),
                     }
                 }
                 Ok(found)
             }
-            Wanted::Labelled(labels) => {
+            Selection::Labelled(labels) => {
                 let params = ListParams { label_selector: labels, ..ListParams::default() };
-                let found = self.connection.within("", self.connection.units().list(&params)).await?.items;
+                let found = self.connection.request("", self.connection.units().list(&params)).await?.items;
                 if found.is_empty() {
-                    tell(&refusal::none(Some(&self.connection.namespace)));
+                    write_stderr(&explain::no_units(Some(&self.connection.namespace)));
                 }
                 Ok(found)
             }
         }
     }
 
-    /// The same, without those that are being deleted, of which nothing can be asked any more.
+    /// The selected units without those that are being deleted, for each of which an error is reported.
     ///
     /// # Errors
-    /// If units with labels cannot be listed.
-    pub async fn choose_staying(&mut self, select: &Select) -> Result<Vec<ComputingUnit>, Error> {
-        let (leaving, staying): (Vec<_>, Vec<_>) =
+    /// If units cannot be listed.
+    pub async fn choose_not_terminating(&mut self, select: &Select) -> Result<Vec<ComputingUnit>, Error> {
+        let (terminating, others): (Vec<_>, Vec<_>) =
             self.choose(select).await?.into_iter().partition(|unit| unit.metadata.deletion_timestamp.is_some());
-        for unit in leaving {
-            self.fail([format!("the unit {} is being deleted", unit.name_any())]);
+        for unit in terminating {
+            self.fail([format!("computing unit {:?} is being deleted", unit.name_any())]);
         }
-        Ok(staying)
+        Ok(others)
     }
 
-    /// Changes a unit, and writes what is `doing` with it. Nothing where that was refused, which is told.
+    /// Changes a unit and writes its `progress`. Returns none if the change failed, which is reported.
     ///
     /// # Errors
     /// If the result cannot be written.
@@ -94,41 +95,41 @@ impl Session {
         &mut self,
         unit: &ComputingUnit,
         change: Value,
-        doing: &str,
+        progress: &str,
     ) -> Result<Option<ComputingUnit>, Error> {
         let changed = self.patch(unit, change).await;
         if let Some(unit) = &changed {
-            say(&format!("{} {doing}", print::name(unit)))?;
+            write_stdout(&format!("{} {progress}", print::name(unit)))?;
         }
         Ok(changed)
     }
 
-    /// Changes a unit. Nothing where that was refused, which is told.
+    /// Changes a unit. Returns none if the change failed, which is reported.
     pub async fn patch(&mut self, unit: &ComputingUnit, change: Value) -> Option<ComputingUnit> {
         let name = unit.name_any();
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patch = Patch::Merge(change);
-        match self.connection.within(&name, self.connection.units().patch(&name, &params, &patch)).await {
+        match self.connection.request(&name, self.connection.units().patch(&name, &params, &patch)).await {
             Ok(unit) => Some(unit),
-            Err(sentences) => {
-                self.fail(sentences);
+            Err(messages) => {
+                self.fail(messages);
                 None
             }
         }
     }
 
-    /// Waits for units, all together for so long, and returns those that are as they were wanted. Of the others it is told
-    /// why they are not.
+    /// Waits for units with a common timeout. Returns those that have reached the state. An error is reported for each of
+    /// the others.
     ///
     /// # Errors
-    /// Where nobody reads the progress any more.
-    pub async fn reach(
+    /// If the progress cannot be written.
+    pub async fn wait_for(
         &mut self,
         units: Vec<ComputingUnit>,
         goal: Goal,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Vec<ComputingUnit>, Error> {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         let mut screen = Screen::stderr(units.len() > 1);
         let mut reached = vec![];
         for unit in units {
@@ -143,49 +144,48 @@ impl Session {
                 Outcome::Reached => reached.push(last),
                 Outcome::Interrupted => {
                     self.interrupted = true;
-                    complain(Outcome::Interrupted.sentences(goal, self.connection.asked(&name), patience));
+                    write_errors(Outcome::Interrupted.messages(goal, self.connection.target(&name), timeout));
                 }
-                outcome => self.fail(outcome.sentences(goal, self.connection.asked(&name), patience)),
+                outcome => self.fail(outcome.messages(goal, self.connection.target(&name), timeout)),
             }
         }
         Ok(reached)
     }
 
-    /// Waits for units where that is wanted, and writes what has become of each: where it answers, or that it is as it was
-    /// wanted.
+    /// Waits for units if there is a timeout, and writes the URL or the state of each.
     ///
     /// # Errors
     /// If the result cannot be written.
-    pub async fn settle(
+    pub async fn wait_and_print(
         &mut self,
         units: Vec<ComputingUnit>,
         goal: Goal,
-        patience: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Result<(), Error> {
-        let Some(patience) = patience else { return Ok(()) };
-        for unit in self.reach(units, goal, patience).await? {
+        let Some(timeout) = timeout else { return Ok(()) };
+        for unit in self.wait_for(units, goal, timeout).await? {
             if goal == Goal::Ready {
                 url(&unit)?;
             } else {
-                say(&format!("{} {}", print::name(&unit), goal.word()))?;
+                write_stdout(&format!("{} {}", print::name(&unit), goal.state()))?;
             }
         }
         Ok(())
     }
 
-    /// Tells what went wrong, once where it is the same of several units.
-    pub fn fail(&mut self, sentences: impl IntoIterator<Item = String>) {
-        for sentence in sentences {
-            if !self.told.contains(&sentence) {
-                complain([&sentence]);
-                self.told.push(sentence);
+    /// Reports errors. An error of several units is reported once.
+    pub fn fail(&mut self, messages: impl IntoIterator<Item = String>) {
+        for message in messages {
+            if !self.errors.contains(&message) {
+                write_errors([&message]);
+                self.errors.push(message);
             }
         }
     }
 
-    /// What the shell is told.
+    /// The exit code.
     pub fn code(&self) -> ExitCode {
-        match (self.interrupted, self.told.is_empty()) {
+        match (self.interrupted, self.errors.is_empty()) {
             (true, _) => ExitCode::from(INTERRUPTED),
             (false, false) => ExitCode::FAILURE,
             (false, true) => ExitCode::SUCCESS,

@@ -1,29 +1,29 @@
-//! Rows in columns that stay where they are, also for rows that come later. Pure.
+//! Tables with fixed column widths.
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::said::one_line;
+use crate::status::one_line;
 
-/// What stands between columns.
+/// Spaces between columns.
 const GAP: usize = 3;
-/// What stands where there is nothing.
-const NOTHING: &str = "-";
+/// Content of an empty cell.
+const EMPTY: &str = "-";
 
-/// How wide the columns are.
+/// Column widths of a table.
 #[derive(Debug)]
 pub struct Table {
     widths: Vec<usize>,
 }
 
 impl Table {
-    /// Columns wide enough for these rows.
+    /// A table with column widths for these rows.
     pub fn fitting(rows: &[Vec<String>]) -> Self {
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| clean(cell).width()).max();
         Self { widths: (0..columns).map(|column| width(column).unwrap_or(0)).collect() }
     }
 
-    /// One row, without blanks at its end. Cells come from elsewhere: nothing in them is obeyed by a terminal.
+    /// One row without trailing spaces. Control characters are removed from the cells.
     pub fn line(&self, row: &[String]) -> String {
         let mut line = String::new();
         for (index, cell) in row.iter().enumerate() {
@@ -37,7 +37,7 @@ impl Table {
     }
 }
 
-/// All rows under their headings, in lines.
+/// The lines of all rows.
 pub fn lines(rows: &[Vec<String>]) -> Vec<String> {
     let table = Table::fitting(rows);
     rows.iter().map(|row| table.line(row)).collect()
@@ -45,7 +45,7 @@ pub fn lines(rows: &[Vec<String>]) -> Vec<String> {
 
 fn clean(cell: &str) -> String {
     let cell = one_line(cell);
-    if cell.is_empty() { NOTHING.to_owned() } else { cell }
+    if cell.is_empty() { EMPTY.to_owned() } else { cell }
 }
 
 #[cfg(test)]
@@ -57,20 +57,20 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
+    fn column_has_the_width_of_its_widest_cell() {
         let rows = [row(&["NAME", "PHASE"]), row(&["ada", "Ready"]), row(&["björn-日本", ""])];
         assert_eq!(lines(&rows), ["NAME         PHASE", "ada          Ready", "björn-日本   -"]);
     }
 
     #[test]
-    fn a_row_that_comes_later_keeps_to_the_columns() {
+    fn later_row_uses_the_column_widths() {
         let table = Table::fitting(&[row(&["NAME", "PHASE"]), row(&["ada", "Ready"])]);
         assert_eq!(table.line(&row(&["al", "Suspended"])), "al     Suspended");
         assert_eq!(table.line(&row(&["longer", "Ready"])), "longer   Ready");
     }
 
     #[test]
-    fn nothing_in_a_cell_plays_with_the_terminal() {
+    fn control_characters_are_removed_from_cells() {
         assert_eq!(lines(&[row(&["a\u{1b}[2J\nb", "c"])]), ["a [2J b   c"]);
     }
 }

@@ -5,17 +5,14 @@ use std::sync::Arc;
 use computing_unit_api::{ComputingUnitPool, ConditionType, Reason, names};
 use kube::ResourceExt;
 
-use super::{
-    ActivatorRouteContext,
-    route::{ActivatorService, wanted},
-};
+use super::{ActivatorRouteContext, route::wanted};
 use crate::{
+    config::ActivatorService,
     controllers::{
         condition::{Draft, ReasonText},
         gateway_binding::GatewayBinding,
     },
     gateway::route_status::{Verdict, verdict},
-    k8s::caches,
 };
 
 /// The condition `Activator` of `pool`, which is one of `all`. `None` if the pool has no `spec.activator`.
@@ -33,8 +30,7 @@ pub fn condition(
     }
     let namespace = pool.namespace().unwrap_or_default();
     let scope = context.caches.scope(&namespace);
-    let route =
-        scope.and_then(|scope| caches::get(&scope.activator_routes, &namespace, &names::activator(&pool.name_any())));
+    let route = scope.and_then(|scope| scope.activator_routes.get(&namespace, &names::activator(&pool.name_any())));
     let binding = GatewayBinding::of(&context.caches, pool.spec.gateway_ref.clone());
     let verdict = match (&route, &binding.controller) {
         (Some(route), Ok(controller)) => verdict(route, &binding.gateway, controller),

@@ -22,8 +22,9 @@ use tokio::{
 };
 
 pub use self::condition::condition;
-use self::route::{ActivatorService, NoActivator, wanted};
+use self::route::{NoActivator, wanted};
 use crate::{
+    config::ActivatorService,
     controllers::unit::build::drift,
     k8s::{
         caches::{self, Caches},
@@ -123,8 +124,7 @@ impl Controller<'_> {
             let uid = pool.uid().unwrap_or_default();
             // The route of an earlier pool of this name is garbage-collected with that pool.
             let own = |route: &Arc<HTTPRoute>| owned(route, &uid);
-            let current =
-                caches::get(&scope.activator_routes, &namespace, &names::activator(&pool.name_any())).filter(own);
+            let current = scope.activator_routes.get(&namespace, &names::activator(&pool.name_any())).filter(own);
             let terminating = pool.metadata.deletion_timestamp.is_some();
             let wanted = wanted(pool, &pools, self.context.service.as_ref());
             let wanted = wanted.and_then(Result::ok).filter(|_| !terminating);

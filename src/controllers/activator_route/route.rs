@@ -5,7 +5,7 @@
 //! match of this route is therefore a path of the pool without the query parameter, or a prefix or host name that is
 //! shorter than any unit's.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use computing_unit_api::{
     self as api, ActivatorSpec, ComputingUnitPool, Reason, Routing,
@@ -24,26 +24,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::{Resource, ResourceExt};
 
 use crate::{
+    config::ActivatorService,
     controllers::unit::build::route::{filter, parent},
     routing::{matches, mode, overlap},
 };
 
 /// The difference between the gateway's request timeout and the time for which a request is held.
 const TIMEOUT_MARGIN: Duration = Duration::from_secs(10);
-
-/// The Service of the activator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActivatorService {
-    pub namespace: String,
-    pub name: String,
-    pub port: u16,
-}
-
-impl fmt::Display for ActivatorService {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}:{}", self.namespace, self.name, self.port)
-    }
-}
 
 /// Why a pool with `spec.activator` has no route to the activator, as reason and message of its condition.
 #[derive(Clone, Debug, PartialEq, Eq)]

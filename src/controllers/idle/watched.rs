@@ -14,7 +14,7 @@ use kube::ResourceExt;
 use super::terms::Terms;
 use crate::{
     controllers::ownership::{Child, owned_child},
-    k8s::caches::{self, Caches},
+    k8s::caches::Caches,
 };
 
 /// A unit that is watched.
@@ -47,7 +47,7 @@ impl Watched {
         let pool = caches.pool_of(&unit)?;
         let terms = Terms::of(&unit, &pool)?;
         let namespace = unit.namespace()?;
-        let pod = caches::get(&caches.scope(&namespace)?.pods, &namespace, &unit.name_any())?;
+        let pod = caches.scope(&namespace)?.pods.get(&namespace, &unit.name_any())?;
         let Child::Owned(pod) = owned_child(&unit, pod)? else { return None };
         let (address, started) = runs(&pod)?;
         Some(Self { uid: unit.uid()?, pod: pod.uid()?, unit, pool, address, started, terms })
@@ -56,7 +56,7 @@ impl Watched {
     /// The same unit as it is now.
     pub fn again(&self, caches: &Caches) -> Option<Self> {
         let namespace = self.unit.namespace()?;
-        let unit = caches::get(&caches.scope(&namespace)?.units, &namespace, &self.unit.name_any())?;
+        let unit = caches.scope(&namespace)?.units.get(&namespace, &self.unit.name_any())?;
         Self::of(caches, unit).filter(|now| now.uid == self.uid)
     }
 

@@ -17,10 +17,12 @@ pub enum Write {
     PersistentVolumeClaim,
     /// The resize of a running pod.
     Resize,
+    Status,
 }
 
 impl Write {
-    pub const ALL: [Self; 5] = [Self::Service, Self::Pod, Self::HTTPRoute, Self::PersistentVolumeClaim, Self::Resize];
+    pub const ALL: [Self; 6] =
+        [Self::Service, Self::Pod, Self::HTTPRoute, Self::PersistentVolumeClaim, Self::Resize, Self::Status];
 
     /// The kind of the object, for messages.
     pub const fn as_str(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Write {
             Self::HTTPRoute => "HTTPRoute",
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::Resize => "Pod (resize)",
+            Self::Status => "status of the ComputingUnit",
         }
     }
 }
@@ -42,6 +45,7 @@ impl From<Write> for Resource {
             Write::HTTPRoute => Self::HttpRoutes,
             Write::PersistentVolumeClaim => Self::PersistentVolumeClaims,
             Write::Resize => Self::PodsResize,
+            Write::Status => Self::ComputingUnitsStatus,
         }
     }
 }

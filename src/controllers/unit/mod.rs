@@ -16,6 +16,9 @@ pub mod snapshot;
 pub mod status;
 pub mod validate;
 
+#[cfg(test)]
+mod tests;
+
 use std::{sync::Arc, time::Duration};
 
 use computing_unit_api::ComputingUnit;

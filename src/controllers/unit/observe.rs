@@ -19,7 +19,7 @@ use crate::{
         ownership::{owned_child, owned_pvc},
     },
     k8s::{
-        caches::{self, Scope},
+        caches::Scope,
         overlay::{Overlay, Overlays},
     },
     routing::{keys::RoutingKey, overlap},
@@ -31,7 +31,7 @@ pub fn observe(unit: &ComputingUnit, context: &UnitContext, pod_created: bool, n
     let namespace = unit.namespace().unwrap_or_default();
     let name = unit.name_any();
     // The cache may have changed since the reconcile was given its unit.
-    let cached = caches.scope(&namespace).and_then(|scope| caches::get(&scope.units, &namespace, &name));
+    let cached = caches.scope(&namespace).and_then(|scope| scope.units.get(&namespace, &name));
     let (latest, unconfirmed) = overlays.units.latest(&namespace, &name, cached);
     // Another unit of the same name is none of this reconcile's business.
     let unit = latest.filter(|latest| latest.uid() == unit.uid())?;
@@ -52,12 +52,12 @@ fn children(snapshot: &mut Snapshot, scope: &Scope, overlays: &Overlays) {
     let unit = snapshot.unit.clone();
     let (namespace, name) = (unit.namespace().unwrap_or_default(), unit.name_any());
     let mut latest = Latest { unit: &unit, namespace: &namespace, name: &name, unconfirmed: &mut snapshot.unconfirmed };
-    let pod = caches::get(&scope.pods, &namespace, &name);
+    let pod = scope.pods.get(&namespace, &name);
     let terminating = overlays.pods.latest(&namespace, &name, pod.clone()).0;
     snapshot.terminating_pod = terminating.filter(|pod| pod.metadata.deletion_timestamp.is_some());
     snapshot.pod = latest.child(&overlays.pods, pod);
-    snapshot.service = latest.child(&overlays.services, caches::get(&scope.services, &namespace, &name));
-    snapshot.route = latest.child(&overlays.routes, caches::get(&scope.routes, &namespace, &name));
+    snapshot.service = latest.child(&overlays.services, scope.services.get(&namespace, &name));
+    snapshot.route = latest.child(&overlays.routes, scope.routes.get(&namespace, &name));
     snapshot.pvcs = latest.pvcs(snapshot.pool.as_deref(), overlays, scope);
     let pod = snapshot.pod.owned().and_then(ResourceExt::uid).unwrap_or_default();
     snapshot.endpoint_ready = scope.endpoints.ready(&namespace, &name, &pod);
@@ -117,7 +117,7 @@ impl Latest<'_> {
         templates
             .map(|template| {
                 let name = pvc::name(template, self.unit);
-                let cached = caches::get(&scope.pvcs, self.namespace, &name);
+                let cached = scope.pvcs.get(self.namespace, &name);
                 let (latest, unconfirmed) = overlays.pvcs.latest(self.namespace, &name, cached);
                 *self.unconfirmed |= unconfirmed;
                 let child = latest.and_then(|latest| owned_pvc(self.unit, latest)).unwrap_or(Child::Absent);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 
-use super::{assess::Assessment, context::STATUS_DELAY, snapshot::Snapshot};
+use super::{assess::Assessment, blocked::Write, context::STATUS_DELAY, snapshot::Snapshot};
 use crate::k8s::overlay::OVERLAY_TTL;
 
 /// The shortest delay.
@@ -22,9 +22,10 @@ pub fn after(snapshot: &Snapshot, assessment: &Assessment, resync: Duration) -> 
         assessment.start_deadline,
         assessment.next_limit,
     ];
+    let held = snapshot.status_held.filter(|_| !snapshot.blocked.blocks(Write::Status));
     let delays = [
         snapshot.blocked.retry_in,
-        snapshot.status_held.map(|held| STATUS_DELAY.saturating_sub(held)),
+        held.map(|held| STATUS_DELAY.saturating_sub(held)),
         snapshot.unconfirmed.then_some(OVERLAY_TTL),
     ];
     let soonest = deadlines.into_iter().flatten().filter_map(until).chain(delays.into_iter().flatten()).min();

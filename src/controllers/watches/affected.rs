@@ -1,4 +1,4 @@
-//! Which units a change concerns. A change that no unit can notice concerns none.
+//! The units that a change affects. A change without effect on any unit affects none.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
-    gateway::listener,
+    gateway::{listener, served},
     k8s::{caches::Caches, endpoints, waker::Units},
 };
 
@@ -29,8 +29,8 @@ pub fn owner<K: Resource>(child: &K) -> Units {
         .collect()
 }
 
-/// The unit of the name of a child, which may be waiting for an object of an earlier owner to go.
-pub fn namesake<K: Resource>(child: &K) -> Units {
+/// The owner of a child, and the unit of the same name, which may wait until the object of a previous owner is deleted.
+pub fn owner_and_namesake<K: Resource>(child: &K) -> Units {
     let mut units = owner(child);
     let own = ObjectRef::new(&child.name_any()).within(&child.namespace().unwrap_or_default());
     if !units.contains(&own) {
@@ -39,20 +39,18 @@ pub fn namesake<K: Resource>(child: &K) -> Units {
     units
 }
 
-/// The unit that a claim belongs to, which may not own it.
-pub fn labelled<K: Resource>(claim: &K) -> Units {
-    let namespace = claim.namespace().unwrap_or_default();
-    claim.labels().get(labels::UNIT).map(|unit| ObjectRef::new(unit).within(&namespace)).into_iter().collect()
+/// The unit in the label of a PersistentVolumeClaim. It does not own a retained claim.
+pub fn labelled<K: Resource>(pvc: &K) -> Units {
+    let namespace = pvc.namespace().unwrap_or_default();
+    pvc.labels().get(labels::UNIT).map(|unit| ObjectRef::new(unit).within(&namespace)).into_iter().collect()
 }
 
 /// The unit whose Service a slice belongs to.
-#[must_use]
 pub fn slice(slice: &EndpointSlice) -> Units {
     endpoints::unit(slice).map(|(namespace, name)| ObjectRef::new(&name).within(&namespace)).into_iter().collect()
 }
 
-/// The units of a pool; where it came or went, those of all pools of its gateway, which it may overlap.
-#[must_use]
+/// The units of a pool. If the pool is created or deleted, also the units of all pools of its Gateway, which it may overlap.
 pub fn pool(caches: &Caches, before: Option<&ComputingUnitPool>, after: Option<&ComputingUnitPool>) -> Units {
     match (before, after) {
         (Some(before), Some(after)) if before.uid() == after.uid() => {
@@ -78,9 +76,8 @@ pub fn pool(caches: &Caches, before: Option<&ComputingUnitPool>, after: Option<&
     }
 }
 
-/// The units behind a Gateway, where anything changed that their routes or URLs depend on. Its status changes with
-/// every route that comes or goes, which concerns nobody.
-#[must_use]
+/// The units behind a Gateway, if their routes or URLs depend on the change. The status changes with every attached route,
+/// which affects no unit.
 pub fn gateway(caches: &Caches, before: Option<&Gateway>, after: Option<&Gateway>) -> Units {
     if let (Some(before), Some(after)) = (before, after)
         && before.uid() == after.uid()
@@ -94,22 +91,26 @@ pub fn gateway(caches: &Caches, before: Option<&Gateway>, after: Option<&Gateway
     behind(caches, |gateway| gateway.name == name && gateway.namespace == namespace)
 }
 
-/// All units, where a class came, went or was edited.
-#[must_use]
+/// All units, if a class is created, edited or deleted.
 pub fn class(caches: &Caches, before: Option<&GatewayClass>, after: Option<&GatewayClass>) -> Units {
     if let (Some(before), Some(after)) = (before, after)
         && before.uid() == after.uid()
         && before.metadata.generation == after.metadata.generation
+        && served::untouched(before) == served::untouched(after)
     {
         return Units::new();
     }
     behind(caches, |_| true)
 }
 
-fn behind(caches: &Caches, concerns: impl Fn(&GatewayRef) -> bool) -> Units {
-    named(caches.units().filter(|unit| caches.pool_of(unit).is_some_and(|pool| concerns(&pool.spec.gateway_ref))))
+fn behind(caches: &Caches, matches: impl Fn(&GatewayRef) -> bool) -> Units {
+    named(caches.units().filter(|unit| caches.pool_of(unit).is_some_and(|pool| matches(&pool.spec.gateway_ref))))
 }
 
 fn named(units: impl Iterator<Item = Arc<ComputingUnit>>) -> Units {
     units.map(|unit| ObjectRef::from_obj(unit.as_ref())).collect()
 }
+
+#[cfg(test)]
+#[path = "affected_tests.rs"]
+mod tests;

@@ -1,17 +1,14 @@
-//! Detects deleted units, so that what is remembered of them is discarded.
+//! Detects deleted units, and discards the state that the operator keeps of them.
 
 use std::collections::BTreeSet;
 
 use computing_unit_api::ComputingUnit;
-use kube::{
-    ResourceExt,
-    runtime::{reflector::Store, watcher::Event},
-};
+use kube::{ResourceExt, runtime::watcher::Event};
 use parking_lot::Mutex;
 
-use crate::controllers::unit::context::UnitContext;
+use crate::{controllers::unit::context::UnitContext, k8s::cache::Cached};
 
-/// Follows the watch of the units of one scope.
+/// Tracks the units of one scope.
 #[derive(Default)]
 pub struct DeletionTracker {
     /// UIDs that a restarted watch has listed so far.
@@ -20,7 +17,7 @@ pub struct DeletionTracker {
 
 impl DeletionTracker {
     /// Handles an event before it reaches the cache.
-    pub fn before_store(&self, context: &UnitContext, units: &Store<ComputingUnit>, event: &Event<ComputingUnit>) {
+    pub fn before_store(&self, context: &UnitContext, units: &Cached<ComputingUnit>, event: &Event<ComputingUnit>) {
         let mut listed = self.listed.lock();
         let uid = |unit: &ComputingUnit| unit.uid().unwrap_or_default();
         match event {
@@ -30,7 +27,7 @@ impl DeletionTracker {
             }
             Event::InitDone => {
                 let alive = std::mem::take(&mut *listed);
-                let before = units.state();
+                let before = units.all();
                 before
                     .iter()
                     .filter(|unit| !alive.contains(&uid(unit)))

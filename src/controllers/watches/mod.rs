@@ -11,7 +11,6 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{
     Api, Client, Resource, ResourceExt,
     core::{NamespaceResourceScope, error_boundary::InvalidObject},
-    runtime::reflector::store::{Writer, store},
 };
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
@@ -20,94 +19,91 @@ use self::deletions::DeletionTracker;
 use crate::{
     controllers::unit::context::UnitContext,
     k8s::{
+        cache::Cached,
+        caches::{GatewayScope, Scope},
         finalizer,
         overlay::{Overlay, Overlays},
+        progress::ProgressReceiver,
         prune,
-        subscribe::{Watch, Watched, in_scope},
-        writers::{GatewayWriters, ScopeWriters, Writers},
+        scope::in_scope,
+        watch::Watch,
     },
     metrics::Resource as Label,
     probe::Stores,
 };
 
 /// Starts every watch.
-pub fn start(client: &Client, context: &Arc<UnitContext>, writers: Writers, tasks: &mut JoinSet<()>) -> Watched {
-    let mut start = Start { client, context, tasks, watched: vec![] };
-    for scope in writers.scopes {
-        start.scope(scope);
-    }
-    for gateways in writers.gateways {
-        start.gateways(gateways);
-    }
+pub fn start(client: &Client, context: &Arc<UnitContext>, tasks: &mut JoinSet<()>) -> Vec<ProgressReceiver> {
+    let mut watches = Watches { client, context, tasks, started: vec![] };
+    context.caches.scopes.iter().for_each(|scope| watches.scope(scope));
+    context.caches.gateways.iter().for_each(|gateways| watches.gateways(gateways));
     let caches = context.caches.clone();
-    start.start(
-        Watch::new(Label::GatewayClasses, Api::all(client.clone()), writers.classes)
-            .changes(move |before, after| affected::class(&caches, before, after)),
+    watches.start(
+        Watch::new(Label::GatewayClasses, Api::all(client.clone()), &context.caches.classes)
+            .affected_units_of_change(move |before, after| affected::class(&caches, before, after)),
     );
-    start.watched
+    watches.started
 }
 
-struct Start<'a> {
+struct Watches<'a> {
     client: &'a Client,
     context: &'a Arc<UnitContext>,
     tasks: &'a mut JoinSet<()>,
-    watched: Watched,
+    started: Vec<ProgressReceiver>,
 }
 
-impl Start<'_> {
+impl Watches<'_> {
     fn start<K>(&mut self, watch: Watch<K>)
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     {
         let client = self.client.clone();
-        watch.unreadable(move |label, invalid| unreadable(label, invalid, &client)).start(
-            self.context.waker.clone(),
-            &self.context.metrics,
-            self.tasks,
-            &mut self.watched,
-        );
+        let watch = watch.on_invalid(move |label, invalid| report_invalid(label, invalid, &client));
+        self.started.push(watch.start(self.context.waker.clone(), &self.context.metrics, self.tasks));
     }
 
-    fn scope(&mut self, scope: ScopeWriters) {
-        let namespace = scope.namespace.as_deref();
-        self.start(self.units(namespace, scope.units));
+    fn scope(&mut self, scope: &Scope) {
+        // Without `..`, so that a cache without a watch does not compile.
+        let Scope { namespace, units, pools, pods, services, routes, pvcs, activator_routes, endpoints } = scope;
+        let namespace = namespace.as_deref();
+        self.start(self.units(namespace, units));
         let caches = self.context.caches.clone();
         self.start(
-            Watch::new(Label::ComputingUnitPools, in_scope(self.client, namespace), scope.pools)
-                .changes(move |before, after| affected::pool(&caches, before, after)),
+            Watch::new(Label::ComputingUnitPools, in_scope(self.client, namespace), pools)
+                .affected_units_of_change(move |before, after| affected::pool(&caches, before, after)),
         );
-        let pods = self.children(Label::Pods, namespace, scope.pods, |overlays| &overlays.pods);
+        let pods = self.children(Label::Pods, namespace, pods, |overlays| &overlays.pods);
         self.start(pods.prune(prune::pod));
-        let services = self.children(Label::Services, namespace, scope.services, |overlays| &overlays.services);
+        let services = self.children(Label::Services, namespace, services, |overlays| &overlays.services);
         self.start(services.prune(prune::service));
-        self.start(self.children(Label::HttpRoutes, namespace, scope.routes, |overlays| &overlays.routes));
-        let claims = self.children(Label::PersistentVolumeClaims, namespace, scope.pvcs, |overlays| &overlays.pvcs);
-        self.start(claims.prune(prune::claim).concerns(|_, claim| affected::labelled(claim)));
+        self.start(self.children(Label::HttpRoutes, namespace, routes, |overlays| &overlays.routes));
+        let pvcs = self.children(Label::PersistentVolumeClaims, namespace, pvcs, |overlays| &overlays.pvcs);
+        self.start(pvcs.prune(prune::pvc).affected_units(|_, pvc| affected::labelled(pvc)));
         self.start(
-            Watch::new(Label::HttpRoutes, in_scope(self.client, namespace), scope.activator_routes)
+            Watch::new(Label::HttpRoutes, in_scope(self.client, namespace), activator_routes)
                 .labelled(&names::activators_selector()),
         );
-        // Nothing reads this store, but the watch needs one to detect objects that a new list lacks.
-        let (_, writer) = store();
-        let endpoints = scope.endpoints;
+        // Nothing reads this cache, but the watch needs one to detect objects that a new list lacks.
+        let slices = Cached::<EndpointSlice>::default();
+        let endpoints = endpoints.clone();
         self.start(
-            Watch::new(Label::EndpointSlices, in_scope::<EndpointSlice>(self.client, namespace), writer)
+            Watch::new(Label::EndpointSlices, in_scope(self.client, namespace), &slices)
                 .labelled(&names::children_selector())
-                .heard(move |event| endpoints.observe_event(event))
+                .before_store(move |event| endpoints.observe_event(event))
                 .prune(prune::slice)
-                .concerns(|_, slice| affected::slice(slice)),
+                .affected_units(|_, slice| affected::slice(slice)),
         );
     }
 
-    fn units(&self, namespace: Option<&str>, writer: Writer<ComputingUnit>) -> Watch<ComputingUnit> {
+    fn units(&self, namespace: Option<&str>, units: &Cached<ComputingUnit>) -> Watch<ComputingUnit> {
         let (context, overlays) = (self.context.clone(), self.context.overlays.clone());
-        let (deletions, store) = (DeletionTracker::default(), writer.as_reader());
+        let (deletions, cached) = (DeletionTracker::default(), units.clone());
         // Changes of status and labels do not trigger a reconcile.
         let inputs = |unit: &ComputingUnit| (unit.uid(), unit.metadata.generation, unit.metadata.finalizers.clone());
-        Watch::new(Label::ComputingUnits, in_scope(self.client, namespace), writer)
-            .heard(move |event| deletions.before_store(&context, &store, event))
-            .kept(move |event| overlays.units.observe_event(event))
-            .concerns(move |before, unit| {
+        Watch::new(Label::ComputingUnits, in_scope(self.client, namespace), units)
+            .before_store(move |event| deletions.before_store(&context, &cached, event))
+            .after_store(move |event| overlays.units.observe_event(event))
+            .affected_units(move |before, unit| {
                 let changed = before.is_none_or(|before| inputs(before) != inputs(unit));
                 if changed { vec![unit.into()] } else { vec![] }
             })
@@ -117,7 +113,7 @@ impl Start<'_> {
         &self,
         label: Label,
         namespace: Option<&str>,
-        writer: Writer<K>,
+        cache: &Cached<K>,
         overlay: fn(&Overlays) -> &Overlay<K>,
     ) -> Watch<K>
     where
@@ -130,31 +126,31 @@ impl Start<'_> {
             + 'static,
     {
         let overlays = self.context.overlays.clone();
-        Watch::new(label, in_scope(self.client, namespace), writer)
+        Watch::new(label, in_scope(self.client, namespace), cache)
             .labelled(&names::children_selector())
-            .kept(move |event| overlay(&overlays).observe_event(event))
-            .concerns(|_, child| affected::namesake(child))
+            .after_store(move |event| overlay(&overlays).observe_event(event))
+            .affected_units(|_, child| affected::owner_and_namesake(child))
     }
 
-    fn gateways(&mut self, writers: GatewayWriters) {
-        let GatewayWriters { namespace, gateways, progress, proxies } = writers;
-        let (client, namespace) = (self.client.clone(), namespace.as_deref());
+    fn gateways(&mut self, scope: &GatewayScope) {
+        let GatewayScope { namespace, gateways, progress, proxies } = scope;
+        let namespace = namespace.as_deref();
         let caches = self.context.caches.clone();
         self.start(
-            Watch::new(Label::Gateways, in_scope(&client, namespace), gateways)
-                .changes(move |before, after| affected::gateway(&caches, before, after))
-                .progress(progress),
+            Watch::new(Label::Gateways, in_scope(self.client, namespace), gateways)
+                .affected_units_of_change(move |before, after| affected::gateway(&caches, before, after))
+                .progress(progress.clone()),
         );
         // Probes look the proxies up each time: their changes affect no unit.
         self.start(
-            Watch::new(Label::EndpointSlices, in_scope(&client, namespace), proxies).labelled(Stores::selector()),
+            Watch::new(Label::EndpointSlices, in_scope(self.client, namespace), proxies).labelled(Stores::selector()),
         );
     }
 }
 
 /// Reports an object that cannot be deserialized. A unit that is being deleted loses its finalizer, which no reconcile
 /// could remove.
-fn unreadable(label: Label, invalid: &InvalidObject, client: &Client) {
+fn report_invalid(label: Label, invalid: &InvalidObject, client: &Client) {
     let (namespace, name) = (invalid.metadata.namespace.as_deref(), invalid.metadata.name.as_deref());
     tracing::warn!(
         resource = label.as_str(), namespace, name, error = %invalid.error,

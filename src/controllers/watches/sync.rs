@@ -9,17 +9,22 @@ use tokio::sync::watch;
 use crate::{
     controllers::unit::{assess::update, context::UnitContext},
     health::Gates,
-    k8s::subscribe::{Watched, listed},
+    k8s::progress::{ProgressReceiver, listed},
     routing::keys::RoutingKey,
 };
 
-/// Name of the readiness gate.
+/// The readiness gate.
 const GATE: &str = "caches";
 
-/// Waits until every watch has listed its objects, or the API server has reported that it does not serve the resource.
-pub async fn sync(context: Arc<UnitContext>, watched: Watched, gates: Gates, synced: watch::Sender<bool>) {
+/// Waits until the caches are filled, restores keys and rollout slots from the statuses, and starts the reconciles.
+pub async fn sync(
+    context: Arc<UnitContext>,
+    watches: Vec<ProgressReceiver>,
+    gates: Gates,
+    synced: watch::Sender<bool>,
+) {
     gates.close(GATE);
-    listed(watched).await;
+    listed(watches).await;
     let mut units: Vec<_> = context.caches.units().collect();
     // Of two units created in the same second, the one that had the key keeps it.
     units.sort_by_key(|unit| (unit.status.as_ref().and_then(|status| status.key.as_ref()).is_none(), unit.uid()));

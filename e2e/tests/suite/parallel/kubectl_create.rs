@@ -49,9 +49,9 @@ async fn invalid_arguments_are_rejected_with_a_readable_message() -> anyhow::Res
         for (line, message) in [
             ("ada --cuid 0", "error: --cuid: must be at least 1"),
             ("1ada", "starting with a letter"),
-            ("ada --memory 64Mi --shared-memory 128Mi", "error: --shared-memory is taken from the unit's memory"),
-            ("ada --image none --wait=1m", "the unit ada does not run: ImageNotOffered"),
-            ("bob --pool none --wait=1s", "bob is not ready after 1s, still waiting for the unit to be accepted"),
+            ("ada --memory 64Mi --shared-memory 128Mi", "error: --shared-memory must not exceed --memory"),
+            ("ada --image none --wait=1m", "computing unit \"ada\" is not ready: ImageNotOffered"),
+            ("bob --pool none --wait=1s", "computing unit \"bob\" is not ready, waiting for the unit to be accepted"),
         ] {
             let output = create(&fixture, line).await?;
             ensure!(

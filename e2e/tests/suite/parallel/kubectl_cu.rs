@@ -71,17 +71,23 @@ async fn units_are_suspended_and_opened_again() -> anyhow::Result<()> {
         let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(rows[0], ["NAME", "PHASE", "URL"]);
         assert_eq!((rows[1][0], rows[1][1], rows[2][0], rows[2][1]), ("ada", "Suspended", "bob", "Suspended"));
-        refused(&fixture, "open ada", "kubectl cu open ada --resume starts it").await?;
+        refused(&fixture, "open ada", "kubectl cu open ada --resume").await?;
         refused(&fixture, "logs ada", "has no pod").await?;
-        refused(&fixture, "wait ada", "does not run: Suspended").await?;
+        refused(&fixture, "wait ada", "is not ready: Suspended").await?;
 
         let url = done(&fixture, "open ada --resume").await?;
         Way::to(url.trim()).await?.get().await?;
         // What is wrong with one is no reason to leave the others.
-        let output = refused(&fixture, "resume nobody bob --wait=2m", "no computing unit nobody in namespace").await?;
-        ensure!(output.stdout.contains("/bob resuming") && output.stdout.contains("http://"), "{output:?}");
         let output =
-            refused(&fixture, "wait bob --for=suspended --timeout=1s", "bob is not suspended after 1s").await?;
+            refused(&fixture, "resume nobody bob --wait=2m", "computing unit \"nobody\" not found in namespace")
+                .await?;
+        ensure!(output.stdout.contains("/bob resuming") && output.stdout.contains("http://"), "{output:?}");
+        let output = refused(
+            &fixture,
+            "wait bob --for=suspended --timeout=1s",
+            "timed out after 1s: computing unit \"bob\" is not suspended",
+        )
+        .await?;
         ensure!(output.stdout.is_empty(), "{output:?}");
 
         let output = cu(&fixture, "delete --all --wait").await?;
@@ -107,7 +113,7 @@ async fn a_failed_unit_is_described_and_retried() -> anyhow::Result<()> {
         fixture.create_pool_with(&engine(fails)).await?;
         let _operator = fixture.start().await?;
         fixture.create(&fixture.unit("ada")).await?;
-        refused(&fixture, "wait ada --timeout=2m", "does not run: PodFailed").await?;
+        refused(&fixture, "wait ada --timeout=2m", "is not ready: PodFailed").await?;
         let text = done(&fixture, "describe ada").await?;
         for message in ["Phase:", "Failed", "Last failure:", "Exit code:", "out of cheese", "Conditions:", "Events:"] {
             ensure!(text.contains(message), "{message} in\n{text}");
@@ -203,9 +209,9 @@ async fn a_shell_completes_unit_names_and_a_forbidden_user_sees_the_missing_verb
         };
         eventually("names of units", SOON, offered).await?;
         ensure!(cu_complete(&fixture, "wait ada --for sus").await?[0].starts_with("suspended"));
-        let output = refused(&fixture, "list --as eve", "user \"eve\" may not list computing units").await?;
-        ensure!(output.stderr.contains("ask for the verb \"list\""), "{output:?}");
-        refused(&fixture, "suspend ada --as eve", "user \"eve\" may not get computing units").await?;
+        let output = refused(&fixture, "list --as eve", "user \"eve\" cannot list computing units").await?;
+        ensure!(output.stderr.contains("requires the verb \"list\""), "{output:?}");
+        refused(&fixture, "suspend ada --as eve", "user \"eve\" cannot get computing units").await?;
         Ok(())
     })
     .await

@@ -25,11 +25,11 @@ struct Cases {
 
 #[derive(Deserialize)]
 struct Case {
-    says: String,
+    message: String,
     kind: String,
     from: Option<Value>,
     accepted: Vec<Value>,
-    refused: Vec<Value>,
+    rejected: Vec<Value>,
 }
 
 fn cases() -> anyhow::Result<Cases> {
@@ -78,11 +78,11 @@ async fn hold(fixture: &Fixture, case: &Case, base: &Value) -> anyhow::Result<()
     };
     for accepted in &case.accepted {
         let said = asked(&api, &with(base, accepted), before.as_ref()).await?;
-        ensure!(said.is_none(), "{}: {accepted} is refused: {said:?}", case.says);
+        ensure!(said.is_none(), "{}: {accepted} is rejected: {said:?}", case.message);
     }
-    for refused in &case.refused {
-        let said = asked(&api, &with(base, refused), before.as_ref()).await?.unwrap_or_default();
-        ensure!(said.contains(&case.says), "{}: {refused}: {said:?}", case.says);
+    for rejected in &case.rejected {
+        let said = asked(&api, &with(base, rejected), before.as_ref()).await?.unwrap_or_default();
+        ensure!(said.contains(&case.message), "{}: {rejected}: {said:?}", case.message);
     }
     if let Some(before) = before {
         api.delete(before.metadata.name.as_deref().unwrap_or_default(), &DeleteParams::default()).await?;
@@ -95,7 +95,7 @@ async fn the_api_server_enforces_each_rule() -> anyhow::Result<()> {
     with_fixture("rules", |fixture| async move {
         let cases = cases()?;
         for case in &cases.rules {
-            hold(&fixture, case, &cases.bases[&case.kind]).await.with_context(|| case.says.clone())?;
+            hold(&fixture, case, &cases.bases[&case.kind]).await.with_context(|| case.message.clone())?;
         }
         Ok(())
     })
@@ -136,10 +136,13 @@ async fn a_rejection_names_the_field_and_the_reason() -> anyhow::Result<()> {
             ),
             (
                 unit(json!({"spec": {"sharedMemory": "2Gi", "resources": {"limits": {"memory": "1Gi"}}}})),
-                "spec.sharedMemory is taken from the unit's memory",
+                "spec.sharedMemory must not exceed spec.resources.limits.memory",
             ),
-            (unit(json!({"spec": {"env": [{"name": "COMPUTING_UNIT_KEY", "value": "1"}]}})), "are set by the operator"),
-            (unit(json!({"metadata": {"name": "1ada"}})), "the name becomes the name of a Service"),
+            (
+                unit(json!({"spec": {"env": [{"name": "COMPUTING_UNIT_KEY", "value": "1"}]}})),
+                "reserved for the operator",
+            ),
+            (unit(json!({"metadata": {"name": "1ada"}})), "metadata.name must have at most 63 characters"),
         ] {
             let said = asked(&api, &object, None).await?.unwrap_or_default();
             ensure!(said.contains(words), "{object}: {said}");

@@ -13,7 +13,7 @@ use crate::{
     },
     gateway::served,
     k8s::{
-        error::{Error, Result, not_found},
+        error::{Error, Result, contended, not_found},
         overlay::Overlay,
         patch::{self, Fields},
         writer::{Precondition, Writable},
@@ -46,7 +46,7 @@ impl Target<'_> {
                     self.exists(write, &child.name_any(), existing, overlay);
                 }
             }
-            Err(error) => self.rejected(write, error)?,
+            Err(error) => self.failed(write, error)?,
         }
         Ok(false)
     }
@@ -80,29 +80,37 @@ impl Target<'_> {
         }
     }
 
-    /// Records a rejection that a retry alone would not change.
+    /// Records a failure with the API server's words, so that the other steps and the status go on without this write.
     ///
     /// # Errors
-    /// Any other error.
-    fn rejected(&self, write: Write, error: kube::Error) -> Result<()> {
+    /// If a retry alone may help.
+    fn failed(&self, write: Write, error: kube::Error) -> Result<()> {
         let kind = write.as_str();
         let kube::Error::Api(status) = &error else { return Err(Error::write(kind, error)) };
         let message = &status.message;
+        if contended(status) {
+            return Err(Error::write(kind, error));
+        }
         if status.is_invalid() || status.code == 400 {
             let message = format!("the API server rejected the {kind}: {message}");
             self.blocked(write, Reason::ChildRefused, message, Fault::Unit);
         } else if status.is_forbidden() {
-            let message = format!("the operator may not write the {kind}: {message}");
+            let message = format!("the API server does not allow the operator to write the {kind}: {message}");
             self.blocked(write, Reason::Forbidden, message, Fault::Cluster);
         } else if not_found(status) && write == Write::HTTPRoute {
             let missing = served::api_missing();
             self.blocked(write, missing.reason, missing.message, Fault::Cluster);
-        } else if not_found(status) {
-            // The namespace is being deleted.
         } else {
+            self.not_written(write, message);
             return Err(Error::write(kind, error));
         }
         Ok(())
+    }
+
+    /// Records a failure that may be brief.
+    pub(super) fn not_written(&self, write: Write, message: &str) {
+        let message = format!("cannot write the {}: {message}", write.as_str());
+        self.blocked(write, Reason::NotWritten, message, Fault::Cluster);
     }
 
     pub(super) fn blocked(&self, write: Write, reason: Reason, message: String, fault: Fault) {
@@ -123,10 +131,10 @@ impl Target<'_> {
                 Ok(())
             }
             Err(kube::Error::Api(status)) if not_found(&status) => {
-                overlay.gone(&self.namespace(), &child.name_any());
+                overlay.gone(child);
                 Ok(())
             }
-            Err(error) => self.rejected(write, error),
+            Err(error) => self.failed(write, error),
         }
     }
 
@@ -136,7 +144,7 @@ impl Target<'_> {
             Ok(object) => overlay.put(Arc::new(object)),
             Err(kube::Error::Api(status)) if not_found(&status) => overlay.put(Arc::new(patch::terminating(child))),
             // Another object has the name by now.
-            Err(kube::Error::Api(status)) if status.is_conflict() => {}
+            Err(kube::Error::Api(status)) if status.is_conflict() => overlay.gone(&child),
             Err(error) => return Err(Error::write(write.as_str(), error)),
         }
         Ok(())

@@ -18,10 +18,14 @@ use super::{
     context::UnitContext,
     plan::Step,
     snapshot::Snapshot,
+    status::events,
 };
 use crate::{
     controllers::ownership::{owned_child, owned_pvc},
-    k8s::{error::Result, patch::Fields},
+    k8s::{
+        error::{Error, Result, contended},
+        patch::Fields,
+    },
 };
 
 /// What the steps of one plan have done that no snapshot can show.
@@ -58,7 +62,7 @@ impl Applied {
 /// The first failure that is worth a retry. A write that the API server rejects for good is recorded as blocked instead.
 pub async fn apply(context: &UnitContext, snapshot: &Snapshot, steps: Vec<Step>) -> Result<Applied> {
     let target = Target { context, snapshot, uid: snapshot.uid(), inputs: snapshot.inputs() };
-    let results = join_all(steps.into_iter().map(|step| target.step(step))).await;
+    let results = join_all(steps.into_iter().map(|step| target.reported(step))).await;
     results.into_iter().try_fold(Applied::default(), |all, applied| Ok(all.and(applied?)))
 }
 
@@ -71,6 +75,18 @@ struct Target<'a> {
 }
 
 impl Target<'_> {
+    /// Applies a step. A failure that may last is reported, for the status may be what cannot be written.
+    async fn reported(&self, step: Step) -> Result<Applied> {
+        let applied = self.step(step).await;
+        if let Err(Error::Write { resource, source }) = &applied
+            && let kube::Error::Api(status) = source.as_ref()
+            && !contended(status)
+        {
+            self.publish_event(events::not_written(resource, &status.message)).await;
+        }
+        applied
+    }
+
     async fn step(&self, step: Step) -> Result<Applied> {
         let overdue = step.overdue();
         let mut applied = Applied::default();
@@ -94,7 +110,7 @@ impl Target<'_> {
                 self.set_finalizer(false).await?;
                 applied.unit_gone = true;
             }
-            Step::DeleteUnit => self.delete_unit().await?,
+            Step::DeleteUnit => applied.unit_gone = !self.delete_unit().await?,
 
             Step::CreatePvc(claim) => {
                 self.create(Write::PersistentVolumeClaim, *claim, &overlays.pvcs, owned_pvc).await?;
@@ -129,13 +145,9 @@ impl Target<'_> {
             Step::DeleteRoute { route, .. } => self.delete(Write::HTTPRoute, *route, &overlays.routes).await?,
         }
         if overdue {
-            self.publish_event(super::status::events::drain_timed_out()).await;
+            self.publish_event(events::drain_timed_out()).await;
         }
         Ok(applied)
-    }
-
-    fn namespace(&self) -> String {
-        self.snapshot.unit.namespace().unwrap_or_default()
     }
 
     fn name(&self) -> String {

@@ -17,7 +17,7 @@ use crate::{
         blocked::{Fault, Write},
     },
     k8s::{
-        error::{Error, Result, not_found},
+        error::{Error, Result, contended, not_found},
         patch,
     },
     metrics::Resource as Label,
@@ -34,7 +34,7 @@ impl Target<'_> {
                 Ok(())
             }
             Err(kube::Error::Api(status)) if pod_gone(&status, &self.name()) => {
-                self.context.overlays.pods.gone(&self.namespace(), &self.name());
+                self.context.overlays.pods.gone(pod);
                 Ok(())
             }
             Err(kube::Error::Api(status)) => match rejection(&status) {
@@ -42,7 +42,12 @@ impl Target<'_> {
                     self.blocked(Write::Resize, reason, message, Fault::Cluster);
                     Ok(())
                 }
-                None => Err(Error::write(Write::Resize.as_str(), kube::Error::Api(status))),
+                None => {
+                    if !contended(&status) {
+                        self.not_written(Write::Resize, &status.message);
+                    }
+                    Err(Error::write(Write::Resize.as_str(), kube::Error::Api(status)))
+                }
             },
             Err(error) => Err(Error::write(Write::Resize.as_str(), error)),
         }
@@ -73,6 +78,7 @@ fn pod_gone(status: &Status, pod: &str) -> bool {
 fn rejection(status: &Status) -> Option<(Reason, String)> {
     let message = status.message.clone();
     match status.code {
+        _ if contended(status) => None,
         404 | 405 => {
             Some((Reason::ResizeRefused, "the cluster does not support the resize of running pods".to_owned()))
         }

@@ -7,8 +7,8 @@ use kube::runtime::events::Event;
 
 use super::Target;
 use crate::{
-    controllers::unit::status::events,
-    k8s::error::{Error, Result, not_found},
+    controllers::unit::{blocked::Write, status::events},
+    k8s::error::{Error, Result, contended, not_found},
     metrics::Resource as Label,
 };
 
@@ -19,15 +19,24 @@ impl Target<'_> {
         let old = unit.status.as_ref();
         match self.context.writer.apply_status(Label::ComputingUnitsStatus, unit.as_ref(), new).await {
             Ok(written) => {
+                self.context.blocked.clear(&self.uid, Write::Status);
                 self.context.held_statuses.release(&self.uid);
                 self.context.overlays.units.put(Arc::new(written));
             }
             // The unit is gone.
             Err(kube::Error::Api(status)) if not_found(&status) => {
-                self.context.overlays.units.gone(&self.namespace(), &self.name());
+                self.context.overlays.units.gone(unit);
                 return Ok(false);
             }
-            Err(error) => return Err(Error::write("status of the ComputingUnit", error)),
+            Err(error) => {
+                if let kube::Error::Api(status) = &error
+                    && !contended(status)
+                {
+                    // The unit goes on without its status.
+                    self.not_written(Write::Status, &status.message);
+                }
+                return Err(Error::write(Write::Status.as_str(), error));
+            }
         }
         if let Some(took) = start_duration(old, new) {
             self.context.metrics.became_reachable(took);

@@ -25,27 +25,36 @@ impl Target<'_> {
         let finalizers: Vec<String> = others.chain(present.then(|| FINALIZER.to_owned())).collect();
         let patch = json!({"metadata": {"finalizers": finalizers}});
         match self.context.writer.merge_exact(Label::ComputingUnits, unit.as_ref(), patch).await {
+            // It went with its last finalizer. The response has the version of before.
+            Ok(unit) if unit.metadata.deletion_timestamp.is_some() && unit.finalizers().is_empty() => {
+                self.context.overlays.units.gone(&unit);
+                Ok(true)
+            }
             Ok(unit) => {
                 self.context.overlays.units.put(Arc::new(unit));
                 Ok(true)
             }
             Err(kube::Error::Api(status)) if not_found(&status) => {
-                self.context.overlays.units.gone(&self.namespace(), &self.name());
+                self.context.overlays.units.gone(unit);
                 Ok(false)
             }
             Err(error) => Err(Error::write("ComputingUnit", error)),
         }
     }
 
-    /// Deletes the unit in the version of the snapshot: a unit that was edited since may be wanted again.
-    pub(super) async fn delete_unit(&self) -> Result<()> {
+    /// Deletes the unit in the version of the snapshot: a unit that was edited since may be wanted again. Returns whether
+    /// the unit existed.
+    pub(super) async fn delete_unit(&self) -> Result<bool> {
         let unit = self.snapshot.unit.as_ref();
         match self.context.writer.delete(Label::ComputingUnits, unit, Precondition::Version).await {
             Ok(unit) => self.context.overlays.units.put(Arc::new(unit)),
-            Err(kube::Error::Api(status)) if not_found(&status) => {}
+            Err(kube::Error::Api(status)) if not_found(&status) => {
+                self.context.overlays.units.gone(unit);
+                return Ok(false);
+            }
             Err(error) => return Err(Error::write("ComputingUnit", error)),
         }
         self.publish_event(events::expired()).await;
-        Ok(())
+        Ok(true)
     }
 }

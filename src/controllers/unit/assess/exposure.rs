@@ -5,7 +5,7 @@
 use computing_unit_api::{ConditionType, Reason};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::{lifecycle::condition, state::UnitState};
+use super::{recorded::condition, state::UnitState};
 use crate::controllers::unit::{build::route::is_guarded, snapshot::Snapshot};
 
 /// How long after the pool's `drainTimeout` a withdrawal is abandoned.

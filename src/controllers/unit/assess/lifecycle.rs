@@ -3,15 +3,14 @@
 //!
 //! Pure. It does not decide how a route is withdrawn.
 
-use computing_unit_api::{ComputingUnitStatus, ConditionType, Conditions};
 use k8s_openapi::{
     api::core::v1::Pod,
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
-    jiff::Timestamp,
 };
 
 use super::{
     pod_failure,
+    recorded::{recorded_finish, restart_at, status, stopped_by_operator},
     state::{Finish, FinishReason, Transition, UnitState},
     time_limits,
 };
@@ -59,25 +58,6 @@ fn without_pod(snapshot: &Snapshot) -> UnitState {
     }
 }
 
-/// When the next pod is created, if that is in the future.
-pub(super) fn restart_at(snapshot: &Snapshot) -> Option<Timestamp> {
-    let next = status(snapshot)?.restarts.as_ref()?.next.as_ref()?.0;
-    (next > snapshot.now).then_some(next)
-}
-
-pub(super) fn status(snapshot: &Snapshot) -> Option<&ComputingUnitStatus> {
-    snapshot.unit.status.as_ref()
-}
-
-pub(super) fn condition(snapshot: &Snapshot, type_: ConditionType) -> Option<&Condition> {
-    status(snapshot)?.conditions.find(type_)
-}
-
-/// The recorded condition `Finished`, of any generation.
-pub(super) fn recorded_finish(snapshot: &Snapshot) -> Option<&Condition> {
-    status(snapshot)?.conditions.holding(ConditionType::Finished)
-}
-
 /// A recorded end of the pod is final until the unit is edited. Time limits are read off the clock instead.
 fn final_until_edited(snapshot: &Snapshot, condition: &Condition) -> Option<Finish> {
     let reason = FinishReason::parse(&condition.reason).filter(|reason| !reason.is_time_limit())?;
@@ -100,10 +80,4 @@ fn seconds(time: &Time) -> i64 {
 /// Whether there was a pod whose end the status does not record.
 fn had_pod(snapshot: &Snapshot) -> bool {
     snapshot.pod_created || status(snapshot).is_some_and(|status| status.pod_name.is_some())
-}
-
-/// Whether the status records that the operator stopped the pod. Such a pod is not lost.
-pub(super) fn stopped_by_operator(snapshot: &Snapshot) -> bool {
-    let stops = [ConditionType::Suspended, ConditionType::Replacing];
-    stops.iter().any(|type_| condition(snapshot, *type_).is_some()) || recorded_finish(snapshot).is_some()
 }

@@ -6,6 +6,7 @@ pub mod exposure;
 pub mod lifecycle;
 pub mod pod_failure;
 pub mod probe_goal;
+mod recorded;
 pub mod restart;
 pub mod state;
 pub mod time_limits;

@@ -11,7 +11,7 @@ use k8s_openapi::{
 use kube::ResourceExt;
 
 use super::{
-    lifecycle::status,
+    recorded::status,
     state::{Finish, FinishReason, Transition},
 };
 use crate::controllers::unit::{

@@ -10,7 +10,7 @@ use k8s_openapi::{
 };
 
 use super::{
-    lifecycle::{condition, status, stopped_by_operator},
+    recorded::{condition, status, stopped_by_operator},
     state::{Finish, Transition, UnitState},
 };
 use crate::controllers::unit::snapshot::{Child, Snapshot};

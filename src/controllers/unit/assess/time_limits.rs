@@ -5,8 +5,9 @@
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::{
-    lifecycle::{recorded_finish, restart_at},
-    pod_failure, restart,
+    pod_failure,
+    recorded::{recorded_finish, restart_at},
+    restart,
     state::{Finish, FinishReason, UnitState},
 };
 use crate::controllers::unit::{pod, snapshot::Snapshot};

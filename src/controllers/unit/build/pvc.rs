@@ -27,7 +27,8 @@ fn pvc(unit: &Unit, template: &VolumeClaimTemplate) -> PersistentVolumeClaim {
     all_labels.extend(names::child_labels(object));
     let mut annotations = template.metadata.annotations.clone();
     annotations.retain(|key, _| !key.starts_with(RESERVED_PREFIX));
-    let deleted_with_unit = unit.pool.spec.persistent_volume_claim_retention_policy.when_deleted == ClaimRetention::Delete;
+    let deleted_with_unit =
+        unit.pool.spec.persistent_volume_claim_retention_policy.when_deleted == ClaimRetention::Delete;
     PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: Some(name(template, object)),

@@ -6,6 +6,7 @@ use super::Step;
 use crate::{
     controllers::unit::{
         assess::{Assessment, state::UnitState, update::Replacement},
+        blocked::Write,
         build::Wanted,
         context::STATUS_DELAY,
         rollout::Slot,
@@ -68,7 +69,9 @@ fn probe(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
 /// Publishes the status when it is due.
 pub(super) fn status_steps(snapshot: &Snapshot, urgency: Urgency, status: &ComputingUnitStatus) -> Vec<Step> {
     let publish = || vec![Step::PublishStatus(Box::new(status.clone()))];
+    let blocked = snapshot.blocked.blocks(Write::Status);
     match (urgency, snapshot.status_held) {
+        (Urgency::Now | Urgency::Later, Some(_)) | (Urgency::Now, None) if blocked => vec![],
         (Urgency::Now, _) => publish(),
         (Urgency::Later, None) => vec![Step::HoldStatus],
         (Urgency::Later, Some(held)) if held >= STATUS_DELAY => publish(),

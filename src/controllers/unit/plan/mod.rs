@@ -17,6 +17,7 @@ use super::{
     assess::{
         Assessment,
         state::{Transition, UnitState},
+        update::being_replaced,
     },
     blocked::Write,
     build::{Children, Wanted, drift},
@@ -27,7 +28,7 @@ use super::{
 /// The steps to take now.
 ///
 /// Steps that only change the operator's own memory come first, in a plan of their own. A transition is recorded in the
-/// status before it is acted upon. Everything else that the status reports follows once the cluster is as it should be.
+/// status before it is acted upon, unless the API server does not accept the status. Everything else that the status reports follows once the cluster is as it should be.
 pub fn plan(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment, status: &ComputingUnitStatus) -> Vec<Step> {
     let own = bookkeeping::steps(snapshot, wanted, assessment, status);
     if !own.is_empty() {
@@ -35,7 +36,13 @@ pub fn plan(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment, statu
     }
     let urgency = urgency(snapshot.unit.status.as_ref(), status);
     if assessment.withdrawing && urgency == Urgency::Now {
-        return vec![Step::PublishStatus(Box::new(status.clone()))];
+        if !snapshot.blocked.blocks(Write::Status) {
+            return vec![Step::PublishStatus(Box::new(status.clone()))];
+        }
+        // Without the record a restarted operator would take the pod for lost.
+        if assessment.replacing() && !being_replaced(&snapshot.unit) {
+            return vec![];
+        }
     }
     let steps = cluster_steps(snapshot, wanted, assessment);
     if steps.is_empty() { bookkeeping::status_steps(snapshot, urgency, status) } else { steps }

@@ -93,6 +93,12 @@ pub fn drain_timed_out() -> Event {
     event(EventType::Warning, Reason::DrainTimedOut.as_str(), note.to_owned(), "Stop")
 }
 
+/// The Event of a write that fails.
+pub fn not_written(resource: &str, message: &str) -> Event {
+    let note = format!("cannot write the {resource}: {message}");
+    event(EventType::Warning, Reason::NotWritten.as_str(), note, "Reconcile")
+}
+
 fn is_notable(condition: &Condition) -> bool {
     let refused = condition.type_ == ConditionType::Accepted && condition.status == ConditionStatus::False;
     // It is published only if it lasts.

@@ -19,8 +19,8 @@ pub enum Urgency {
     Now,
 }
 
-/// Reasons that hold for a moment each time a route changes.
-const BRIEF: [Reason; 3] = [Reason::Pending, Reason::Probing, Reason::RouteOpening];
+/// Reasons that hold for a moment each time a route changes, or the API server fails.
+const BRIEF: [Reason; 4] = [Reason::Pending, Reason::Probing, Reason::RouteOpening, Reason::NotWritten];
 
 /// Whether a condition reports a problem that needs intervention.
 pub(super) fn is_problem(condition: &Condition) -> bool {

@@ -23,7 +23,12 @@ fn steps_of_a_deletion() {
         ("no controller serves the Gateway", guarded().served(Some(Reason::NoController)), false, vec![]),
         ("the finalizer was removed", deleted().without_finalizer(), false, vec![]),
         ("probes are disabled", guarded().unprobed(), false, vec![]),
-        ("probes are disabled and the drain timeout is over", guarded().unprobed().deleted("2026-01-01T00:59:49Z"), false, vec![REMOVE]),
+        (
+            "probes are disabled and the drain timeout is over",
+            guarded().unprobed().deleted("2026-01-01T00:59:49Z"),
+            false,
+            vec![REMOVE],
+        ),
         ("the deadline has passed", deleted().deleted("2026-01-01T00:59:29Z"), false, vec![REMOVE]),
         ("its pool is gone", deleted().refused(Reason::PoolNotFound), false, vec![REPLACE]),
     ] {

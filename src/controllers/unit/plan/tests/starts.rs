@@ -63,7 +63,11 @@ fn lost_pod_is_recorded_then_deleted_then_recreated_after_a_delay() {
         ("the route is guarded", had().pod(Pods::Ended).route(guarded), vec![]),
         ("its end is recorded", had().pod(Pods::Ended).route(guarded).recorded(), vec![no_pod]),
         ("its loss is recorded", had().pod(Pods::Absent).route(guarded).recorded(), vec![]),
-        ("the backoff is over", had().pod(Pods::Absent).route(guarded).recorded().at("2026-01-01T01:00:10Z"), vec![POD]),
+        (
+            "the backoff is over",
+            had().pod(Pods::Absent).route(guarded).recorded().at("2026-01-01T01:00:10Z"),
+            vec![POD],
+        ),
         (
             "it is suspended meanwhile",
             had().pod(Pods::Absent).route(guarded).recorded().suspended(),

@@ -76,8 +76,8 @@ fn resize_pending(facts: Facts<'_>) -> Option<Draft> {
     let current = facts.snapshot.pod.owned().filter(|pod| !pod::terminated(pod))?;
     if !facts.assessment.update.resizes.is_empty() {
         let blocked = facts.snapshot.blocked.find(Write::Resize);
-        let infeasible = blocked.filter(|blocked| blocked.reason == Reason::Infeasible)?;
-        return Some(Draft::yes(type_, Reason::Infeasible, &infeasible.message));
+        let blocked = blocked.filter(|blocked| blocked.reason != Reason::ResizeRefused)?;
+        return Some(Draft::yes(type_, blocked.reason, &blocked.message));
     }
     // A condition of an earlier resize says nothing about this one.
     let is_current = |condition: &&PodCondition| {

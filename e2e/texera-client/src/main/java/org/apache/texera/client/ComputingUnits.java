@@ -29,54 +29,54 @@ import org.apache.texera.v1alpha1.ComputingUnitPool;
 import org.apache.texera.v1alpha1.ComputingUnitStatus;
 
 /**
- * The units of a namespace, as a backend uses them: each call is one request to the API server, and whatever is waited for is
- * watched. It needs rights on {@code computingunits} and to read {@code computingunitpools}; none on pods, Services or routes. What
- * the API server does not do is {@link Refused}, with a sentence that can be shown.
+ * Client for the units of a namespace. Each call is one request to the API server; waiting uses a watch. It requires
+ * permissions on {@code computingunits} and read permissions on {@code computingunitpools}, and none on pods, Services or
+ * routes. Failed requests throw {@link RejectedException} with a message for the user.
  */
 public final class ComputingUnits {
     private final KubernetesClient client;
     private final String namespace;
 
-    /** Those of this namespace. */
+    /** A client for this namespace. */
     public ComputingUnits(KubernetesClient client, String namespace) {
         this.client = client;
         this.namespace = namespace;
     }
 
-    /** How units are called, so that one is found by its number. */
+    /** The name of the unit with this cuid. */
     public static String nameOf(long cuid) {
         return "computing-unit-" + cuid;
     }
 
     /**
-     * Makes a unit, which then starts.
+     * Creates a unit, which is then started.
      *
-     * @throws Refused if the API server does not take it: a rule, a quota, or a number that is taken
+     * @throws RejectedException if the API server rejects it: a validation rule, a quota, or a name that exists
      */
     public ComputingUnit create(UnitRequest request) {
         var unit = request.toUnit();
-        return asked(unit.getMetadata().getName(), () -> units().resource(unit).create());
+        return request(unit.getMetadata().getName(), () -> units().resource(unit).create());
     }
 
-    /** The unit as it is, if it is there. */
+    /** The unit, if it exists. */
     public Optional<ComputingUnit> find(long cuid) {
-        return Optional.ofNullable(asked(nameOf(cuid), () -> one(cuid).get()));
+        return Optional.ofNullable(request(nameOf(cuid), () -> one(cuid).get()));
     }
 
-    /** The units of somebody, whatever their state. The API server selects them. */
-    public List<ComputingUnit> ownedBy(String owner) {
-        return asked("the units of " + owner, () -> units().withField("spec.owner", owner).list().getItems());
+    /** The units of an owner, selected by the API server. */
+    public List<ComputingUnit> listByOwner(String owner) {
+        return request("the units of " + owner, () -> units().withField("spec.owner", owner).list().getItems());
     }
 
     /**
-     * Waits until requests reach the unit.
+     * Waits until the unit is ready.
      *
-     * @throws NotUsable as soon as the unit is known not to get there, or when the time is over
+     * @throws NotReadyException if the unit cannot become ready without intervention, or is not ready in time
      */
-    public ComputingUnit awaitUsable(long cuid, Duration limit) throws NotUsable {
+    public ComputingUnit awaitReady(long cuid, Duration limit) throws NotReadyException {
         var name = nameOf(cuid);
-        var now = find(cuid).orElseThrow(() -> new NotUsable(name, "there is no such unit"));
-        // A watch may begin with a state that is older than what was just read.
+        var now = find(cuid).orElseThrow(() -> new NotReadyException(name, "not found"));
+        // A watch may start with an older state than that of the request above.
         long generation = now.getMetadata().getGeneration();
         var seen = new AtomicBoolean();
         Predicate<ComputingUnit> decided = unit -> {
@@ -85,27 +85,27 @@ public final class ComputingUnits {
             }
             seen.set(true);
             return unit.getMetadata().getGeneration() >= generation
-                && (UnitState.isUsable(unit) || UnitState.isOver(unit) || UnitState.isRefused(unit));
+                && (UnitState.isReady(unit) || UnitState.hasEnded(unit) || UnitState.isRejected(unit));
         };
         ComputingUnit unit;
         try {
             unit = one(cuid).waitUntilCondition(decided, limit.toMillis(), TimeUnit.MILLISECONDS);
         } catch (KubernetesClientTimeoutException e) {
-            var last = find(cuid).map(UnitState::why).orElse("it is gone");
-            throw new NotUsable(name, "not within " + limit.toSeconds() + " s: " + last);
+            var last = find(cuid).map(UnitState::reason).orElse("deleted");
+            throw new NotReadyException(name, "timed out after " + limit.toSeconds() + " s: " + last);
         }
         if (unit == null) {
-            throw new NotUsable(name, "it is gone");
+            throw new NotReadyException(name, "deleted");
         }
-        if (!UnitState.isUsable(unit)) {
-            throw new NotUsable(name, UnitState.why(unit));
+        if (!UnitState.isReady(unit)) {
+            throw new NotReadyException(name, UnitState.reason(unit));
         }
         return unit;
     }
 
     /**
-     * Where a unit of a pool in Query mode answers requests for this path, by {@code http} or {@code ws}; empty while that is
-     * not known.
+     * The URL for a path of a unit in Query mode, with the scheme {@code http} or {@code ws} or their TLS variants. Empty while
+     * the unit has no URL.
      */
     public static Optional<URI> url(ComputingUnit unit, String scheme, String path) {
         return Optional.ofNullable(unit.getStatus()).map(ComputingUnitStatus::getUrl).map(URI::create).map(url ->
@@ -113,10 +113,10 @@ public final class ComputingUnits {
                 + "://" + url.getRawAuthority() + path + "?" + url.getRawQuery()));
     }
 
-    /** The most that the unit may use, by resource: what it asks for, and what its pool says where it asks for nothing. */
+    /** The limits of the unit by resource, including the defaults of its pool. */
     public Map<String, Quantity> limits(ComputingUnit unit) {
         var name = unit.getSpec().getPoolName();
-        var pool = asked(name, () -> client.resources(ComputingUnitPool.class).inNamespace(namespace).withName(name).get());
+        var pool = request(name, () -> client.resources(ComputingUnitPool.class).inNamespace(namespace).withName(name).get());
         var all = new HashMap<String, Quantity>();
         Optional.ofNullable(pool)
             .map(p -> p.getSpec().getTemplate().getSpec().getContainers().get(0))
@@ -125,7 +125,7 @@ public final class ComputingUnits {
         return all;
     }
 
-    /** Stops the unit and keeps its number, its URL and its volumes. */
+    /** Stops the unit, and keeps its URL and its volumes. */
     public void suspend(long cuid) {
         mode(cuid, "Suspended");
     }
@@ -135,43 +135,43 @@ public final class ComputingUnits {
         mode(cuid, "Running");
     }
 
-    /** Deletes the unit: its route is closed first. One that is not there is as good. */
+    /** Deletes the unit. Does nothing if it does not exist. */
     public void delete(long cuid) {
-        asked(nameOf(cuid), () -> one(cuid).delete());
+        request(nameOf(cuid), () -> one(cuid).delete());
     }
 
     /**
-     * Waits until the unit is gone, and its number may be used again.
+     * Waits until the unit is deleted, and its cuid can be used again.
      *
-     * @throws NotUsable if it is still there after that time
+     * @throws NotReadyException if it still exists after that time
      */
-    public void awaitGone(long cuid, Duration limit) throws NotUsable {
+    public void awaitDeleted(long cuid, Duration limit) throws NotReadyException {
         try {
             one(cuid).waitUntilCondition(Objects::isNull, limit.toMillis(), TimeUnit.MILLISECONDS);
         } catch (KubernetesClientTimeoutException e) {
-            throw new NotUsable(nameOf(cuid), "still being deleted after " + limit.toSeconds() + " s");
+            throw new NotReadyException(nameOf(cuid), "still being deleted after " + limit.toSeconds() + " s");
         }
     }
 
     /**
-     * Tells of each unit that is dead, once: those that are so already, and those that become so, whoever brings it about. One
-     * watch serves all units; closing the informer ends it. Units that were deleted before it began are those of whoever keeps
-     * count that are not in {@link SharedIndexInformer#getStore()}.
+     * Calls the listener once for each unit that has ended or ends: it failed, is finished, or is being deleted. The informer
+     * watches all units until it is closed. It does not report units that were deleted before; they are not in
+     * {@link SharedIndexInformer#getStore()}.
      */
-    public SharedIndexInformer<ComputingUnit> whenOver(Consumer<ComputingUnit> told) {
-        return units().inform(new Ends(told));
+    public SharedIndexInformer<ComputingUnit> onEnd(Consumer<ComputingUnit> listener) {
+        return units().inform(new EndHandler(listener));
     }
 
     private void mode(long cuid, String mode) {
         var patch = "{\"spec\":{\"operatingMode\":\"" + mode + "\"}}";
-        asked(nameOf(cuid), () -> one(cuid).patch(PatchContext.of(PatchType.JSON_MERGE), patch));
+        request(nameOf(cuid), () -> one(cuid).patch(PatchContext.of(PatchType.JSON_MERGE), patch));
     }
 
-    private static <T> T asked(String what, Supplier<T> request) {
+    private static <T> T request(String what, Supplier<T> request) {
         try {
             return request.get();
         } catch (KubernetesClientException e) {
-            throw Refused.of(what, e);
+            throw RejectedException.of(what, e);
         }
     }
 

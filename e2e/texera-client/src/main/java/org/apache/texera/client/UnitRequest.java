@@ -12,10 +12,7 @@ import java.util.Map;
 import org.apache.texera.v1alpha1.ComputingUnit;
 import org.apache.texera.v1alpha1.ComputingUnitSpec;
 
-/**
- * What somebody asks a unit to be. What is not asked for is as the pool says. An amount that cannot be read is an
- * {@link IllegalArgumentException} that names it.
- */
+/** A unit to create. Unset fields have the defaults of the pool. Invalid quantities throw {@link IllegalArgumentException}. */
 public final class UnitRequest {
     private final long cuid;
     private final Map<String, Quantity> limits = new LinkedHashMap<>();
@@ -29,66 +26,66 @@ public final class UnitRequest {
         this.cuid = cuid;
     }
 
-    /** A unit with this number, by which requests find it. */
+    /** A unit with this cuid, which is its routing key. */
     public static UnitRequest of(long cuid) {
         return new UnitRequest(cuid);
     }
 
-    /** The pool, where it is not the one named {@code default}. */
+    /** The pool. Defaults to {@code default}. */
     public UnitRequest pool(String name) {
         pool = name;
         return this;
     }
 
-    /** Whom the unit is for. Units can be listed by it; it permits nothing. */
-    public UnitRequest owner(String who) {
-        owner = who;
+    /** The user that the unit belongs to. It grants no permissions. */
+    public UnitRequest owner(String name) {
+        owner = name;
         return this;
     }
 
-    /** One of the images that the pool offers, by name. */
+    /** The name of an image that the pool offers. */
     public UnitRequest image(String name) {
         image = name;
         return this;
     }
 
-    /** Cores, such as {@code 2} or {@code 500m}. */
-    public UnitRequest cpu(String amount) {
-        return limit("cpu", amount);
+    /** The CPU limit, for example {@code 2} or {@code 500m}. */
+    public UnitRequest cpu(String quantity) {
+        return limit("cpu", quantity);
     }
 
-    /** Memory, such as {@code 4Gi}. */
-    public UnitRequest memory(String amount) {
-        return limit("memory", amount);
+    /** The memory limit, for example {@code 4Gi}. */
+    public UnitRequest memory(String quantity) {
+        return limit("memory", quantity);
     }
 
-    /** Any resource of the nodes: {@code nvidia.com/gpu}. An amount of {@code 0} asks for none. */
-    public UnitRequest limit(String resource, String amount) {
-        if (!amount.equals("0")) {
-            limits.put(resource, new Quantity(amount(resource, amount)));
+    /** The limit of a resource, for example {@code nvidia.com/gpu}. A quantity of {@code 0} is omitted. */
+    public UnitRequest limit(String resource, String quantity) {
+        if (!quantity.equals("0")) {
+            limits.put(resource, new Quantity(validated(resource, quantity)));
         }
         return this;
     }
 
-    /** Size of {@code /dev/shm}, which is taken from the unit's memory. */
-    public UnitRequest sharedMemory(String amount) {
-        sharedMemory = amount("sharedMemory", amount);
+    /** The size of {@code /dev/shm}, which counts against the memory limit. */
+    public UnitRequest sharedMemory(String quantity) {
+        sharedMemory = validated("sharedMemory", quantity);
         return this;
     }
 
-    /** A variable of the engine's environment. One of the same name in the pool wins. */
+    /** An environment variable of the engine. A variable of the same name in the pool takes precedence. */
     public UnitRequest env(String name, Object value) {
         environment.put(name, value.toString());
         return this;
     }
 
-    /** The API server would answer with a regular expression. */
-    private static String amount(String of, String written) {
+    /** Validates a quantity, because the message of the API server is a regular expression. */
+    private static String validated(String field, String quantity) {
         try {
-            Quantity.getAmountInBytes(Quantity.parse(written));
-            return written;
+            Quantity.getAmountInBytes(Quantity.parse(quantity));
+            return quantity;
         } catch (ArithmeticException | IllegalArgumentException e) {
-            throw new IllegalArgumentException(of + ": \"" + written + "\" is no amount: write it as 500m, 2 or 4Gi", e);
+            throw new IllegalArgumentException(field + ": invalid quantity \"" + quantity + "\": use a format such as 500m, 2 or 4Gi", e);
         }
     }
 

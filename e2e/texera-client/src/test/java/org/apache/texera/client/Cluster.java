@@ -10,32 +10,32 @@ import io.fabric8.kubernetes.client.KubernetesClientBuilder;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** The namespace that the tests are given, with a pool and an operator, and a backend with its rights and no more. */
+/** The namespace of the tests, which has a pool and an operator, and a client with the permissions of a backend. */
 final class Cluster implements AutoCloseable {
     private static final String BACKEND = "texera-backend";
     private static final AtomicLong NEXT = new AtomicLong(7_000_000_000L + ThreadLocalRandom.current().nextLong(1L << 40));
 
-    final String namespace = given("UNITS_NAMESPACE");
-    /** May do anything: for looking at what a backend does not see. */
+    final String namespace = required("UNITS_NAMESPACE");
+    /** A client with all permissions. */
     final KubernetesClient admin;
     final KubernetesClient backend;
     final ComputingUnits units;
 
     Cluster() {
-        given("KUBECONFIG");
+        required("KUBECONFIG");
         admin = new KubernetesClientBuilder().build();
         backend = new KubernetesClientBuilder().withConfig(
             new ConfigBuilder(Config.autoConfigure(null)).withImpersonateUsername(BACKEND).build()).build();
         units = new ComputingUnits(backend, namespace);
-        permit();
+        grantPermissions();
     }
 
-    /** A number that no other unit on the gateway has. */
-    static long number() {
+    /** A unique cuid. */
+    static long newCuid() {
         return NEXT.getAndIncrement();
     }
 
-    private void permit() {
+    private void grantPermissions() {
         var units = new PolicyRuleBuilder().withApiGroups("texera.apache.org").withResources("computingunits")
             .withVerbs("create", "get", "list", "watch", "patch", "delete").build();
         var pools = new PolicyRuleBuilder().withApiGroups("texera.apache.org").withResources("computingunitpools")
@@ -47,11 +47,11 @@ final class Cluster implements AutoCloseable {
             .addNewSubject("rbac.authorization.k8s.io", "User", BACKEND, null).build()).serverSideApply();
     }
 
-    private static String given(String variable) {
+    private static String required(String variable) {
         var value = System.getenv(variable);
         if (value == null || value.isBlank()) {
-            throw new IllegalStateException(variable + " is not set: run `make texera-client`, which gives these tests a "
-                + "cluster, and a namespace with a pool and an operator");
+            throw new IllegalStateException(variable + " is not set: run `make texera-client`, which creates a "
+                + "cluster and a namespace with a pool and an operator");
         }
         return value;
     }

@@ -16,14 +16,13 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import org.apache.texera.v1alpha1.ComputingUnit;
-import org.apache.texera.v1alpha1.ComputingUnitStatus.Phase;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** What a backend does with units, on a real cluster, with the rights of a backend. */
+/** Operations on units in a cluster, with the permissions of a backend. */
 class ComputingUnitsTest {
-    private static final Duration SOON = Duration.ofMinutes(1);
+    private static final Duration TIMEOUT = Duration.ofMinutes(1);
     private static Cluster cluster;
     private static ComputingUnits units;
 
@@ -41,20 +40,20 @@ class ComputingUnitsTest {
     }
 
     private static UnitRequest small() {
-        return UnitRequest.of(Cluster.number()).cpu("100m").memory("64Mi");
+        return UnitRequest.of(Cluster.newCuid()).cpu("100m").memory("64Mi");
     }
 
     @Test
-    void aUnitIsMadeAsAskedAndAnswersTheFirstRequest() throws Exception {
-        long cuid = Cluster.number();
+    void unitHasRequestedSpecAndAnswersFirstRequest() throws Exception {
+        long cuid = Cluster.newCuid();
         units.create(UnitRequest.of(cuid).owner("7").cpu("200m").memory("96Mi").limit("nvidia.com/gpu", "0")
             .sharedMemory("16Mi").env("JAVA_OPTS", "-Xmx64m").env("USER_JWT_TOKEN", "t"));
-        var unit = units.awaitUsable(cuid, SOON);
-        assertEquals(Phase.READY, unit.getStatus().getPhase());
+        var unit = units.awaitReady(cuid, TIMEOUT);
+        assertEquals("Ready", unit.getStatus().getPhase());
 
-        var answer = Web.get(ComputingUnits.url(unit, "http", "/api/executions/1/stats/2").orElseThrow());
-        assertEquals(200, answer.statusCode());
-        assertTrue(answer.body().contains(ComputingUnits.nameOf(cuid)), answer.body());
+        var response = Web.get(ComputingUnits.url(unit, "http", "/api/executions/1/stats/2").orElseThrow());
+        assertEquals(200, response.statusCode());
+        assertTrue(response.body().contains(ComputingUnits.nameOf(cuid)), response.body());
         var socket = ComputingUnits.url(unit, "ws", "/wsapi/workflow-websocket").orElseThrow();
         assertEquals("hello", Web.echo(socket, "hello"));
 
@@ -65,91 +64,91 @@ class ComputingUnitsTest {
         assertTrue(engine.getEnv().stream().anyMatch(env -> env.getName().equals("JAVA_OPTS") && env.getValue().equals("-Xmx64m")));
         assertTrue(engine.getVolumeMounts().stream().anyMatch(mount -> mount.getMountPath().equals("/dev/shm")));
         units.delete(cuid);
-        units.awaitGone(cuid, SOON);
+        units.awaitDeleted(cuid, TIMEOUT);
         assertEquals(404, Web.get(ComputingUnits.url(unit, "http", "/wsapi").orElseThrow()).statusCode());
         units.delete(cuid);
     }
 
     @Test
-    void aUnitThatAsksForNothingHasThePoolsLimits() {
-        var unit = units.create(UnitRequest.of(Cluster.number()));
+    void unitWithoutLimitsHasLimitsOfPool() {
+        var unit = units.create(UnitRequest.of(Cluster.newCuid()));
         assertEquals(Map.of("memory", new Quantity("128Mi")), units.limits(unit));
         units.delete(unit.getSpec().getCuid());
     }
 
     @Test
-    void aDeviceThatNoNodeHasIsSaidSo() throws Exception {
+    void missingDeviceIsReported() throws Exception {
         var unit = units.create(small().limit("nvidia.com/gpu", "1"));
         long cuid = unit.getSpec().getCuid();
         assertEquals(new Quantity("1"), units.limits(unit).get("nvidia.com/gpu"));
-        var told = new LinkedBlockingQueue<String>();
+        var reasons = new LinkedBlockingQueue<String>();
         try (var watch = cluster.backend.resources(ComputingUnit.class).inNamespace(cluster.namespace)
-            .withName(ComputingUnits.nameOf(cuid)).inform(new Said(told))) {
-            String why;
+            .withName(ComputingUnits.nameOf(cuid)).inform(new ReadyReasons(reasons))) {
+            String reason;
             do {
-                why = told.poll(SOON.toSeconds(), TimeUnit.SECONDS);
-            } while (why != null && !why.contains("nvidia.com/gpu"));
-            assertTrue(why != null && why.startsWith("Unschedulable"), why);
+                reason = reasons.poll(TIMEOUT.toSeconds(), TimeUnit.SECONDS);
+            } while (reason != null && !reason.contains("nvidia.com/gpu"));
+            assertTrue(reason != null && reason.startsWith("Unschedulable"), reason);
         }
-        var late = assertThrows(NotUsable.class, () -> units.awaitUsable(cuid, Duration.ofMillis(500)));
-        assertTrue(late.getMessage().contains("Insufficient nvidia.com/gpu"), late.getMessage());
+        var timeout = assertThrows(NotReadyException.class, () -> units.awaitReady(cuid, Duration.ofMillis(500)));
+        assertTrue(timeout.getMessage().contains("Insufficient nvidia.com/gpu"), timeout.getMessage());
         units.delete(cuid);
     }
 
     @Test
-    void theUnitsOfAUserAreListed() {
-        var ada = "ada-" + Cluster.number();
+    void unitsAreListedByOwner() {
+        var ada = "ada-" + Cluster.newCuid();
         var mine = Set.of(units.create(small().owner(ada)), units.create(small().owner(ada))).stream()
             .map(unit -> unit.getMetadata().getName()).collect(Collectors.toSet());
         long other = units.create(small().owner(ada + "-2")).getSpec().getCuid();
-        var listed = units.ownedBy(ada);
+        var listed = units.listByOwner(ada);
         assertEquals(mine, listed.stream().map(unit -> unit.getMetadata().getName()).collect(Collectors.toSet()));
         listed.forEach(unit -> units.delete(unit.getSpec().getCuid()));
         units.delete(other);
     }
 
     @Test
-    void aUnitIsSuspendedAndResumedUnderTheSameAddress() throws Exception {
+    void resumedUnitHasTheSameUrl() throws Exception {
         long cuid = units.create(small()).getSpec().getCuid();
-        var before = units.awaitUsable(cuid, SOON);
+        var before = units.awaitReady(cuid, TIMEOUT);
         units.suspend(cuid);
-        var told = assertThrows(NotUsable.class, () -> units.awaitUsable(cuid, Duration.ofSeconds(2)));
-        assertTrue(told.getMessage().contains("Suspend"), told.getMessage());
+        var suspended = assertThrows(NotReadyException.class, () -> units.awaitReady(cuid, Duration.ofSeconds(2)));
+        assertTrue(suspended.getMessage().contains("Suspend"), suspended.getMessage());
         units.resume(cuid);
-        var after = units.awaitUsable(cuid, SOON);
+        var after = units.awaitReady(cuid, TIMEOUT);
         assertEquals(before.getStatus().getUrl(), after.getStatus().getUrl());
         assertEquals(200, Web.get(ComputingUnits.url(after, "http", "/wsapi").orElseThrow()).statusCode());
         units.delete(cuid);
     }
 
     @Test
-    void aDeadUnitIsSeenWithoutListing() throws Exception {
-        var over = new LinkedBlockingQueue<ComputingUnit>();
-        try (var watch = units.whenOver(over::add)) {
+    void endOfUnitIsReportedOnce() throws Exception {
+        var ended = new LinkedBlockingQueue<ComputingUnit>();
+        try (var watch = units.onEnd(ended::add)) {
             long crashes = units.create(small().env("CRASH_AFTER", "2")).getSpec().getCuid();
-            var failed = take(over, crashes);
-            assertEquals(Phase.FAILED, failed.getStatus().getPhase());
-            assertTrue(failed.getStatus().getLastFailure().getExitCode() != 0, UnitState.why(failed));
-            assertThrows(NotUsable.class, () -> units.awaitUsable(crashes, SOON));
+            var failed = take(ended, crashes);
+            assertEquals("Failed", failed.getStatus().getPhase());
+            assertTrue(failed.getStatus().getLastFailure().getExitCode() != 0, UnitState.reason(failed));
+            assertThrows(NotReadyException.class, () -> units.awaitReady(crashes, TIMEOUT));
 
             long deleted = units.create(small()).getSpec().getCuid();
-            units.awaitUsable(deleted, SOON);
+            units.awaitReady(deleted, TIMEOUT);
             cluster.admin.resources(ComputingUnit.class).inNamespace(cluster.namespace)
                 .withName(ComputingUnits.nameOf(deleted)).delete();
-            take(over, deleted);
+            take(ended, deleted);
             units.delete(crashes);
-            units.awaitGone(deleted, SOON);
-            assertTrue(over.stream().noneMatch(unit -> unit.getSpec().getCuid() == deleted), "told once");
+            units.awaitDeleted(deleted, TIMEOUT);
+            assertTrue(ended.stream().noneMatch(unit -> unit.getSpec().getCuid() == deleted), "reported once");
         }
     }
 
     @Test
-    void manyAreMadeAtOnce() throws Exception {
+    void unitsAreCreatedConcurrently() throws Exception {
         var workers = Executors.newFixedThreadPool(10);
         try {
             var all = new ArrayList<CompletableFuture<Void>>();
             for (int i = 0; i < 10; i++) {
-                all.add(CompletableFuture.runAsync(() -> fromStartToEnd(small()), workers));
+                all.add(CompletableFuture.runAsync(() -> createAndDelete(small()), workers));
             }
             CompletableFuture.allOf(all.toArray(new CompletableFuture[0])).get(3, TimeUnit.MINUTES);
         } finally {
@@ -157,25 +156,25 @@ class ComputingUnitsTest {
         }
     }
 
-    private static void fromStartToEnd(UnitRequest request) {
+    private static void createAndDelete(UnitRequest request) {
         try {
             long cuid = units.create(request).getSpec().getCuid();
-            var unit = units.awaitUsable(cuid, SOON.multipliedBy(2));
-            var answer = Web.get(ComputingUnits.url(unit, "http", "/wsapi").orElseThrow());
-            assertEquals(200, answer.statusCode());
-            assertTrue(answer.body().contains(ComputingUnits.nameOf(cuid)), answer.body());
+            var unit = units.awaitReady(cuid, TIMEOUT.multipliedBy(2));
+            var response = Web.get(ComputingUnits.url(unit, "http", "/wsapi").orElseThrow());
+            assertEquals(200, response.statusCode());
+            assertTrue(response.body().contains(ComputingUnits.nameOf(cuid)), response.body());
             units.delete(cuid);
-            units.awaitGone(cuid, SOON);
+            units.awaitDeleted(cuid, TIMEOUT);
         } catch (Exception e) {
             throw new AssertionError(e);
         }
     }
 
-    private static ComputingUnit take(LinkedBlockingQueue<ComputingUnit> over, long cuid) throws InterruptedException {
+    private static ComputingUnit take(LinkedBlockingQueue<ComputingUnit> ended, long cuid) throws InterruptedException {
         ComputingUnit unit;
         do {
-            unit = over.poll(SOON.toSeconds(), TimeUnit.SECONDS);
-            assertFalse(unit == null, "nothing is told of unit " + cuid);
+            unit = ended.poll(TIMEOUT.toSeconds(), TimeUnit.SECONDS);
+            assertFalse(unit == null, "the end of unit " + cuid + " is not reported");
         } while (unit.getSpec().getCuid() != cuid);
         return unit;
     }

@@ -1,15 +1,15 @@
-//! What a unit's status says, fit to be read by people. Pure.
+//! Reading of a unit's status.
 
 use computing_unit_api::{ComputingUnit, ConditionType, Conditions};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-/// Whether the operator has seen the spec as it is now.
+/// Whether the status is of the current generation.
 pub fn is_current(unit: &ComputingUnit) -> bool {
     let seen = unit.status.as_ref().and_then(|status| status.observed_generation);
     seen.zip(unit.metadata.generation).is_none_or(|(seen, now)| seen >= now)
 }
 
-/// A condition of that type, unless it speaks of an earlier generation of the spec.
+/// The condition of that type, if it is of the current generation.
 pub fn condition<'a>(unit: &'a ComputingUnit, type_: ConditionType) -> Option<&'a Condition> {
     let condition = unit.status.as_ref()?.conditions.find(type_)?;
     let current = condition.observed_generation.zip(unit.metadata.generation).is_none_or(|(seen, now)| seen >= now);
@@ -17,14 +17,14 @@ pub fn condition<'a>(unit: &'a ComputingUnit, type_: ConditionType) -> Option<&'
 }
 
 /// Reason and message of a condition.
-pub fn why(unit: &ComputingUnit, type_: ConditionType) -> String {
+pub fn reason_and_message(unit: &ComputingUnit, type_: ConditionType) -> String {
     condition(unit, type_).map_or_else(
-        || "the operator does not say why".to_owned(),
+        || "no reason reported".to_owned(),
         |condition| format!("{}: {}", condition.reason, one_line(&condition.message)),
     )
 }
 
-/// Messages come from elsewhere: no line breaks, and nothing that a terminal would obey.
+/// Removes line breaks and control characters, which messages of other components may have.
 pub fn one_line(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")

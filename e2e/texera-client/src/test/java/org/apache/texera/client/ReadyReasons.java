@@ -4,26 +4,26 @@ import io.fabric8.kubernetes.client.informers.ResourceEventHandler;
 import java.util.concurrent.BlockingQueue;
 import org.apache.texera.v1alpha1.ComputingUnit;
 
-/** Collects why a unit cannot be used, at each change. */
-final class Said implements ResourceEventHandler<ComputingUnit> {
-    private final BlockingQueue<String> told;
+/** Records the reason of the condition Ready at each change of a unit. */
+final class ReadyReasons implements ResourceEventHandler<ComputingUnit> {
+    private final BlockingQueue<String> reasons;
 
-    Said(BlockingQueue<String> told) {
-        this.told = told;
+    ReadyReasons(BlockingQueue<String> reasons) {
+        this.reasons = reasons;
     }
 
     @Override
     public void onAdd(ComputingUnit unit) {
-        told.add(UnitState.why(unit));
+        reasons.add(UnitState.reason(unit));
     }
 
     @Override
     public void onUpdate(ComputingUnit before, ComputingUnit unit) {
-        told.add(UnitState.why(unit));
+        reasons.add(UnitState.reason(unit));
     }
 
     @Override
     public void onDelete(ComputingUnit unit, boolean stateIsOld) {
-        told.add(UnitState.why(unit));
+        reasons.add(UnitState.reason(unit));
     }
 }

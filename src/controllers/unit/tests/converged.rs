@@ -1,0 +1,45 @@
+//! A converged unit makes no request, whatever happens around it.
+
+use serde_json::{Value, json};
+
+use super::{
+    call::{PODS, ROUTES, SERVICES, UNITS},
+    scenario::{Scenario, waits_for_a_change},
+};
+
+#[tokio::test(start_paused = true)]
+async fn converged_unit_makes_no_request() {
+    let scenario = Scenario::ready().await;
+    for _ in 0..2 {
+        let action = scenario.expect([]).await.unwrap();
+        assert!(waits_for_a_change(&action), "{action:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn converged_unit_makes_no_request_after_an_irrelevant_change() {
+    let mut scenario = Scenario::ready().await;
+    let label = |object: &mut Value| object["metadata"]["labels"]["team"] = json!("blue");
+    let annotate = |object: &mut Value| object["metadata"]["annotations"]["note"] = json!("seen");
+    for collection in [UNITS, PODS, SERVICES, ROUTES] {
+        scenario.server.edit(collection, label);
+        scenario.server.edit(collection, annotate);
+    }
+    scenario.server.edit(UNITS, |unit| unit["metadata"]["finalizers"].as_array_mut().unwrap().push(json!("other")));
+    scenario.server.edit(PODS, |pod| pod["status"]["podIP"] = json!("10.0.0.1"));
+    scenario.watch();
+    let action = scenario.expect([]).await.unwrap();
+    assert!(waits_for_a_change(&action), "{action:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn restarted_operator_makes_no_request_for_a_converged_unit() {
+    let before = Scenario::ready().await;
+    let mut after = Scenario::new();
+    for collection in [UNITS, PODS, SERVICES, ROUTES] {
+        before.server.list(collection).into_iter().for_each(|object| after.server.put(collection, object));
+    }
+    after.pod_ready();
+    let action = after.expect([]).await.unwrap();
+    assert!(waits_for_a_change(&action), "{action:?}");
+}

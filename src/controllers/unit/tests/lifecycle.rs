@@ -1,0 +1,98 @@
+//! A whole life, request by request, and what it costs: see "What a unit costs" in `docs/design.md`.
+
+use serde_json::json;
+
+use super::{
+    api_server::now,
+    call::{PODS, ROUTES, SERVICES, UNITS, create, delete_only, event, finalizers, status},
+    scenario::{Scenario, waits_for_a_change},
+    starts::{first_calls, guard, is_open},
+};
+
+#[tokio::test(start_paused = true)]
+async fn start_costs_seven_writes() {
+    let mut scenario = Scenario::new();
+    let action = scenario.expect(first_calls()).await.unwrap();
+    assert!(!waits_for_a_change(&action), "the cache is behind: {action:?}");
+    // Before the watch events of its own writes, and after them.
+    scenario.expect([]).await.unwrap();
+    scenario.watch();
+    scenario.expect([]).await.unwrap();
+    scenario.finish_start().await;
+    assert_eq!(scenario.server.writes(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletion_costs_three_writes_and_withdraws_the_route_before_the_finalizer_is_removed() {
+    let mut scenario = Scenario::ready().await;
+    let before = scenario.server.writes();
+    scenario.edit(|unit| unit["metadata"]["deletionTimestamp"] = json!(now()));
+    let route = scenario.uid(ROUTES);
+    scenario.expect([status("Terminating"), event("Closing"), guard(&route)]).await.unwrap();
+    assert!(!is_open(&scenario));
+    scenario.expect([]).await.unwrap();
+    scenario.watch();
+    scenario.expect([]).await.unwrap();
+    assert!(scenario.server.get(PODS, "ada").is_some(), "serves until every proxy has withdrawn the route");
+    scenario.proxies_confirm();
+    let action = scenario.expect([finalizers(&[])]).await.unwrap();
+    assert!(waits_for_a_change(&action), "{action:?}");
+    assert_eq!(scenario.server.get(UNITS, "ada"), None);
+    assert_eq!(scenario.server.writes() - before, 3);
+    // Before the watch event of the deletion.
+    scenario.expect([]).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn suspension_costs_five_writes_and_deletes_the_pod_last() {
+    let mut scenario = Scenario::ready().await;
+    let before = scenario.server.writes();
+    suspend(&mut scenario).await;
+    assert_eq!(scenario.server.writes() - before, 5);
+    assert!(scenario.server.get(SERVICES, "ada").is_some());
+    scenario.expect([]).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn resume_costs_five_writes() {
+    let mut scenario = Scenario::ready().await;
+    suspend(&mut scenario).await;
+    let before = scenario.server.writes();
+    scenario.edit(|unit| unit["spec"]["operatingMode"] = json!("Running"));
+    scenario.expect([create(PODS), status("Starting")]).await.unwrap();
+    scenario.finish_start().await;
+    assert_eq!(scenario.server.writes() - before, 5);
+}
+
+async fn suspend(scenario: &mut Scenario) {
+    scenario.edit(|unit| unit["spec"]["operatingMode"] = json!("Suspended"));
+    let (route, pod) = (scenario.uid(ROUTES), scenario.uid(PODS));
+    scenario.expect([status("Suspending"), event("Suspending"), guard(&route)]).await.unwrap();
+    scenario.watch();
+    scenario.expect([]).await.unwrap();
+    scenario.proxies_confirm();
+    scenario.expect([delete_only(ROUTES, &route)]).await.unwrap();
+    assert!(scenario.server.get(PODS, "ada").is_some_and(|pod| pod["metadata"]["deletionTimestamp"].is_null()));
+    scenario.expect([]).await.unwrap();
+    scenario.watch();
+    scenario.expect([delete_only(PODS, &pod)]).await.unwrap();
+    scenario.watch();
+    scenario.expect([]).await.unwrap();
+    scenario.server.remove(PODS, "ada");
+    scenario.watch();
+    scenario.expect([status("Suspended"), event("Suspended")]).await.unwrap();
+    scenario.watch();
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleted_unit_leaves_nothing_in_the_operators_memory() {
+    let mut scenario = Scenario::ready().await;
+    scenario.edit(|unit| unit["metadata"]["deletionTimestamp"] = json!(now()));
+    scenario.reconcile().await.unwrap();
+    assert!(scenario.context.prober.report("ada-uid").is_some());
+    scenario.server.remove(UNITS, "ada");
+    scenario.watch();
+    assert_eq!(scenario.context.prober.report("ada-uid"), None);
+    assert_eq!(scenario.context.held_statuses.held("ada-uid"), None);
+    assert_eq!(scenario.context.keys.release("ada-uid"), None);
+}

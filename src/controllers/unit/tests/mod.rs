@@ -1,0 +1,16 @@
+//! Reconciles of a unit, request by request, against a mocked API server.
+
+#![allow(clippy::large_stack_arrays, reason = "tables of situations")]
+
+mod api_server;
+mod call;
+mod child_errors;
+mod converged;
+mod lifecycle;
+mod observation;
+mod outcomes;
+mod ownership;
+mod publication;
+mod scenario;
+mod starts;
+mod unit_errors;
