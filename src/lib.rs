@@ -8,6 +8,7 @@ mod config;
 mod controllers;
 mod gateway;
 mod health;
+mod http1;
 mod k8s;
 mod leader;
 mod listen;

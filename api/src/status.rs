@@ -14,7 +14,8 @@ pub struct ComputingUnitStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// Summary of the conditions.
+    /// Summary of the conditions for people, for example Pending, Starting, Ready or Failed. Later releases can add phases.
+    /// Clients should use the conditions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
 

@@ -10,7 +10,7 @@ pub fn is_current(unit: &ComputingUnit) -> bool {
 }
 
 /// The condition of that type, if it is of the current generation.
-pub fn condition<'a>(unit: &'a ComputingUnit, type_: ConditionType) -> Option<&'a Condition> {
+pub fn condition(unit: &ComputingUnit, type_: ConditionType) -> Option<&Condition> {
     let condition = unit.status.as_ref()?.conditions.find(type_)?;
     let current = condition.observed_generation.zip(unit.metadata.generation).is_none_or(|(seen, now)| seen >= now);
     current.then_some(condition)

@@ -1,7 +1,6 @@
 //! The condition that a unit has not met yet.
 
-use computing_unit_api::ComputingUnit;
-use computing_unit_api::ConditionType;
+use computing_unit_api::{ComputingUnit, ConditionType};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{

@@ -66,6 +66,7 @@ fn write_error(path: &Path) -> impl FnOnce(io::Error) -> Error {
 }
 
 /// `<group>_<plural>.yaml`.
+#[must_use]
 pub fn file_name(crd: &CustomResourceDefinition) -> String {
     format!("{}_{}.yaml", crd.spec.group, crd.spec.names.plural)
 }

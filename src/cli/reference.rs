@@ -18,6 +18,7 @@ const CORE: [(&str, &str); 4] = [
 ];
 
 /// The API reference of all `crds`.
+#[must_use]
 pub fn markdown(crds: &[CustomResourceDefinition]) -> String {
     let mut page = String::from(
         "# API reference\n\n<!-- Generated from the Rust types by `make generate`. Do not edit. -->\n\n\

@@ -58,7 +58,6 @@ pub(super) async fn run(namespaces: &[String]) -> Result<(), Error> {
 }
 
 /// Returns the number of removed finalizers. A missing CRD counts as no units.
-
 async fn remove_until_settled(client: Client, namespaces: &[String], settle: Duration) -> kube::Result<usize> {
     let scopes: Vec<Api<ComputingUnit>> = if namespaces.is_empty() {
         vec![Api::all(client.clone())]

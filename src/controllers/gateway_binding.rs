@@ -1,4 +1,4 @@
-//! Binds a Gateway to the controller that serves it and to the origin that clients use.
+//! The Gateway of a pool, the controller that serves it, and the origin that clients use.
 
 use computing_unit_api::GatewayRef;
 use kube::runtime::reflector::ObjectRef;
@@ -12,7 +12,6 @@ use crate::{
     routing::Origin,
 };
 
-/// The Gateway that exposes units, and its controller.
 #[derive(Clone, Debug)]
 pub struct GatewayBinding {
     pub gateway: GatewayRef,
@@ -23,7 +22,7 @@ pub struct GatewayBinding {
 }
 
 impl GatewayBinding {
-    /// The binding of a Gateway, as far as the caches know it.
+    /// The binding of a Gateway according to the caches.
     pub fn of(caches: &Caches, gateway_ref: GatewayRef) -> Self {
         let gateway = caches.gateway(&gateway_ref);
         let class = gateway

@@ -1,8 +1,8 @@
-//! The listeners of a Gateway that units are reached by, and the address that clients use.
+//! The HTTP listeners of a Gateway, and the origin that clients use.
 //!
-//! Pure. A route without a section name attaches to every listener that admits it; the operator prints and probes one of
-//! them, by preference one with TLS. Whether a listener admits the route's namespace is the controller's to say: see
-//! [`super::parent`].
+//! Pure. A route without a section name attaches to every listener that allows it. The operator publishes and probes one
+//! of them, preferably one with TLS. Whether a listener allows the namespace of a route is up to the controller: see
+//! [`super::route_status`].
 
 use computing_unit_api::gateway::{
     Gateway,
@@ -11,23 +11,20 @@ use computing_unit_api::gateway::{
 
 use crate::routing::Origin;
 
-/// A listener for HTTP, in the clear or under TLS that ends at the gateway.
+/// A listener for HTTP, or for HTTPS that the gateway terminates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener<'a> {
-    /// Its name within the Gateway.
     pub name: &'a str,
     /// The port that clients connect to.
     pub port: u16,
-    /// Whether it speaks TLS.
     pub tls: bool,
-    /// The host name that requests must have, possibly with `*.` at its start; any where absent.
+    /// The host name of requests, possibly with the wildcard `*.`. `None` accepts any.
     pub hostname: Option<&'a str>,
 }
 
 impl Listener<'_> {
-    /// Whether a request for `host` is this listener's.
-    #[must_use]
-    pub fn admits(&self, host: &str) -> bool {
+    /// Whether the listener accepts requests to `host`.
+    pub fn accepts(&self, host: &str) -> bool {
         match self.hostname {
             None => true,
             Some(own) => match own.strip_prefix('*') {
@@ -37,8 +34,7 @@ impl Listener<'_> {
         }
     }
 
-    /// The host name of the listener where it is a single one.
-    #[must_use]
+    /// The host name, unless it is a wildcard.
     pub fn concrete_hostname(&self) -> Option<&str> {
         self.hostname.filter(|name| !name.starts_with('*'))
     }
@@ -49,7 +45,7 @@ fn ends_with(host: &str, suffix: &str) -> bool {
     tail.is_some_and(|tail| tail.eq_ignore_ascii_case(suffix))
 }
 
-/// The listeners for HTTP that a route with this section name attaches to, in the Gateway's order.
+/// The HTTP listeners that a route with this section name attaches to, in the Gateway's order.
 pub fn listeners<'a>(gateway: &'a Gateway, section_name: Option<&str>) -> impl Iterator<Item = Listener<'a>> {
     gateway
         .spec
@@ -80,25 +76,24 @@ fn for_http(listener: &GatewayListeners) -> Option<Listener<'_>> {
     })
 }
 
-/// The listener that a unit is opened by: of those that take a request for `host` the first with TLS, else the first.
-#[must_use]
+/// The first TLS listener that accepts requests to `host`, or else the first listener that does.
 pub fn preferred<'a>(gateway: &'a Gateway, section_name: Option<&str>, host: Option<&str>) -> Option<Listener<'a>> {
-    let mut fit = listeners(gateway, section_name).filter(|listener| host.is_none_or(|host| listener.admits(host)));
-    let first = fit.next()?;
-    if first.tls { Some(first) } else { Some(fit.find(|listener| listener.tls).unwrap_or(first)) }
+    let mut accepting =
+        listeners(gateway, section_name).filter(|listener| host.is_none_or(|host| listener.accepts(host)));
+    let first = accepting.next()?;
+    if first.tls { Some(first) } else { Some(accepting.find(|listener| listener.tls).unwrap_or(first)) }
 }
 
-/// Why no unit can be reached by this Gateway under this section name, as a sentence; `None` where it can.
-#[must_use]
+/// Why no listener of the Gateway can have routes with this section name. `None` if one can.
 pub fn missing(gateway: &Gateway, section_name: Option<&str>) -> Option<String> {
     if listeners(gateway, section_name).next().is_some() {
         return None;
     }
     let names: Vec<_> = listeners(gateway, None).map(|listener| listener.name).collect();
     let choice = if names.is_empty() {
-        "it has none for HTTP or HTTPS that admits HTTPRoutes: add one".to_owned()
+        "add an HTTP or HTTPS listener that allows HTTPRoutes".to_owned()
     } else {
-        format!("correct spec.gatewayRef.sectionName of the pool to one of: {}", names.join(", "))
+        format!("set spec.gatewayRef.sectionName of the pool to one of: {}", names.join(", "))
     };
     let gateway_name = format!(
         "{}/{}",
@@ -106,21 +101,19 @@ pub fn missing(gateway: &Gateway, section_name: Option<&str>) -> Option<String> 
         gateway.metadata.name.as_deref().unwrap_or_default()
     );
     Some(match section_name {
-        Some(section) => format!("Gateway {gateway_name} has no listener {section:?} for HTTP or HTTPS: {choice}"),
-        None => format!("Gateway {gateway_name} has no usable listener: {choice}"),
+        Some(section) => format!("Gateway {gateway_name} has no HTTP or HTTPS listener {section:?}: {choice}"),
+        None => format!("Gateway {gateway_name} has no HTTP or HTTPS listener that allows HTTPRoutes: {choice}"),
     })
 }
 
-/// The addresses of a Gateway, as its controller reports them.
-#[must_use]
+/// The addresses in the status of a Gateway.
 pub fn addresses(gateway: &Gateway) -> Vec<String> {
     let all = gateway.status.iter().flat_map(|status| status.addresses.iter().flatten());
     all.map(|address| address.value.clone()).filter(|value| !value.is_empty()).collect()
 }
 
-/// Where clients open the units of this Gateway. A listener's own host name stands before the Gateway's address, since
-/// requests under any other name are not that listener's. `None` until there is an address or a name.
-#[must_use]
+/// The origin of the units' URLs. The host name of a listener precedes the Gateway's address, because the listener
+/// accepts no other. `None` until there is either.
 pub fn origin(gateway: &Gateway, section_name: Option<&str>) -> Option<Origin> {
     let listener = preferred(gateway, section_name, None)?;
     let host = match listener.concrete_hostname() {
@@ -152,14 +145,14 @@ mod tests {
     }
 
     #[test]
-    fn only_listeners_for_http_routes_count() {
+    fn listeners_are_those_that_allow_http_routes() {
         assert_eq!(names(&several(), None), ["http", "https"]);
         assert_eq!(names(&several(), Some("https")), ["https"]);
         assert!(names(&several(), Some("db")).is_empty());
     }
 
     #[test]
-    fn tls_is_preferred_where_it_takes_the_host() {
+    fn preferred_listener_has_tls_if_it_accepts_the_host() {
         let gateway = several();
         let of = |section, host| preferred(&gateway, section, host).map(|listener| listener.name);
         assert_eq!(of(None, None), Some("https"));
@@ -170,10 +163,10 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_takes_names_below_it_only() {
+    fn wildcard_hostname_accepts_subdomains_only() {
         let gateway = several();
         let https = listeners(&gateway, Some("https")).next().unwrap();
-        for (host, admitted) in [
+        for (host, accepted) in [
             ("ada.units.example.org", true),
             ("A.B.Units.Example.Org", true),
             ("units.example.org", false),
@@ -181,12 +174,12 @@ mod tests {
             ("adaunits.example.org", false),
             ("\u{fc}.example.org", false),
         ] {
-            assert_eq!(https.admits(host), admitted, "{host}");
+            assert_eq!(https.accepts(host), accepted, "{host}");
         }
     }
 
     #[test]
-    fn the_origin_is_the_listeners_name_or_the_gateways_address() {
+    fn origin_has_the_host_name_of_the_listener_or_the_address_of_the_gateway() {
         let of = |listener: Value| origin(&gateway(&json!([listener])), None);
         assert_eq!(
             of(json!({"name": "http", "port": 80, "protocol": "HTTP"})),
@@ -200,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_address_there_is_an_origin_only_by_a_name() {
+    fn origin_without_an_address_needs_a_host_name() {
         for (hostname, expected) in [("units.example.org", Some("units.example.org")), ("*.example.org", None)] {
             let mut gateway = gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP", "hostname": hostname}]));
             gateway.status = None;
@@ -210,12 +203,12 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_listener_is_told_with_those_that_there_are() {
+    fn missing_listener_is_reported_with_the_existing_ones() {
         let message = missing(&several(), Some("web")).unwrap();
         assert!(message.contains("gateways/shared") && message.contains("\"web\""), "{message}");
         assert!(message.ends_with("one of: http, https"), "{message}");
         assert_eq!(missing(&several(), Some("http")), None);
         let none = missing(&gateway(&json!([{"name": "db", "port": 1, "protocol": "TCP"}])), None).unwrap();
-        assert!(none.contains("add one"), "{none}");
+        assert!(none.contains("add an HTTP or HTTPS listener"), "{none}");
     }
 }

@@ -1,5 +1,10 @@
-//! What Gateway API objects mean: what a listener admits, whether a Gateway is served, what a route's status says.
+//! Gateway API and its implementations: listeners, the controller of a Gateway, route status, and proxies.
 
+pub mod envoy_gateway;
 pub mod listener;
+pub mod provider;
+pub mod proxies;
+pub mod proxy_stores;
+pub mod registry;
 pub mod route_status;
 pub mod served;

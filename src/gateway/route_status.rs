@@ -1,7 +1,7 @@
-//! What a Gateway's controller says of a route, read from the route's status.
+//! Whether a Gateway's controller accepted a route, according to the route's status.
 //!
-//! Pure. `BackendsAvailable`, Envoy Gateway's word for a Service without endpoints, is not read: it says nothing about
-//! whether the proxies have the route.
+//! Pure. `BackendsAvailable`, which Envoy Gateway sets to False for a Service without endpoints, is ignored: it does not
+//! depend on whether the proxies have the route.
 
 use computing_unit_api::{
     GatewayRef,
@@ -12,27 +12,21 @@ use computing_unit_api::{
 };
 use kube::ResourceExt;
 
-/// What the controller has said of the present generation of a route.
+/// The status of the current generation of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing yet.
+    /// The controller has not processed it.
     Unseen,
-    /// The route is attached and its references were found.
+    /// Both `Accepted` and `ResolvedRefs` are True.
     Accepted,
-    /// It is not.
-    Refused {
-        /// The controller's reason.
-        reason: String,
-        /// The controller's sentence.
-        message: String,
-    },
+    /// One of them is False, for this reason of the controller.
+    Refused { reason: String, message: String },
 }
 
-/// Reads the verdict of `controller` on `route` as attached to `gateway`.
+/// The verdict of `controller` on `route` as attached to `gateway`.
 ///
-/// A route that is attached by Gateway alone may have an entry for each listener: one that accepts is enough, since a
-/// listener that is not for this namespace refuses it rightly.
-#[must_use]
+/// A route without a section name may have an entry for each listener. One that accepts is enough: listeners that do not
+/// allow the namespace are expected to reject it.
 pub fn verdict(route: &HTTPRoute, gateway: &GatewayRef, controller: &str) -> Verdict {
     let entries = route
         .status
@@ -152,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_is_accepted_by_both_conditions_of_its_own_generation() {
+    fn route_is_accepted_if_both_conditions_are_true_for_its_generation() {
         assert_eq!(judge(None, &[accepted(None)]), Verdict::Accepted);
         for conditions in [
             vec![],
@@ -166,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_passed_on_unless_it_is_of_an_older_generation() {
+    fn route_is_refused_unless_the_condition_is_of_an_older_generation() {
         assert_eq!(judge(None, &[refused(None)]), refusal("NotAllowedByListeners"));
         let backend =
             [condition("Accepted", "True", "Accepted", 2), condition("ResolvedRefs", "False", "BackendNotFound", 2)];
@@ -179,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_gateways_own_controller_is_heard() {
+    fn status_of_another_controller_is_ignored() {
         let mut other = accepted(None);
         other["controllerName"] = "example.org/other".into();
         assert_eq!(judge(None, std::slice::from_ref(&other)), Verdict::Unseen);
@@ -187,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_entry_of_this_gateway_counts() {
+    fn status_of_another_parent_is_ignored() {
         for (field, value) in [("name", "other"), ("namespace", "units"), ("kind", "Service"), ("group", "example.org")]
         {
             let mut other = accepted(None);
@@ -201,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn one_listener_is_enough_unless_the_pool_names_one() {
+    fn route_is_accepted_by_one_listener_unless_the_pool_names_another() {
         let both = [refused(Some("http")), accepted(Some("https"))];
         assert_eq!(judge(None, &both), Verdict::Accepted);
         assert_eq!(judge(Some("https"), &both), Verdict::Accepted);

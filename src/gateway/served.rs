@@ -1,6 +1,6 @@
-//! Whether anybody serves a Gateway, and by which controller's name.
+//! The controller that serves a Gateway, or why none does.
 //!
-//! Pure. Whether the Gateway's proxies run is seen by [`crate::probe`].
+//! Pure. Whether the proxies of the Gateway run is not checked here.
 
 use computing_unit_api::{
     GatewayRef, Reason,
@@ -8,32 +8,27 @@ use computing_unit_api::{
 };
 use kube::ResourceExt;
 
-/// Why no route can be accepted by a Gateway. `reason` is the condition's, from a closed set.
+/// Why no route can be accepted by a Gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotServed {
-    /// One of [`reasons`].
     pub reason: Reason,
-    /// What is wrong and what to do, as a sentence.
+    /// The problem and its remedy.
     pub message: String,
 }
 
-/// What a cluster without Gateway API says.
-#[must_use]
+/// The API server does not serve the kinds of Gateway API.
 pub fn api_missing() -> NotServed {
     NotServed {
         reason: Reason::GatewayApiMissing,
         message:
-            "the API server does not have Gateway API: install it (gateway.networking.k8s.io/v1), and a controller \
-                  such as Envoy Gateway; units go on by themselves then"
+            "the cluster does not have Gateway API (gateway.networking.k8s.io/v1): install its CRDs and a controller \
+                  such as Envoy Gateway. Units continue automatically"
                 .to_owned(),
     }
 }
 
-/// The name of the controller that serves `gateway`, which `wanted` names. `class` is the one that the Gateway asks
-/// for; both are `None` where they do not exist.
-///
-/// # Errors
-/// What is missing, where a route cannot be accepted.
+/// The name of the controller that serves `gateway`, the object that `wanted` refers to. `class` is its GatewayClass. Both
+/// are `None` if they do not exist.
 pub fn controller<'a>(
     wanted: &GatewayRef,
     gateway: Option<&Gateway>,
@@ -44,7 +39,7 @@ pub fn controller<'a>(
         return Err(NotServed {
             reason: Reason::GatewayNotFound,
             message: format!(
-                "Gateway {name} does not exist or the operator does not watch its namespace: create it, or correct \
+                "Gateway {name} does not exist, or the operator does not watch its namespace: create it, or correct \
                  spec.gatewayRef of the pool"
             ),
         });
@@ -54,17 +49,17 @@ pub fn controller<'a>(
         return Err(NotServed {
             reason: Reason::NoController,
             message: format!(
-                "Gateway {name} is of GatewayClass {class_name:?}, which does not exist: create it, or correct \
+                "GatewayClass {class_name:?} of Gateway {name} does not exist: create it, or correct \
                  spec.gatewayClassName of the Gateway"
             ),
         });
     };
     let controller = class.spec.controller_name.as_str();
-    if untouched(class) {
+    if unprocessed(class) {
         return Err(NotServed {
             reason: Reason::NoController,
             message: format!(
-                "no controller has taken up GatewayClass {class_name:?} of Gateway {name}: see that {controller:?} is \
+                "no controller has accepted GatewayClass {class_name:?} of Gateway {name}: check that {controller:?} is \
                  running"
             ),
         });
@@ -73,8 +68,8 @@ pub fn controller<'a>(
         .map_or(Ok(controller), |message| Err(NotServed { reason: Reason::ListenerNotFound, message }))
 }
 
-/// The API server gives a new class the condition Accepted as Unknown; the first controller to see it changes that.
-pub fn untouched(class: &GatewayClass) -> bool {
+/// A new class has `Accepted: Unknown` by default, until a controller processes it.
+pub fn unprocessed(class: &GatewayClass) -> bool {
     let conditions = class.status.iter().flat_map(|status| status.conditions.iter().flatten());
     conditions.into_iter().any(|condition| condition.type_ == "Accepted" && condition.status == "Unknown")
 }
@@ -95,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_is_served_by_the_controller_of_its_class() {
+    fn gateway_is_served_by_the_controller_of_its_class() {
         let gateway = gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP"}]));
         for accepted in ["True", "False"] {
             let class = class(accepted);
@@ -107,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_object_is_named_by_the_reason() {
         let gateway = gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP"}]));
         assert_eq!(reason(controller(&shared(None), None, None)), Reason::GatewayNotFound);
         assert_eq!(reason(controller(&shared(None), Some(&gateway), None)), Reason::NoController);
@@ -119,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_of_another_name_does_not_count() {
+    fn gateway_class_of_another_name_is_ignored() {
         let gateway = gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP"}]));
         let mut other = class("True");
         other.metadata.name = Some("other".into());

@@ -16,7 +16,7 @@ use k8s_openapi::api::{
 use tokio::sync::watch;
 
 use super::{cache::Cached, endpoints::Endpoints, progress::Progress};
-use crate::probe::Stores;
+use crate::gateway::{proxy_stores::ProxyStores, registry::PROVIDERS};
 
 /// The units of one scope, their pools and their children.
 #[derive(Default)]
@@ -44,8 +44,8 @@ pub struct GatewayScope {
     pub gateways: Cached<Gateway>,
     /// The progress of the watch of Gateways.
     pub progress: watch::Sender<Progress>,
-    /// Endpoints of the proxies.
-    pub proxies: Cached<EndpointSlice>,
+    /// The EndpointSlices of the proxies, for each provider.
+    pub proxies: Vec<Cached<EndpointSlice>>,
 }
 
 pub struct Caches {
@@ -58,8 +58,11 @@ impl Caches {
     /// Empty caches for the namespaces of units and of Gateways.
     pub fn new(scopes: &[Option<String>], gateways: &[Option<String>]) -> Self {
         let scope = |namespace: &Option<String>| Scope { namespace: namespace.clone(), ..Scope::default() };
-        let gateway =
-            |namespace: &Option<String>| GatewayScope { namespace: namespace.clone(), ..GatewayScope::default() };
+        let gateway = |namespace: &Option<String>| GatewayScope {
+            namespace: namespace.clone(),
+            proxies: PROVIDERS.iter().map(|_| Cached::default()).collect(),
+            ..GatewayScope::default()
+        };
         Self {
             scopes: scopes.iter().map(scope).collect(),
             gateways: gateways.iter().map(gateway).collect(),
@@ -88,12 +91,12 @@ impl Caches {
         self.scope(namespace)?.pools.get(namespace, &unit.spec.pool_name)
     }
 
-    /// The stores from which the proxies of a Gateway are looked up.
-    pub fn proxies(&self) -> Stores {
-        Stores {
+    /// The stores from which the proxies of a Gateway are resolved.
+    pub fn proxies(&self) -> ProxyStores {
+        ProxyStores {
             gateways: self.gateways.iter().map(|scope| scope.gateways.store()).collect(),
             classes: self.classes.store(),
-            slices: self.gateways.iter().map(|scope| scope.proxies.store()).collect(),
+            slices: self.gateways.iter().flat_map(|scope| &scope.proxies).map(Cached::store).collect(),
         }
     }
 

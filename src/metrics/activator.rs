@@ -10,7 +10,6 @@ use super::{
     labels::{ActivatorOutcome, WakeOutcome},
 };
 
-/// Metrics of the activator.
 #[derive(Debug, Default)]
 pub struct ActivatorMetrics {
     requests: Family<Labels<1>, Counter>,
@@ -20,15 +19,17 @@ pub struct ActivatorMetrics {
 
 impl ActivatorMetrics {
     pub(super) fn register(&self, to: &mut Registry) {
-        to.register("activator_requests", "Requests for units without a route, by outcome", self.requests.clone());
-        to.register("activator_wakes", "Units started by a request, by outcome of the write", self.wakes.clone());
-        to.register("activator_held_requests", "Requests held until their unit is reachable", self.held.clone());
+        let help = "Total number of requests that the activator answered, by outcome";
+        to.register("activator_requests", help, self.requests.clone());
+        let help = "Total number of attempts to start a suspended unit because of a request, by outcome";
+        to.register("activator_wakes", help, self.wakes.clone());
+        let help = "Number of requests that are held until their unit is reachable";
+        to.register("activator_held_requests", help, self.held.clone());
         for outcome in ActivatorOutcome::ALL {
             let _ = self.requests.get_or_create(&[("outcome", outcome.as_str())]);
         }
     }
 
-    /// A request was answered.
     pub fn answered(&self, outcome: ActivatorOutcome) {
         self.requests.get_or_create(&[("outcome", outcome.as_str())]).inc();
     }
@@ -38,19 +39,18 @@ impl ActivatorMetrics {
         self.wakes.get_or_create(&[("outcome", outcome.as_str())]).inc();
     }
 
-    /// A request is held until the returned value is dropped.
-    #[must_use]
-    pub fn holds(&self) -> Holding<'_> {
+    /// Counts a request as held until the returned guard is dropped.
+    #[must_use = "dropping the guard ends the count"]
+    pub fn holds(&self) -> HeldRequest<'_> {
         self.held.inc();
-        Holding(&self.held)
+        HeldRequest(&self.held)
     }
 }
 
-/// A held request.
 #[derive(Debug)]
-pub struct Holding<'a>(&'a Gauge);
+pub struct HeldRequest<'a>(&'a Gauge);
 
-impl Drop for Holding<'_> {
+impl Drop for HeldRequest<'_> {
     fn drop(&mut self) {
         self.0.dec();
     }

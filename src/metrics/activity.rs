@@ -8,45 +8,43 @@ use prometheus_client::{
 
 use super::{
     Labels,
-    labels::{Signal, Unread},
+    labels::{Signal, UnreadableReason},
 };
 
-/// Metrics of the idle controller.
 #[derive(Debug, Default)]
 pub struct ActivityMetrics {
     scans: Counter,
-    unread: Family<Labels<2>, Counter>,
+    unreadable: Family<Labels<2>, Counter>,
     stopped: Family<Labels<1>, Counter>,
 }
 
 impl ActivityMetrics {
     pub(super) fn register(&self, to: &mut Registry) {
-        to.register("activity_scans", "Scans of the activity of a Gateway's units", self.scans.clone());
-        let help = "Activity signals that could not be read, by signal and reason";
-        to.register("activity_unreadable", help, self.unread.clone());
-        to.register("idle_units_stopped", "Units stopped because they were idle, by action", self.stopped.clone());
+        let help = "Total number of scans of the activity of a Gateway's units";
+        to.register("activity_scans", help, self.scans.clone());
+        let help = "Total number of activity signals that could not be read, by signal and reason";
+        to.register("activity_unreadable", help, self.unreadable.clone());
+        let help = "Total number of units stopped because they were idle, by action";
+        to.register("idle_units_stopped", help, self.stopped.clone());
         for action in [IdleAction::Suspend, IdleAction::Delete] {
-            let _ = self.stopped.get_or_create(&[("action", word(action))]);
+            let _ = self.stopped.get_or_create(&[("action", label(action))]);
         }
     }
 
-    /// The units of a Gateway were scanned.
     pub fn scanned(&self) {
         self.scans.inc();
     }
 
-    /// A signal could not be read.
-    pub fn unread(&self, signal: Signal, reason: Unread) {
-        self.unread.get_or_create(&[("signal", signal.as_str()), ("reason", reason.as_str())]).inc();
+    pub fn unreadable(&self, signal: Signal, reason: UnreadableReason) {
+        self.unreadable.get_or_create(&[("signal", signal.as_str()), ("reason", reason.as_str())]).inc();
     }
 
-    /// A unit was stopped.
     pub fn stopped(&self, action: IdleAction) {
-        self.stopped.get_or_create(&[("action", word(action))]).inc();
+        self.stopped.get_or_create(&[("action", label(action))]).inc();
     }
 }
 
-const fn word(action: IdleAction) -> &'static str {
+const fn label(action: IdleAction) -> &'static str {
     match action {
         IdleAction::Suspend => "suspend",
         IdleAction::Delete => "delete",

@@ -1,8 +1,8 @@
-//! The closed sets that label values come from. Nothing that a user can name is ever a label.
+//! The labels of metrics and their values. No value contains a name that users choose.
 
 use std::time::Duration;
 
-/// A text for each member of a closed set.
+/// Defines an enum of label values.
 macro_rules! labels {
     ($(#[$doc:meta])* $name:ident { $($(#[$member_doc:meta])* $member:ident = $text:literal,)+ }) => {
         $(#[$doc])*
@@ -12,12 +12,9 @@ macro_rules! labels {
         }
 
         impl $name {
-            /// All members.
-            #[allow(dead_code, reason = "not every set is enumerated")]
+            #[allow(dead_code, reason = "used for some of the enums")]
             pub const ALL: &[Self] = &[$(Self::$member),+];
 
-            /// The label's value.
-            #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$member => $text,)+
@@ -28,32 +25,28 @@ macro_rules! labels {
 }
 
 labels! {
-    /// How a reconcile ended.
+    /// The outcome of a reconcile.
     Outcome {
-        /// As intended; there may be something to wait for.
         Success = "success",
-        /// Somebody else changed the object meanwhile.
+        /// Another client changed the object in the meantime.
         Conflict = "conflict",
-        /// The API server does not let the operator do it.
+        /// The API server denied access.
         Forbidden = "forbidden",
-        /// The API server refuses the object.
+        /// The API server rejected the object.
         Invalid = "invalid",
-        /// The API server asks for fewer requests.
+        /// The API server limits the rate of requests.
         Throttled = "throttled",
-        /// The API server cannot be reached, or fails.
+        /// The API server is unreachable or failed.
         Unavailable = "unavailable",
-        /// It took longer than a reconcile may.
+        /// The reconcile exceeded its timeout.
         Timeout = "timeout",
-        /// Each plan led to another.
+        /// Each plan led to another one, up to the limit.
         NotConverged = "not_converged",
-        /// Anything else.
         Other = "other",
     }
 }
 
 impl Outcome {
-    /// What kind of failure an error of the client is.
-    #[must_use]
     pub fn of(error: &kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => match status.code {
@@ -71,92 +64,88 @@ impl Outcome {
 }
 
 labels! {
-    /// What every proxy has to show.
+    /// What every proxy has to confirm.
     ProbeGoal {
-        /// It has the guarded route and can reach its backend. Probed with the guard header.
+        /// The proxy has the guarded route and its backend. Probed with the guard header.
         Guarded = "guarded",
-        /// Requests of users take the route. Probed as users send requests.
+        /// The proxy has the open route. Probed like a user's request.
         Open = "open",
-        /// No request of a user takes the route any more. Probed as users send requests.
+        /// The proxy has dropped the open route. Probed like a user's request.
         Withdrawn = "withdrawn",
     }
 }
 
 labels! {
-    /// What a probe of a single proxy shows.
+    /// The result of one probe of one proxy.
     ProbeResult {
-        /// The answer shows the goal.
+        /// The proxy has the route.
         Matched = "matched",
-        /// The answer shows the opposite.
+        /// The request took another route, or none.
         NotMatched = "not_matched",
-        /// The answer shows neither.
+        /// The response, or its absence, shows neither.
         Inconclusive = "inconclusive",
     }
 }
 
 labels! {
-    /// What is done to an object.
+    /// The kind of a write.
     Verb {
-        /// Made.
         Create = "create",
         /// Server-side apply.
         Apply = "apply",
         /// Any other patch.
         Patch = "patch",
-        /// Deleted.
         Delete = "delete",
     }
 }
 
 labels! {
-    /// What a request for a unit without a route met.
+    /// The outcome of a request to the activator.
     ActivatorOutcome {
-        /// No unit has the key, or the pool has no entry.
+        /// No unit has the key, or the pool has no activator.
         Unknown = "unknown",
-        /// It was the operator's own probe.
+        /// A probe of the operator.
         Probe = "probe",
         /// The unit is suspended, and requests do not start it.
         Suspended = "suspended",
-        /// The unit is on its way to be suspended.
+        /// The unit is being suspended.
         Suspending = "suspending",
-        /// The unit is on its way to be reachable.
+        /// The unit is starting.
         Starting = "starting",
-        /// The unit is reachable: the request came a moment too early.
+        /// The unit is reachable. Its route was opened after the request was sent.
         Ready = "ready",
-        /// The unit did not start, or has run to its end.
+        /// The unit has failed or is finished.
         Ended = "ended",
-        /// It was held until the unit was reachable, and sent there.
+        /// Held until the unit was reachable, then redirected to it.
         Redirected = "redirected",
-        /// It was held until its time was over.
+        /// Held for the pool's limit, and the unit was not reachable by then.
         Expired = "expired",
-        /// It was to be held and there was no room.
+        /// Not held, because too many requests were held.
         Full = "full",
-        /// The pool has its units looked up by host name, and the authorization did not answer with the unit's.
+        /// The pool looks units up by host name, and the authorization did not respond with the unit's host name.
         Misdirected = "misdirected",
     }
 }
 
 labels! {
-    /// How the write that starts a unit ended.
+    /// The outcome of an attempt to start a unit.
     WakeOutcome {
-        /// It was carried out.
         Success = "success",
-        /// Somebody else changed the unit meanwhile.
+        /// Another client changed the unit in the meantime.
         Conflict = "conflict",
-        /// It failed.
         Error = "error",
     }
 }
 
 labels! {
-    /// What tells whether a unit is in use.
+    /// A source of information on the activity of units.
     #[derive(PartialOrd, Ord)]
     Signal {
-        /// The counts of the gateway's proxies.
+        /// The statistics of the gateway's proxies.
         Gateway = "gateway",
-        /// The answer of the engine.
+        /// The response of the engine.
         BusyProbe = "busy_probe",
-        /// The annotation.
+        /// The annotation with the last activity.
         Annotation = "annotation",
     }
 }
@@ -164,62 +153,50 @@ labels! {
 labels! {
     /// Why a signal could not be read.
     #[derive(PartialOrd, Ord)]
-    Unread {
-        /// There was no answer in time.
+    UnreadableReason {
+        /// No response in time.
         Timeout = "timeout",
-        /// There was no connection, or it broke off.
+        /// No connection, or it failed.
         Connection = "connection",
-        /// The answer had another status than 200.
+        /// A status other than 200.
         Status = "status",
-        /// It was not to be understood.
-        Garbled = "garbled",
-        /// It was too long.
+        /// An invalid response or annotation.
+        Invalid = "invalid",
+        /// The response was too long.
         TooLong = "too_long",
-        /// A proxy does not know the unit's route.
-        Unknown = "unknown",
-        /// It is not known which proxies there are, or there are none.
+        /// A proxy does not have the unit's route.
+        UnknownRoute = "unknown_route",
+        /// The Gateway has no proxies, or they are not known yet.
         NoProxies = "no_proxies",
+        /// The operator does not know the statistics of this implementation of Gateway API.
+        Unsupported = "unsupported",
     }
 }
 
 labels! {
-    /// The resources that the operator watches or writes, as they are in a URL.
+    /// A resource of the API server.
     Resource {
-        /// The units.
         ComputingUnits = "computingunits",
-        /// Their status.
         ComputingUnitsStatus = "computingunits/status",
-        /// The pools.
         ComputingUnitPools = "computingunitpools",
-        /// Their status.
         ComputingUnitPoolsStatus = "computingunitpools/status",
-        /// The units' pods.
         Pods = "pods",
-        /// Their CPU and memory while they run.
         PodsResize = "pods/resize",
-        /// The units' volumes.
         PersistentVolumeClaims = "persistentvolumeclaims",
-        /// The units' and the proxies' Services.
         Services = "services",
-        /// The units' routes.
         HttpRoutes = "httproutes",
-        /// The units' and the proxies' endpoints.
         EndpointSlices = "endpointslices",
-        /// The pools' gateways.
         Gateways = "gateways",
-        /// Their classes.
         GatewayClasses = "gatewayclasses",
-        /// Reports to people.
         Events = "events",
     }
 }
 
-/// Upper bounds of the buckets for what should take milliseconds, in seconds.
+/// Buckets for operations that take milliseconds, in seconds.
 pub(super) const QUICK: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
-/// Upper bounds of the buckets for what depends on others, in seconds.
+/// Buckets for operations that depend on other components, in seconds.
 pub(super) const SLOW: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
-/// Seconds, as a histogram counts them.
 pub(super) const fn seconds(time: Duration) -> f64 {
     time.as_secs_f64()
 }

@@ -1,11 +1,12 @@
-//! What the operator counts and measures, for Prometheus.
+//! Prometheus metrics.
 //!
-//! One typed method for each thing that can happen. Labels come from the closed sets in [`labels`] alone, so the number
-//! of series does not depend on what users do.
+//! Label values come from the enums in [`labels`], so the number of series does not depend on the number of units.
 
 mod activator;
 mod activity;
 pub mod labels;
+#[cfg(target_os = "linux")]
+mod process;
 
 use std::{fmt, time::Duration};
 
@@ -17,7 +18,9 @@ use prometheus_client::{
 
 pub use activator::ActivatorMetrics;
 pub use activity::ActivityMetrics;
-pub use labels::{ActivatorOutcome, Outcome, ProbeGoal, ProbeResult, Resource, Signal, Unread, Verb, WakeOutcome};
+pub use labels::{
+    ActivatorOutcome, Outcome, ProbeGoal, ProbeResult, Resource, Signal, UnreadableReason, Verb, WakeOutcome,
+};
 use labels::{QUICK, SLOW, seconds};
 
 use computing_unit_api::Phase;
@@ -25,7 +28,6 @@ use computing_unit_api::Phase;
 /// Names and values of the labels of one series.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
-/// Everything that is counted and measured. Shared by reference; every method is cheap and never fails.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -39,9 +41,7 @@ pub struct Metrics {
     watch_errors: Family<Labels<1>, Counter>,
     leader: Gauge,
     reachable_time: Histogram,
-    /// Of the activator.
     pub activator: ActivatorMetrics,
-    /// Of the idle controller.
     pub activity: ActivityMetrics,
 }
 
@@ -52,11 +52,9 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
-    #[must_use]
     pub fn new() -> Self {
         let mut all = Self {
-            registry: Registry::with_prefix("computing_unit_operator"),
+            registry: Registry::default(),
             reconciles: Family::default(),
             reconcile_time: Histogram::new(QUICK),
             units: Family::default(),
@@ -79,77 +77,74 @@ impl Metrics {
     }
 
     fn register(&mut self) {
-        let to = &mut self.registry;
+        #[cfg(target_os = "linux")]
+        self.registry.register_collector(Box::new(process::ProcessCollector));
+        let to = self.registry.sub_registry_with_prefix("computing_unit_operator");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        to.register("build", "The version that runs", build);
-        to.register("reconciles", "Reconciliations of units, by outcome", self.reconciles.clone());
+        to.register("build", "Version of the operator", build);
+        to.register("reconciles", "Total number of reconciles of units, by outcome", self.reconciles.clone());
         let time = self.reconcile_time.clone();
-        to.register_with_unit("reconcile_duration", "Duration of a reconciliation", Unit::Seconds, time);
-        to.register("units", "Units by phase, as last recorded in their status", self.units.clone());
-        to.register("probes", "Probes of single proxies, by goal and result", self.probes.clone());
+        to.register_with_unit("reconcile_duration", "Duration of a reconcile of a unit", Unit::Seconds, time);
+        to.register("units", "Number of units, by phase", self.units.clone());
+        let help = "Total number of probes of a proxy, by goal and result";
+        to.register("probes", help, self.probes.clone());
         let time = self.probe_time.clone();
-        to.register_with_unit("probe_duration", "Duration of a probe of a single proxy", Unit::Seconds, time);
+        to.register_with_unit("probe_duration", "Duration of a probe of a proxy, by goal", Unit::Seconds, time);
         let time = self.propagation_time.clone();
-        let help = "Time until every proxy of the Gateway confirmed a change of a route";
+        let help = "Time from the start of the probes until every proxy confirmed the goal, by goal";
         to.register_with_unit("route_propagation", help, Unit::Seconds, time);
-        to.register("writes", "Writes to the API server, by verb, resource and outcome", self.writes.clone());
-        to.register("watch_errors", "Failures of watches, by resource", self.watch_errors.clone());
-        to.register("leader", "1 if this replica is the leader", self.leader.clone());
+        let help = "Total number of writes to the API server, by verb, resource and outcome";
+        to.register("writes", help, self.writes.clone());
+        to.register("watch_errors", "Total number of failed watches, by resource", self.watch_errors.clone());
+        to.register("leader", "1 if this replica is the leader, 0 otherwise", self.leader.clone());
         let time = self.reachable_time.clone();
-        let help = "Time from the pod of a unit being Ready to every proxy answering for the unit";
+        let help = "Time from a unit's pod being Ready until every proxy answered for the unit";
         to.register_with_unit("pod_ready_to_reachable", help, Unit::Seconds, time);
         self.activator.register(to);
         self.activity.register(to);
     }
 
-    /// A reconcile ended after `took`.
     pub fn reconciled(&self, outcome: Outcome, took: Duration) {
         self.reconciles.get_or_create(&[("outcome", outcome.as_str())]).inc();
         self.reconcile_time.observe(seconds(took));
     }
 
-    /// There are `count` units of `phase` now.
     pub fn units(&self, phase: Phase, count: i32) {
         self.units.get_or_create(&[("phase", phase.as_str())]).set(count.into());
     }
 
-    /// A single proxy was probed.
+    /// One probe of one proxy.
     pub fn probed(&self, goal: ProbeGoal, result: ProbeResult, took: Duration) {
         self.probes.get_or_create(&[("goal", goal.as_str()), ("result", result.as_str())]).inc();
         self.probe_time.get_or_create(&[("goal", goal.as_str())]).observe(seconds(took));
     }
 
-    /// Every proxy reached `goal`, `after` the probe was started.
+    /// Every proxy confirmed `goal`, `after` the probes were started.
     pub fn route_propagated(&self, goal: ProbeGoal, after: Duration) {
         self.propagation_time.get_or_create(&[("goal", goal.as_str())]).observe(seconds(after));
     }
 
-    /// A write was sent to the API server, which did (`ok`) or did not carry it out.
+    /// A write to the API server, successful or not.
     pub fn wrote(&self, verb: Verb, resource: Resource, ok: bool) {
         let outcome = if ok { "success" } else { "error" };
         let labels = [("verb", verb.as_str()), ("resource", resource.as_str()), ("outcome", outcome)];
         self.writes.get_or_create(&labels).inc();
     }
 
-    /// A watch failed, and starts again.
     pub fn watch_failed(&self, resource: Resource) {
         self.watch_errors.get_or_create(&[("resource", resource.as_str())]).inc();
     }
 
-    /// Whether this process is the one that works.
     pub fn leading(&self, leading: bool) {
         self.leader.set(leading.into());
     }
 
-    /// Every proxy answers for a unit, `after` its pod became ready.
+    /// Every proxy answers for a unit, `after` its pod became Ready.
     pub fn became_reachable(&self, after: Duration) {
         self.reachable_time.observe(seconds(after));
     }
 
-    /// All of it as OpenMetrics text.
-    ///
-    /// # Errors
-    /// If a metric cannot be written as text, which none of these does.
+    /// All metrics in OpenMetrics text format.
     pub fn encode(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
@@ -186,7 +181,9 @@ mod tests {
             metrics.activator.woke(*outcome);
         }
         metrics.activity.scanned();
-        Signal::ALL.iter().zip(Unread::ALL).for_each(|(signal, reason)| metrics.activity.unread(*signal, *reason));
+        for (signal, reason) in Signal::ALL.iter().zip(UnreadableReason::ALL) {
+            metrics.activity.unreadable(*signal, *reason);
+        }
         metrics.activity.stopped(computing_unit_api::IdleAction::Suspend);
         metrics.units(Phase::Ready, 7);
         metrics.leading(true);
@@ -195,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_what_happened() {
+    fn metrics_contain_what_was_recorded() {
         let text = everything().encode().unwrap();
         for line in [
             "computing_unit_operator_reconciles_total{outcome=\"success\"} 1",
@@ -221,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn no_label_can_carry_the_name_of_a_unit() {
+    fn labels_are_of_a_closed_set() {
         let text = everything().encode().unwrap();
         let samples = text.lines().filter(|line| !line.starts_with('#'));
         let names: BTreeSet<&str> = samples

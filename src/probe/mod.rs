@@ -1,61 +1,52 @@
-//! Whether every proxy of a Gateway has a unit's route, or has it no longer, found out by asking each of them.
+//! Probes: requests to every proxy of a Gateway that show whether the proxy has a unit's route.
 //!
-//! A route's status says what the gateway's controller knows; only a proxy's own answer proves what the proxy does. Each
-//! answer under a unit's route carries the unit's UID in a header, whoever made the answer. Probes run in tasks of their
-//! own: a reconcile says what it wants to know and reads how far that is, and is woken when there is news.
+//! The status of a route shows what the gateway's controller knows, and only a response shows what a proxy does. Each
+//! response under a unit's route carries the unit's UID in a header, also a response that the proxy itself generates.
+//! Probes run in background tasks: a reconcile starts one and reads its progress, and the task wakes the unit.
 
-mod answer;
-mod news;
-mod patience;
+mod outcome;
+mod pacing;
 mod prober;
-mod proxies;
 mod request;
-mod resolve;
 mod tally;
 mod task;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod wake;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 
 pub use prober::Prober;
-pub use proxies::Proxies;
-#[cfg(test)]
-pub use proxies::Proxy;
-pub use resolve::Stores;
 
 use computing_unit_api::{ComputingUnit, GatewayRef, ProbeMethod, VerifiedRoute};
 
 pub use crate::metrics::ProbeGoal as Goal;
 
-/// Whom to ask, and for what.
+/// What to probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The unit that is woken by news.
+    /// The unit to wake.
     pub unit: ObjectRef<ComputingUnit>,
-    /// Its UID, which answers under its route carry.
+    /// UID of the unit, which responses under its route carry.
     pub uid: String,
-    /// The state of the route that is asked about. What was reached with another state is not reached with this one.
+    /// The version of the route. A goal that was reached with another version is not reached with this one.
     pub route: VerifiedRoute,
-    /// The gateway whose proxies are asked.
     pub gateway: GatewayRef,
-    /// A request that is the unit's own.
     pub request: Request,
 }
 
-/// A request that takes a unit's route and nothing else.
+/// A request that matches the route of the unit and no other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Request {
-    /// Its method.
     pub method: ProbeMethod,
-    /// The host name that it has to have; where absent, one that the listener takes.
+    /// `None` for a host name that the listener accepts.
     pub host: Option<String>,
-    /// Path, and query after a `?`.
     pub path_and_query: String,
 }
 
-/// A probe and how far it has come.
+/// A probe and its progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     pub goal: Goal,
@@ -63,19 +54,15 @@ pub struct Report {
     pub progress: Progress,
 }
 
-/// How far a goal is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Not reached.
     Pending {
-        /// When it was first wanted.
+        /// When the probe was started.
         since: Timestamp,
-        /// What is missing, in words; `None` before the first answers.
+        /// Why the goal is not reached. `None` before the first responses.
         last: Option<String>,
     },
-    /// Reached.
     Done {
-        /// When.
         at: Timestamp,
     },
 }

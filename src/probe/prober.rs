@@ -1,6 +1,4 @@
-//! Keeps one task for each unit whose route is being watched for at the proxies.
-//!
-//! A task ends by itself when nobody has asked about it for a while, so that no unit that is gone is asked for forever.
+//! Runs one probe task for each unit whose route is awaited at the proxies.
 
 use std::sync::Arc;
 
@@ -17,66 +15,63 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Goal, Progress, Report, Target,
-    proxies::Proxies,
-    request::Asker,
-    task::{Entry, Means, State, Task, Tasks},
+    request::ProbeClient,
+    task::{ProbeContext, RunningProbe, State, Task, Tasks},
 };
-use crate::metrics::Metrics;
+use crate::{gateway::proxies::ProxyResolver, metrics::Metrics};
 
-/// Finds out whether the proxies have units' routes. Clones share their tasks; the last one to go ends them.
+/// Clones share their tasks. Dropping the last one ends them.
 #[derive(Clone)]
 pub struct Prober {
     tasks: Arc<Tasks>,
-    means: Arc<Means>,
+    context: Arc<ProbeContext>,
 }
 
-/// Wakes waiting to be taken up. A task whose wake finds no room waits, which holds up that task alone.
+/// Capacity of the channel of wakes. If it is full, the task that wakes its unit waits, and no other does.
 const WAKES: usize = 256;
 
 impl Prober {
-    /// A prober that asks `proxies` on at most `limit` connections at a time, and the stream of the units about which
-    /// there is news: a goal reached, or after two seconds another kind of thing missing.
+    /// A prober with at most `limit` connections at a time, and the stream of units to reconcile.
     pub fn new(
-        proxies: impl Proxies,
+        proxies: impl ProxyResolver,
         limit: usize,
         metrics: Arc<Metrics>,
     ) -> (Self, impl Stream<Item = ObjectRef<ComputingUnit>> + Send + 'static) {
         let (wakes, mut woken) = mpsc::channel(WAKES);
-        let means = Means {
+        let context = ProbeContext {
             proxies: Box::new(proxies),
             metrics,
-            asker: Asker::new(),
+            client: ProbeClient::new(),
             connections: Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS)),
             wakes,
         };
-        let prober = Self { tasks: Arc::default(), means: Arc::new(means) };
+        let prober = Self { tasks: Arc::default(), context: Arc::new(context) };
         (prober, stream::poll_fn(move |context| woken.poll_recv(context)))
     }
 
     /// The probe of a unit, if one runs. Reading it keeps it running: a probe that nobody reads for five minutes ends.
-    #[must_use]
     pub fn report(&self, uid: &str) -> Option<Report> {
         let tasks = self.tasks.lock();
-        let entry = tasks.get(uid)?;
-        let mut state = entry.state.lock();
-        state.wanted = Instant::now();
-        Some(Report { goal: entry.goal, target: entry.target.clone(), progress: state.progress.clone() })
+        let probe = tasks.get(uid)?;
+        let mut state = probe.state.lock();
+        state.last_read = Instant::now();
+        Some(Report { goal: probe.goal, target: probe.target.clone(), progress: state.progress.clone() })
     }
 
     /// Probes the proxies for a unit, in place of an earlier probe. Must be called within a tokio runtime.
     pub fn start(&self, target: Target, goal: Goal) {
         let progress = Progress::Pending { since: Timestamp::now(), last: None };
-        let state = Arc::new(Mutex::new(State { progress, wanted: Instant::now() }));
+        let state = Arc::new(Mutex::new(State { progress, last_read: Instant::now() }));
         let task = Task {
             target: target.clone(),
             goal,
             state: state.clone(),
-            means: self.means.clone(),
+            context: self.context.clone(),
             tasks: Arc::downgrade(&self.tasks),
         };
         let mut tasks = self.tasks.lock();
         let task = AbortOnDropHandle::new(tokio::spawn(task.run()));
-        tasks.insert(target.uid.clone(), Entry { target, goal, state, _task: task });
+        tasks.insert(target.uid.clone(), RunningProbe { target, goal, state, _task: task });
     }
 
     /// Ends the probe of a unit, and discards its result.
@@ -88,11 +83,10 @@ impl Prober {
     #[cfg(test)]
     pub fn confirm(&self, uid: &str) {
         let tasks = self.tasks.lock();
-        let entry = tasks.get(uid).expect("a running probe");
-        entry.state.lock().progress = Progress::Done { at: Timestamp::now() };
+        let probe = tasks.get(uid).expect("a running probe");
+        probe.state.lock().progress = Progress::Done { at: Timestamp::now() };
     }
 
-    /// How many units there are tasks for.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.tasks.lock().len()

@@ -1,7 +1,4 @@
-//! The task that pursues one goal for one unit: asks the proxies again and again until their answers add up to it.
-//!
-//! What answers prove is decided in [`super::answer`], what they add up to in [`super::tally`], and how long to wait in
-//! [`super::patience`].
+//! A background task that probes the proxies for one goal of one unit until all of them confirm it.
 
 use std::{
     collections::HashMap,
@@ -22,171 +19,169 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Goal, Progress, Target,
-    answer::Answer,
-    news::News,
-    patience::{self, LEASE, MISSES, SETTLE, WITHOUT_PROXIES},
-    proxies::{Proxies, Proxy},
-    request::Asker,
+    outcome::Outcome,
+    pacing::{NO_PROXIES, SETTLE, UNREAD_LIMIT, WITHDRAWN_PROBES, backoff},
+    request::ProbeClient,
     tally::{Missing, Tally},
+    wake::WakePolicy,
 };
-use crate::metrics::Metrics;
+use crate::{
+    gateway::proxies::{NotListed, Proxy, ProxyResolver},
+    metrics::Metrics,
+};
 
-/// The tasks by the UID of their unit.
-pub(super) type Tasks = Mutex<HashMap<String, Entry>>;
+/// The running probes by the UID of their unit.
+pub(super) type Tasks = Mutex<HashMap<String, RunningProbe>>;
 
-/// What every task uses.
-pub(super) struct Means {
-    pub(super) proxies: Box<dyn Proxies>,
+/// Shared by all tasks.
+pub(super) struct ProbeContext {
+    pub(super) proxies: Box<dyn ProxyResolver>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) asker: Asker,
+    pub(super) client: ProbeClient,
     /// One permit for each connection.
     pub(super) connections: Semaphore,
     pub(super) wakes: mpsc::Sender<ObjectRef<ComputingUnit>>,
 }
 
-/// One unit's task. Dropping it ends the task.
-pub(super) struct Entry {
+/// Dropping it ends the task.
+pub(super) struct RunningProbe {
     pub(super) target: Target,
     pub(super) goal: Goal,
     pub(super) state: Arc<Mutex<State>>,
     pub(super) _task: AbortOnDropHandle<()>,
 }
 
-/// What a task and those who ask about it share.
+/// Shared by a task and its readers.
 pub(super) struct State {
     pub(super) progress: Progress,
-    pub(super) wanted: Instant,
+    pub(super) last_read: Instant,
 }
 
-/// The task of one target and goal.
 pub(super) struct Task {
     pub(super) target: Target,
     pub(super) goal: Goal,
     pub(super) state: Arc<Mutex<State>>,
-    pub(super) means: Arc<Means>,
+    pub(super) context: Arc<ProbeContext>,
     pub(super) tasks: Weak<Tasks>,
 }
 
 impl Task {
     pub(super) async fn run(self) {
-        if self.pursue().await {
+        if self.reach_goal().await {
             self.state.lock().progress = Progress::Done { at: Timestamp::now() };
             self.wake().await;
-            while !self.leave() {
-                pause(LEASE.saturating_sub(self.unasked())).await;
+            while !self.expire() {
+                pause(UNREAD_LIMIT.saturating_sub(self.unread())).await;
             }
         }
     }
 
-    /// Asks the proxies until the goal is reached. Returns false where nobody wanted to know any more and the task has
-    /// left the table.
-    async fn pursue(&self) -> bool {
+    /// Probes the proxies until the goal is reached. Returns false if the task has expired.
+    async fn reach_goal(&self) -> bool {
         let began = Instant::now();
         let mut tally = Tally::new(self.goal);
-        let mut news = News::default();
-        let mut without_since = None;
+        let mut wakes = WakePolicy::default();
+        let mut without_proxies_since = None;
         let mut attempt = 0;
         loop {
             let missing = match self.round(&mut tally).await {
                 Ok(true) => continue,
                 Ok(false) => tally.missing(&self.target.gateway),
-                Err(why) => Some(Missing::Unknown(why)),
+                Err(not_listed) => Some(not_listed.into()),
             };
             let Some(missing) = missing else { break };
-            if let Missing::NoProxy(_) = missing
+            if let Missing::Proxies(_) = missing
                 && self.goal == Goal::Withdrawn
             {
-                if without_since.get_or_insert_with(Instant::now).elapsed() >= WITHOUT_PROXIES {
+                if without_proxies_since.get_or_insert_with(Instant::now).elapsed() >= NO_PROXIES {
                     break;
                 }
             } else {
-                without_since = None;
+                without_proxies_since = None;
             }
-            self.tell(&missing);
-            if news.is_due(&missing, began.elapsed()) {
+            self.publish(&missing);
+            if wakes.is_due(&missing, began.elapsed()) {
                 self.wake().await;
             }
-            if self.leave() {
+            if self.expire() {
                 return false;
             }
-            if news.is_nudge_due(self.unasked()) {
+            if wakes.is_reminder_due(self.unread()) {
                 self.wake().await;
             }
-            pause(patience::between(attempt, began.elapsed())).await;
+            pause(backoff(attempt, began.elapsed())).await;
             attempt = attempt.saturating_add(1);
         }
         if self.goal == Goal::Withdrawn {
             pause(SETTLE).await;
         }
-        self.means.metrics.route_propagated(self.goal, began.elapsed());
+        self.context.metrics.route_propagated(self.goal, began.elapsed());
         true
     }
 
-    /// Asks each proxy whose word is not had. Returns whether that made the tally complete, in which case the proxies are
-    /// to be looked up once more: there may be new ones.
-    async fn round(&self, tally: &mut Tally) -> Result<bool, String> {
+    /// Probes each pending proxy. Returns whether that completed the tally, in which case the proxies have to be resolved
+    /// once more: there may be new ones.
+    async fn round(&self, tally: &mut Tally) -> Result<bool, NotListed> {
         let host = self.target.request.host.as_deref();
-        let proxies = tally.whom_to_ask(self.means.proxies.of(&self.target.gateway, host)?);
+        let proxies = tally.pending_proxies(self.context.proxies.resolve(&self.target.gateway, host)?);
         if proxies.is_empty() {
             return Ok(false);
         }
-        let fits = |proxy: &Proxy, answer: &Answer| tally.fits(proxy, answer);
-        let answers = join_all(proxies.into_iter().map(|proxy| self.ask(proxy, fits))).await;
-        for (proxy, answer) in answers {
-            tally.take(proxy, answer);
+        let confirms = |proxy: &Proxy, outcome: &Outcome| tally.confirms(proxy, outcome);
+        let outcomes = join_all(proxies.into_iter().map(|proxy| self.probe(proxy, confirms))).await;
+        for (proxy, outcome) in outcomes {
+            tally.record(proxy, outcome);
         }
         Ok(tally.missing(&self.target.gateway).is_none())
     }
 
-    /// Asks one proxy, as often as the goal needs as long as its answers fit. Returns the last answer.
-    async fn ask(&self, proxy: Proxy, fits: impl Fn(&Proxy, &Answer) -> bool) -> (Proxy, Answer) {
-        let mut left = if self.goal == Goal::Withdrawn { MISSES } else { 1 };
+    /// Probes one proxy as often as the goal requires, or until an outcome does not confirm it. Returns the last outcome.
+    async fn probe(&self, proxy: Proxy, confirms: impl Fn(&Proxy, &Outcome) -> bool) -> (Proxy, Outcome) {
+        let mut left = if self.goal == Goal::Withdrawn { WITHDRAWN_PROBES } else { 1 };
         loop {
-            // The semaphore is never closed; were it, there would be no limit rather than no probe.
-            let permit = self.means.connections.acquire().await.ok();
-            let asked = Instant::now();
-            let answer = self.means.asker.ask(&proxy, &self.target.uid, &self.target.request, self.goal).await;
+            // The semaphore is never closed. If it were, probes without a limit would be better than none.
+            let permit = self.context.connections.acquire().await.ok();
+            let began = Instant::now();
+            let outcome = self.context.client.probe(&proxy, &self.target.uid, &self.target.request, self.goal).await;
             drop(permit);
-            self.means.metrics.probed(self.goal, answer.result(), asked.elapsed());
+            self.context.metrics.probed(self.goal, outcome.result(), began.elapsed());
             left -= 1;
-            if left == 0 || !fits(&proxy, &answer) {
-                return (proxy, answer);
+            if left == 0 || !confirms(&proxy, &outcome) {
+                return (proxy, outcome);
             }
         }
     }
 
-    fn tell(&self, missing: &Missing) {
+    fn publish(&self, missing: &Missing) {
         if let Progress::Pending { last, .. } = &mut self.state.lock().progress {
             *last = Some(missing.to_string());
         }
     }
 
     async fn wake(&self) {
-        // Nobody listens when the controller is gone, and then nobody asks.
-        let _ = self.means.wakes.send(self.target.unit.clone()).await;
+        // The receiver is dropped with the controllers, and then no reconcile is needed.
+        let _ = self.context.wakes.send(self.target.unit.clone()).await;
     }
 
-    /// How long nobody has asked.
-    fn unasked(&self) -> Duration {
-        self.state.lock().wanted.elapsed()
+    fn unread(&self) -> Duration {
+        self.state.lock().last_read.elapsed()
     }
 
-    /// Takes this task out of the table if nobody has asked about it for the length of a lease. The table is locked while
-    /// that is decided, so that nobody asks meanwhile and waits for a wake that never comes.
-    fn leave(&self) -> bool {
+    /// Removes this task if nobody has read it for too long. The lock is held for the decision: a reader that finds the
+    /// task can rely on its wake.
+    fn expire(&self) -> bool {
         let Some(tasks) = self.tasks.upgrade() else { return true };
         let mut tasks = tasks.lock();
-        if self.unasked() < LEASE {
+        if self.unread() < UNREAD_LIMIT {
             return false;
         }
-        if tasks.get(&self.target.uid).is_some_and(|entry| Arc::ptr_eq(&entry.state, &self.state)) {
+        if tasks.get(&self.target.uid).is_some_and(|probe| Arc::ptr_eq(&probe.state, &self.state)) {
             tasks.remove(&self.target.uid);
         }
         true
     }
 }
 
-/// Waits in a task of its own, never in a reconcile.
 async fn pause(time: Duration) {
     tokio::time::sleep_until(Instant::now() + time).await;
 }

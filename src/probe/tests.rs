@@ -1,4 +1,4 @@
-//! The prober against real connections to small servers that answer as proxies do.
+//! The prober against local servers that respond like proxies.
 
 use std::{
     sync::{
@@ -26,30 +26,30 @@ use tokio_rustls::{
 };
 
 use super::*;
+use crate::gateway::proxies::{NotListed, Proxy, ProxyResolver};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What a proxy has of the unit `ada`.
+/// The route of the unit `ada` at a proxy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Route {
     Absent,
     Guarded,
     Open,
-    /// The route is there and what it leads to is not.
-    Empty,
-    /// Another unit has the request.
-    Taken,
+    /// The proxy has the route and no endpoints.
+    NoEndpoints,
+    /// The route of another unit matches.
+    OtherUnit,
 }
 
-/// A server that answers as a proxy in some state does.
+/// A server that responds like a proxy.
 struct Envoy {
     proxy: Proxy,
     route: Arc<Mutex<Route>>,
-    /// Requests so far, as they came.
     requests: Arc<Mutex<Vec<String>>>,
-    /// The route from the n-th request on.
-    turns: Arc<Mutex<Option<(usize, Route)>>>,
-    /// The most requests at a time that were not answered yet.
+    /// The route after so many requests.
+    then: Arc<Mutex<Option<(usize, Route)>>>,
+    /// The largest number of concurrent requests.
     most: Arc<AtomicUsize>,
 }
 
@@ -71,16 +71,16 @@ impl Envoy {
             proxy,
             route: Arc::new(Mutex::new(route)),
             requests: Arc::default(),
-            turns: Arc::default(),
+            then: Arc::default(),
             most: Arc::default(),
         };
-        let (route, requests, turns, most) =
-            (envoy.route.clone(), envoy.requests.clone(), envoy.turns.clone(), envoy.most.clone());
+        let (route, requests, then, most) =
+            (envoy.route.clone(), envoy.requests.clone(), envoy.then.clone(), envoy.most.clone());
         let now = Arc::new(AtomicUsize::new(0));
         tokio::spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else { return };
-                let (route, requests, turns, tls) = (route.clone(), requests.clone(), turns.clone(), tls.clone());
+                let (route, requests, then, tls) = (route.clone(), requests.clone(), then.clone(), tls.clone());
                 let (most, now) = (most.clone(), now.clone());
                 tokio::spawn(async move {
                     let answer = async move |request: String| {
@@ -91,7 +91,7 @@ impl Envoy {
                         now.fetch_sub(1, Ordering::SeqCst);
                         let mut requests = requests.lock().unwrap();
                         requests.push(request.clone());
-                        if let Some((from, next)) = *turns.lock().unwrap()
+                        if let Some((from, next)) = *then.lock().unwrap()
                             && requests.len() > from
                         {
                             *route.lock().unwrap() = next;
@@ -116,13 +116,13 @@ impl Envoy {
         *self.route.lock().unwrap() = route;
     }
 
-    /// Rollouts to another route with the request after so many.
-    fn turns_after(self, requests: usize, route: Route) -> Self {
-        *self.turns.lock().unwrap() = Some((requests, route));
+    /// Changes the route after so many requests.
+    fn changes_after(self, requests: usize, route: Route) -> Self {
+        *self.then.lock().unwrap() = Some((requests, route));
         self
     }
 
-    fn asked(&self) -> usize {
+    fn request_count(&self) -> usize {
         self.requests.lock().unwrap().len()
     }
 }
@@ -135,7 +135,7 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: impl Asy
     }
     let _ = stream.write_all(answer(String::from_utf8(request).unwrap()).await.as_bytes()).await;
     let _ = stream.shutdown().await;
-    // The prober resets the connection, which is how it ends.
+    // Until the prober resets the connection.
     let _ = stream.read_u8().await;
 }
 
@@ -144,26 +144,25 @@ fn answer(route: Route, request: &str) -> String {
     let (status, unit) = match route {
         Route::Open => (200, Some("ada-uid")),
         Route::Guarded if guarded => (200, Some("ada-uid")),
-        Route::Empty => (503, Some("ada-uid")),
-        Route::Taken => (200, Some("bob-uid")),
+        Route::NoEndpoints => (503, Some("ada-uid")),
+        Route::OtherUnit => (200, Some("bob-uid")),
         Route::Guarded | Route::Absent => (404, None),
     };
     let unit = unit.map(|uid| format!("{}: {uid}\r\n", headers::UNIT)).unwrap_or_default();
     format!("HTTP/1.1 {status} Answer\r\n{unit}content-length: 0\r\n\r\n")
 }
 
-/// Proxies that the test decides about.
 #[derive(Clone)]
-struct Told(Arc<Mutex<Result<Vec<Proxy>, String>>>);
+struct FakeResolver(Arc<Mutex<Result<Vec<Proxy>, NotListed>>>);
 
-impl Told {
+impl FakeResolver {
     fn of<'a>(envoys: impl IntoIterator<Item = &'a Envoy>) -> Self {
         Self(Arc::new(Mutex::new(Ok(envoys.into_iter().map(|envoy| envoy.proxy.clone()).collect()))))
     }
 }
 
-impl Proxies for Told {
-    fn of(&self, _: &GatewayRef, _: Option<&str>) -> Result<Vec<Proxy>, String> {
+impl ProxyResolver for FakeResolver {
+    fn resolve(&self, _: &GatewayRef, _: Option<&str>) -> Result<Vec<Proxy>, NotListed> {
         self.0.lock().unwrap().clone()
     }
 }
@@ -178,8 +177,8 @@ fn target(unit: &str) -> Target {
     }
 }
 
-/// Starts a probe unless it runs already, and reads how far it has come.
-fn want(prober: &Prober, target: Target, goal: Goal) -> Progress {
+/// Starts a probe unless it is running, and reads its progress.
+fn progress(prober: &Prober, target: Target, goal: Goal) -> Progress {
     let current = |report: &Report| report.goal == goal && report.target == target;
     if let Some(report) = prober.report(&target.uid).filter(current) {
         return report.progress;
@@ -188,17 +187,16 @@ fn want(prober: &Prober, target: Target, goal: Goal) -> Progress {
     prober.report(&target.uid).unwrap().progress
 }
 
-/// Wants `goal` of `ada` until it is reached, woken by the stream alone.
-async fn reach(prober: &Prober, news: &mut (impl Stream<Item = ObjectRef<ComputingUnit>> + Unpin), goal: Goal) {
+/// Waits until `goal` of `ada` is reached, reading the progress only when woken.
+async fn reach(prober: &Prober, wakes: &mut (impl Stream<Item = ObjectRef<ComputingUnit>> + Unpin), goal: Goal) {
     let reached = async {
-        while !matches!(want(prober, target("ada"), goal), Progress::Done { .. }) {
-            assert_eq!(news.next().await.unwrap(), target("ada").unit);
+        while !matches!(progress(prober, target("ada"), goal), Progress::Done { .. }) {
+            assert_eq!(wakes.next().await.unwrap(), target("ada").unit);
         }
     };
     timeout(DEADLINE, reached).await.unwrap();
 }
 
-/// Waits until `condition` holds.
 async fn until(mut condition: impl FnMut() -> bool) {
     let mut tick = tokio::time::interval(Duration::from_millis(5));
     let held = async {
@@ -210,30 +208,30 @@ async fn until(mut condition: impl FnMut() -> bool) {
 }
 
 fn last(prober: &Prober, goal: Goal) -> Option<String> {
-    match want(prober, target("ada"), goal) {
+    match progress(prober, target("ada"), goal) {
         Progress::Pending { last, .. } => last,
         Progress::Done { .. } => None,
     }
 }
 
 #[tokio::test]
-async fn a_route_is_there_when_the_last_proxy_has_it() {
-    let late = Envoy::with(Route::Absent).await.turns_after(5, Route::Guarded);
+async fn guarded_route_is_confirmed_when_the_last_proxy_has_it() {
+    let late = Envoy::with(Route::Absent).await.changes_after(5, Route::Guarded);
     let others = [Envoy::with(Route::Guarded).await, Envoy::with(Route::Guarded).await];
-    let (prober, mut news) = Prober::new(Told::of(others.iter().chain([&late])), 8, Arc::default());
-    reach(&prober, &mut news, Goal::Guarded).await;
-    assert_eq!(late.asked(), 6);
-    assert_eq!(others.map(|envoy| envoy.asked()), [1, 1], "who has answered is not asked again");
+    let (prober, mut wakes) = Prober::new(FakeResolver::of(others.iter().chain([&late])), 8, Arc::default());
+    reach(&prober, &mut wakes, Goal::Guarded).await;
+    assert_eq!(late.request_count(), 6);
+    assert_eq!(others.map(|envoy| envoy.request_count()), [1, 1], "a proxy that confirmed is not probed again");
 }
 
 #[tokio::test]
-async fn an_open_route_is_asked_for_without_the_guard() {
+async fn open_route_is_probed_without_the_guard_header() {
     let envoy = Envoy::with(Route::Guarded).await;
-    let (prober, mut news) = Prober::new(Told::of([&envoy]), 8, Arc::default());
-    reach(&prober, &mut news, Goal::Guarded).await;
+    let (prober, mut wakes) = Prober::new(FakeResolver::of([&envoy]), 8, Arc::default());
+    reach(&prober, &mut wakes, Goal::Guarded).await;
     until(|| last(&prober, Goal::Open).as_deref() == Some("0 of 1 proxies have the route")).await;
     envoy.set(Route::Open);
-    reach(&prober, &mut news, Goal::Open).await;
+    reach(&prober, &mut wakes, Goal::Open).await;
     let requests = envoy.requests.lock().unwrap().clone();
     let expected = format!(
         "HEAD /wsapi?cuid=42 HTTP/1.1\r\nhost: {}\r\nuser-agent: computing-unit-operator\r\n\
@@ -246,76 +244,76 @@ async fn an_open_route_is_asked_for_without_the_guard() {
 }
 
 #[tokio::test]
-async fn a_route_without_endpoints_is_not_there() {
-    let envoy = Envoy::with(Route::Empty).await;
-    let (prober, mut news) = Prober::new(Told::of([&envoy]), 8, Arc::default());
-    let expected = format!("proxy {} answers with 503", envoy.proxy);
+async fn route_without_endpoints_is_not_confirmed() {
+    let envoy = Envoy::with(Route::NoEndpoints).await;
+    let (prober, mut wakes) = Prober::new(FakeResolver::of([&envoy]), 8, Arc::default());
+    let expected = format!("proxy {} responded with 503", envoy.proxy);
     until(|| last(&prober, Goal::Open).as_ref() == Some(&expected)).await;
     envoy.set(Route::Open);
-    reach(&prober, &mut news, Goal::Open).await;
+    reach(&prober, &mut wakes, Goal::Open).await;
 }
 
 #[tokio::test]
-async fn a_proxy_that_refuses_connections_is_named() {
+async fn proxy_that_refuses_connections_is_reported() {
     let envoy = Envoy::with(Route::Open).await;
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let told = Told::of([&envoy]);
+    let resolver = FakeResolver::of([&envoy]);
     let down = Proxy { port: free, ..envoy.proxy.clone() };
-    told.0.lock().unwrap().as_mut().unwrap().push(down.clone());
-    let (prober, mut news) = Prober::new(told.clone(), 8, Arc::default());
-    let expected = format!("proxy {down} does not answer: connection refused");
+    resolver.0.lock().unwrap().as_mut().unwrap().push(down.clone());
+    let (prober, mut wakes) = Prober::new(resolver.clone(), 8, Arc::default());
+    let expected = format!("proxy {down} cannot be reached: connection refused");
     until(|| last(&prober, Goal::Open).as_ref() == Some(&expected)).await;
-    told.0.lock().unwrap().as_mut().unwrap().pop();
-    reach(&prober, &mut news, Goal::Open).await;
+    resolver.0.lock().unwrap().as_mut().unwrap().pop();
+    reach(&prober, &mut wakes, Goal::Open).await;
 }
 
 #[tokio::test]
-async fn a_route_is_gone_when_every_proxy_misses_on_three_connections() {
+async fn withdrawal_is_confirmed_by_three_probes_of_every_proxy() {
     let envoys = [Envoy::with(Route::Open).await, Envoy::with(Route::Absent).await];
-    let (prober, mut news) = Prober::new(Told::of(&envoys), 8, Arc::default());
-    until(|| last(&prober, Goal::Withdrawn).as_deref() == Some("1 of 2 proxies have the route")).await;
-    assert_eq!(envoys[1].asked(), 3);
+    let (prober, mut wakes) = Prober::new(FakeResolver::of(&envoys), 8, Arc::default());
+    until(|| last(&prober, Goal::Withdrawn).as_deref() == Some("1 of 2 proxies still have the route")).await;
+    assert_eq!(envoys[1].request_count(), 3);
     envoys[0].set(Route::Guarded);
-    reach(&prober, &mut news, Goal::Withdrawn).await;
-    assert!(envoys[0].asked() >= 4);
-    assert_eq!(envoys[1].asked(), 3);
+    reach(&prober, &mut wakes, Goal::Withdrawn).await;
+    assert!(envoys[0].request_count() >= 4);
+    assert_eq!(envoys[1].request_count(), 3);
 }
 
 #[tokio::test]
-async fn a_miss_does_not_count_when_the_next_connection_hits() {
-    let envoy = Envoy::with(Route::Absent).await.turns_after(2, Route::Open);
-    let (prober, mut news) = Prober::new(Told::of([&envoy]), 8, Arc::default());
-    until(|| last(&prober, Goal::Withdrawn).as_deref() == Some("1 of 1 proxies have the route")).await;
-    *envoy.turns.lock().unwrap() = None;
+async fn withdrawal_is_not_confirmed_when_a_later_probe_matches() {
+    let envoy = Envoy::with(Route::Absent).await.changes_after(2, Route::Open);
+    let (prober, mut wakes) = Prober::new(FakeResolver::of([&envoy]), 8, Arc::default());
+    until(|| last(&prober, Goal::Withdrawn).as_deref() == Some("1 of 1 proxies still have the route")).await;
+    *envoy.then.lock().unwrap() = None;
     envoy.set(Route::Absent);
-    let before = envoy.asked();
-    reach(&prober, &mut news, Goal::Withdrawn).await;
-    assert!(envoy.asked() >= before + 3);
+    let before = envoy.request_count();
+    reach(&prober, &mut wakes, Goal::Withdrawn).await;
+    assert!(envoy.request_count() >= before + 3);
 }
 
 #[tokio::test]
-async fn an_answer_of_another_unit_means_that_the_route_is_gone() {
-    let envoy = Envoy::with(Route::Taken).await;
-    let (prober, mut news) = Prober::new(Told::of([&envoy]), 8, Arc::default());
+async fn response_of_another_unit_confirms_a_withdrawal() {
+    let envoy = Envoy::with(Route::OtherUnit).await;
+    let (prober, mut wakes) = Prober::new(FakeResolver::of([&envoy]), 8, Arc::default());
     until(|| last(&prober, Goal::Open).as_deref() == Some("0 of 1 proxies have the route")).await;
-    reach(&prober, &mut news, Goal::Withdrawn).await;
+    reach(&prober, &mut wakes, Goal::Withdrawn).await;
 }
 
 #[tokio::test]
-async fn a_proxy_that_joins_is_asked_too() {
+async fn proxy_that_is_added_is_probed_too() {
     let envoys = [Envoy::with(Route::Absent).await, Envoy::with(Route::Absent).await];
-    let told = Told::of(&envoys[..1]);
-    let (prober, mut news) = Prober::new(told.clone(), 8, Arc::default());
+    let resolver = FakeResolver::of(&envoys[..1]);
+    let (prober, mut wakes) = Prober::new(resolver.clone(), 8, Arc::default());
     until(|| last(&prober, Goal::Open).as_deref() == Some("0 of 1 proxies have the route")).await;
-    told.0.lock().unwrap().as_mut().unwrap().push(envoys[1].proxy.clone());
+    resolver.0.lock().unwrap().as_mut().unwrap().push(envoys[1].proxy.clone());
     envoys[0].set(Route::Open);
     until(|| last(&prober, Goal::Open).as_deref() == Some("1 of 2 proxies have the route")).await;
     envoys[1].set(Route::Open);
-    reach(&prober, &mut news, Goal::Open).await;
+    reach(&prober, &mut wakes, Goal::Open).await;
 }
 
 #[tokio::test]
-async fn a_listener_with_tls_is_asked_under_its_name_whatever_its_certificate_says() {
+async fn tls_listener_is_probed_by_its_host_name_with_any_certificate() {
     let issued = rcgen::generate_simple_self_signed(["other.example.org".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(issued.signing_key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -325,111 +323,111 @@ async fn a_listener_with_tls_is_asked_under_its_name_whatever_its_certificate_sa
         .with_single_cert(vec![issued.cert.der().clone()], key)
         .unwrap();
     let envoy = Envoy::start(Route::Open, Some(TlsAcceptor::from(Arc::new(config)))).await;
-    let (prober, mut news) = Prober::new(Told::of([&envoy]), 8, Arc::default());
-    reach(&prober, &mut news, Goal::Open).await;
+    let (prober, mut wakes) = Prober::new(FakeResolver::of([&envoy]), 8, Arc::default());
+    reach(&prober, &mut wakes, Goal::Open).await;
     let request = envoy.requests.lock().unwrap()[0].clone();
     assert!(request.contains("host: ada.units.example.org\r\n"), "{request}");
     assert!(request.contains("sni: ada.units.example.org\r\n"), "{request}");
 }
 
 #[tokio::test]
-async fn connections_are_limited() {
-    let envoy = Envoy::with(Route::Taken).await;
-    let (prober, mut news) = Prober::new(Told::of([&envoy]), 2, Arc::default());
+async fn connections_do_not_exceed_the_limit() {
+    let envoy = Envoy::with(Route::OtherUnit).await;
+    let (prober, mut wakes) = Prober::new(FakeResolver::of([&envoy]), 2, Arc::default());
     let units: Vec<_> = (0..12).map(|number| target(&format!("unit-{number}"))).collect();
-    let done = |unit: &Target| matches!(want(&prober, unit.clone(), Goal::Withdrawn), Progress::Done { .. });
+    let done = |unit: &Target| matches!(progress(&prober, unit.clone(), Goal::Withdrawn), Progress::Done { .. });
     let all = async {
         loop {
-            // Every one is asked about, so that all are under way.
+            // Without `any`, so that all probes are started.
             let open = units.iter().filter(|unit| !done(unit)).count();
             if open == 0 {
                 break;
             }
-            news.next().await.unwrap();
+            wakes.next().await.unwrap();
         }
     };
     timeout(DEADLINE, all).await.unwrap();
-    assert!(envoy.asked() >= 36);
+    assert!(envoy.request_count() >= 36);
     assert_eq!(envoy.most.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_wish_goes_on_and_another_starts_over() {
-    let (prober, _news) = Prober::new(Told::of([]), 8, Arc::default());
-    let first = want(&prober, target("ada"), Goal::Guarded);
+async fn probe_starts_over_when_its_target_changes() {
+    let (prober, _wakes) = Prober::new(FakeResolver::of([]), 8, Arc::default());
+    let first = progress(&prober, target("ada"), Goal::Guarded);
     until(|| last(&prober, Goal::Guarded).as_deref() == Some("no proxy of Gateway gateways/shared is ready")).await;
     let since = |progress| match progress {
         Progress::Pending { since, .. } => since,
         Progress::Done { at } => at,
     };
-    assert_eq!(since(want(&prober, target("ada"), Goal::Guarded)), since(first));
+    assert_eq!(since(progress(&prober, target("ada"), Goal::Guarded)), since(first));
     assert_eq!(last(&prober, Goal::Open), None);
     for other in [
         Target { request: Request { path_and_query: "/".into(), ..target("ada").request }, ..target("ada") },
         Target { route: VerifiedRoute { generation: 2, ..target("ada").route }, ..target("ada") },
     ] {
         until(|| last(&prober, Goal::Open).is_some()).await;
-        assert!(matches!(want(&prober, other, Goal::Open), Progress::Pending { last: None, .. }));
+        assert!(matches!(progress(&prober, other, Goal::Open), Progress::Pending { last: None, .. }));
     }
     assert_eq!(prober.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn tasks_end_with_their_unit_and_with_the_prober() {
+async fn task_ends_with_its_unit_and_with_the_prober() {
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    let (prober, mut news) = Prober::new(Told::of([]), 8, Arc::default());
+    let (prober, mut wakes) = Prober::new(FakeResolver::of([]), 8, Arc::default());
     for unit in ["ada", "bob"] {
-        let _ = want(&prober, target(unit), Goal::Open);
+        let _ = progress(&prober, target(unit), Goal::Open);
     }
     until(|| tasks() == 2).await;
     prober.stop("ada-uid");
     until(|| tasks() == 1).await;
     assert_eq!(prober.count(), 1);
     drop(prober.clone());
-    assert_eq!(tasks(), 1, "a clone is one of several");
+    assert_eq!(tasks(), 1, "another clone is left");
     drop(prober);
     until(|| tasks() == 0).await;
-    assert_eq!(news.next().await, None);
+    assert_eq!(wakes.next().await, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn news_comes_after_two_seconds_and_a_task_that_nobody_asks_about_ends() {
-    let (prober, mut news) = Prober::new(Told::of([]), 8, Arc::default());
+async fn unit_is_woken_after_two_seconds_and_an_unread_probe_ends() {
+    let (prober, mut wakes) = Prober::new(FakeResolver::of([]), 8, Arc::default());
     let began = Instant::now();
-    let _ = want(&prober, target("ada"), Goal::Open);
-    news.next().await.unwrap();
+    let _ = progress(&prober, target("ada"), Goal::Open);
+    wakes.next().await.unwrap();
     assert_eq!(began.elapsed().as_secs(), 2);
-    news.next().await.unwrap();
-    assert_eq!(began.elapsed().as_secs() / 10, 6, "it asks whether the unit is still there");
+    wakes.next().await.unwrap();
+    assert_eq!(began.elapsed().as_secs() / 10, 6, "a reminder");
     assert_eq!(prober.count(), 1);
-    let quiet = timeout(Duration::from_mins(10), news.next()).await;
+    let quiet = timeout(Duration::from_mins(10), wakes.next()).await;
     assert!(quiet.is_err());
     assert_eq!(prober.count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gateway_without_proxies_has_no_open_route() {
-    let told = Told::of([]);
-    *told.0.lock().unwrap() = Err("the operator has not listed the Gateways yet".into());
-    let (prober, mut news) = Prober::new(told.clone(), 8, Arc::default());
-    let _ = want(&prober, target("ada"), Goal::Withdrawn);
-    news.next().await.unwrap();
+async fn withdrawal_is_confirmed_when_the_gateway_has_no_proxies() {
+    let resolver = FakeResolver::of([]);
+    *resolver.0.lock().unwrap() = Err(NotListed("Gateways"));
+    let (prober, mut wakes) = Prober::new(resolver.clone(), 8, Arc::default());
+    let _ = progress(&prober, target("ada"), Goal::Withdrawn);
+    wakes.next().await.unwrap();
     assert_eq!(last(&prober, Goal::Withdrawn).as_deref(), Some("the operator has not listed the Gateways yet"));
-    *told.0.lock().unwrap() = Ok(Vec::new());
+    *resolver.0.lock().unwrap() = Ok(Vec::new());
     let known = Instant::now();
-    reach(&prober, &mut news, Goal::Withdrawn).await;
+    reach(&prober, &mut wakes, Goal::Withdrawn).await;
     assert!(known.elapsed() >= Duration::from_secs(1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_reached_is_known_for_the_length_of_a_lease() {
-    let (prober, mut news) = Prober::new(Told::of([]), 8, Arc::default());
-    reach(&prober, &mut news, Goal::Withdrawn).await;
-    let done = want(&prober, target("ada"), Goal::Withdrawn);
-    assert!(timeout(Duration::from_secs(200), news.next()).await.is_err());
-    assert_eq!(want(&prober, target("ada"), Goal::Withdrawn), done);
-    assert!(timeout(Duration::from_secs(200), news.next()).await.is_err());
-    assert_eq!(prober.count(), 1, "asked again, it is kept");
-    assert!(timeout(Duration::from_secs(200), news.next()).await.is_err());
+async fn result_is_kept_for_five_minutes_after_it_was_read() {
+    let (prober, mut wakes) = Prober::new(FakeResolver::of([]), 8, Arc::default());
+    reach(&prober, &mut wakes, Goal::Withdrawn).await;
+    let done = progress(&prober, target("ada"), Goal::Withdrawn);
+    assert!(timeout(Duration::from_secs(200), wakes.next()).await.is_err());
+    assert_eq!(progress(&prober, target("ada"), Goal::Withdrawn), done);
+    assert!(timeout(Duration::from_secs(200), wakes.next()).await.is_err());
+    assert_eq!(prober.count(), 1, "reading it kept it running");
+    assert!(timeout(Duration::from_secs(200), wakes.next()).await.is_err());
     assert_eq!(prober.count(), 0);
 }

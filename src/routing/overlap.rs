@@ -6,7 +6,10 @@
 use computing_unit_api::{ComputingUnitPool, Routing, RoutingType};
 use kube::ResourceExt;
 
-use super::{mode::mode, paths};
+use super::{
+    mode::{Mode, mode},
+    paths,
+};
 
 /// The older pool on the same Gateway that `pool` overlaps, if any.
 pub fn overlapped<'a>(
@@ -53,7 +56,7 @@ fn overlap(a: &Routing, b: &Routing) -> bool {
 }
 
 fn share_key_space(a: &Routing, b: &Routing) -> bool {
-    let space = |routing| mode(routing).map(|mode| mode.key_space());
+    let space = |routing| mode(routing).map(Mode::key_space);
     a.r#type == b.r#type && space(a).is_some() && space(a) == space(b)
 }
 

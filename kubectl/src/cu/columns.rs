@@ -175,7 +175,7 @@ mod tests {
         let idle = |activity: Value| cell(Column::IdleIn, json!({"phase": "Ready", "activity": activity}));
         assert_eq!(idle(json!({"idleAt": "2026-01-01T01:10:00Z"})), "10m");
         assert_eq!(idle(json!({"idleAt": "2026-01-01T00:10:00Z"})), "0s");
-        assert_eq!(idle(json!({"message": "a proxy does not answer"})), "unknown");
+        assert_eq!(idle(json!({"message": "proxy 10.0.0.1 did not respond"})), "unknown");
         assert_eq!(cell(Column::IdleIn, json!({})), "");
     }
 

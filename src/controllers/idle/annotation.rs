@@ -1,4 +1,4 @@
-//! The time at which a backend says that a unit was last in use.
+//! The annotation with the time of a unit's last activity, which a backend maintains.
 //!
 //! Pure.
 
@@ -6,24 +6,24 @@ use computing_unit_api::{ComputingUnit, names::LAST_ACTIVITY};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::readings::Unreadable;
-use crate::metrics::Unread;
+use crate::metrics::UnreadableReason;
 
-/// How far a backend's clock may be ahead.
-const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+/// How far the clock of the backend may be ahead.
+const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// The time in the annotation of `unit`, where there is one.
+/// The time in the annotation of `unit`. `None` without the annotation.
 pub fn read(unit: &ComputingUnit, now: Timestamp) -> Result<Option<Timestamp>, Unreadable> {
     let Some(text) = unit.metadata.annotations.as_ref().and_then(|all| all.get(LAST_ACTIVITY)) else { return Ok(None) };
-    let shown: String = text.chars().take(64).collect();
-    let time: Timestamp = text.parse().map_err(|_| {
-        let message = format!(
-            "the annotation {LAST_ACTIVITY} is {shown:?}: write a time like 2026-01-31T12:00:00Z, or take it away"
-        );
-        Unreadable::new(Unread::Garbled, message)
-    })?;
-    if time.duration_since(now) > AHEAD {
-        let message = format!("the annotation {LAST_ACTIVITY} is {shown:?}, which is to come: see the backend's clock");
-        return Err(Unreadable::new(Unread::Garbled, message));
+    let invalid = |problem: &str| {
+        let shown: String = text.chars().take(64).collect();
+        let message = format!("annotation {LAST_ACTIVITY} is {shown:?}, which {problem}");
+        Unreadable::new(UnreadableReason::Invalid, message)
+    };
+    let time: Timestamp = text
+        .parse()
+        .map_err(|_| invalid("is not an RFC 3339 time such as 2026-01-31T12:00:00Z: correct or remove it"))?;
+    if time.duration_since(now) > MAX_SKEW {
+        return Err(invalid("is in the future: check the clock of the backend"));
     }
     Ok(Some(time))
 }
@@ -40,12 +40,12 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_and_anything_else_says_nothing() {
+    fn annotation_is_a_time_that_is_not_in_the_future() {
         assert_eq!(read(&testing::unit("ada", None, "2026-01-01T00:00:00Z"), Timestamp::UNIX_EPOCH), Ok(None));
         let noon = Ok(Some("2026-01-31T12:00:00Z".parse().unwrap()));
         assert_eq!(of("2026-01-31T12:00:00Z"), noon);
         assert_eq!(of("2026-01-31T13:00:00+01:00"), noon);
-        assert!(of("2026-01-31T12:04:59Z").is_ok(), "clocks differ a little");
+        assert!(of("2026-01-31T12:04:59Z").is_ok(), "clocks may differ a little");
         for text in ["", "now", "1769860800", "2026-01-31", "2026-01-31T12:05:01Z", "9999-01-01T00:00:00Z"] {
             assert!(of(text).is_err(), "{text}");
         }

@@ -11,13 +11,12 @@ use crate::{
     metrics::Metrics,
 };
 
-/// Shared by all scans.
 pub struct IdleContext {
     pub writer: Writer,
     pub caches: Arc<Caches>,
     pub overlays: Arc<Overlays>,
     pub table: Arc<Table>,
-    /// Wakes units whose activity is to be published.
+    /// Wakes units whose activity has to be published.
     pub waker: Waker,
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,

@@ -1,56 +1,57 @@
-//! What a proxy has counted for a unit, and what two counts say of the time between them.
+//! The counters of a proxy for a unit, and the activity between two samples.
 //!
-//! Pure. Where a proxy was restarted or was not seen before, all that it counted is taken to be new.
+//! Pure. If a proxy was restarted or is new, all that it counted is new.
 
 use std::time::Duration;
 
-use super::terms::Terms;
+use super::policy::IdlePolicy;
 
-/// What one proxy had counted for one unit at one time.
+/// The counters of one proxy for one unit at one time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    /// Requests, WebSockets among them.
+pub struct Counters {
+    /// Requests, including WebSockets.
     pub requests: u64,
     /// Bytes to and from the unit.
     pub bytes: u64,
-    /// For how many seconds the proxy had been running, as it says every few seconds; a new one says nothing yet.
+    /// Seconds since the proxy started. Proxies update it every few seconds, and a new one does not have it.
     pub uptime: Option<u64>,
 }
 
-/// What the time between two counts was like.
+/// The counters of one unit, by the address of the proxy.
+pub type CountersByProxy = Vec<(String, Counters)>;
+
+/// The activity between two samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Between {
-    /// Nothing came that counts as use.
-    Quiet,
-    /// More bytes than an open connection without use has.
+pub enum Usage {
+    Idle,
+    /// More bytes than the policy allows for open connections.
     Traffic,
-    /// A request.
     Request,
 }
 
-/// What came between `before`, `elapsed` ago, and `now`. Of a proxy that is seen for the first time any request counts.
-pub fn between(before: Option<(Count, Duration)>, now: Count, terms: &Terms) -> Between {
+/// The activity since the sample `before`, which was taken so long ago.
+pub fn usage(before: Option<(Counters, Duration)>, now: Counters, policy: &IdlePolicy) -> Usage {
     let (earlier, elapsed) = match before {
         Some((earlier, elapsed)) if !restarted(earlier, now) => (earlier, elapsed),
-        Some((_, elapsed)) => (Count::default(), elapsed),
-        None => (Count::default(), terms.interval),
+        Some((_, elapsed)) => (Counters::default(), elapsed),
+        None => (Counters::default(), policy.interval),
     };
     let bytes = now.bytes.saturating_sub(earlier.bytes);
-    // Bytes that came at once are not spread over a long time in which nobody could look, nor is a heartbeat that came
-    // between two quick looks blown up.
-    let elapsed = elapsed.clamp(terms.interval, terms.interval * 2);
-    let allowed = u128::from(terms.bytes_per_second) * elapsed.as_millis() / 1000;
+    // A burst is not averaged over a long time without samples, and a heartbeat between two quick samples is not
+    // extrapolated.
+    let elapsed = elapsed.clamp(policy.interval, policy.interval * 2);
+    let allowed = u128::from(policy.bytes_per_second) * elapsed.as_millis() / 1000;
     if now.requests > earlier.requests {
-        Between::Request
+        Usage::Request
     } else if u128::from(bytes) > allowed {
-        Between::Traffic
+        Usage::Traffic
     } else {
-        Between::Quiet
+        Usage::Idle
     }
 }
 
-/// Whether the proxy began to count anew. By the counts alone that is not seen where they have caught up meanwhile.
-fn restarted(earlier: Count, now: Count) -> bool {
+/// Whether the counters were reset. They may have passed their earlier values since, so the uptime decides too.
+fn restarted(earlier: Counters, now: Counters) -> bool {
     let younger = earlier.uptime.is_some_and(|earlier| now.uptime.is_none_or(|now| now < earlier));
     younger || now.requests < earlier.requests || now.bytes < earlier.bytes
 }
@@ -60,8 +61,8 @@ mod tests {
     use super::*;
     use computing_unit_api::IdleAction;
 
-    fn terms() -> Terms {
-        Terms {
+    fn policy() -> IdlePolicy {
+        IdlePolicy {
             timeout: Duration::from_hours(1),
             action: IdleAction::Suspend,
             grace: Duration::ZERO,
@@ -70,45 +71,49 @@ mod tests {
         }
     }
 
-    fn count(requests: u64, bytes: u64, uptime: u64) -> Count {
-        Count { requests, bytes, uptime: Some(uptime) }
+    fn counters(requests: u64, bytes: u64, uptime: u64) -> Counters {
+        Counters { requests, bytes, uptime: Some(uptime) }
     }
 
-    fn after(seconds: u64, before: Count, now: Count) -> Between {
-        between(Some((before, Duration::from_secs(seconds))), now, &terms())
-    }
-
-    #[test]
-    fn a_request_is_use_and_so_are_many_bytes() {
-        let before = count(7, 1000, 100);
-        assert_eq!(after(30, before, count(7, 1000, 130)), Between::Quiet);
-        assert_eq!(after(30, before, count(8, 1100, 130)), Between::Request);
-        assert_eq!(after(30, before, count(7, 7000, 130)), Between::Quiet, "200 bytes a second are allowed");
-        assert_eq!(after(30, before, count(7, 7001, 130)), Between::Traffic);
+    fn after(seconds: u64, before: Counters, now: Counters) -> Usage {
+        usage(Some((before, Duration::from_secs(seconds))), now, &policy())
     }
 
     #[test]
-    fn bytes_are_neither_spread_over_a_gap_nor_over_a_moment() {
-        let before = count(7, 1000, 100);
-        assert_eq!(after(3600, before, count(7, 13_000, 3700)), Between::Quiet);
-        assert_eq!(after(3600, before, count(7, 13_001, 3700)), Between::Traffic);
-        assert_eq!(after(0, before, count(7, 1100, 100)), Between::Quiet, "a heartbeat right before the act");
+    fn usage_is_a_request_or_more_bytes_than_allowed() {
+        let before = counters(7, 1000, 100);
+        assert_eq!(after(30, before, counters(7, 1000, 130)), Usage::Idle);
+        assert_eq!(after(30, before, counters(8, 1100, 130)), Usage::Request);
+        assert_eq!(after(30, before, counters(7, 7000, 130)), Usage::Idle, "200 bytes a second are allowed");
+        assert_eq!(after(30, before, counters(7, 7001, 130)), Usage::Traffic);
     }
 
     #[test]
-    fn a_restarted_proxy_counts_from_zero() {
-        let before = count(7, 1000, 100);
-        assert_eq!(after(30, before, count(0, 0, 5)), Between::Quiet);
-        assert_eq!(after(30, before, count(1, 10, 5)), Between::Request);
-        assert_eq!(after(30, before, count(7, 1000, 5)), Between::Request, "as many as before, and all new");
-        assert_eq!(after(30, before, Count { uptime: None, ..before }), Between::Request);
-        assert_eq!(after(30, before, count(3, 1000, 130)), Between::Request, "even if it does not say so");
+    fn bytes_are_not_averaged_over_a_gap_or_a_moment() {
+        let before = counters(7, 1000, 100);
+        assert_eq!(after(3600, before, counters(7, 13_000, 3700)), Usage::Idle);
+        assert_eq!(after(3600, before, counters(7, 13_001, 3700)), Usage::Traffic);
+        assert_eq!(
+            after(0, before, counters(7, 1100, 100)),
+            Usage::Idle,
+            "a heartbeat right before the unit is stopped"
+        );
     }
 
     #[test]
-    fn what_a_new_proxy_has_counted_is_use() {
-        assert_eq!(between(None, count(0, 0, 5), &terms()), Between::Quiet);
-        assert_eq!(between(None, count(1, 0, 5), &terms()), Between::Request);
-        assert_eq!(between(None, count(0, 7000, 5), &terms()), Between::Traffic);
+    fn counters_of_a_restarted_proxy_are_all_new() {
+        let before = counters(7, 1000, 100);
+        assert_eq!(after(30, before, counters(0, 0, 5)), Usage::Idle);
+        assert_eq!(after(30, before, counters(1, 10, 5)), Usage::Request);
+        assert_eq!(after(30, before, counters(7, 1000, 5)), Usage::Request, "as many as before, but all new");
+        assert_eq!(after(30, before, Counters { uptime: None, ..before }), Usage::Request);
+        assert_eq!(after(30, before, counters(3, 1000, 130)), Usage::Request, "without a shorter uptime");
+    }
+
+    #[test]
+    fn counters_of_a_new_proxy_are_all_new() {
+        assert_eq!(usage(None, counters(0, 0, 5), &policy()), Usage::Idle);
+        assert_eq!(usage(None, counters(1, 0, 5), &policy()), Usage::Request);
+        assert_eq!(usage(None, counters(0, 7000, 5), &policy()), Usage::Traffic);
     }
 }

@@ -1,69 +1,58 @@
-//! One GET, whose answer is taken piece by piece: bounded in time and in length, on a connection of its own.
+//! A GET request, limited in time and size. The body is handed over in chunks.
 
 use std::time::Duration;
 
-use computing_unit_api::names::FIELD_MANAGER;
-use http::{HeaderValue, Method, header};
+use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Empty};
-use hyper::{body::Bytes, client::conn::http1};
-use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::readings::Unreadable;
-use crate::metrics::Unread;
+use crate::{
+    http1::{self, Connection, describe},
+    metrics::UnreadableReason as Reason,
+};
 
-/// What is asked, and how much of it is waited for.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
+pub struct Get<'a> {
     /// An IP address.
     pub address: &'a str,
-    /// A port.
     pub port: u16,
     /// Path and query.
     pub path: &'a str,
-    /// How long all of it may take.
-    pub time: Duration,
-    /// How many bytes it may have.
-    pub bytes: usize,
+    /// For the whole exchange.
+    pub timeout: Duration,
+    /// The largest body.
+    pub max_bytes: usize,
 }
 
-/// Asks, and hands on each piece of the answer.
-pub async fn get(question: Question<'_>, take: impl FnMut(&[u8]) -> Result<(), Unreadable>) -> Result<(), Unreadable> {
-    let late = || Unreadable::new(Unread::Timeout, format!("does not answer within {:?}", question.time));
-    timeout(question.time, exchange(question, take)).await.unwrap_or_else(|_| Err(late()))
+/// Sends the request, and passes each chunk of the body to `take`. The message of an error is the predicate of a sentence
+/// about the server.
+pub async fn get(get: Get<'_>, take: impl FnMut(&[u8]) -> Result<(), Unreadable>) -> Result<(), Unreadable> {
+    let timed_out = || Unreadable::new(Reason::Timeout, format!("did not respond within {:?}", get.timeout));
+    timeout(get.timeout, exchange(get, take)).await.unwrap_or_else(|_| Err(timed_out()))
 }
 
-async fn exchange(
-    question: Question<'_>,
-    mut take: impl FnMut(&[u8]) -> Result<(), Unreadable>,
-) -> Result<(), Unreadable> {
-    let Question { address, port, path, bytes, .. } = question;
-    let broken = |error: hyper::Error| Unreadable::new(Unread::Connection, format!("breaks off: {error}"));
-    let host = if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
-    let request = http::Request::builder()
-        .method(Method::GET)
-        .uri(path)
-        .header(header::HOST, host)
-        .header(header::USER_AGENT, HeaderValue::from_static(FIELD_MANAGER))
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| Unreadable::new(Unread::Garbled, format!("cannot be asked: {error}")))?;
+async fn exchange(get: Get<'_>, mut take: impl FnMut(&[u8]) -> Result<(), Unreadable>) -> Result<(), Unreadable> {
+    let Get { address, port, path, max_bytes, .. } = get;
+    let failed = |error: hyper::Error| Unreadable::new(Reason::Connection, format!("failed to respond: {error}"));
+    let request = http1::request(Method::GET, path, &http1::authority(address, port))
+        .body(Empty::new())
+        .map_err(|error| Unreadable::new(Reason::Invalid, format!("cannot be requested: {error}")))?;
     let stream = TcpStream::connect((address, port)).await.map_err(|error| {
-        Unreadable::new(Unread::Connection, format!("takes no connection on port {port}: {}", error.kind()))
+        Unreadable::new(Reason::Connection, format!("cannot be reached on port {port}: {}", describe(&error)))
     })?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    let _driver = AbortOnDropHandle::new(tokio::spawn(connection));
-    let (head, mut body) = sender.send_request(request).await.map_err(broken)?.into_parts();
-    if head.status != http::StatusCode::OK {
-        return Err(Unreadable::new(Unread::Status, format!("answers with status {}", head.status.as_u16())));
+    let mut connection = Connection::over(stream).await.map_err(failed)?;
+    let (head, mut body) = connection.send(request).await.map_err(failed)?.into_parts();
+    if head.status != StatusCode::OK {
+        return Err(Unreadable::new(Reason::Status, format!("responded with status {}", head.status.as_u16())));
     }
-    let mut left = bytes;
+    let mut left = max_bytes;
     while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame.map_err(broken)?.into_data() else { continue };
-        left = left
-            .checked_sub(piece.len())
-            .ok_or_else(|| Unreadable::new(Unread::TooLong, format!("answers with more than {} KiB", bytes / 1024)))?;
-        take(&piece)?;
+        let Ok(chunk) = frame.map_err(failed)?.into_data() else { continue };
+        left = left.checked_sub(chunk.len()).ok_or_else(|| {
+            Unreadable::new(Reason::TooLong, format!("responded with more than {} KiB", max_bytes / 1024))
+        })?;
+        take(&chunk)?;
     }
     Ok(())
 }

@@ -1,29 +1,31 @@
-//! Whether units are in use, found out off the reconcile path, and what is done with those that are not.
+//! Stops idle units. Reads activity signals outside of the reconcile path.
 //!
-//! Three signals: what the gateway's proxies counted, what the unit's engine answers, and a time that a backend keeps in
-//! an annotation. A unit is idle only when every signal of its pool can be read and has said so for the whole of its
-//! `idleTimeout`. Whatever is not known counts as use: a wrong guess may cost a node for a while, never running work.
+//! There are three signals: the statistics of the gateway's proxies, the busy probe of the unit's engine, and an annotation
+//! with the time of the last activity. A unit is idle if every signal of its pool could be read and reported no activity
+//! for the whole of its `idleTimeout`. Anything unknown counts as activity: an error may keep a node running for a while,
+//! but never stops running work.
 
-mod act;
 mod annotation;
-mod busy;
+mod busy_probe;
 mod clock;
 pub mod context;
 mod counters;
 mod fetch;
-mod proxies;
+mod gateway_signal;
+mod mark;
+mod messages;
+mod policy;
 mod readings;
+mod record;
 mod scan;
 mod schedule;
 mod statistics;
-mod stopped;
+mod stop;
 mod table;
-mod terms;
 #[cfg(test)]
 mod tests;
-mod usage;
-mod watched;
+mod tracked;
 
+pub use mark::idle_since;
 pub use schedule::run;
-pub use stopped::stopped;
 pub use table::Table;

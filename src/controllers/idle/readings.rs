@@ -1,57 +1,46 @@
-//! What the signals said at one time. Nothing is concluded here.
-
-use std::fmt;
+//! What the signals of a unit reported at one time.
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::counters::Count;
-use crate::metrics::{Signal, Unread};
+use super::counters::CountersByProxy;
+use crate::metrics::{Signal, UnreadableReason};
 
-/// What each signal of a unit's pool said; `None` for one that the pool does not have.
+/// `None` for a signal that the pool does not use.
 #[derive(Clone, Debug, Default)]
 pub struct Readings {
-    /// What each proxy of the gateway has counted for the unit.
-    pub gateway: Option<Result<Vec<(String, Count)>, Unreadable>>,
-    /// Whether the engine says that it is at work.
+    pub gateway: Option<Result<CountersByProxy, Unreadable>>,
+    /// Whether the engine is working.
     pub busy: Option<Result<bool, Unreadable>>,
-    /// The time in the annotation, where there is one.
+    /// The time in the annotation, if there is one.
     pub annotation: Option<Result<Option<Timestamp>, Unreadable>>,
 }
 
 impl Readings {
-    /// What could not be read, of each signal.
+    /// The signals that could not be read.
     pub fn unreadable(&self) -> impl Iterator<Item = (Signal, &Unreadable)> {
         let gateway = self.gateway.as_ref().and_then(|read| read.as_ref().err());
         let busy = self.busy.as_ref().and_then(|read| read.as_ref().err());
         let annotation = self.annotation.as_ref().and_then(|read| read.as_ref().err());
         let all = [(Signal::Gateway, gateway), (Signal::BusyProbe, busy), (Signal::Annotation, annotation)];
-        all.into_iter().filter_map(|(signal, why)| Some((signal, why?)))
+        all.into_iter().filter_map(|(signal, error)| Some((signal, error?)))
     }
 }
 
-/// Why a signal says nothing.
+/// A signal could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct Unreadable {
-    /// In one word, for metrics.
-    pub reason: Unread,
-    /// In words.
+    pub reason: UnreadableReason,
     pub message: String,
 }
 
 impl Unreadable {
-    /// A signal that says nothing.
-    pub fn new(reason: Unread, message: impl Into<String>) -> Self {
+    pub fn new(reason: UnreadableReason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }
 
-    /// The same, of somebody.
-    pub fn of(self, whom: &str) -> Self {
-        Self { message: format!("{whom} {}", self.message), ..self }
-    }
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+    /// The same error, its message preceded by its subject.
+    pub fn about(self, subject: &str) -> Self {
+        Self { message: format!("{subject} {}", self.message), ..self }
     }
 }

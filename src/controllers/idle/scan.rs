@@ -1,6 +1,6 @@
-//! One look at all watched units of a Gateway: the signals are read, and what follows is done.
+//! One scan of all tracked units of a Gateway: reads the signals, and stops units that are idle.
 //!
-//! What is about to be stopped is read once more right before.
+//! The signals of a unit are read again immediately before it is stopped.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,86 +9,87 @@ use futures::{StreamExt, stream};
 use kube::runtime::reflector::ObjectRef;
 
 use super::{
-    act, annotation, busy,
+    annotation, busy_probe,
     clock::Now,
-    proxies,
+    context::IdleContext,
+    gateway_signal,
     readings::{Readings, Unreadable},
-    usage::Verdict,
-    watched::Watched,
+    record::Decision,
+    stop,
+    tracked::TrackedUnit,
 };
-use crate::{controllers::idle::context::IdleContext, metrics::Signal};
+use crate::metrics::Signal;
 
-/// How many engines are asked at a time.
-const ASKED: usize = 64;
+/// How many busy probes run at a time.
+const BUSY_PROBES: usize = 64;
 
-/// Looks at all watched units of `gateway`.
-pub async fn scan(context: Arc<IdleContext>, gateway: GatewayRef, units: Vec<Watched>) {
-    let verdicts = judge(&context, &gateway, &units).await;
+pub async fn scan(context: Arc<IdleContext>, gateway: GatewayRef, units: Vec<TrackedUnit>) {
+    let decisions = decide(&context, &gateway, &units).await;
     context.metrics.activity.scanned();
-    let mut due = Vec::new();
-    for (watched, verdict) in units.iter().zip(verdicts) {
-        if verdict.soon {
-            act::announce(&context, watched).await;
+    let mut idle = Vec::new();
+    for (tracked, decision) in units.iter().zip(decisions) {
+        if decision.announce {
+            stop::announce(&context, tracked).await;
         }
-        if verdict.due {
-            due.extend(watched.again(&context.caches));
+        if decision.stop {
+            idle.extend(tracked.refreshed(&context.caches));
         }
     }
-    if due.is_empty() {
+    if idle.is_empty() {
         return;
     }
-    let verdicts = judge(&context, &gateway, &due).await;
-    for (watched, verdict) in due.iter().zip(verdicts) {
-        if verdict.due {
-            act::stop(&context, watched).await;
+    let decisions = decide(&context, &gateway, &idle).await;
+    for (tracked, decision) in idle.iter().zip(decisions) {
+        if decision.stop {
+            stop::stop(&context, tracked).await;
         }
     }
 }
 
-/// Reads the signals of `units`, and publishes what is new.
-async fn judge(context: &IdleContext, gateway: &GatewayRef, units: &[Watched]) -> Vec<Verdict> {
+/// Reads the signals of `units`, and wakes the units whose published activity changed.
+async fn decide(context: &IdleContext, gateway: &GatewayRef, units: &[TrackedUnit]) -> Vec<Decision> {
     let (readings, now) = read(context, gateway, units).await;
-    let verdicts = units.iter().zip(&readings).map(|(watched, readings)| {
-        for (signal, why) in readings.unreadable().filter(|(signal, _)| *signal != Signal::Gateway) {
-            context.metrics.activity.unread(signal, why.reason);
+    let decisions = units.iter().zip(&readings).map(|(tracked, readings)| {
+        for (signal, error) in readings.unreadable().filter(|(signal, _)| *signal != Signal::Gateway) {
+            context.metrics.activity.unreadable(signal, error.reason);
         }
-        let verdict = context.table.take(watched, readings, now);
-        if verdict.news {
-            context.waker.wake(ObjectRef::from_obj(watched.unit.as_ref()));
+        let decision = context.table.record(tracked, readings, now);
+        if decision.publish {
+            context.waker.wake(ObjectRef::from_obj(tracked.unit.as_ref()));
         }
-        verdict
+        decision
     });
-    verdicts.collect()
+    decisions.collect()
 }
 
-/// What all signals say. The moment is the one before the first was read: what comes meanwhile is later.
-async fn read(context: &IdleContext, gateway: &GatewayRef, units: &[Watched]) -> (Vec<Readings>, Now) {
+/// The readings of all signals. Their time is before the first one: activity during the scan belongs to the next.
+async fn read(context: &IdleContext, gateway: &GatewayRef, units: &[TrackedUnit]) -> (Vec<Readings>, Now) {
     let now = Now::read();
-    let counted = |watched: &&Watched| watched.pool.spec.activity.gateway.mode == api::Signal::Enabled;
-    let wanted: Vec<&Watched> = units.iter().filter(counted).collect();
-    let counts = async {
-        if wanted.is_empty() {
+    let by_gateway = |tracked: &&TrackedUnit| tracked.pool.spec.activity.gateway.mode == api::Signal::Enabled;
+    let at_gateway: Vec<&TrackedUnit> = units.iter().filter(by_gateway).collect();
+    let counters = async {
+        if at_gateway.is_empty() {
             return HashMap::new();
         }
-        let read = proxies::read(&context.caches.proxies(), gateway, &wanted, &context.metrics).await;
-        wanted.iter().map(|watched| watched.uid.as_str()).zip(read).collect()
+        let read = gateway_signal::read(&context.caches.proxies(), gateway, &at_gateway, &context.metrics).await;
+        at_gateway.iter().map(|tracked| tracked.uid.as_str()).zip(read).collect()
     };
-    let asks: Vec<_> = units
+    let probes: Vec<_> = units
         .iter()
-        .filter_map(|watched| Some(ask(watched, watched.pool.spec.activity.busy_probe.as_ref()?)))
+        .filter_map(|tracked| Some(busy(tracked, tracked.pool.spec.activity.busy_probe.as_ref()?)))
         .collect();
-    let answers = stream::iter(asks).buffer_unordered(ASKED).collect::<Vec<_>>();
-    let (mut counts, answers) = tokio::join!(counts, answers);
-    let mut answers: HashMap<String, _> = answers.into_iter().collect();
-    let readings = units.iter().map(|watched| Readings {
-        gateway: counts.remove(watched.uid.as_str()),
-        busy: answers.remove(watched.uid.as_str()),
-        annotation: (watched.pool.spec.activity.annotation == api::Signal::Enabled)
-            .then(|| annotation::read(&watched.unit, now.wall)),
+    let probes = stream::iter(probes).buffer_unordered(BUSY_PROBES).collect::<Vec<_>>();
+    let (mut counters, probes) = tokio::join!(counters, probes);
+    let mut probes: HashMap<String, _> = probes.into_iter().collect();
+    let readings = units.iter().map(|tracked| Readings {
+        gateway: counters.remove(tracked.uid.as_str()),
+        busy: probes.remove(tracked.uid.as_str()),
+        annotation: (tracked.pool.spec.activity.annotation == api::Signal::Enabled)
+            .then(|| annotation::read(&tracked.unit, now.wall)),
     });
     (readings.collect(), now)
 }
 
-async fn ask(watched: &Watched, probe: &BusyProbe) -> (String, Result<bool, Unreadable>) {
-    (watched.uid.clone(), busy::ask(watched, probe).await)
+async fn busy(tracked: &TrackedUnit, probe: &BusyProbe) -> (String, Result<bool, Unreadable>) {
+    (tracked.uid.clone(), busy_probe::read(tracked, probe).await)
 }

@@ -1,4 +1,4 @@
-//! When each Gateway's units are looked at: as often as the most impatient of its pools wants, all its pools at once.
+//! Schedules the scans: one for each Gateway, at the shortest interval of its pools.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -12,57 +12,52 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::{
-    context::IdleContext,
-    scan::scan,
-    terms::SHORTEST,
-    watched::{self, Watched},
-};
+use super::{context::IdleContext, policy::MIN_INTERVAL, scan::scan, tracked::TrackedUnit};
 
-/// How often it is looked whether something is due.
+/// How often the schedule is checked.
 const TICK: Duration = Duration::from_millis(250);
 
-/// A Gateway: namespace and name.
+/// Namespace and name of a Gateway.
 type Key = (String, String);
 
-/// Looks again and again, until dropped.
+/// Scans until dropped.
 pub async fn run(context: Arc<IdleContext>) {
     crate::k8s::caches::synced(&context.synced).await;
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut looked: HashMap<Key, Instant> = HashMap::new();
+    let mut last_scans: HashMap<Key, Instant> = HashMap::new();
     let mut running: HashSet<Key> = HashSet::new();
-    // Dropped at the end, which ends them.
+    // Dropping it ends the scans.
     let mut scans: JoinSet<Key> = JoinSet::new();
     loop {
         ticks.tick().await;
         while let Some(ended) = scans.try_join_next() {
             match ended {
                 Ok(gateway) => drop(running.remove(&gateway)),
-                // A scan that panicked has not said which it was.
+                // Which scan panicked is unknown.
                 Err(error) => {
-                    tracing::error!(%error, "a look at the use of units broke off");
+                    tracing::error!(%error, "a scan of the activity of units failed");
                     running.clear();
                 }
             }
         }
         let now = Instant::now();
-        let gateways = gateways(context.caches.pools());
-        looked.retain(|gateway, _| gateways.contains_key(gateway));
-        let is_due = |gateway: &Key, every: Duration| {
-            !running.contains(gateway) && looked.get(gateway).is_none_or(|at| now - *at >= every)
+        let intervals = intervals(context.caches.pools());
+        last_scans.retain(|gateway, _| intervals.contains_key(gateway));
+        let is_due = |gateway: &Key, interval: Duration| {
+            !running.contains(gateway) && last_scans.get(gateway).is_none_or(|at| now - *at >= interval)
         };
-        let due: Vec<Key> = gateways
+        let due: Vec<Key> = intervals
             .iter()
-            .filter(|(gateway, every)| is_due(gateway, **every))
+            .filter(|(gateway, interval)| is_due(gateway, **interval))
             .map(|(gateway, _)| gateway.clone())
             .collect();
         if due.is_empty() {
             continue;
         }
-        let mut units = units(&context);
+        let mut units = tracked_units(&context);
         for key in due {
-            looked.insert(key.clone(), now);
+            last_scans.insert(key.clone(), now);
             let Some(units) = units.remove(&key) else { continue };
             running.insert(key.clone());
             let gateway = GatewayRef { namespace: key.0.clone(), name: key.1.clone(), section_name: None };
@@ -75,26 +70,26 @@ pub async fn run(context: Arc<IdleContext>) {
     }
 }
 
-/// The Gateways of pools that stop idle units, and how often each is looked at.
-fn gateways(pools: impl Iterator<Item = Arc<ComputingUnitPool>>) -> BTreeMap<Key, Duration> {
+/// The scan intervals of the Gateways of pools that stop idle units.
+fn intervals(pools: impl Iterator<Item = Arc<ComputingUnitPool>>) -> BTreeMap<Key, Duration> {
     let mut all: BTreeMap<Key, Duration> = BTreeMap::new();
     for pool in pools.filter(|pool| pool.spec.lifecycle.idle_timeout.is_some()) {
-        let every = pool.spec.activity.interval.0.max(SHORTEST);
-        let known = all.entry(key(&pool)).or_insert(every);
-        *known = every.min(*known);
+        let interval = pool.spec.activity.interval.0.max(MIN_INTERVAL);
+        let shortest = all.entry(key(&pool)).or_insert(interval);
+        *shortest = interval.min(*shortest);
     }
     all
 }
 
 fn key(pool: &ComputingUnitPool) -> Key {
-    let gateway = watched::gateway(pool);
-    (gateway.namespace, gateway.name)
+    let gateway = &pool.spec.gateway_ref;
+    (gateway.namespace.clone(), gateway.name.clone())
 }
 
-fn units(context: &IdleContext) -> HashMap<Key, Vec<Watched>> {
-    let mut all: HashMap<Key, Vec<Watched>> = HashMap::new();
-    for watched in context.caches.units().filter_map(|unit| Watched::of(&context.caches, unit)) {
-        all.entry(key(&watched.pool)).or_default().push(watched);
+fn tracked_units(context: &IdleContext) -> HashMap<Key, Vec<TrackedUnit>> {
+    let mut all: HashMap<Key, Vec<TrackedUnit>> = HashMap::new();
+    for tracked in context.caches.units().filter_map(|unit| TrackedUnit::of(&context.caches, unit)) {
+        all.entry(key(&tracked.pool)).or_default().push(tracked);
     }
     all
 }

@@ -1,116 +1,108 @@
-//! Reads the statistics of one proxy as they come: lines of Prometheus text, of which few are kept.
+//! Parses the statistics of one proxy while they arrive: Prometheus text format, of which few series are kept.
 //!
-//! Pure. A line about a wanted unit that cannot be understood spoils all, for the rest may lack something too. A unit
-//! whose cluster the proxy does not know by the expected name is not taken to be unused: then the name is another.
+//! Pure. An invalid line makes all of the statistics invalid, since more may be missing. A cluster that is absent is not
+//! taken as unused: the proxy may name it differently.
 
 use std::collections::HashMap;
 
-use super::counters::Count;
+use super::counters::Counters;
+use crate::gateway::provider::Statistics;
 
-/// The request for all that is read here, of all units at once. The number of members tells that the proxy has the
-/// unit's cluster, for counters that are still at zero are left out.
-pub const REQUEST: &str = "/stats/prometheus?usedonly&filter=%5E(cluster%5C.httproute%2F.%2B%5C.\
-(upstream_(rq_total%7Ccx_rx_bytes_total%7Ccx_tx_bytes_total)%7Cmembership_total)%7Cserver%5C.uptime)%24";
-/// No line that is read here is longer.
-const LONGEST: usize = 4096;
+/// The longest line that is accepted.
+const MAX_LINE: usize = 4096;
 
-/// What Envoy Gateway calls the cluster behind a unit's route.
-pub fn cluster(namespace: &str, name: &str) -> String {
-    format!("httproute/{namespace}/{name}/rule/0")
-}
-
-/// A line that cannot be understood.
+/// Reads as the predicate of a sentence about the proxy.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Garbled {
-    /// It has no end.
-    #[error("sends lines of more than {LONGEST} bytes")]
-    Long,
-    /// It has no value.
-    #[error("sends a line that is no statistic")]
+pub enum InvalidStatistics {
+    #[error("sent a line of more than {MAX_LINE} bytes")]
+    LongLine,
+    #[error("sent a line that is not a sample in Prometheus text format")]
     Line,
 }
 
-/// Takes the text in pieces.
-pub struct Reader<'a> {
-    wanted: &'a HashMap<String, usize>,
-    /// The beginning of a line whose end has not come.
-    begun: Vec<u8>,
+pub struct Parser<'a> {
+    statistics: &'static Statistics,
+    /// Precedes the name of the cluster in a line.
+    cluster_prefix: String,
+    clusters: &'a HashMap<String, usize>,
+    /// The beginning of a line that is not complete yet.
+    partial: Vec<u8>,
     uptime: Option<u64>,
-    found: Vec<(Count, bool)>,
+    found: Vec<(Counters, bool)>,
 }
 
-impl<'a> Reader<'a> {
-    /// Reads for the clusters of these names; their numbers are from 0 up.
-    pub fn new(wanted: &'a HashMap<String, usize>) -> Self {
-        Self { wanted, begun: Vec::new(), uptime: None, found: vec![Default::default(); wanted.len()] }
+impl<'a> Parser<'a> {
+    /// Parses the counters of the clusters of these names, which are numbered from 0.
+    pub fn new(statistics: &'static Statistics, clusters: &'a HashMap<String, usize>) -> Self {
+        let cluster_prefix = format!("{}=\"", statistics.cluster_label);
+        let found = vec![Default::default(); clusters.len()];
+        Self { statistics, cluster_prefix, clusters, partial: Vec::new(), uptime: None, found }
     }
 
-    /// Takes the next piece.
-    pub fn take(&mut self, mut piece: &[u8]) -> Result<(), Garbled> {
-        while let Some(end) = piece.iter().position(|byte| *byte == b'\n') {
-            let (line, rest) = (&piece[..end], &piece[end + 1..]);
-            if self.begun.is_empty() {
+    pub fn push(&mut self, mut chunk: &[u8]) -> Result<(), InvalidStatistics> {
+        while let Some(end) = chunk.iter().position(|byte| *byte == b'\n') {
+            let (line, rest) = (&chunk[..end], &chunk[end + 1..]);
+            if self.partial.is_empty() {
                 self.line(line)?;
             } else {
-                let mut whole = std::mem::take(&mut self.begun);
-                whole.extend_from_slice(line);
-                self.line(&whole)?;
+                let mut complete = std::mem::take(&mut self.partial);
+                complete.extend_from_slice(line);
+                self.line(&complete)?;
             }
-            piece = rest;
+            chunk = rest;
         }
-        if self.begun.len() + piece.len() > LONGEST {
-            return Err(Garbled::Long);
+        if self.partial.len() + chunk.len() > MAX_LINE {
+            return Err(InvalidStatistics::LongLine);
         }
-        self.begun.extend_from_slice(piece);
+        self.partial.extend_from_slice(chunk);
         Ok(())
     }
 
-    /// What was counted for each wanted cluster, by its number; `None` where the proxy does not know it.
-    pub fn finish(mut self) -> Result<Vec<Option<Count>>, Garbled> {
-        let last = std::mem::take(&mut self.begun);
+    /// The counters of each cluster, by its number. `None` if the proxy does not have the cluster.
+    pub fn finish(mut self) -> Result<Vec<Option<Counters>>, InvalidStatistics> {
+        let last = std::mem::take(&mut self.partial);
         self.line(&last)?;
         let uptime = self.uptime;
         let found = self.found.into_iter();
-        Ok(found.map(|(count, known)| known.then_some(Count { uptime, ..count })).collect())
+        Ok(found.map(|(counters, present)| present.then_some(Counters { uptime, ..counters })).collect())
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<(), Garbled> {
-        if line.len() > LONGEST {
-            return Err(Garbled::Long);
+    fn line(&mut self, line: &[u8]) -> Result<(), InvalidStatistics> {
+        if line.len() > MAX_LINE {
+            return Err(InvalidStatistics::LongLine);
         }
         if line.is_empty() || line[0] == b'#' {
             return Ok(());
         }
-        let line = std::str::from_utf8(line).map_err(|_| Garbled::Line)?;
-        let (series, value) = line.trim_end().rsplit_once(' ').ok_or(Garbled::Line)?;
+        let line = std::str::from_utf8(line).map_err(|_| InvalidStatistics::Line)?;
+        let (series, value) = line.trim_end().rsplit_once(' ').ok_or(InvalidStatistics::Line)?;
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-        if name == "envoy_server_uptime" {
+        if name == self.statistics.uptime {
             self.uptime = Some(number(value)?);
             return Ok(());
         }
-        let cluster = labels.split_once("envoy_cluster_name=\"").and_then(|(_, rest)| rest.split_once('"'));
-        let Some(index) = cluster.and_then(|(cluster, _)| self.wanted.get(cluster)) else { return Ok(()) };
-        let Some((count, known)) = self.found.get_mut(*index) else { return Ok(()) };
+        let cluster = labels.split_once(&self.cluster_prefix).and_then(|(_, rest)| rest.split_once('"'));
+        let Some(index) = cluster.and_then(|(cluster, _)| self.clusters.get(cluster)) else { return Ok(()) };
+        let Some((counters, present)) = self.found.get_mut(*index) else { return Ok(()) };
         let value = number(value)?;
-        match name {
-            "envoy_cluster_membership_total" => *known = true,
-            "envoy_cluster_upstream_rq_total" => count.requests = count.requests.saturating_add(value),
-            "envoy_cluster_upstream_cx_rx_bytes_total" | "envoy_cluster_upstream_cx_tx_bytes_total" => {
-                count.bytes = count.bytes.saturating_add(value);
-            }
-            _ => {}
+        if name == self.statistics.presence {
+            *present = true;
+        } else if name == self.statistics.requests {
+            counters.requests = counters.requests.saturating_add(value);
+        } else if self.statistics.bytes.contains(&name) {
+            counters.bytes = counters.bytes.saturating_add(value);
         }
         Ok(())
     }
 }
 
-fn number(value: &str) -> Result<u64, Garbled> {
-    if let Ok(whole) = value.parse() {
-        return Ok(whole);
+fn number(value: &str) -> Result<u64, InvalidStatistics> {
+    if let Ok(integer) = value.parse() {
+        return Ok(integer);
     }
-    let value: f64 = value.parse().map_err(|_| Garbled::Line)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count; what is beyond is cut")]
-    if value.is_finite() && value >= 0.0 { Ok(value as u64) } else { Err(Garbled::Line) }
+    let value: f64 = value.parse().map_err(|_| InvalidStatistics::Line)?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count; larger values saturate")]
+    if value.is_finite() && value >= 0.0 { Ok(value as u64) } else { Err(InvalidStatistics::Line) }
 }
 
 #[cfg(test)]
@@ -118,6 +110,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::gateway::{envoy_gateway::EnvoyGateway, provider::Provider};
 
     const TEXT: &str = "\
 # TYPE envoy_cluster_upstream_rq_total counter
@@ -134,60 +127,61 @@ envoy_cluster_membership_total{envoy_cluster_name=\"httproute/units/bob/rule/0\"
 envoy_server_uptime{} 77
 ";
 
-    fn wanted() -> HashMap<String, usize> {
-        ["ada", "bob", "cyd"].iter().enumerate().map(|(index, name)| (cluster("units", name), index)).collect()
+    fn clusters() -> HashMap<String, usize> {
+        let names = ["ada", "bob", "cyd"].iter().enumerate();
+        names.map(|(index, name)| (EnvoyGateway.cluster_name("units", name), index)).collect()
     }
 
-    fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Option<Count>>, Garbled> {
-        let wanted = wanted();
-        let mut reader = Reader::new(&wanted);
-        pieces.into_iter().try_for_each(|piece| reader.take(piece))?;
-        reader.finish()
+    fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Option<Counters>>, InvalidStatistics> {
+        let clusters = clusters();
+        let mut parser = Parser::new(EnvoyGateway.statistics(), &clusters);
+        chunks.into_iter().try_for_each(|chunk| parser.push(chunk))?;
+        parser.finish()
     }
 
-    fn expected() -> Vec<Option<Count>> {
-        let ada = Count { requests: 12, bytes: 1234, uptime: Some(77) };
-        vec![Some(ada), Some(Count { uptime: Some(77), ..Count::default() }), None]
+    fn expected() -> Vec<Option<Counters>> {
+        let ada = Counters { requests: 12, bytes: 1234, uptime: Some(77) };
+        vec![Some(ada), Some(Counters { uptime: Some(77), ..Counters::default() }), None]
     }
 
     #[test]
-    fn counts_are_found_wherever_the_pieces_are_cut() {
-        assert_eq!(read([TEXT.as_bytes()]), Ok(expected()));
+    fn counters_are_parsed_from_chunks_of_any_size() {
+        assert_eq!(parse([TEXT.as_bytes()]), Ok(expected()));
         for size in 1..200 {
-            assert_eq!(read(TEXT.as_bytes().chunks(size)), Ok(expected()), "pieces of {size}");
+            assert_eq!(parse(TEXT.as_bytes().chunks(size)), Ok(expected()), "chunks of {size}");
         }
-        assert_eq!(read([TEXT.trim_end().as_bytes()]), Ok(expected()), "a last line without an end");
+        assert_eq!(parse([TEXT.trim_end().as_bytes()]), Ok(expected()), "the last line without a line feed");
     }
 
     #[test]
-    fn what_is_no_statistic_spoils_all() {
+    fn statistics_with_an_invalid_line_are_invalid() {
         for line in ["<html>", "envoy_cluster_upstream_rq_total{envoy_cluster_name=\"httproute/units/ada/rule/0\"} x"] {
-            assert_eq!(read([TEXT.as_bytes(), line.as_bytes()]), Err(Garbled::Line), "{line}");
+            assert_eq!(parse([TEXT.as_bytes(), line.as_bytes()]), Err(InvalidStatistics::Line), "{line}");
         }
-        assert_eq!(read([TEXT.as_bytes(), b"\xff\xfe 1\n"]), Err(Garbled::Line));
+        assert_eq!(parse([TEXT.as_bytes(), b"\xff\xfe 1\n"]), Err(InvalidStatistics::Line));
         let negative = "envoy_cluster_upstream_rq_total{envoy_cluster_name=\"httproute/units/ada/rule/0\"} -1";
-        assert_eq!(read([negative.as_bytes()]), Err(Garbled::Line));
+        assert_eq!(parse([negative.as_bytes()]), Err(InvalidStatistics::Line));
     }
 
     #[test]
-    fn a_line_without_end_is_not_kept() {
-        let long = vec![b'x'; LONGEST + 1];
-        assert_eq!(read([long.as_slice()]), Err(Garbled::Long));
-        assert_eq!(read(std::iter::repeat_n(b"x".as_slice(), LONGEST + 1)), Err(Garbled::Long));
+    fn line_without_an_end_is_rejected() {
+        let long = vec![b'x'; MAX_LINE + 1];
+        assert_eq!(parse([long.as_slice()]), Err(InvalidStatistics::LongLine));
+        assert_eq!(parse(std::iter::repeat_n(b"x".as_slice(), MAX_LINE + 1)), Err(InvalidStatistics::LongLine));
         let ended: Vec<u8> = long.into_iter().chain(*b" 1\n").collect();
-        assert_eq!(read([ended.as_slice()]), Err(Garbled::Long));
+        assert_eq!(parse([ended.as_slice()]), Err(InvalidStatistics::LongLine));
     }
 
     #[test]
-    fn floats_are_read() {
+    fn number_may_be_a_float() {
         assert_eq!([number("1.5e+03"), number("7"), number("0")], [Ok(1500), Ok(7), Ok(0)]);
-        assert_eq!([number("NaN"), number("inf"), number("")], [const { Err(Garbled::Line) }; 3]);
+        assert_eq!([number("NaN"), number("inf"), number("")], [const { Err(InvalidStatistics::Line) }; 3]);
     }
 
     proptest! {
         #[test]
-        fn nothing_makes_it_panic(pieces in proptest::collection::vec(any::<Vec<u8>>(), 0..8)) {
-            let _ = read(pieces.iter().map(Vec::as_slice));
+        fn parser_does_not_panic(chunks in proptest::collection::vec(any::<Vec<u8>>(), 0..8)) {
+            let _ = parse(chunks.iter().map(Vec::as_slice));
         }
     }
 }

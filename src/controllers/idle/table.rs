@@ -1,4 +1,4 @@
-//! What is known of the use of all units that are watched, by UID, for all who ask.
+//! The activity records of all tracked units, by UID.
 
 use std::collections::HashMap;
 
@@ -8,51 +8,45 @@ use parking_lot::{Mutex, MutexGuard};
 use super::{
     clock::Now,
     readings::Readings,
-    stopped::Idle,
-    usage::{Entry, Verdict},
-    watched::Watched,
+    record::{ActivityRecord, Decision, Idle},
+    tracked::TrackedUnit,
 };
 
-/// The units.
 #[derive(Debug, Default)]
-pub struct Table(Mutex<HashMap<String, Entry>>);
+pub struct Table(Mutex<HashMap<String, ActivityRecord>>);
 
 impl Table {
     /// Whether there is a record of the unit.
     pub fn tracks(&self, uid: &str) -> bool {
-        self.entries().contains_key(uid)
+        self.records().contains_key(uid)
     }
 
-    /// The activity to be published. `None` if nothing is known of the unit yet.
+    /// The activity to be published. `None` without a record.
     pub fn published(&self, uid: &str) -> Option<Activity> {
-        self.entries().get(uid)?.published().cloned()
+        self.records().get(uid)?.published().cloned()
     }
 
-    /// Discards the record of a unit that is deleted or at rest.
+    /// Discards the record of a unit that is deleted or has no pod.
     pub fn forget(&self, uid: &str) {
-        self.entries().remove(uid);
+        self.records().remove(uid);
     }
 
-    /// Takes what the signals said of a unit.
-    pub(super) fn take(&self, watched: &Watched, readings: &Readings, now: Now) -> Verdict {
-        let mut entries = self.entries();
-        let before = watched.unit.status.as_ref().and_then(|status| status.activity.as_ref());
-        let fresh = || Entry::new(watched.pod.clone(), watched.started, before, &watched.terms, now);
-        let entry = entries.entry(watched.uid.clone()).or_insert_with(fresh);
-        if entry.pod != watched.pod {
-            *entry = fresh();
+    pub(super) fn record(&self, tracked: &TrackedUnit, readings: &Readings, now: Now) -> Decision {
+        let mut records = self.records();
+        let published = tracked.unit.status.as_ref().and_then(|status| status.activity.as_ref());
+        let new = || ActivityRecord::new(tracked.pod.clone(), tracked.started, published, &tracked.policy, now);
+        let record = records.entry(tracked.uid.clone()).or_insert_with(new);
+        if record.pod() != tracked.pod {
+            *record = new();
         }
-        entry.take(readings, &watched.terms, now)
+        record.add(readings, &tracked.policy, now)
     }
 
-    /// How a unit is idle.
-    pub(super) fn idle(&self, watched: &Watched) -> Option<Idle> {
-        let entries = self.entries();
-        let entry = entries.get(&watched.uid)?;
-        Some(Idle { since: entry.idle_since(), at: entry.idle_at(&watched.terms), source: entry.source().to_owned() })
+    pub(super) fn idle(&self, tracked: &TrackedUnit) -> Option<Idle> {
+        Some(self.records().get(&tracked.uid)?.idle(&tracked.policy))
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+    fn records(&self) -> MutexGuard<'_, HashMap<String, ActivityRecord>> {
         self.0.lock()
     }
 }

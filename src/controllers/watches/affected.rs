@@ -96,7 +96,7 @@ pub fn class(caches: &Caches, before: Option<&GatewayClass>, after: Option<&Gate
     if let (Some(before), Some(after)) = (before, after)
         && before.uid() == after.uid()
         && before.metadata.generation == after.metadata.generation
-        && served::untouched(before) == served::untouched(after)
+        && served::unprocessed(before) == served::unprocessed(after)
     {
         return Units::new();
     }

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use self::deletions::DeletionTracker;
 use crate::{
     controllers::unit::context::UnitContext,
+    gateway::registry::PROVIDERS,
     k8s::{
         cache::Cached,
         caches::{GatewayScope, Scope},
@@ -29,7 +30,6 @@ use crate::{
         watch::Watch,
     },
     metrics::Resource as Label,
-    probe::Stores,
 };
 
 /// Starts every watch.
@@ -141,10 +141,13 @@ impl Watches<'_> {
                 .affected_units_of_change(move |before, after| affected::gateway(&caches, before, after))
                 .progress(progress.clone()),
         );
-        // Probes look the proxies up each time: their changes affect no unit.
-        self.start(
-            Watch::new(Label::EndpointSlices, in_scope(self.client, namespace), proxies).labelled(Stores::selector()),
-        );
+        // Every probe resolves the proxies: their changes affect no unit.
+        for (provider, proxies) in PROVIDERS.iter().zip(proxies) {
+            self.start(
+                Watch::new(Label::EndpointSlices, in_scope(self.client, namespace), proxies)
+                    .labelled(provider.proxy_selector()),
+            );
+        }
     }
 }
 

@@ -144,7 +144,7 @@ async fn a_busy_or_unreachable_engine_keeps_its_unit_running() -> anyhow::Result
         until_source(&fixture, "ada", "BusyProbe").await?;
         stays(&fixture, "ada").await?;
         for (answer, words) in
-            [("hang", "does not answer within 1s"), ("garbage", "something else than"), ("huge", "more than 64 KiB")]
+            [("hang", "did not respond within 1s"), ("garbage", "something other than"), ("huge", "more than 64 KiB")]
         {
             tell(&fixture, answer).await?;
             until_unreadable(&fixture, "ada", words).await?;

@@ -45,7 +45,7 @@ async fn a_proxy_without_statistics_suspends_no_unit() -> anyhow::Result<()> {
     play_apart("unread", |fixture| async move {
         let proxy = fixture.cluster.proxies().await?[0];
         hide_statistics(&fixture.cluster, proxy, true).await?;
-        let words = format!("the proxy {} takes no connection", proxy.ip());
+        let words = format!("proxy {} cannot be reached on port", proxy.ip());
         until_unreadable(&fixture, "ada", &words).await?;
         stays(&fixture, "ada").await?;
         // There is nothing else the matter with it.

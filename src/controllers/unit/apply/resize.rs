@@ -37,18 +37,16 @@ impl Target<'_> {
                 self.context.overlays.pods.gone(pod);
                 Ok(())
             }
-            Err(kube::Error::Api(status)) => match rejection(&status) {
-                Some((reason, message)) => {
+            Err(kube::Error::Api(status)) => {
+                if let Some((reason, message)) = rejection(&status) {
                     self.blocked(Write::Resize, reason, message, Fault::Cluster);
-                    Ok(())
+                    return Ok(());
                 }
-                None => {
-                    if !contended(&status) {
-                        self.not_written(Write::Resize, &status.message);
-                    }
-                    Err(Error::write(Write::Resize.as_str(), kube::Error::Api(status)))
+                if !contended(&status) {
+                    self.not_written(Write::Resize, &status.message);
                 }
-            },
+                Err(Error::write(Write::Resize.as_str(), kube::Error::Api(status)))
+            }
             Err(error) => Err(Error::write(Write::Resize.as_str(), error)),
         }
     }

@@ -28,6 +28,7 @@ use crate::{
 
 /// What a snapshot means.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Assessment {
     pub state: UnitState,
     /// What the status records of the unit's pods.

@@ -34,6 +34,8 @@ fn versioned(pod: &Value, version: &str) -> Pod {
     serde_json::from_value(pod).unwrap()
 }
 
+type Change = Box<dyn Fn(&mut Value)>;
+
 #[tokio::test(start_paused = true)]
 async fn newer_of_cache_and_overlay_is_observed() {
     let scenario = Scenario::ready().await;
@@ -69,7 +71,7 @@ async fn child_is_observed_by_its_owner() {
         }
     };
     let deleted = |object: &mut Value| object["metadata"]["deletionTimestamp"] = json!(now());
-    let changes: [(&str, Box<dyn Fn(&mut Value)>, &str); 5] = [
+    let changes: [(&str, Change, &str); 5] = [
         ("its own", Box::new(|_| {}), "owned"),
         ("its own, being deleted", Box::new(deleted), "terminating"),
         ("of an earlier unit of its name", Box::new(owner(Some("earlier-uid"))), "terminating"),

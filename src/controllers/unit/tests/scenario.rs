@@ -44,7 +44,7 @@ pub const RESYNC: Duration = Duration::from_mins(10);
 pub struct Scenario {
     pub server: ApiServer,
     pub context: Arc<UnitContext>,
-    _synced: watch::Sender<bool>,
+    _synced_sender: watch::Sender<bool>,
 }
 
 impl Scenario {
@@ -57,7 +57,7 @@ impl Scenario {
         let (waker, _) = Waker::new(&[None]);
         // The proxies are not known before they are listed, so no probe ends by itself.
         let (prober, _) = Prober::new(caches.proxies(), 1, metrics.clone());
-        let (_synced, synced) = watch::channel(true);
+        let (synced_sender, synced) = watch::channel(true);
         let context = UnitContext {
             writer: Writer::new(client.clone(), metrics.clone(), 8),
             caches,
@@ -75,7 +75,7 @@ impl Scenario {
             synced,
             resync: RESYNC,
         };
-        let mut scenario = Self { server, context: Arc::new(context), _synced };
+        let mut scenario = Self { server, context: Arc::new(context), _synced_sender: synced_sender };
         let mut pool = testing::pool(testing::query_routing());
         pool.metadata.generation = Some(1);
         change(&mut pool);

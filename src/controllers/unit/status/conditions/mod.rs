@@ -73,7 +73,7 @@ fn suspended(facts: Facts<'_>) -> Option<Draft> {
     let no = |reason, message| Draft::no(ConditionType::Suspended, reason, message);
     let yes = |reason, message: String| Draft::yes(ConditionType::Suspended, reason, message);
     Some(match (&snapshot.route, &snapshot.pod) {
-        (Child::Absent, Child::Absent) => match idle::stopped(&snapshot.unit) {
+        (Child::Absent, Child::Absent) => match idle::idle_since(&snapshot.unit) {
             Some(since) => yes(
                 Reason::Idle,
                 format!(

@@ -1,43 +1,38 @@
-//! Which units are watched for use: those of pools that stop idle units, as long as they can be used.
+//! The units whose activity is tracked: those that can be used, of pools that stop idle units.
 //!
 //! Reads caches only.
 
 use std::sync::Arc;
 
 use computing_unit_api::{
-    ComputingUnit, ComputingUnitPool, GatewayRef, OperatingMode, Phase,
+    ComputingUnit, ComputingUnitPool, OperatingMode, Phase,
     names::{PORT, PORT_NAME},
 };
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::ResourceExt;
 
-use super::terms::Terms;
+use super::policy::IdlePolicy;
 use crate::{
     controllers::ownership::{Child, owned_child},
     k8s::caches::Caches,
 };
 
-/// A unit that is watched.
 #[derive(Clone, Debug)]
-pub struct Watched {
-    /// The unit.
+pub struct TrackedUnit {
     pub unit: Arc<ComputingUnit>,
-    /// Its UID.
     pub uid: String,
-    /// Its pool.
     pub pool: Arc<ComputingUnitPool>,
-    /// UID of its pod.
+    /// UID of the pod.
     pub pod: String,
-    /// The pod's IP address.
+    /// IP address of the pod.
     pub address: String,
-    /// When the pod began.
+    /// When the pod was started.
     pub started: Timestamp,
-    /// What holds for it.
-    pub terms: Terms,
+    pub policy: IdlePolicy,
 }
 
-impl Watched {
-    /// The unit as it is now, where it is watched.
+impl TrackedUnit {
+    /// `None` if the unit is not tracked.
     pub fn of(caches: &Caches, unit: Arc<ComputingUnit>) -> Option<Self> {
         let phase = unit.status.as_ref().and_then(|status| status.phase);
         let usable = matches!(phase, Some(Phase::Ready | Phase::NotReady));
@@ -45,16 +40,16 @@ impl Watched {
             return None;
         }
         let pool = caches.pool_of(&unit)?;
-        let terms = Terms::of(&unit, &pool)?;
+        let policy = IdlePolicy::of(&unit, &pool)?;
         let namespace = unit.namespace()?;
         let pod = caches.scope(&namespace)?.pods.get(&namespace, &unit.name_any())?;
         let Child::Owned(pod) = owned_child(&unit, pod)? else { return None };
-        let (address, started) = runs(&pod)?;
-        Some(Self { uid: unit.uid()?, pod: pod.uid()?, unit, pool, address, started, terms })
+        let (address, started) = running(&pod)?;
+        Some(Self { uid: unit.uid()?, pod: pod.uid()?, unit, pool, address, started, policy })
     }
 
-    /// The same unit as it is now.
-    pub fn again(&self, caches: &Caches) -> Option<Self> {
+    /// The same unit as the caches have it now.
+    pub fn refreshed(&self, caches: &Caches) -> Option<Self> {
         let namespace = self.unit.namespace()?;
         let unit = caches.scope(&namespace)?.units.get(&namespace, &self.unit.name_any())?;
         Self::of(caches, unit).filter(|now| now.uid == self.uid)
@@ -70,13 +65,9 @@ impl Watched {
     }
 }
 
-fn runs(pod: &Pod) -> Option<(String, Timestamp)> {
+/// The address and start time of a running pod.
+fn running(pod: &Pod) -> Option<(String, Timestamp)> {
     let status = pod.status.as_ref().filter(|status| status.phase.as_deref() == Some("Running"))?;
     let started = status.start_time.as_ref().or(pod.metadata.creation_timestamp.as_ref())?;
     Some((status.pod_ip.clone()?, started.0))
-}
-
-/// A Gateway, whichever of its listeners is meant.
-pub fn gateway(pool: &ComputingUnitPool) -> GatewayRef {
-    GatewayRef { section_name: None, ..pool.spec.gateway_ref.clone() }
 }

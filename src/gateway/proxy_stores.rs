@@ -1,4 +1,4 @@
-//! The proxies of a Gateway as the watches know them.
+//! Resolves the proxies of a Gateway from watch caches.
 
 use computing_unit_api::{
     GatewayRef,
@@ -11,59 +11,62 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 
-use super::proxies::{self, Proxies, Proxy};
+use super::{
+    provider::Provider,
+    proxies::{NotListed, Proxy, ProxyResolver, proxies},
+    registry,
+};
 
-/// The stores that say which proxies there are.
 #[derive(Clone)]
-pub struct Stores {
-    /// The Gateways, by watched namespace.
+pub struct ProxyStores {
+    /// The Gateways, one store for each watched namespace.
     pub gateways: Vec<Store<Gateway>>,
-    /// Their classes.
     pub classes: Store<GatewayClass>,
-    /// The `EndpointSlices` of Envoy Gateway's proxies, and few others: see [`Self::selector`]. All of them are gone through
-    /// at each attempt.
+    /// The EndpointSlices of the proxies. Each resolution iterates over all of them.
     pub slices: Vec<Store<EndpointSlice>>,
 }
 
-impl Stores {
-    /// The label selector of a watch that feeds `slices`.
-    #[must_use]
-    pub const fn selector() -> &'static str {
-        proxies::SELECTOR
-    }
+/// The proxies of a Gateway, and the implementation that they belong to if it is a supported one.
+#[derive(Debug, Default)]
+pub struct GatewayProxies {
+    pub provider: Option<&'static dyn Provider>,
+    pub proxies: Vec<Proxy>,
 }
 
-impl Proxies for Stores {
-    fn of(&self, gateway: &GatewayRef, host: Option<&str>) -> Result<Vec<Proxy>, String> {
-        // An empty store that was never filled looks like a Gateway without proxies, which would count as closed.
+impl ProxyStores {
+    /// The proxies of `gateway`, none if it does not exist.
+    pub fn of(&self, gateway: &GatewayRef, host: Option<&str>) -> Result<GatewayProxies, NotListed> {
+        // A store that was never filled looks like a Gateway without proxies, whose routes count as withdrawn.
         self.gateways.iter().try_for_each(|store| listed(store, "Gateways"))?;
         listed(&self.classes, "GatewayClasses")?;
         self.slices.iter().try_for_each(|store| listed(store, "EndpointSlices of the proxies"))?;
-        let wanted = ObjectRef::new(&gateway.name).within(&gateway.namespace);
-        let Some(object) = self.gateways.iter().find_map(|store| store.get(&wanted)) else {
-            return Ok(Vec::new());
+        let key = ObjectRef::new(&gateway.name).within(&gateway.namespace);
+        let Some(object) = self.gateways.iter().find_map(|store| store.get(&key)) else {
+            return Ok(GatewayProxies::default());
         };
         let class = self.classes.get(&ObjectRef::new(&object.spec.gateway_class_name));
         let controller = class.as_ref().map(|class| class.spec.controller_name.as_str());
         let slices: Vec<_> = self.slices.iter().flat_map(Store::state).collect();
-        Ok(proxies::proxies(
-            &object,
-            gateway.section_name.as_deref(),
-            controller,
-            slices.iter().map(AsRef::as_ref),
-            host,
-        ))
+        let provider = registry::provider(&object, controller, &slices);
+        let proxies = proxies(&object, gateway.section_name.as_deref(), provider, &slices, host);
+        Ok(GatewayProxies { provider, proxies })
     }
 }
 
-fn listed<K>(store: &Store<K>, what: &str) -> Result<(), String>
+impl ProxyResolver for ProxyStores {
+    fn resolve(&self, gateway: &GatewayRef, host: Option<&str>) -> Result<Vec<Proxy>, NotListed> {
+        self.of(gateway, host).map(|found| found.proxies)
+    }
+}
+
+fn listed<K>(store: &Store<K>, what: &'static str) -> Result<(), NotListed>
 where
     K: Resource + Clone + 'static,
     K::DynamicType: std::hash::Hash + Eq + Clone,
 {
     match store.wait_until_ready().now_or_never() {
         Some(Ok(())) => Ok(()),
-        _ => Err(format!("the operator has not listed the {what} yet")),
+        _ => Err(NotListed(what)),
     }
 }
 
@@ -91,13 +94,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_known_until_everything_was_listed() {
+    fn proxies_are_unknown_until_everything_is_listed() {
         let (gateways, mut gateway_writer) = store();
         let (classes, mut class_writer) = store();
         let (slices, mut slice_writer) = store();
-        let stores = Stores { gateways: vec![gateways], classes, slices: vec![slices] };
+        let stores = ProxyStores { gateways: vec![gateways], classes, slices: vec![slices] };
         let shared = GatewayRef { name: "shared".into(), namespace: "gateways".into(), section_name: None };
-        let missing = |what: &str| stores.of(&shared, None).unwrap_err().contains(what);
+        let missing = |what: &str| stores.resolve(&shared, None).unwrap_err().to_string().contains(what);
         assert!(missing(" Gateways "));
         fill(&mut gateway_writer, [gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP"}]))]);
         assert!(missing(" GatewayClasses "));
@@ -114,9 +117,9 @@ mod tests {
         }))
         .unwrap();
         fill(&mut slice_writer, [slice]);
-        assert_eq!(stores.of(&shared, None).unwrap()[0].to_string(), "10.0.0.1:10080");
+        assert_eq!(stores.resolve(&shared, None).unwrap()[0].to_string(), "10.0.0.1:10080");
 
         let gone = GatewayRef { name: "gone".into(), ..shared };
-        assert_eq!(stores.of(&gone, None), Ok(Vec::new()));
+        assert_eq!(stores.resolve(&gone, None), Ok(Vec::new()));
     }
 }

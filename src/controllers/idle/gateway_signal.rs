@@ -1,0 +1,123 @@
+//! The statistics of a Gateway's proxies: one request to each proxy for all units.
+//!
+//! If one proxy cannot be read, the signal is unreadable: its share of the requests is unknown.
+
+use std::{collections::HashMap, time::Duration};
+
+use computing_unit_api::GatewayRef;
+use futures::future::join_all;
+use kube::ResourceExt;
+
+use super::{
+    counters::{Counters, CountersByProxy},
+    fetch::{self, Get},
+    readings::Unreadable,
+    statistics::{InvalidStatistics, Parser},
+    tracked::TrackedUnit,
+};
+use crate::{
+    gateway::{provider::Provider, proxy_stores::ProxyStores},
+    metrics::{Metrics, Signal, UnreadableReason},
+};
+
+/// For the response of one proxy.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Several times the size of the statistics of 10,000 units.
+const MAX_BYTES: usize = 64 << 20;
+
+/// The proxies to read.
+pub(super) struct Source {
+    pub(super) provider: &'static dyn Provider,
+    pub(super) addresses: Vec<String>,
+    pub(super) port: u16,
+}
+
+/// The counters of `units` at the proxies of `gateway`, in the order of `units`.
+pub async fn read(
+    proxies: &ProxyStores,
+    gateway: &GatewayRef,
+    units: &[&TrackedUnit],
+    metrics: &Metrics,
+) -> Vec<Result<CountersByProxy, Unreadable>> {
+    match source(proxies, gateway) {
+        Ok(source) => read_from(&source, units, metrics).await,
+        Err(error) => {
+            metrics.activity.unreadable(Signal::Gateway, error.reason);
+            vec![Err(error); units.len()]
+        }
+    }
+}
+
+fn source(proxies: &ProxyStores, gateway: &GatewayRef) -> Result<Source, Unreadable> {
+    let failed = |reason, problem: String| Unreadable::new(reason, problem).about(PREFIX);
+    let found = proxies.of(gateway, None).map_err(|error| failed(UnreadableReason::NoProxies, error.to_string()))?;
+    let mut addresses: Vec<String> = found.proxies.into_iter().map(|proxy| proxy.address).collect();
+    addresses.sort();
+    addresses.dedup();
+    let name = format!("{}/{}", gateway.namespace, gateway.name);
+    if addresses.is_empty() {
+        return Err(failed(UnreadableReason::NoProxies, format!("no proxy of Gateway {name} is ready")));
+    }
+    let provider = found.provider.ok_or_else(|| {
+        let problem = format!("the implementation of Gateway {name} is not supported: disable the gateway signal");
+        failed(UnreadableReason::Unsupported, problem)
+    })?;
+    Ok(Source { provider, addresses, port: provider.statistics().port })
+}
+
+const PREFIX: &str = "cannot read the gateway's statistics:";
+
+pub(super) async fn read_from(
+    source: &Source,
+    units: &[&TrackedUnit],
+    metrics: &Metrics,
+) -> Vec<Result<CountersByProxy, Unreadable>> {
+    let clusters: HashMap<String, usize> = units
+        .iter()
+        .enumerate()
+        .map(|(index, tracked)| {
+            let unit = &tracked.unit;
+            (source.provider.cluster_name(&unit.namespace().unwrap_or_default(), &unit.name_any()), index)
+        })
+        .collect();
+    let responses = join_all(source.addresses.iter().map(|address| read_proxy(source, address, &clusters))).await;
+    let mut all: Vec<Result<CountersByProxy, Unreadable>> =
+        vec![Ok(Vec::with_capacity(source.addresses.len())); units.len()];
+    for (address, response) in source.addresses.iter().zip(responses) {
+        match response {
+            Ok(counters) => {
+                for (unit, counters) in all.iter_mut().zip(counters) {
+                    let Ok(so_far) = unit else { continue };
+                    match counters {
+                        Some(counters) => so_far.push((address.clone(), counters)),
+                        None => *unit = Err(unknown_route(address)),
+                    }
+                }
+            }
+            Err(error) => {
+                metrics.activity.unreadable(Signal::Gateway, error.reason);
+                all.fill(Err(error.about(&format!("{PREFIX} proxy {address}"))));
+                break;
+            }
+        }
+    }
+    all
+}
+
+fn unknown_route(address: &str) -> Unreadable {
+    let problem = format!("{PREFIX} proxy {address} does not have the unit's route");
+    Unreadable::new(UnreadableReason::UnknownRoute, problem)
+}
+
+async fn read_proxy(
+    source: &Source,
+    address: &str,
+    clusters: &HashMap<String, usize>,
+) -> Result<Vec<Option<Counters>>, Unreadable> {
+    let invalid = |error: InvalidStatistics| Unreadable::new(UnreadableReason::Invalid, error.to_string());
+    let statistics = source.provider.statistics();
+    let mut parser = Parser::new(statistics, clusters);
+    let get = Get { address, port: source.port, path: statistics.path, timeout: TIMEOUT, max_bytes: MAX_BYTES };
+    fetch::get(get, |chunk| parser.push(chunk).map_err(invalid)).await?;
+    parser.finish().map_err(invalid)
+}

@@ -1,0 +1,226 @@
+//! The activity of one unit's pod over time, and the decision to stop the unit.
+//!
+//! Pure. Intervals use the monotonic clock, published timestamps the wall clock.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
+
+use computing_unit_api::Activity;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+use tokio::time::Instant;
+
+use super::{
+    clock::{Clock, Now},
+    counters::{Counters, CountersByProxy, Usage, usage},
+    policy::IdlePolicy,
+    readings::Readings,
+};
+use crate::metrics::{Signal, UnreadableReason};
+
+/// Values of `status.activity.source`.
+pub(super) const START: &str = "Start";
+pub(super) const REQUEST: &str = "Request";
+pub(super) const TRAFFIC: &str = "Traffic";
+pub(super) const BUSY_PROBE: &str = "BusyProbe";
+pub(super) const ANNOTATION: &str = "Annotation";
+
+/// A time without readings counts as activity if it is longer than this and three intervals.
+const MAX_GAP: Duration = Duration::from_secs(30);
+/// The longest delay until a signal that became unreadable, or readable, is published.
+const UNREADABLE_STEP: Duration = Duration::from_mins(1);
+
+/// What to do after a scan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// The unit was idle for its timeout.
+    pub stop: bool,
+    /// It will be stopped soon, and that was not announced yet.
+    pub announce: bool,
+    /// The published activity changed.
+    pub publish: bool,
+}
+
+/// How long a unit has been idle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idle {
+    pub since: Timestamp,
+    /// When it is stopped.
+    pub at: Timestamp,
+    /// The source of the last activity.
+    pub source: String,
+}
+
+#[derive(Debug)]
+pub struct ActivityRecord {
+    /// UID of the pod.
+    pod: String,
+    clock: Clock,
+    grace_end: Instant,
+    /// The last activity, and its source.
+    last: Timestamp,
+    source: String,
+    /// Since when every signal could be read and reported no activity.
+    idle_since: Instant,
+    last_read: Option<Instant>,
+    samples: Option<HashMap<String, (Counters, Instant)>>,
+    annotation: Option<Timestamp>,
+    /// The `idle_since` for which the stop was announced.
+    announced: Option<Instant>,
+    published: Option<Activity>,
+    /// `None` if an earlier process published it.
+    published_at: Option<Instant>,
+    published_unreadable: BTreeSet<(Signal, UnreadableReason)>,
+}
+
+impl ActivityRecord {
+    /// The record of a pod that was started at `started`. `published` is in the status, possibly from an earlier process:
+    /// it has the last activity, but no idleness that this process observed.
+    pub fn new(pod: String, started: Timestamp, published: Option<&Activity>, policy: &IdlePolicy, now: Now) -> Self {
+        let known = published.and_then(|activity| Some((activity.last.as_ref()?.0, activity.source.clone()?)));
+        let known = known.filter(|(last, _)| *last >= started);
+        let (last, source) = known.unwrap_or((started, START.to_owned()));
+        Self {
+            pod,
+            clock: Clock::new(now),
+            grace_end: now.monotonic_at(started).map_or(now.monotonic, |started| started + policy.grace),
+            last,
+            source,
+            idle_since: now.monotonic,
+            last_read: None,
+            samples: None,
+            annotation: None,
+            announced: None,
+            published: published.cloned(),
+            published_at: None,
+            published_unreadable: BTreeSet::new(),
+        }
+    }
+
+    pub fn pod(&self) -> &str {
+        &self.pod
+    }
+
+    pub fn published(&self) -> Option<&Activity> {
+        self.published.as_ref()
+    }
+
+    pub fn idle(&self, policy: &IdlePolicy) -> Idle {
+        let since = truncate(self.clock.wall(self.idle_since));
+        Idle { since, at: self.idle_at(policy), source: self.source.clone() }
+    }
+
+    /// Adds the readings of one scan.
+    pub fn add(&mut self, readings: &Readings, policy: &IdlePolicy, now: Now) -> Decision {
+        self.clock.sync(now);
+        let gap = self.last_read.is_none_or(|read| now.monotonic - read > policy.interval * 3 + MAX_GAP);
+        let unreadable: BTreeSet<(Signal, UnreadableReason)> =
+            readings.unreadable().map(|(signal, error)| (signal, error.reason)).collect();
+        let readable = unreadable.is_empty();
+        if gap || !readable {
+            self.idle_since = now.monotonic;
+        }
+        self.last_read = Some(now.monotonic);
+        if let Some(Ok(counters)) = &readings.gateway
+            && let Some(source) = self.sample(counters, policy, now.monotonic)
+        {
+            self.active(source, now.monotonic);
+        }
+        if matches!(readings.busy, Some(Ok(true))) {
+            self.active(BUSY_PROBE, now.monotonic);
+        }
+        if let Some(Ok(Some(time))) = readings.annotation {
+            self.annotated(time, now);
+        }
+        let deadline = self.deadline(policy);
+        let stop = readable && now.monotonic >= deadline;
+        let near = readable && deadline.saturating_duration_since(now.monotonic) <= policy.notice();
+        let announce = near && self.announced != Some(self.idle_since);
+        if announce {
+            self.announced = Some(self.idle_since);
+        }
+        Decision { stop, announce: announce && !stop, publish: self.publish(readings, unreadable, policy, now) }
+    }
+
+    fn deadline(&self, policy: &IdlePolicy) -> Instant {
+        (self.idle_since + policy.timeout).max(self.grace_end)
+    }
+
+    fn idle_at(&self, policy: &IdlePolicy) -> Timestamp {
+        truncate(self.clock.wall(self.deadline(policy)))
+    }
+
+    fn active(&mut self, source: &str, now: Instant) {
+        self.idle_since = now;
+        self.last = self.clock.wall(now);
+        source.clone_into(&mut self.source);
+    }
+
+    /// Activity at the time in the annotation, which may have passed. A value counts once.
+    fn annotated(&mut self, time: Timestamp, now: Now) {
+        if self.annotation.replace(time) == Some(time) {
+            return;
+        }
+        let time = time.min(now.wall);
+        if time > self.last {
+            self.last = time;
+            ANNOTATION.clone_into(&mut self.source);
+        }
+        self.idle_since = self.idle_since.max(now.monotonic_at(time).unwrap_or(self.idle_since));
+    }
+
+    /// The source of activity since the last sample. The first sample has no activity: when it was is unknown. A proxy
+    /// that is gone counts as a request, because its last counters are unknown.
+    fn sample(&mut self, counters: &CountersByProxy, policy: &IdlePolicy, now: Instant) -> Option<&'static str> {
+        let new = counters.iter().map(|(proxy, counters)| (proxy.clone(), (*counters, now))).collect();
+        let before = self.samples.replace(new)?;
+        let gone = before.keys().any(|proxy| counters.iter().all(|(other, _)| other != proxy));
+        let usages = counters.iter().map(|(proxy, counters)| {
+            let earlier = before.get(proxy).map(|(earlier, at)| (*earlier, now - *at));
+            usage(earlier, *counters, policy)
+        });
+        match usages.max() {
+            _ if gone => Some(REQUEST),
+            Some(Usage::Request) => Some(REQUEST),
+            Some(Usage::Traffic) => Some(TRAFFIC),
+            Some(Usage::Idle) | None => None,
+        }
+    }
+
+    /// Updates the published activity, at most once per step.
+    fn publish(
+        &mut self,
+        readings: &Readings,
+        unreadable: BTreeSet<(Signal, UnreadableReason)>,
+        policy: &IdlePolicy,
+        now: Now,
+    ) -> bool {
+        let readable = unreadable.is_empty();
+        let message = readings.unreadable().map(|(_, error)| error.message.as_str()).collect::<Vec<_>>().join("; ");
+        let new = Activity {
+            last: Some(Time(truncate(self.last))),
+            source: Some(self.source.clone()),
+            idle_at: readable.then(|| Time(self.idle_at(policy))),
+            message: (!readable).then(|| message.chars().take(1000).collect()),
+        };
+        if self.published.as_ref() == Some(&new) {
+            return false;
+        }
+        let unchanged = self.published_unreadable == unreadable;
+        let step = if unchanged { policy.step() } else { UNREADABLE_STEP.min(policy.step()) };
+        if self.published_at.is_some_and(|at| now.monotonic - at < step) {
+            return false;
+        }
+        self.published = Some(new);
+        self.published_at = Some(now.monotonic);
+        self.published_unreadable = unreadable;
+        true
+    }
+}
+
+/// Rounds down to whole seconds, the precision of timestamps in a status. Otherwise a new activity would never equal the
+/// published one after a round trip. A published `idleAt` is up to one second before the deadline.
+fn truncate(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
