@@ -51,7 +51,7 @@ impl<'a> Plain<'a> {
                 "containers": [{
                     "name": "engine", "image": ENGINE,
                     "env": [{"name": "COMPUTING_UNIT_NAME", "value": self.name}],
-                    "readinessProbe": {"httpGet": {"path": "/api/healthcheck", "port": 8085}, "periodSeconds": 1},
+                    "readinessProbe": {"httpGet": {"path": "/api/healthcheck", "port": 8085}, "periodSeconds": 1, "timeoutSeconds": 5},
                     "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
                 }],
             },

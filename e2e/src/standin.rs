@@ -29,7 +29,7 @@ pub async fn pod(fixture: &Fixture, name: &str, labels: &Value, more: &Value) ->
                 "name": "engine",
                 "image": ENGINE,
                 "env": [{"name": "COMPUTING_UNIT_NAME", "value": name}],
-                "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
+                "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1, "timeoutSeconds": 5},
                 "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
             }],
         },
@@ -97,7 +97,7 @@ pub async fn authorization(fixture: &Fixture, variables: &[(&str, String)], head
         "image": ENGINE,
         "command": ["/authorization"],
         "env": env,
-        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
+        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1, "timeoutSeconds": 5},
         "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
     });
     pod(fixture, AUTHORIZATION, &labels, &json!({"containers": [container]})).await?;

@@ -67,7 +67,7 @@ pub fn pool(namespace: &str, gateway: &GatewayRef, mode: Mode) -> ComputingUnitP
                 "containers": [{
                     "name": "engine",
                     "image": ENGINE,
-                    "readinessProbe": {"httpGet": {"path": "/api/healthcheck", "port": PORT}, "periodSeconds": 1},
+                    "readinessProbe": {"httpGet": {"path": "/api/healthcheck", "port": PORT}, "periodSeconds": 1, "timeoutSeconds": 5},
                     "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
                 }],
             }},

@@ -118,7 +118,7 @@ async fn run(
                 "image": format!("{}/{image}", cluster::images::REPOSITORY),
                 "imagePullPolicy": "IfNotPresent",
                 "args": args,
-                "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
+                "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1, "timeoutSeconds": 5},
                 "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}},
                 "volumeMounts": [{"name": "config", "mountPath": "/etc/before"}, {"name": "tmp", "mountPath": "/tmp"}],
             }],

@@ -98,8 +98,9 @@ pub fn up(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow
         "clusterDomain": "cluster.local",
         "containerRuntimeEndpoint": format!("unix://{}", layout.containerd().display()),
         "imageGCHighThresholdPercent": 100,
+        // Amounts, not percentages: of a large disk that others fill, one percent is more than all pods need.
         "evictionHard": {
-            "memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%", "nodefs.inodesFree": "1%",
+            "memory.available": "100Mi", "nodefs.available": "200Mi", "imagefs.available": "200Mi", "nodefs.inodesFree": "1%",
         },
         "kubeAPIQPS": 200,
         "kubeAPIBurst": 400,

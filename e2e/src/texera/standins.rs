@@ -75,7 +75,7 @@ fn container((name, port): (&str, u16), units: &str) -> Value {
             {"name": "PARSER", "value": "first-decoded"},
             {"name": "UNIT_HOST", "value": host},
         ],
-        "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
+        "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1, "timeoutSeconds": 5},
         "resources": {"requests": {"cpu": "5m", "memory": "8Mi"}},
     })
 }

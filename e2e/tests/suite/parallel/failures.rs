@@ -94,7 +94,7 @@ async fn a_repeatedly_deleted_pod_is_recreated_with_backoff() -> anyhow::Result<
         assert_eq!(status.url, url, "its URL is the same");
         assert_eq!(status.last_failure.unwrap().reason, "PodLost");
         let told = events(&fixture).await?;
-        ensure!(told.iter().any(|(reason, note)| reason == "PodLost" && note.contains("made anew in")), "{told:?}");
+        ensure!(told.iter().any(|(reason, note)| reason == "PodLost" && note.contains("restarting in")), "{told:?}");
         fixture.delete("ada").await
     })
     .await
@@ -185,7 +185,7 @@ async fn a_failed_engine_is_reported_and_not_restarted() -> anyhow::Result<()> {
         );
         ensure!(failure.message.contains("out of cheese"), "{failure:?}");
         let message = fixture.until_condition("ada", "Finished", "True", "PodFailed").await?;
-        ensure!(message.contains("exit code 3") && message.contains("until the unit is edited"), "{message}");
+        ensure!(message.contains("exited with code 3") && message.contains("edit the unit"), "{message}");
         until("end of the pod", SOON, fixture.pods(), "ada", |pod| pod.is_none()).await?;
         stays(&fixture, "ada", Phase::Failed).await?;
         operator.kill().await?;
@@ -264,7 +264,7 @@ async fn an_unschedulable_pod_fails_the_unit_only_after_the_timeout() -> anyhow:
         let early = fixture.units().get("ada").await?;
         ensure!(units::phase(Some(&early)) == Some(Phase::Pending), "{:?}", early.status);
         let status = fixture.until("ada", Phase::Failed).await?.status.unwrap();
-        ensure!(status.last_failure.unwrap().message.contains("no node takes the pod"));
+        ensure!(status.last_failure.unwrap().message.contains("cannot be scheduled"));
         until("end of the pod", SOON, fixture.pods(), "ada", |pod| pod.is_none()).await?;
         fixture.delete("ada").await
     })

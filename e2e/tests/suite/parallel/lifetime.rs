@@ -52,7 +52,7 @@ async fn a_unit_created_after_its_shutdown_time_is_never_started() -> anyhow::Re
         let before = fixture.proxy.counts();
         fixture.create(&with(&fixture.unit("ada"), &json!({"spec": {"lifecycle": {"shutdownTime": PAST}}}))).await?;
         let message = finished(&fixture, "ada", "ShutdownTime").await?;
-        ensure!(message.contains("set it to a later time, or take it out"), "{message}");
+        ensure!(message.contains("set a later time, or remove it"), "{message}");
         fixture.proxy.quiet(Duration::from_secs(3), SOON).await?;
         let pods =
             fixture.proxy.counts().since(&before).only(|call| call.resource == "pods" && call.is_write()).total();

@@ -162,7 +162,10 @@ async fn an_unbound_claim_is_reported_and_does_not_block_deletion() -> anyhow::R
         let _operator = fixture.start().await?;
         fixture.create(&fixture.unit("ada")).await?;
         let words = fixture.until_condition("ada", "PodReady", "False", "VolumePending").await?;
-        assert!(words.contains("claim \"data-ada\" is Pending (storage class \"e2e-nowhere\")"), "{words}");
+        assert!(
+            words.contains("PersistentVolumeClaim \"data-ada\" is Pending (storage class \"e2e-nowhere\")"),
+            "{words}"
+        );
         assert_eq!(units::phase(Some(&fixture.units().get("ada").await?)), Some(Phase::Pending));
         fixture.delete("ada").await?;
         fixture.until_nothing_is_left("ada").await?;

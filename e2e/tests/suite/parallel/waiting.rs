@@ -38,7 +38,7 @@ async fn a_unit_waits_for_its_pool() -> anyhow::Result<()> {
     with_fixture("pool", |fixture| async move {
         let _operator = fixture.start().await?;
         fixture.create(&fixture.unit("ada")).await?;
-        let words = ["no ComputingUnitPool \"default\" in namespace", "create it"];
+        let words = ["ComputingUnitPool \"default\" does not exist in namespace", "create it"];
         until_says(&fixture, "ada", ("Accepted", "PoolNotFound"), &words).await?;
         fixture.create_default_pool(Mode::Query).await?;
         fixture.until("ada", Phase::Ready).await.map(drop)
@@ -205,7 +205,7 @@ async fn a_unit_waits_for_a_pool_without_overlaps() -> anyhow::Result<()> {
         eventually("younger pool", SOON, made_later).await?;
         let _operator = fixture.start().await?;
         fixture.create(&with(&fixture.unit("ada"), &json!({"spec": {"poolName": "inner"}}))).await?;
-        let words = ["overlap those of an older pool", "(default)", "give the pool other paths"];
+        let words = ["overlaps that of an older pool", "(default)", "give the pool other paths"];
         until_says(&fixture, "ada", ("Accepted", "PoolNotAccepted"), &words).await?;
         fixture.pools().delete("default", &DeleteParams::default()).await?;
         fixture.until("ada", Phase::Ready).await.map(drop)
@@ -239,7 +239,7 @@ async fn a_unit_waits_for_a_valid_pod_template() -> anyhow::Result<()> {
         fixture.create_pool(&with(&fixture.pool(Mode::Query), &containers("Sometimes"))).await?;
         let _operator = fixture.start().await?;
         fixture.create(&fixture.unit("ada")).await?;
-        let words = ["the API server refuses the Pod", "spec.dnsPolicy: Unsupported value: \"Sometimes\""];
+        let words = ["the API server rejected the Pod", "spec.dnsPolicy: Unsupported value: \"Sometimes\""];
         until_says(&fixture, "ada", ("Accepted", "ChildRefused"), &words).await?;
         merge(&fixture.pools(), "default", &containers("Default")).await?;
         fixture.until("ada", Phase::Ready).await.map(drop)
