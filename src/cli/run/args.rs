@@ -194,7 +194,7 @@ mod tests {
             ("--watch-namespaces=A_b", "--watch-namespaces: \"A_b\" is not a valid namespace name"),
             ("--lease-duration=1500ms", "--lease-duration: must be whole seconds, at least 3s"),
             ("--lease-duration=2s", "--lease-duration: must be whole seconds, at least 3s"),
-            ("--lease-duration=5d", "write it like 10m"),
+            ("--lease-duration=5d", "use a format such as 10m"),
             ("--resync-period=5s", "--resync-period: 5s is too short"),
             ("--lease-name=A", "--lease-name: \"A\" is not a valid Lease name"),
             ("--log=computing_unit_operator=loud", "--log: \"computing_unit_operator=loud\" is not a valid filter"),
