@@ -152,7 +152,7 @@ proptest! {
                         prop_assert!(world.snapshot.pvcs["data-ada"].owned().is_some(), "a pod without its volume claim");
                     }
                     Step::DeletePod { pod, .. } => {
-                        let replaced = recreated && outdated && (slots || !had) && !suspended;
+                        let replaced = recreated && outdated && !suspended;
                         let routeless = matches!(world.snapshot.route, Child::Absent);
                         prop_assert!(routeless || ((terminated(pod) || replaced) && !world.open()));
                         let recorded = !matches!(assessment.state, UnitState::Unrecorded(Transition::PodLost(_) | Transition::Finished(_)));
