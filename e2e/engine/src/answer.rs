@@ -1,4 +1,4 @@
-//! What an answer says about the request it answers. Pure: no connection and no clock here.
+//! The JSON body of a response, which describes its request. Pure: no I/O and no clock.
 
 use std::collections::BTreeMap;
 
@@ -21,14 +21,14 @@ pub enum Part {
     Export,
     /// `/api/pve` and below: Python virtual environments.
     Pve,
-    /// `/busy`: whether work runs.
+    /// `/busy`: whether work is running.
     Busy,
     /// Any other path.
     Other,
 }
 
 impl Part {
-    /// The part that `path` belongs to, whatever prefix a gateway has left in front of it.
+    /// The part that `path` belongs to. A prefix that a gateway did not strip is ignored.
     pub fn of(path: &str) -> Self {
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         (0..segments.len()).find_map(|start| Self::at_start(&segments[start..])).unwrap_or(Self::Other)
@@ -53,7 +53,7 @@ fn number(segment: &str) -> bool {
     segment.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The JSON that every request but a WebSocket's and an export's is answered with.
+/// The JSON response to every request except WebSockets and exports.
 #[derive(Debug, Serialize)]
 pub struct Answer<'a> {
     unit: &'a str,
@@ -64,12 +64,12 @@ pub struct Answer<'a> {
     query: Option<&'a str>,
     /// Bytes of the request's body.
     received: u64,
-    /// The host, and every header that starts with `x-`: what a gateway adds, and what it must not let through.
+    /// The `host` header and every header that starts with `x-`: those that a gateway adds or must remove.
     headers: BTreeMap<&'a str, String>,
 }
 
 impl<'a> Answer<'a> {
-    /// What `unit` has to say about `request`, whose body had so many bytes.
+    /// The answer of `unit` to `request`, whose body had `received` bytes.
     pub fn new(unit: &'a str, healthy: bool, request: &'a Parts, received: u64) -> Self {
         Self {
             unit,

@@ -1,4 +1,4 @@
-//! Whether work runs, as a unit is asked: truly, or in one of the ways in which an engine can go wrong.
+//! The `/busy` endpoint, which reports whether work is running. It can also simulate failures of an engine.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -8,32 +8,32 @@ use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-/// One piece of an answer that is too long.
+/// The chunk size of an oversized answer.
 const PIECE: usize = 64 * 1024;
-/// How many pieces it has: 1 GiB in all.
+/// The number of chunks: 1 GiB in total.
 const PIECES: usize = 16 * 1024;
 
-/// What is answered.
+/// The configured answer.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub enum Busy {
-    /// Work runs.
+    /// Work is running.
     True,
-    /// No work runs.
+    /// No work is running.
     #[default]
     False,
-    /// Nothing, ever.
+    /// Never answers.
     Hang,
-    /// Something that is no JSON.
+    /// A body that is not JSON.
     Garbage,
-    /// JSON that does not end.
+    /// An oversized body.
     Huge,
 }
 
-/// What the query of a PUT says.
+/// The query of a PUT.
 #[derive(Debug, Deserialize)]
 pub struct Told {
-    /// What to answer from now on.
+    /// The answer from now on.
     pub answer: Busy,
 }
 
@@ -43,7 +43,7 @@ struct Answer {
 }
 
 impl Busy {
-    /// The answer.
+    /// Builds the response.
     pub async fn respond(self) -> Response {
         match self {
             Self::True => axum::Json(Answer { busy: true }).into_response(),

@@ -1,4 +1,4 @@
-//! Counts the connections that are open, so that a drain can end with the last of them. It closes none.
+//! Counts open connections, so that a drain can end as soon as the last one is closed. It does not close connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,24 +10,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// How many connections are open.
+/// The number of open connections.
 #[derive(Clone)]
 pub struct Open(watch::Sender<usize>);
 
 impl Open {
-    /// The number of connections that are open now.
+    /// The current number of open connections.
     pub fn count(&self) -> usize {
         *self.0.borrow()
     }
 
     /// Waits until no connection is open.
     pub async fn none(&self) {
-        // This very value keeps the channel open, so that the wait cannot fail.
+        // `self` keeps the channel open, so the wait cannot fail.
         let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
     }
 }
 
-/// A listener that counts the connections it has accepted.
+/// A listener that counts its open connections.
 pub struct Counted {
     listener: TcpListener,
     open: Open,
@@ -40,7 +40,7 @@ impl Counted {
         Self { listener, open }
     }
 
-    /// The count of this listener.
+    /// The count of open connections.
     pub fn open(&self) -> Open {
         self.open.clone()
     }
@@ -53,7 +53,7 @@ impl Listener for Counted {
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.listener).await;
         if let Err(error) = stream.set_nodelay(true) {
-            println!("{address}: no TCP_NODELAY: {error}");
+            println!("{address}: cannot set TCP_NODELAY: {error}");
         }
         self.open.0.send_modify(|count| *count += 1);
         let open = self.open.clone();

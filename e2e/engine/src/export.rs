@@ -1,4 +1,4 @@
-//! A long answer: numbered lines, one a chunk, at a steady pace. What is asked for decides how long.
+//! A long response: numbered lines, one per chunk, at a steady rate. The query sets its length.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use futures::stream;
 use serde::Deserialize;
 use tokio::time::{Interval, interval};
 
-/// How long an export is.
+/// The length and rate of an export.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Export {
-    /// How many lines to send.
+    /// The number of lines.
     pub chunks: u64,
     /// The time between two lines.
     pub interval: Duration,
 }
 
-/// What the query of a request says about the export that it asks for.
+/// The query of an export request.
 #[derive(Debug, Deserialize)]
 pub struct Wanted {
     chunks: Option<u64>,
@@ -25,7 +25,7 @@ pub struct Wanted {
 }
 
 impl Export {
-    /// The export that is asked for; what was left out is as it is here.
+    /// The requested export, with `self` as the default for omitted parameters.
     pub fn or(self, wanted: &Wanted) -> Self {
         Self {
             chunks: wanted.chunks.unwrap_or(self.chunks),
@@ -33,10 +33,10 @@ impl Export {
         }
     }
 
-    /// The body, which sends the first line at once.
+    /// The body, which sends the first line immediately.
     pub fn body(self, unit: &str) -> Body {
         let chunks = self.chunks;
-        // An interval of no length is refused by the timer.
+        // The timer rejects an interval of zero.
         let pace = interval(self.interval.max(Duration::from_nanos(1)));
         let unit = unit.to_owned();
         let lines = stream::unfold((0, pace), move |(sent, mut pace): (u64, Interval)| {

@@ -1,31 +1,31 @@
-//! A small server that answers like Texera's execution engine, to run inside a unit.
+//! A small server that stands in for Texera's execution engine in a unit.
 //!
 //! | request | answer |
 //! |---|---|
-//! | WebSocket at `/wsapi...`, `/api/pve...` or any path of no part below | echoes text and binary messages |
-//! | `/api/executions/result/export...` | numbered lines, one a chunk; `?chunks=` and `?interval_ms=` say how long |
-//! | `/api/healthcheck` | 200, or 503 once told so and while it drains |
-//! | `POST /api/healthcheck?healthy=false` (or `true`) | sets what health checks say |
-//! | `/busy` | `{"busy": false}`, or what it was told |
-//! | `PUT /busy?answer=true` (or `false`, `hang`, `garbage`, `huge`) | sets what `/busy` answers |
-//! | anything else, any method | JSON: the unit, the part of the engine, method, path, query, bytes received, host and `x-` headers |
+//! | WebSocket at `/wsapi...`, `/api/pve...` or a path not listed below | echoes text and binary messages |
+//! | `/api/executions/result/export...` | numbered lines, one per chunk, set by `?chunks=` and `?interval_ms=` |
+//! | `/api/healthcheck` | 200, or 503 if set to unhealthy or draining |
+//! | `POST /api/healthcheck?healthy=false` (or `true`) | sets the result of health checks |
+//! | `/busy` | `{"busy": false}`, or the configured answer |
+//! | `PUT /busy?answer=true` (or `false`, `hang`, `garbage`, `huge`) | sets the answer of `/busy` |
+//! | anything else, any method | JSON: unit, part, method, path, query, bytes received, host and `x-` headers |
 //!
-//! Every answer carries `x-engine: <unit>`. A path keeps its meaning behind any prefix that a gateway leaves there.
+//! Every response has the header `x-engine: <unit>`. A path prefix that a gateway did not strip is ignored.
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `COMPUTING_UNIT_NAME` | the unit's name; the host's name if absent |
-//! | `PORT` | TCP port, 8085; 0 takes any free one, which the log tells |
+//! | `COMPUTING_UNIT_NAME` | the unit's name, default: the host name |
+//! | `PORT` | TCP port, default 8085; 0 selects a free port, which is logged |
 //! | `START_DELAY` | seconds before it listens |
-//! | `FAIL_START`, `FAIL_MESSAGE` | exit code instead of listening, and the last words (also in the container's status) |
+//! | `FAIL_START`, `FAIL_MESSAGE` | exits with this code and termination message instead of listening |
 //! | `UNREADY_AFTER` | seconds of serving after which health checks fail |
 //! | `CRASH_AFTER` | seconds of serving after which it exits with code 1 |
-//! | `DRAIN` | seconds to go on serving after SIGTERM, WebSockets and exports included; it ends with the last connection |
-//! | `PAGE` | HTML that a GET of any other path is answered with, as by a static service |
-//! | `EXPORT_CHUNKS`, `EXPORT_INTERVAL_MS` | the usual export: 10 lines, 100 ms apart |
+//! | `DRAIN` | seconds to keep serving after SIGTERM while connections are open, including WebSockets and exports |
+//! | `PAGE` | HTML for a GET of any other path, like a static service |
+//! | `EXPORT_CHUNKS`, `EXPORT_INTERVAL_MS` | the default export: 10 lines, 100 ms apart |
 //!
-//! It starts no process, takes no file and needs no user, so it can be process 1 of an empty image.
-//! This file decides the order of a life: start, serve, drain, end. It answers no request itself.
+//! It starts no process, reads no file and needs no user, so it can be process 1 of an empty image.
+//! This file is the life cycle: start, serve, drain, exit. Requests are handled in `routes`.
 
 mod answer;
 mod busy;
@@ -51,19 +51,19 @@ use crate::connections::Counted;
 use crate::routes::Engine;
 use crate::settings::Settings;
 
-/// Where Kubernetes reads the last words of a container from.
+/// The termination message of a container.
 const TERMINATION_LOG: &str = "/dev/termination-log";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
     let settings = Settings::parse();
-    // Process 1 is not ended by a signal that it does not handle.
+    // The kernel does not deliver a signal to process 1 unless it has a handler.
     let mut terminated = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
 
     if !settings.start_delay.is_zero() {
-        println!("starting, {:?} to go", settings.start_delay);
+        println!("starting in {:?}", settings.start_delay);
         if within(settings.start_delay, &mut terminated).await {
-            println!("stopped before it had started");
+            println!("terminated before start");
             return Ok(ExitCode::SUCCESS);
         }
     }
@@ -74,7 +74,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     serve(&settings, &mut terminated).await
 }
 
-/// Serves until the process is told to stop and has drained, or until it is due to crash.
+/// Serves until SIGTERM and the drain that follows, or until the scheduled crash.
 async fn serve(settings: &Settings, terminated: &mut Signal) -> anyhow::Result<ExitCode> {
     let engine = Arc::new(Engine::new(settings.unit(), settings.export(), settings.page.clone()));
     let listener = TcpListener::bind(("0.0.0.0", settings.port))
@@ -87,21 +87,21 @@ async fn serve(settings: &Settings, terminated: &mut Signal) -> anyhow::Result<E
     let server = tokio::spawn(server.into_future());
 
     if !live(settings, &engine, terminated).await {
-        last_words("the engine was told to crash");
+        last_words("scheduled crash");
         return Ok(ExitCode::FAILURE);
     }
 
     engine.drain();
     println!("draining {} connections for up to {:?}", open.count(), settings.drain);
     match timeout(settings.drain, open.none()).await {
-        Ok(()) => println!("no connection is open, the end"),
-        Err(_) => println!("the drain is over with {} connections open", open.count()),
+        Ok(()) => println!("all connections are closed"),
+        Err(_) => println!("drain timeout with {} connections open", open.count()),
     }
     server.abort();
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lets the time pass until SIGTERM, or until a crash is due; whether it was the former.
+/// Waits for SIGTERM or for the scheduled crash. Returns true on SIGTERM.
 async fn live(settings: &Settings, engine: &Engine, terminated: &mut Signal) -> bool {
     let crash = settings.crash_after.unwrap_or(Duration::MAX);
     let unready = settings.unready_after.filter(|unready| *unready < crash);
@@ -114,15 +114,15 @@ async fn live(settings: &Settings, engine: &Engine, terminated: &mut Signal) -> 
     within(crash.saturating_sub(unready.unwrap_or_default()), terminated).await
 }
 
-/// Waits for SIGTERM, but not for longer than `limit`; whether it came.
+/// Waits for SIGTERM for at most `limit`. Returns true on SIGTERM.
 async fn within(limit: Duration, terminated: &mut Signal) -> bool {
     timeout(limit, terminated.recv()).await.is_ok()
 }
 
-/// Prints why the process ends, where its log and its container status show it.
+/// Writes the reason for the exit to the log and to the termination message.
 fn last_words(reason: &str) {
     eprintln!("{reason}");
-    // Outside of a container there is no such file, and nobody to read it.
+    // Outside of a container the file does not exist.
     let log = File::options().write(true).truncate(true).open(TERMINATION_LOG);
     if let Ok(mut log) = log
         && let Err(error) = log.write_all(reason.as_bytes())

@@ -1,4 +1,4 @@
-//! Which request gets which answer. The content of an answer is decided in `answer` and `export`.
+//! Maps requests to responses. `answer` and `export` build their content.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,10 +19,10 @@ use crate::answer::{Answer, Part};
 use crate::busy::{Busy, Told};
 use crate::export::{Export, Wanted};
 
-/// The response header that says which unit has answered.
+/// The response header with the name of the unit.
 const ENGINE: HeaderName = HeaderName::from_static("x-engine");
 
-/// What the answers depend on besides their requests.
+/// The state that responses depend on besides the request.
 pub struct Engine {
     unit: String,
     export: Export,
@@ -33,24 +33,24 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// A healthy engine of that name, with its usual export, and with a page for whatever is no part of an engine.
+    /// A healthy engine with this name, its default export, and a page for paths that are not part of the engine.
     pub fn new(unit: String, export: Export, page: Option<String>) -> Self {
         let (healthy, draining) = (AtomicBool::new(true), AtomicBool::new(false));
         Self { unit, export, page, healthy, busy: Mutex::default(), draining }
     }
 
-    /// The name that every answer carries.
+    /// The name of the unit, which is in every response.
     pub fn unit(&self) -> &str {
         &self.unit
     }
 
-    /// Sets what health checks say from now on.
+    /// Sets the result of health checks.
     pub fn set_healthy(&self, healthy: bool) {
         println!("{}: health checks {}", self.unit, if healthy { "succeed" } else { "fail" });
         self.healthy.store(healthy, Ordering::Relaxed);
     }
 
-    /// From now on health checks fail, and connections end with their next answer.
+    /// Fails health checks and closes each connection after its next response.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
@@ -68,7 +68,7 @@ impl Engine {
     }
 }
 
-/// Answers every path: a gateway decides what arrives here, and tests want to see what did.
+/// Answers every path, so that tests can see all requests that a gateway forwards.
 pub fn router(engine: Arc<Engine>) -> Router {
     Router::new().fallback(respond).with_state(engine)
 }
@@ -104,13 +104,13 @@ async fn respond(State(engine): State<Arc<Engine>>, request: Request) -> Respons
     response
 }
 
-/// How many bytes a body has, however many they are: none is kept.
+/// The number of bytes of a body. The body is not buffered, so any length is accepted.
 async fn received(body: Body) -> Result<u64, axum::Error> {
     let chunks = body.into_data_stream();
     chunks.try_fold(0, |sum, chunk| ready(Ok(sum + chunk.len() as u64))).await
 }
 
-/// What a POST to the health check says in its query.
+/// The query of a POST to the health check.
 #[derive(Deserialize)]
 struct Health {
     healthy: bool,
@@ -134,7 +134,7 @@ async fn busy(engine: &Engine, request: &Parts) -> Response {
     if request.method == Method::PUT {
         return match Query::<Told>::try_from_uri(&request.uri) {
             Ok(Query(told)) => {
-                println!("{}: busy is answered with {:?}", engine.unit, told.answer);
+                println!("{}: set the answer of /busy to {:?}", engine.unit, told.answer);
                 *engine.busy.lock().unwrap_or_else(PoisonError::into_inner) = told.answer;
                 engine.json(request, 0)
             }
@@ -154,13 +154,13 @@ fn export(engine: &Engine, request: &Parts) -> Response {
     }
 }
 
-/// Sends text and binary messages back until either side ends the connection.
+/// Echoes text and binary messages until either side closes the connection.
 async fn echo(socket: WebSocket, unit: String) {
-    println!("{unit}: a WebSocket opens");
+    println!("{unit}: WebSocket opened");
     let (mut outgoing, mut incoming) = socket.split();
     let mut echoed = 0_u64;
     while let Some(Ok(message)) = incoming.next().await {
-        // Pings and close frames are answered by the connection itself.
+        // The library answers pings and close frames.
         if matches!(message, Message::Text(_) | Message::Binary(_)) {
             if outgoing.send(message).await.is_err() {
                 break;
@@ -168,5 +168,5 @@ async fn echo(socket: WebSocket, unit: String) {
             echoed += 1;
         }
     }
-    println!("{unit}: a WebSocket ends after {echoed} messages");
+    println!("{unit}: WebSocket closed after {echoed} messages");
 }

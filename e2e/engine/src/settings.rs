@@ -1,4 +1,4 @@
-//! What the environment says about this engine. Nothing here acts on it.
+//! The configuration of the engine.
 
 use std::time::Duration;
 
@@ -6,30 +6,30 @@ use clap::Parser;
 
 use crate::export::Export;
 
-/// How an engine behaves, from its environment or its arguments.
+/// The behavior of an engine, from the environment or arguments.
 #[derive(Debug, Parser)]
 pub struct Settings {
-    /// The unit's name, which every answer carries; the host's name if absent.
+    /// The name of the unit, which is in every response. Default: the host name.
     #[arg(long, env = "COMPUTING_UNIT_NAME")]
     unit: Option<String>,
 
-    /// The TCP port to listen on, on every address; 0 for any free one, which the log tells.
+    /// The TCP port to listen on, on all addresses. 0 selects a free port, which is logged.
     #[arg(long, env = "PORT", default_value_t = 8085)]
     pub port: u16,
 
-    /// Seconds before the engine listens at all: until then connections, health checks included, are refused.
+    /// Seconds before the engine listens. Until then, connections are refused, including health checks.
     #[arg(long, env = "START_DELAY", value_parser = seconds, default_value = "0")]
     pub start_delay: Duration,
 
-    /// Exit with this code instead of listening, once the start delay has passed.
+    /// Exit with this code instead of listening, after the start delay.
     #[arg(long, env = "FAIL_START")]
     pub fail_start: Option<u8>,
 
-    /// The last words of an engine that fails its start.
-    #[arg(long, env = "FAIL_MESSAGE", default_value = "the engine was told to fail its start")]
+    /// The termination message if `FAIL_START` is set.
+    #[arg(long, env = "FAIL_MESSAGE", default_value = "the engine failed to start because FAIL_START is set")]
     pub fail_message: String,
 
-    /// Seconds of serving after which health checks fail, until the engine is told otherwise.
+    /// Seconds of serving after which health checks fail, until they are set to healthy.
     #[arg(long, env = "UNREADY_AFTER", value_parser = seconds)]
     pub unready_after: Option<Duration>,
 
@@ -37,19 +37,19 @@ pub struct Settings {
     #[arg(long, env = "CRASH_AFTER", value_parser = seconds)]
     pub crash_after: Option<Duration>,
 
-    /// Seconds to go on serving after SIGTERM while connections are open.
+    /// Seconds to keep serving after SIGTERM while connections are open.
     #[arg(long, env = "DRAIN", value_parser = seconds, default_value = "0")]
     pub drain: Duration,
 
-    /// What a GET of any path that is no part of the engine is answered with, as HTML: a static service.
+    /// The HTML response to a GET of any path that is not part of the engine, like a static service.
     #[arg(long, env = "PAGE")]
     pub page: Option<String>,
 
-    /// How many lines an export has whose request does not say.
+    /// The default number of lines of an export.
     #[arg(long, env = "EXPORT_CHUNKS", default_value_t = 10)]
     export_chunks: u64,
 
-    /// Milliseconds between two lines of an export whose request does not say.
+    /// The default interval between two lines of an export, in milliseconds.
     #[arg(long, env = "EXPORT_INTERVAL_MS", default_value_t = 100)]
     export_interval_ms: u64,
 }
@@ -65,13 +65,13 @@ impl Settings {
         }
     }
 
-    /// The export of a request that does not say how long it is to be.
+    /// The default export.
     pub fn export(&self) -> Export {
         Export { chunks: self.export_chunks, interval: Duration::from_millis(self.export_interval_ms) }
     }
 }
 
-/// Reads a number of seconds, fractions allowed.
+/// Parses a number of seconds, which can be fractional.
 fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| format!("{text:?} is not a number of seconds"))?;
     Duration::try_from_secs_f64(number).map_err(|error| error.to_string())

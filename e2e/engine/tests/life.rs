@@ -141,7 +141,7 @@ async fn a_drain_answers_and_finishes_streams_and_ends_with_the_last_connection(
     socket.send(Message::text("still here")).await.unwrap();
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("still here"));
     drop(socket);
-    engine.logged("no connection is open").await;
+    engine.logged("all connections are closed").await;
     assert!(engine.ended().await.success());
 }
 
@@ -151,7 +151,7 @@ async fn a_drain_has_an_end() {
     let authority = engine.authority().await;
     let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{authority}/wsapi")).await.unwrap();
     engine.terminate();
-    engine.logged("the drain is over with 1 connections open").await;
+    engine.logged("drain timeout with 1 connections open").await;
     assert!(engine.ended().await.success());
     assert!(!matches!(socket.next().await, Some(Ok(_))), "the WebSocket is open");
 }
@@ -166,7 +166,7 @@ async fn a_start_can_fail_and_be_given_up() {
     let mut slow = Engine::start(&[("START_DELAY", "60")]);
     slow.logged("starting").await;
     slow.terminate();
-    slow.logged("stopped before it had started").await;
+    slow.logged("terminated before start").await;
     assert!(slow.ended().await.success());
 }
 

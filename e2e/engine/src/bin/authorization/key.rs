@@ -1,23 +1,23 @@
-//! Which unit a request is for, read off its query. Pure.
+//! Extracts the routing key of a request from its query. Pure.
 //!
-//! A proxy takes the first parameter that is literally called `cuid`, and its value as it is written. Whoever reads a query
-//! otherwise authorizes one unit and has the request routed to another.
+//! A proxy matches the first parameter whose literal name is `cuid`, and does not decode its value. An authorization
+//! service that parses the query differently authorizes one unit while the request is routed to another.
 
 use std::borrow::Cow;
 
 use clap::ValueEnum;
 
-/// How a query is read.
+/// How a query is parsed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Parser {
-    /// Exactly one parameter that could be meant, written as a proxy reads it. Anything else is refused.
+    /// Requires exactly one parameter that could be the key, in the form that a proxy matches. Rejects anything else.
     Strict,
-    /// The first parameter whose decoded name is `cuid`, decoded and read as a number, as Texera's service does. It is here to
-    /// show what comes of it.
+    /// Takes the first parameter whose decoded name is `cuid`, and parses its decoded value as a number, as Texera's
+    /// service does. Tests use it to demonstrate the consequences.
     FirstDecoded,
 }
 
-/// The key that a query carries; none where it carries none, or not clearly one.
+/// The routing key in a query. `None` if there is no key, or if the key is ambiguous.
 pub fn key(parser: Parser, query: &str) -> Option<String> {
     let mut parameters = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     match parser {

@@ -1,25 +1,25 @@
-//! A stand-in for Texera's access-control-service, as a gateway asks it whether a request may pass.
+//! A stand-in for Texera's access-control-service, which a gateway calls to authorize requests.
 //!
-//! The gateway sends the request's method, path and query behind `/api/auth`. The token is that of the header
-//! `Authorization: Bearer` or else of the parameter `access-token`:
+//! The gateway sends the request's method, path and query under `/api/auth`. The token is taken from the header
+//! `Authorization: Bearer`, or else from the parameter `access-token`:
 //!
 //! | token | answer |
 //! |---|---|
 //! | none | 401 |
-//! | `for-42` | 200 for a request whose key is 42, else 403 |
-//! | `for-all` | 200 for a request that has a key, else 403 |
-//! | `slow` | that of `for-all`, after `SLOW` seconds |
+//! | `for-42` | 200 if the routing key is 42, else 403 |
+//! | `for-all` | 200 if the request has a routing key, else 403 |
+//! | `slow` | same as `for-all`, after `SLOW` seconds |
 //! | any other | 403 |
 //!
-//! 200 comes with `x-user-cu-access`, `x-user-id`, `x-user-name` and `x-user-email`, and with the unit's `Host` where `UNIT_HOST`
-//! says how that is made. Other paths are answered with 200 and what was asked, as a static service would.
+//! A 200 response has the headers `x-user-cu-access`, `x-user-id`, `x-user-name` and `x-user-email`, and also the
+//! unit's `Host` if `UNIT_HOST` is set. Other paths are answered with 200 and the request line, like a static service.
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `PORT` | TCP port, 9096 |
-//! | `PARSER` | `strict` or `first-decoded`: how the key is read, see `key` |
-//! | `UNIT_HOST` | host name of a unit, with `{cuid}` for its key |
-//! | `SLOW` | seconds that a slow answer takes, 60 |
+//! | `PORT` | TCP port, default 9096 |
+//! | `PARSER` | `strict` or `first-decoded`: how the routing key is parsed, see `key` |
+//! | `UNIT_HOST` | host name of a unit, with `{cuid}` as the placeholder for its routing key |
+//! | `SLOW` | delay in seconds for the token `slow`, default 60 |
 
 mod key;
 
@@ -37,7 +37,7 @@ use tokio::net::TcpListener;
 
 use key::Parser;
 
-/// The paths that a gateway asks under.
+/// The path prefix of authorization requests.
 const PREFIX: &str = "/api/auth";
 
 #[derive(Debug, clap::Parser)]
