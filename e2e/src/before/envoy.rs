@@ -1,13 +1,13 @@
-//! The second of the two proxies: Envoy, which makes a host name of a unit's number with a few lines of Lua and looks that
-//! name up, as Texera's deployments have had it.
+//! The second of the two former proxies: Envoy with a Lua script that derives a host name from the number of a unit,
+//! and resolves that name by DNS, as in Texera's deployments.
 //!
-//! Pure: it decides the configuration and starts nothing.
+//! Pure: it builds the configuration.
 
 use serde_json::{Value, json};
 
 use super::Plan;
 
-/// The port that it listens on.
+/// The listener port.
 pub(super) const PORT: u16 = 10000;
 
 const API: &str = "type.googleapis.com/envoy.extensions";

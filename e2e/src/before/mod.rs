@@ -1,5 +1,5 @@
-//! What Texera's deployments had before: nginx for static paths, and behind it an Envoy that finds units by DNS. Both run as
-//! pods in the namespace of a test, to be compared with and to be migrated from.
+//! The former proxies of Texera's deployments: nginx for static paths, and behind it an Envoy that finds units by DNS.
+//! Both run as pods in the namespace of a test, for comparisons and for migrations.
 
 mod envoy;
 mod nginx;
@@ -25,53 +25,53 @@ use crate::{
     wait::eventually,
 };
 
-/// What both proxies are to do.
+/// The configuration of both proxies.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Prefixes of paths, each with the host and port of its static service.
+    /// Path prefixes, each with the host and port of its static service.
     pub statics: Vec<(String, String)>,
-    /// Prefixes of the paths that belong to units.
+    /// Path prefixes of units.
     pub units: Vec<String>,
-    /// Host and port of a unit, with `{cuid}` for its number.
+    /// Host and port of a unit, with `{cuid}` as the placeholder for its number.
     pub unit_host: String,
-    /// Worker threads or processes of each.
+    /// The number of worker threads or processes of each proxy.
     pub workers: u32,
-    /// Whether each writes a line for each request.
+    /// Whether both write access logs.
     pub access_log: bool,
 }
 
 impl Plan {
-    /// The paths of static services, with where each leads to.
+    /// The paths of static services and their upstreams.
     fn statics(&self) -> impl Iterator<Item = (&str, String)> {
         self.statics.iter().map(|(path, server)| (path.as_str(), server.clone()))
     }
 
-    /// Every path that nginx takes where Envoy finds the units, with where it leads to.
+    /// All paths of nginx and their upstreams, if Envoy finds the units.
     fn locations(&self) -> impl Iterator<Item = (&str, String)> {
         self.statics().chain(self.units.iter().map(|path| (path.as_str(), format!("{ENVOY}:{}", envoy::PORT))))
     }
 }
 
-/// Name of the second proxy's pod and Service.
+/// The name of the pod and the Service of the second proxy.
 pub const ENVOY: &str = "before-envoy";
 /// The port of the second proxy's Service.
 pub const ENVOY_PORT: u16 = envoy::PORT;
-/// Name of the first proxy's pod.
+/// The name of the pod of the first proxy.
 pub const NGINX: &str = "before-nginx";
 
-/// The two proxies, while they run.
+/// The two running proxies.
 #[derive(Clone, Copy, Debug)]
 pub struct TwoProxies {
-    /// Where clients ask.
+    /// The address for clients.
     pub front: SocketAddr,
 }
 
 impl TwoProxies {
-    /// Starts both in the namespace of a fixture. None on a cluster other than the local one,
-    /// to which no image can be brought.
+    /// Starts both in the namespace of a fixture. Returns `None` if the cluster is not the local one, because images
+    /// cannot be loaded into it.
     ///
     /// # Errors
-    /// If they do not come up.
+    /// If one does not become ready.
     pub async fn start(fixture: &Fixture, plan: &Plan) -> anyhow::Result<Option<Self>> {
         if !bring().await? {
             return Ok(None);
@@ -84,7 +84,7 @@ impl TwoProxies {
     }
 }
 
-/// Brings nginx into the cluster; not into one that is not the tests' own.
+/// Loads the image of nginx into the local cluster. Returns false for any other cluster.
 async fn bring() -> anyhow::Result<bool> {
     images::bring(cluster::nginx::image).await
 }
@@ -94,7 +94,7 @@ async fn run_nginx(fixture: &Fixture, config: &str) -> anyhow::Result<SocketAddr
     run(fixture, NGINX, "nginx:debian", &args, ("nginx.conf", config), nginx::PORT).await
 }
 
-/// Starts a proxy as a pod with a Service of its name, and waits until it is ready. Where it listens.
+/// Starts a proxy as a pod with a Service of the same name, and waits until it is ready. Returns its address.
 async fn run(
     fixture: &Fixture,
     name: &str,
@@ -129,21 +129,22 @@ async fn run(
     Ok(SocketAddr::new(standin::ready(fixture, name).await?, port))
 }
 
-/// Makes a unit as Texera's backend has made it so far: a bare pod that nobody owns, found by the name of a Service that all
-/// of them share. Waits until it is ready.
+/// Creates a unit like Texera's former backend: a bare pod without an owner, with a DNS name in a Service that all
+/// units share. Waits until it is ready.
 ///
 /// # Errors
-/// If it does not get there.
+/// If it does not become ready.
 pub async fn unit(fixture: &Fixture, cuid: i64) -> anyhow::Result<IpAddr> {
     let name = format!("computing-unit-{cuid}");
     let labels = json!({"type": "computing-unit", "cuid": cuid.to_string(), "name": name});
     standin::pod(fixture, &name, &labels, &json!({"hostname": name, "subdomain": UNITS_SERVICE})).await
 }
 
-/// Authorizes every request of a former route. With `recompute`, the response of the authorization selects the route of the unit.
+/// Configures authorization for a former route. With `recompute`, the response of the authorization selects the unit's
+/// route.
 ///
 /// # Errors
-/// If the API server refuses it.
+/// If the API server rejects it.
 pub async fn authorize(fixture: &Fixture, route: &str, recompute: bool) -> anyhow::Result<()> {
     let policy = serde_json::from_value(json!({
         "apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "SecurityPolicy",
@@ -161,23 +162,24 @@ pub async fn authorize(fixture: &Fixture, route: &str, recompute: bool) -> anyho
     Ok(())
 }
 
-/// Waits until a request is answered by its unit, by a route of its own or by the former route.
+/// Waits until a request is answered by its unit, through the unit's own route or through the former route.
 ///
 /// # Errors
-/// If it is not.
+/// If it is not answered in time.
 pub async fn answered(fixture: &Fixture, target: &Target, by_own: bool) -> anyhow::Result<()> {
     let so = || async {
         let answer = activator::send(fixture, target).await?;
         let own = answer.headers.contains_key("x-computing-unit");
         Ok((answer.status == 200 && own == by_own).then_some(()))
     };
-    eventually(if by_own { "answer by its own route" } else { "answer by the route of before" }, SOON, so).await
+    eventually(if by_own { "answer through its own route" } else { "answer through the former route" }, SOON, so).await
 }
 
-/// Gives a former route a path that nobody requests. If it was deleted at once, requests in flight would lose their authorization.
+/// Changes a former route to a path that no client requests. Deleting it right away would remove the authorization of
+/// requests in flight.
 ///
 /// # Errors
-/// If the API server refuses it.
+/// If the API server rejects it.
 pub async fn lead_aside(fixture: &Fixture, route: &str) -> anyhow::Result<()> {
     let nowhere = json!([{"path": {"type": "PathPrefix", "value": format!("/aside/{}", fixture.namespace)}}]);
     let patch = serde_json::from_value(json!([{"op": "replace", "path": "/spec/rules/0/matches", "value": nowhere}]))?;
@@ -185,19 +187,19 @@ pub async fn lead_aside(fixture: &Fixture, route: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The Service that finds all units by the names of their pods.
+/// The headless Service that gives the pods of all units their DNS names.
 pub const UNITS_SERVICE: &str = "computing-unit-pool-svc";
 
-/// The domain of the names that it gives.
+/// The domain of these DNS names.
 #[must_use]
 pub fn domain(fixture: &Fixture) -> String {
     format!("{UNITS_SERVICE}.{}.svc.cluster.local", fixture.namespace)
 }
 
-/// Makes that Service.
+/// Creates that Service.
 ///
 /// # Errors
-/// If the API server refuses it.
+/// If the API server rejects it.
 pub async fn units_service(fixture: &Fixture) -> anyhow::Result<()> {
     standin::service(fixture, UNITS_SERVICE, &json!({"type": "computing-unit"}), PORT).await
 }

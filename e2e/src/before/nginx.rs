@@ -1,39 +1,39 @@
-//! The first of the two proxies: nginx, as ingress-nginx would set it up, for static paths and on to the second.
+//! The first of the two former proxies: nginx, configured like ingress-nginx. It serves static paths and forwards
+//! requests for units to the second proxy.
 //!
-//! Pure: it decides the configuration and starts nothing.
+//! Pure: it builds the configuration.
 
 use std::fmt::Write;
 
 use super::Plan;
 
-/// The port that it listens on.
+/// The listener port.
 pub(super) const PORT: u16 = 8080;
 
-/// What units of a table are found by: lines of a number and an address, which nginx reads when it starts and when it is
-/// told to read anew.
+/// The routing table: one line per unit, with its number and address. nginx reads it at start and at each reload.
 pub(super) const TABLE: &str = "/tmp/units.map";
 
-/// The configuration of one that hands requests for units to the second proxy.
+/// The configuration that forwards requests for units to the second proxy.
 pub(super) fn config(plan: &Plan) -> String {
     with(plan, plan.locations(), "", "")
 }
 
-/// The configuration of one that finds units in its own table, and needs no second proxy.
+/// The configuration that finds units in the routing table, without a second proxy.
 pub(super) fn with_table(plan: &Plan) -> String {
     let mut units = String::new();
     for path in &plan.units {
         let _ = writeln!(units, "    location {path} {{ proxy_pass http://$unit; }}");
     }
-    // No file is as good as an empty one.
+    // The glob makes a missing file equivalent to an empty one.
     let map = format!("  map $arg_cuid $unit {{ default 127.0.0.1:9; include {TABLE}*; }}\n");
     with(plan, plan.statics(), &map, &units)
 }
 
-fn with<'a>(plan: &Plan, ways: impl Iterator<Item = (&'a str, String)>, map: &str, units: &str) -> String {
+fn with<'a>(plan: &Plan, upstreams_by_path: impl Iterator<Item = (&'a str, String)>, map: &str, units: &str) -> String {
     let log = if plan.access_log { "/dev/stdout" } else { "off" };
     let mut upstreams = String::new();
     let mut locations = String::new();
-    for (number, (path, server)) in ways.enumerate() {
+    for (number, (path, server)) in upstreams_by_path.enumerate() {
         let _ =
             writeln!(upstreams, "  upstream u{number} {{ server {server}; keepalive 320; keepalive_requests 10000; }}");
         let _ = writeln!(locations, "    location {path} {{ proxy_pass http://u{number}; }}");
@@ -42,7 +42,7 @@ fn with<'a>(plan: &Plan, ways: impl Iterator<Item = (&'a str, String)>, map: &st
         "worker_processes {workers};
 error_log stderr warn;
 pid /tmp/nginx.pid;
-# As ingress-nginx has it: what old workers still hold open is cut then.
+# As in ingress-nginx: connections of old workers are closed after this time.
 worker_shutdown_timeout 240s;
 daemon off;
 events {{ worker_connections 16384; }}
@@ -55,7 +55,7 @@ http {{
   scgi_temp_path /tmp/scgi;
   client_max_body_size 0;
   keepalive_requests 10000;
-  # No header of a connection where there is no upgrade, which keeps connections to the upstream.
+  # No Connection header without an upgrade, so that connections to the upstream are reused.
   map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
   proxy_http_version 1.1;
   proxy_set_header Host $http_host;

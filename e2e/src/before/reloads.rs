@@ -1,5 +1,5 @@
-//! An nginx that finds units in a table of its own, and is told to read it anew at each change: what an ingress does whose
-//! configuration is files.
+//! An nginx that finds units in a routing table and is reloaded at each change, like an ingress controller that
+//! generates configuration files.
 
 use std::{collections::BTreeMap, fmt::Write, fs, net::SocketAddr, path::PathBuf, sync::Mutex};
 
@@ -13,22 +13,21 @@ use crate::{
     proxies::{pid, processes},
 };
 
-/// It, while it runs.
+/// The running nginx.
 #[derive(Debug)]
 pub struct Reloads {
-    /// Where clients ask.
+    /// The address for clients.
     pub front: SocketAddr,
-    /// The process that reads the table, as a folder in `/proc`.
+    /// The master process, as a directory in `/proc`.
     master: PathBuf,
     table: Mutex<(BTreeMap<i64, SocketAddr>, u32)>,
 }
 
 impl Reloads {
-    /// Starts it in the namespace of a fixture, with no unit. None on a cluster other than the local
-    /// one.
+    /// Starts it in the namespace of a fixture, with an empty table. Returns `None` if the cluster is not local.
     ///
     /// # Errors
-    /// If it does not come up.
+    /// If it does not become ready.
     pub async fn start(fixture: &Fixture, plan: &Plan) -> anyhow::Result<Option<Self>> {
         if !bring().await? {
             return Ok(None);
@@ -42,10 +41,10 @@ impl Reloads {
         Ok(Some(Self { front, master, table: Mutex::default() }))
     }
 
-    /// Adds a unit to the table or removes it, and makes nginx reload the table.
+    /// Adds a unit to the table or removes it from there, and reloads nginx.
     ///
     /// # Errors
-    /// If nginx is gone.
+    /// If nginx is not running.
     pub fn put(&self, cuid: i64, unit: Option<SocketAddr>) -> anyhow::Result<()> {
         let mut table = self.table.lock().ok().context("the table")?;
         match unit {

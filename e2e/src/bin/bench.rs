@@ -1,24 +1,24 @@
-//! `make bench`: the figures of `docs/performance.md`, on the cluster in use.
+//! `make bench`: the measurements in `docs/performance.md`, on the current cluster.
 
 use clap::{Parser, ValueEnum};
 use e2e::bench::{churn, cost, hops, idle, lookup, speed, suspend, traffic, wake};
 
-/// Measures the operator on the cluster in use and prints tables.
+/// Measures the operator on the current cluster and prints tables.
 #[derive(Parser)]
 struct Args {
-    /// Units, and plain pods, to start one after another
+    /// Units and plain pods to start, one after another
     #[arg(long, default_value_t = 200)]
     starts: usize,
 
-    /// Units to count the writes of
+    /// Units to count the writes for
     #[arg(long, default_value_t = 20)]
     counts: usize,
 
-    /// Units to have at once
+    /// Units to run at once
     #[arg(long, default_value_t = 100)]
     many: usize,
 
-    /// Units with simulated pods to look at
+    /// Units with simulated pods in activity scans
     #[arg(long, default_value_t = 1000)]
     watched: usize,
 
@@ -26,50 +26,50 @@ struct Args {
     #[arg(long, default_value_t = 100)]
     suspensions: usize,
 
-    /// Requests that wake a suspended unit, and bare pods beside them
+    /// Requests that wake a suspended unit, and bare pods for comparison
     #[arg(long, default_value_t = 50)]
     wakes: usize,
 
-    /// Comings and goings under load, in each mode and with each number of proxies
+    /// Create-and-delete cycles under load, for each mode and number of proxies
     #[arg(long, default_value_t = 20)]
     cycles: usize,
 
-    /// Rounds of the comparison with the two proxies of before
+    /// Rounds of the comparison with the two former proxies
     #[arg(long, default_value_t = 5)]
     rounds: usize,
 
-    /// Units to come and go beside others' requests, in five minutes
+    /// Units to create and delete within five minutes, during requests to other services and units
     #[arg(long, default_value_t = 200)]
     churn: usize,
 
-    /// Units with simulated pods to find one among
+    /// Units with simulated pods in the lookup benchmark
     #[arg(long, default_value_t = 500)]
     among: usize,
 
-    /// Which parts; all without
+    /// The parts to run (default: all)
     #[arg(value_enum)]
     parts: Vec<Part>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// How much is written, and how much memory it takes
+    /// Writes to the API server, and memory
     Cost,
-    /// How fast a unit can be reached
+    /// Time until a unit is reachable
     Speed,
-    /// How fast a unit is resumed, and what suspending many does to others
+    /// Time to resume a unit, and the effect of many suspensions on other units
     Suspend,
-    /// How long a request for a suspended unit takes
+    /// Latency of a request for a suspended unit
     Wake,
-    /// What it costs to look whether units are in use
+    /// Cost of activity scans
     Idle,
-    /// What requests meet
+    /// Errors during create-and-delete cycles
     Traffic,
-    /// One gateway beside the two proxies of before
+    /// One gateway compared with the two former proxies
     Hops,
-    /// What others meet while many units come and go
+    /// Effect of many create-and-delete cycles on other services and units
     Churn,
-    /// What it costs to find a unit among many
+    /// Cost of finding a unit among many
     Lookup,
 }
 

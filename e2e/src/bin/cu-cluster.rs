@@ -14,7 +14,7 @@ use e2e::cluster::{
     up::{helm, link, load, port, up},
 };
 
-/// A local Kubernetes with Envoy Gateway.
+/// Manages a local Kubernetes cluster with Envoy Gateway.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -24,43 +24,43 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Bring the cluster up, if it is not
+    /// Start the cluster if it is not running
     Up {
-        /// Leave the checkout with the cluster that it has
+        /// Do not make this cluster the current one of the checkout
         #[arg(long, hide = true)]
         apart: bool,
     },
-    /// Take the cluster down, with all that is left of it
+    /// Stop the cluster and remove everything that belongs to it
     Down {
-        /// Another than that of this checkout
+        /// The name of the cluster (default: that of this checkout)
         name: Option<String>,
     },
-    /// Take down the clusters whose names begin so and whose process, which their names end with, is gone
+    /// Stop clusters of processes that have ended: those named with this prefix and the pid of such a process
     Sweep {
-        /// How the names begin
+        /// The prefix of the names
         prefix: String,
     },
-    /// Package the operator and the stand-in engine as they were built, and bring their images into the cluster
+    /// Build images from the compiled operator and stand-in engine, and load them into the cluster
     Images {
-        /// Those that are needed, all without
+        /// The images to load (default: all)
         #[arg(value_enum)]
         which: Vec<Own>,
     },
-    /// Put Helm into .cluster/bin, without a cluster
+    /// Install Helm into .cluster/bin, without a cluster
     Helm,
-    /// Tell which clusters there are
+    /// List the clusters
     List,
     /// Print the log of one of the cluster's processes
     Log {
-        /// Such as `kubelet`
+        /// The name of the process, such as `kubelet`
         process: String,
     },
-    /// Lead a port to an address, until ended
+    /// Forward a local port to an address
     #[command(hide = true)]
     Forward {
-        /// Port of the loopback address
+        /// The local port
         port: u16,
-        /// Where to
+        /// The address to forward to
         to: SocketAddr,
     },
 }
@@ -123,11 +123,11 @@ fn kind() -> anyhow::Result<Kind> {
     Ok(match std::env::var("CLUSTER").as_deref() {
         Ok("local" | "") | Err(_) => Kind::Local,
         Ok("current") => {
-            eprintln!("using the cluster of the context in use; nothing of it is changed but what is installed");
+            eprintln!("using the cluster of the current kubeconfig context");
             Kind::Current
         }
         Ok("kind") => bail!(
-            "CLUSTER=kind: make it with `kind create cluster`, install Envoy Gateway and a Gateway \
+            "CLUSTER=kind: create the cluster with `kind create cluster`, install Envoy Gateway and a Gateway \
              envoy-gateway-system/shared, load the images, and use CLUSTER=current (see docs/development.md)"
         ),
         Ok(other) => bail!("CLUSTER={other}: use local, kind or current"),
@@ -136,7 +136,7 @@ fn kind() -> anyhow::Result<Kind> {
 
 fn remove(name: &str) -> anyhow::Result<()> {
     let _lock = Layout::lock(name)?;
-    // A claim that was killed half-way has left things without a number; a new one names the same things.
+    // An interrupted start can leave resources without a number. A new number does not change their names.
     down(&Layout::claim(name)?)
 }
 
@@ -146,7 +146,7 @@ fn sweep(prefix: &str) -> anyhow::Result<()> {
         let alive = process.is_some_and(|pid| e2e::cluster::process::look(pid).is_some());
         let locked = lock::try_hold(&layout::states()?.join(format!("{}.lock", layout.name)))?.is_none();
         if !alive && !locked {
-            eprintln!("taking down {}, which a killed run has left", layout.name);
+            eprintln!("stopping {}, left behind by a killed run", layout.name);
             remove(&layout.name)?;
         }
     }

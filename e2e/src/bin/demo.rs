@@ -1,4 +1,4 @@
-//! `make demo`: one unit from its creation to its end, on a real Kubernetes behind a real Envoy Gateway.
+//! `make demo`: the life cycle of one unit, on a real Kubernetes cluster behind a real Envoy Gateway.
 
 use std::{env, fs, path::Path};
 
@@ -16,59 +16,59 @@ use e2e::{
 };
 use kube::{Api, ResourceExt};
 
-/// The unit that is shown.
+/// The name of the unit.
 const NAME: &str = "demo";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let cluster = Cluster::attach().await?;
-    heading("A namespace whose routes the gateway admits, and the operator, by its chart");
+    heading("Create a namespace whose routes the Gateway allows, and install the operator with Helm");
     run(&cluster, "kubectl apply -f config/samples/namespace.yaml").await?;
     install::operator(&cluster).await?;
 
-    heading("A pool, which says what units are made from and how they are reached");
+    heading("Create a pool: the pod template and the routing of units");
     apply(&cluster, "config/samples/pool-query.yaml", &pool(&cluster)?).await?;
 
-    heading("A unit, and its stages as they pass");
-    // A run that was killed may have left one.
+    heading("Create a unit and wait until it is Ready");
+    // A killed run may have left one behind.
     tool::line(&cluster, &format!("kubectl delete computingunit {NAME} -n {UNITS} --ignore-not-found")).await?;
     run(&cluster, &format!("kubectl create computingunit {NAME} -n {UNITS} --cuid 42 --owner ada --wait=2m")).await?;
     let unit = Api::<ComputingUnit>::namespaced(cluster.client(), UNITS).get(NAME).await?;
     let url = unit.status.as_ref().and_then(|status| status.url.clone()).context("the unit has no URL")?;
 
-    heading("It answers over HTTP and over a WebSocket, through the gateway");
+    heading("Send an HTTP request and open a WebSocket, through the gateway");
     let way = Way::to(&url).await?;
     way.get().await?;
     way.echo(&["hello", "from the demo"]).await?;
 
-    heading("A static page behind the same address");
+    heading("Serve a static page on the same address");
     page(&cluster).await?;
     Way { path: "/welcome".to_owned(), ..way.clone() }.until_served().await?;
 
-    heading("What kubectl says of it");
+    heading("Show the unit and its children with kubectl");
     run(&cluster, &format!("kubectl get cu -n {UNITS} -o wide")).await?;
     run(&cluster, &format!("kubectl get pod,service,httproute -n {UNITS} -l texera.apache.org/unit={NAME}")).await?;
 
-    heading("It is suspended: its pod is stopped, its Service and its URL stay");
+    heading("Suspend the unit: its pod is deleted, its Service and its URL are kept");
     run(&cluster, &format!("kubectl cu suspend {NAME} -n {UNITS} --wait")).await?;
     run(&cluster, &format!("kubectl get cu -n {UNITS}")).await?;
     run(&cluster, &format!("kubectl get pod,service,httproute -n {UNITS} -l texera.apache.org/unit={NAME}")).await?;
 
-    heading("Its URL is asked for: that starts it, and the request is held and sent on to it");
+    heading("Request its URL: the activator starts the unit, holds the request and redirects it to the unit");
     wake::ask(&way, &unit.uid().context("the unit has no UID")?).await?;
 
-    heading("It is deleted: the route goes before the pod is told to stop");
+    heading("Delete the unit: its route is removed from every proxy before its pod is terminated");
     println!("$ kubectl delete cu {NAME} -n {UNITS}");
     for step in ending::watch(&cluster, &unit, &way).await? {
         println!("{:6.3} s  {}", step.after.as_secs_f64(), step.what);
     }
 
-    heading("Go on by hand");
+    heading("Next steps");
     println!("{}", next(&cluster, &url));
     Ok(())
 }
 
-/// A static service beside the units, with a route that knows nothing of them.
+/// A static service with a route of its own, next to the units.
 async fn page(cluster: &Cluster) -> anyhow::Result<()> {
     let manifest = fs::read_to_string(tool::file("e2e/manifests/page.yaml"))?;
     let gateway = cluster.gateway();
@@ -80,7 +80,7 @@ async fn page(cluster: &Cluster) -> anyhow::Result<()> {
     run(cluster, &format!("kubectl wait pod welcome -n {UNITS} --for=condition=Ready --timeout=1m")).await
 }
 
-/// The sample, with the address at which the local cluster's gateway can be reached from here.
+/// The sample pool, with the base URL of the local cluster's gateway.
 fn pool(cluster: &Cluster) -> anyhow::Result<String> {
     let sample = fs::read_to_string(tool::file("config/samples/pool-query.yaml"))?;
     let mut pool: serde_json::Value = serde_saphyr::from_str(&sample)?;
@@ -93,7 +93,7 @@ fn pool(cluster: &Cluster) -> anyhow::Result<String> {
     Ok(serde_saphyr::to_string(&pool)?)
 }
 
-/// The port of this machine that leads to the gateway of the local cluster.
+/// The local port that is forwarded to the gateway of the local cluster.
 fn port(cluster: &Cluster) -> Option<u16> {
     let file = cluster.kubeconfig().parent().unwrap_or(Path::new("")).join("port");
     fs::read_to_string(file).ok()?.trim().parse().ok()
@@ -112,7 +112,7 @@ fn next(cluster: &Cluster, url: &str) -> String {
          curl -iL '{url}'        # wakes it\n\
          kubectl cu delete mine -n {UNITS} --wait\n\
          kubectl -n {SYSTEM} logs -l app.kubernetes.io/name=computing-unit-operator\n\
-         make down        # takes the cluster down",
+         make down        # stops and removes the cluster",
         cluster.kubeconfig().display(),
     )
 }

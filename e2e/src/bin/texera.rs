@@ -1,4 +1,4 @@
-//! `make texera`: a deployment of Texera's shape, stand-ins under Texera's names and ports behind one gateway, to be tried by hand.
+//! `make texera`: stand-ins for Texera's services, with Texera's names and ports, behind one gateway, for manual tests.
 
 use e2e::{
     attach::Cluster,
@@ -13,28 +13,28 @@ use serde_json::json;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let cluster = Cluster::attach().await?;
-    heading("Namespaces for Texera's services and for its units");
+    heading("Create namespaces for Texera's services and for its units");
     run(&cluster, "kubectl apply -f config/samples/namespace.yaml").await?;
     let namespaces =
         [TEXERA, TEXERA_UNITS].map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
     apply(&cluster, &format!("(namespaces {TEXERA} and {TEXERA_UNITS})"), &list(&namespaces)).await?;
 
-    heading("The operator, by its chart, for the units of both");
+    heading("Install the operator with Helm, for all unit namespaces");
     install::operator(&cluster).await?;
 
-    heading("Stand-ins for Texera's services, under their names and ports");
+    heading("Create stand-ins for Texera's services, with their names and ports");
     let mut objects = standins::objects(TEXERA_UNITS);
     for object in &mut objects {
         object["metadata"]["namespace"] = TEXERA.into();
     }
     apply(&cluster, "(a Service for each, and two pods)", &list(&objects)).await?;
 
-    heading("One gateway for all of them and for the units, by its chart");
+    heading("Install one gateway for the services and the units with Helm");
     run(&cluster, &texera::install_command(TEXERA, TEXERA_UNITS).join(" ")).await?;
     run(&cluster, &format!("kubectl wait gateway texera -n {TEXERA} --for=condition=Programmed --timeout=2m")).await?;
     run(&cluster, &format!("kubectl wait pod --all -n {TEXERA} --for=condition=Ready --timeout=1m")).await?;
 
-    heading("Try it by hand");
+    heading("Next steps");
     println!("{}", next());
     Ok(())
 }
@@ -50,10 +50,10 @@ GW=$(kubectl get gateway texera -n {TEXERA} -o jsonpath='{{.status.addresses[0].
 curl \"http://$GW/api/config/gui\"                                    # a static path
 kubectl create computingunit computing-unit-7 -n {TEXERA_UNITS} --cuid 7 --wait
 curl -i \"http://$GW/wsapi?cuid=7\"                                    # 401: no token
-curl -i \"http://$GW/wsapi?cuid=7&access-token=for-8\"                 # 403: a token for another
-curl \"http://$GW/wsapi?cuid=7&access-token=for-7\"                    # the unit, with the headers of the authorization
-curl -i \"http://$GW/wsapi?%63uid=8&cuid=7&access-token=for-8\"        # 421: authorized for another, reaches none
+curl -i \"http://$GW/wsapi?cuid=7&access-token=for-8\"                 # 403: a token for another unit
+curl \"http://$GW/wsapi?cuid=7&access-token=for-7\"                    # 200 from the unit
+curl -i \"http://$GW/wsapi?%63uid=8&cuid=7&access-token=for-8\"        # 421: authorized for unit 8
 kubectl delete computingunit computing-unit-7 -n {TEXERA_UNITS}
-helm uninstall texera -n {TEXERA}; kubectl delete namespace {TEXERA} {TEXERA_UNITS}     # the units of {UNITS} stay"
+helm uninstall texera -n {TEXERA}; kubectl delete namespace {TEXERA} {TEXERA_UNITS}     # the units in {UNITS} are kept"
     )
 }

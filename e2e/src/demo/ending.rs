@@ -1,5 +1,5 @@
-//! The order of a unit's end, as a client and watches see it: requests stop reaching the unit before its pod is told to
-//! stop.
+//! The order of steps when a unit is deleted, as observed by a client and by watches: requests stop reaching the unit
+//! before its pod is terminated.
 
 use std::time::Duration;
 
@@ -16,25 +16,25 @@ use crate::{
     wait::{eventually, until},
 };
 
-/// How long each step may take.
+/// The deadline for each step.
 const SOON: Duration = Duration::from_mins(1);
 
-/// What happened, and how long after the deletion was asked for.
+/// An observed step, and its time since the deletion request.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// In words.
+    /// The description.
     pub what: &'static str,
-    /// How long after.
+    /// The time since the deletion request.
     pub after: Duration,
 }
 
-const MISSED: &str = "requests meet 404: the route is out of every proxy";
-const STOPPED: &str = "the pod is told to stop";
+const MISSED: &str = "requests get 404: the route is removed from every proxy";
+const STOPPED: &str = "the pod is terminating";
 
-/// Deletes a unit and returns what happened, in order.
+/// Deletes a unit and returns the observed steps in order.
 ///
 /// # Errors
-/// If it does not end, or its pod is told to stop while the gateway still answers for it.
+/// If the unit is not deleted in time, or its pod is terminated while requests still reach the unit.
 pub async fn watch(cluster: &Cluster, unit: &ComputingUnit, way: &Way) -> anyhow::Result<Vec<Step>> {
     let (namespace, name) = (unit.namespace().unwrap_or_default(), unit.name_any());
     let units = Api::<ComputingUnit>::namespaced(cluster.client(), &namespace);
@@ -91,6 +91,6 @@ pub async fn watch(cluster: &Cluster, unit: &ComputingUnit, way: &Way) -> anyhow
     }
     seen.sort_by_key(|step| step.after);
     let when = |what| seen.iter().position(|step| step.what == what);
-    ensure!(when(MISSED) < when(STOPPED), "the pod was told to stop while the gateway still answered: {seen:?}");
+    ensure!(when(MISSED) < when(STOPPED), "the pod was terminated while requests still reached the unit: {seen:?}");
     Ok(seen)
 }

@@ -1,4 +1,4 @@
-//! Installs the operator as the demo has it: by its chart, for the namespaces of units that there are.
+//! Installs the operator for the demo: with Helm, for the unit namespaces that exist.
 
 use std::env;
 
@@ -12,19 +12,19 @@ use crate::{
     cluster::images::{self, Own},
 };
 
-/// Where the operator is installed.
+/// The namespace of the operator.
 pub const SYSTEM: &str = "computing-unit-system";
-/// Where units live, as the samples have it.
+/// The namespace of units in the samples.
 pub const UNITS: &str = "computing-units";
-/// Where a deployment of Texera's shape has its services and its Gateway.
+/// The namespace of Texera's services and of their Gateway.
 pub const TEXERA: &str = "texera";
-/// Where it has its units.
+/// The namespace of Texera's units.
 pub const TEXERA_UNITS: &str = "texera-workflow-computing-unit-pool";
 
-/// Installs the operator, or upgrades it.
+/// Installs or upgrades the operator.
 ///
 /// # Errors
-/// If Helm does not.
+/// If Helm fails.
 pub async fn operator(cluster: &Cluster) -> anyhow::Result<()> {
     let image = image()?;
     let units = existing(cluster, &[UNITS, TEXERA_UNITS]).await?.join(",");
@@ -48,13 +48,13 @@ async fn existing<'a>(cluster: &Cluster, names: &[&'a str]) -> anyhow::Result<Ve
     Ok(all)
 }
 
-/// Which image, in the words of the chart.
+/// The Helm flags for the image.
 fn image() -> anyhow::Result<String> {
     if let Ok(image) = env::var("OPERATOR_IMAGE") {
-        let (repository, tag) = image.rsplit_once(':').context("OPERATOR_IMAGE: write repository:tag")?;
+        let (repository, tag) = image.rsplit_once(':').context("OPERATOR_IMAGE: expected repository:tag")?;
         return Ok(format!("--set image.repository={repository} --set image.tag={tag}"));
     }
-    // The tag stays the same from build to build; the annotation makes a new build roll out.
+    // The tag is the same for all builds. The annotation triggers a rollout of each new build.
     let archive = images::own(Own::Operator)?;
     let build = archive.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
     Ok(format!("--set image.tag=dev --set podAnnotations.build={build}"))

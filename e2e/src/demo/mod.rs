@@ -1,5 +1,4 @@
-//! What the demo shows, told as it happens: commands as a person types them, requests as a browser sends them, a start by
-//! request, and the order of a unit's end. It decides nothing about units.
+//! The steps of the demo, printed as they run: commands, requests, a start by request, and the deletion of a unit.
 
 pub mod ending;
 pub mod install;

@@ -1,4 +1,4 @@
-//! Commands, run in sight of whoever watches, and requests through the gateway to a unit's URL.
+//! Commands and requests to a unit's URL that are printed as they run.
 
 use std::{net::SocketAddr, process::Stdio};
 
@@ -12,12 +12,12 @@ use crate::{
     traffic::{Answer, Connection, Reuse, Socket, Target, first_success},
 };
 
-/// Prints what comes next.
+/// Prints the heading of a step.
 pub fn heading(text: &str) {
     println!("\n== {text}");
 }
 
-/// Runs a command line in sight, split at its spaces.
+/// Prints and runs a command line, split at its spaces.
 ///
 /// # Errors
 /// If it fails.
@@ -32,10 +32,10 @@ pub async fn run(cluster: &Cluster, line: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives objects to `kubectl apply`, as if they were in the file that `shown` names.
+/// Applies objects with `kubectl`, and prints the command as if they were in the file `shown`.
 ///
 /// # Errors
-/// If the API server does not take them.
+/// If the API server rejects them.
 pub async fn apply(cluster: &Cluster, shown: &str, objects: &str) -> anyhow::Result<()> {
     println!("$ kubectl apply -f {shown}");
     let mut command = Command::new("kubectl");
@@ -47,7 +47,7 @@ pub async fn apply(cluster: &Cluster, shown: &str, objects: &str) -> anyhow::Res
     Ok(())
 }
 
-/// Prints the headers of an answer that tell something here.
+/// Prints the relevant headers of a response.
 pub fn headers(answer: &Answer) {
     for name in ["x-computing-unit", "location", "retry-after", "content-type"] {
         if let Some(value) = answer.headers.get(name) {
@@ -56,12 +56,12 @@ pub fn headers(answer: &Answer) {
     }
 }
 
-/// Where a URL leads, and how to ask for it.
+/// A resolved URL.
 #[derive(Clone, Debug)]
 pub struct Way {
-    /// The address that its host and port stand for.
+    /// The address of its host and port.
     pub address: SocketAddr,
-    /// Host, and port where it is not the scheme's own.
+    /// The host, and the port unless it is the default of the scheme.
     pub host: String,
     /// Path and query.
     pub path: String,
@@ -71,24 +71,24 @@ impl Way {
     /// Resolves the host of `url`.
     ///
     /// # Errors
-    /// If it is no `http` URL, or its host has no address.
+    /// If it is not an `http` URL, or its host has no address.
     pub async fn to(url: &str) -> anyhow::Result<Self> {
         let uri: Uri = url.parse().with_context(|| format!("the URL {url}"))?;
         let name = uri.host().with_context(|| format!("no host in {url}"))?;
         let port = uri.port_u16().unwrap_or(80);
-        // The forwarder of the local cluster listens on IPv4.
+        // The port forwarding of the local cluster listens on IPv4.
         let mut found: Vec<SocketAddr> = tokio::net::lookup_host((name, port)).await?.collect();
         found.sort_by_key(SocketAddr::is_ipv6);
-        let address = found.into_iter().next().with_context(|| format!("no address of {name}"))?;
+        let address = found.into_iter().next().with_context(|| format!("no address for {name}"))?;
         let host = uri.authority().map(ToString::to_string).unwrap_or_default();
         let path = uri.path_and_query().map(ToString::to_string).unwrap_or_default();
         Ok(Self { address, host, path })
     }
 
-    /// A request for it.
+    /// A request for the URL.
     ///
     /// # Errors
-    /// If it makes no request.
+    /// If the URL is not a valid request target.
     pub fn target(&self) -> anyhow::Result<Target> {
         Target::new(&self.host, &self.path)
     }
@@ -99,19 +99,19 @@ impl Way {
         format!("http://{}{}", self.host, self.path)
     }
 
-    /// Waits until it is answered with 200, as a route that was just made soon is, and then asks for it in sight.
+    /// Waits until the URL is answered with 200, because the route may be new, and then prints and sends a request.
     ///
     /// # Errors
-    /// If it is not.
+    /// If there is no 200 in time.
     pub async fn until_served(&self) -> anyhow::Result<()> {
         first_success(self.address, &self.target()?, Reuse::Fresh, SOON).await?;
         self.get().await
     }
 
-    /// Asks for it once, in sight.
+    /// Prints and sends one request.
     ///
     /// # Errors
-    /// If there is no answer, or another one than 200.
+    /// If there is no response, or its status is not 200.
     pub async fn get(&self) -> anyhow::Result<()> {
         println!("$ curl -i '{}'", self.url());
         let answer = Connection::open(self.address).await?.send(&self.target()?).await?;
@@ -122,10 +122,10 @@ impl Way {
         Ok(())
     }
 
-    /// Sends messages over a WebSocket, in sight.
+    /// Prints and sends messages over a WebSocket.
     ///
     /// # Errors
-    /// If one does not come back.
+    /// If one is not echoed.
     pub async fn echo(&self, messages: &[&str]) -> anyhow::Result<()> {
         println!("$ websocat 'ws://{}{}'", self.host, self.path);
         let mut socket = Socket::open(self.address, &self.host, &self.path).await?;

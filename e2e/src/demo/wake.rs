@@ -1,4 +1,4 @@
-//! A request for the URL of a suspended unit, which starts the unit, and the answers on the way to the unit's own.
+//! A request for the URL of a suspended unit, which starts the unit, and the responses until the unit answers.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use computing_unit_api::names::headers::UNIT;
 use super::show::{Way, headers};
 use crate::traffic::follow;
 
-/// How long the unit may take to answer.
+/// The deadline for the response of the unit.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// Asks for the URL in sight until the unit with this UID answers.
+/// Requests the URL until the unit with this UID answers, and prints each response.
 ///
 /// # Errors
-/// If it does not, or not in time.
+/// If it does not answer in time.
 pub async fn ask(way: &Way, uid: &str) -> anyhow::Result<()> {
     println!("$ curl -iL '{}'", way.url());
     let answer = follow(way.address, &way.host, &way.path, LIMIT, |answer| {
@@ -23,7 +23,7 @@ pub async fn ask(way: &Way, uid: &str) -> anyhow::Result<()> {
     })
     .await?;
     let by = answer.by();
-    ensure!(by.route.as_deref() == Some(uid), "{UNIT} is not {uid}: answered by {by}");
+    ensure!(by.route.as_deref() == Some(uid), "expected {UNIT}: {uid}, but the response is from {by}");
     println!("{}", answer.start(400));
     Ok(())
 }
