@@ -1,23 +1,23 @@
-//! What a request to the API server is about, from its method and URL alone.
+//! Classifies a request to the API server by its method and URL.
 
 use std::fmt;
 
 use http::{Method, Uri};
 
-/// What a request does, in the words of Kubernetes' access rules.
+/// The verb of a request, as in RBAC rules.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Verb {
-    /// Reads one object, or something that is no object.
+    /// Reads one object or a non-resource URL.
     Get,
     /// Reads a collection.
     List,
-    /// A watch.
+    /// Watches objects.
     Watch,
-    /// Makes a new object.
+    /// Creates an object.
     Create,
     /// Replaces an object.
     Update,
-    /// Changes an object, or applies one.
+    /// Patches or applies an object.
     Patch,
     /// Deletes one object.
     Delete,
@@ -25,42 +25,42 @@ pub enum Verb {
     DeleteCollection,
 }
 
-/// The kinds of calls that are counted apart.
+/// The classes of calls that are counted separately.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Class {
     /// A write of anything but a Lease or an Event.
     Write,
-    /// A write of a Lease: leader election renews them at all times.
+    /// A write of a Lease. Leader election renews Leases all the time.
     Lease,
-    /// A write of an Event, on which nothing depends.
+    /// A write of an Event.
     Event,
-    /// A read of an object or a list, discovery, and an access review.
+    /// A read of an object or a list, discovery, or an access review.
     Read,
-    /// A watch that was begun.
+    /// The start of a watch.
     Watch,
 }
 
 /// A request to the API server.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Call {
-    /// What is to be done.
+    /// The verb.
     pub verb: Verb,
-    /// The API group; empty for the core group, and for what is in no group.
+    /// The API group. Empty for the core group and for non-resource URLs.
     pub group: String,
-    /// The plural name, such as `pods`; empty for what is no resource.
+    /// The plural name, such as `pods`. Empty for non-resource URLs.
     pub resource: String,
-    /// The subresource, such as `status`; empty if there is none.
+    /// The subresource, such as `status`. Empty if there is none.
     pub subresource: String,
-    /// The namespace; empty for what is in none.
+    /// The namespace. Empty for cluster-scoped requests.
     pub namespace: String,
-    /// The object's name; empty for a collection, and where the request's body has it. The path of what is no resource.
+    /// The name of the object. Empty for a collection and if the name is in the body. For non-resource URLs, the path.
     pub name: String,
-    /// The query, undecoded; empty if there is none.
+    /// The query, undecoded. Empty if there is none.
     pub query: String,
 }
 
 impl Call {
-    /// What a request with that method and URL is about.
+    /// The call with this method and URL.
     #[must_use]
     pub fn new(method: &Method, uri: &Uri) -> Self {
         let segments: Vec<&str> = uri.path().split('/').filter(|segment| !segment.is_empty()).collect();
@@ -69,7 +69,7 @@ impl Call {
             ["apis", group, rest @ ..] => (*group, rest.get(1..).unwrap_or_default()),
             _ => ("", &[][..]),
         };
-        // A namespace is an object itself, with two subresources (RequestInfoFactory of Kubernetes' apiserver).
+        // A namespace is an object itself, with two subresources (`RequestInfoFactory` of the Kubernetes API server).
         let (namespace, rest) = match rest {
             ["namespaces", _, "status" | "finalize"] => ("", rest),
             ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (*namespace, rest),
@@ -90,13 +90,13 @@ impl Call {
         }
     }
 
-    /// The same without the query.
+    /// The call without its query.
     #[must_use]
     pub fn without_query(&self) -> Self {
         Self { query: String::new(), ..self.clone() }
     }
 
-    /// The kind of call, as far as it is counted apart.
+    /// The class of the call.
     #[must_use]
     pub fn class(&self) -> Class {
         match (self.verb, self.group.as_str(), self.resource.as_str()) {
@@ -116,7 +116,7 @@ impl Call {
         self.class() == Class::Write
     }
 
-    /// Whether the answer is a stream of changes.
+    /// Whether the response is a stream of events.
     #[must_use]
     pub fn is_watch(&self) -> bool {
         self.verb == Verb::Watch

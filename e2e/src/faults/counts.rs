@@ -1,11 +1,11 @@
-//! How many calls of each kind there were, as a value that can be taken at two times and compared.
+//! The number of calls of each kind, as a snapshot that can be compared with a later one.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::call::{Call, Class};
 
-/// Calls by what they were about, without their queries. Those that never reached an API server are not among them.
+/// The number of calls, by call without query. Calls that never reached the API server are not counted.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Counts(BTreeMap<Call, u64>);
 
@@ -15,7 +15,7 @@ impl Counts {
         *self.0.entry(call.without_query()).or_default() += 1;
     }
 
-    /// The calls that have come since `earlier` was taken.
+    /// The calls since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let more = |(call, count): (&Call, &u64)| {
@@ -25,37 +25,37 @@ impl Counts {
         Self(self.0.iter().filter_map(more).collect())
     }
 
-    /// The calls that `wanted` picks.
+    /// The calls that satisfy `wanted`.
     #[must_use]
     pub fn only(&self, wanted: impl Fn(&Call) -> bool) -> Self {
         Self(self.0.iter().filter(|(call, _)| wanted(call)).map(|(call, count)| (call.clone(), *count)).collect())
     }
 
-    /// How many there were in all.
+    /// The number of calls.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.values().sum()
     }
 
-    /// How many there were of a class.
+    /// The number of calls of a class.
     #[must_use]
     pub fn of(&self, class: Class) -> u64 {
         self.0.iter().filter(|(call, _)| call.class() == class).map(|(_, count)| count).sum()
     }
 
-    /// How many writes there were, of Leases and Events not.
+    /// The number of writes other than of Leases and Events.
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.of(Class::Write)
     }
 
-    /// How many calls of each kind there were.
+    /// The calls and their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (&Call, u64)> {
         self.0.iter().map(|(call, count)| (call, *count))
     }
 }
 
-/// A line for each class with what was in it: writes in full, Leases and Events as their number.
+/// One line for each class, followed by its calls. For Leases and Events, the number alone.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let classes = [

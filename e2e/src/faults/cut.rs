@@ -1,4 +1,4 @@
-//! A cut: from the n-th write on, no call passes. It decides which calls pass, and makes none itself.
+//! A cut: from the n-th write on, no call passes.
 
 use std::time::Duration;
 
@@ -8,40 +8,40 @@ use tokio::time::timeout;
 
 use super::call::Call;
 
-/// What becomes of the last write before a cut.
+/// The outcome of the last write before a cut.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LastWrite {
-    /// The API server never sees it.
+    /// The API server does not receive it.
     Refused,
-    /// It is done, but the operator never gets the answer.
+    /// It takes effect, but the operator does not get the response.
     Unanswered,
-    /// It is done, and the answer is sent to the operator, which may be killed before it has read it.
+    /// It takes effect, and the response is sent to the operator, which may be killed before it reads the response.
     Answered,
 }
 
-/// Tells when a cut has come.
+/// Reports when a cut takes effect.
 #[derive(Clone, Debug)]
 pub struct Cut(watch::Receiver<Option<Call>>);
 
 impl Cut {
-    /// Waits for the cut; the write it came with.
+    /// Waits until the cut takes effect. Returns the write that triggered it.
     ///
     /// # Errors
-    /// If it does not come within `deadline`, or the proxy was mended, or given another cut, before.
+    /// If the cut does not take effect within `deadline`, or is removed or replaced before that.
     pub async fn come(mut self, deadline: Duration) -> anyhow::Result<Call> {
         let call = timeout(deadline, self.0.wait_for(Option::is_some)).await;
-        let call = call.with_context(|| format!("a cut within {deadline:?}"))?.context("the cut was called off")?;
-        call.clone().context("the write before the cut")
+        let call = call.with_context(|| format!("no cut within {deadline:?}"))?.context("the cut was removed")?;
+        call.clone().context("no write before the cut")
     }
 
-    /// Whether the cut has come.
+    /// Whether the cut has taken effect.
     #[must_use]
     pub fn has_come(&self) -> bool {
         self.0.borrow().is_some()
     }
 }
 
-/// A cut that is set: the writes left until it takes effect, including the last one.
+/// A scheduled cut, with the number of writes until it takes effect, including the last one.
 #[derive(Debug)]
 struct Set {
     left: u64,
@@ -49,20 +49,20 @@ struct Set {
     cut: watch::Sender<Option<Call>>,
 }
 
-/// The place that every call passes. While a cut is set, writes pass it one by one, so that none overtakes the cut.
+/// The gate that every call passes. While a cut is set, writes pass one at a time, so that none overtakes the cut.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     set: Mutex<Option<Set>>,
     came: watch::Sender<bool>,
 }
 
-/// What a write holds while it is with the API server; nothing, if no cut is set.
+/// The lock that a write holds while it is in flight. Empty if no cut is set.
 pub(super) struct Pass<'a> {
     set: Option<MutexGuard<'a, Option<Set>>>,
 }
 
 impl Gate {
-    /// Sets a cut with the `writes`-th write from now; none means at once.
+    /// Sets a cut at the `writes`-th write from now. Zero cuts immediately.
     pub(super) async fn cut_at(&self, writes: u64, last: LastWrite) -> Cut {
         let (cut, coming) = watch::channel(None);
         let mut set = self.set.lock().await;
@@ -71,20 +71,20 @@ impl Gate {
         Cut(coming)
     }
 
-    /// Takes the cut away, come or not.
+    /// Removes the cut.
     pub(super) async fn mend(&self) {
         *self.set.lock().await = None;
         self.came.send_replace(false);
     }
 
-    /// Waits until the cut has come.
+    /// Waits until the cut takes effect.
     pub(super) fn came(&self) -> impl Future<Output = ()> + use<> {
         let mut came = self.came.subscribe();
-        // A gate that is gone is cut off for good.
+        // If the gate is dropped, no call passes any more.
         async move { drop(came.wait_for(|came| *came).await) }
     }
 
-    /// Asks to pass. If the cut has come, or comes with this write, there is no pass.
+    /// Requests a pass. Fails if the cut has taken effect, or takes effect with this write.
     pub(super) async fn pass(&self, call: &Call) -> Result<Pass<'_>, Option<Signal>> {
         let mut pass = Pass { set: None };
         if call.is_write() {
@@ -100,7 +100,7 @@ impl Gate {
         if *self.came.borrow() { Err(None) } else { Ok(pass) }
     }
 
-    /// Tells that `call` was answered by the API server; whether its answer is to be lost.
+    /// Records that the API server has answered `call`. Returns whether to drop the response.
     pub(super) fn answered(&self, pass: Pass<'_>, call: &Call) -> (bool, Option<Signal>) {
         let Some(mut guard) = pass.set else { return (false, None) };
         let Some(set) = guard.as_mut() else { return (false, None) };
@@ -119,14 +119,14 @@ impl Gate {
     }
 }
 
-/// Word of a cut that has come, to be given once its last write is counted: a test looks at the counts then.
+/// The notification of a cut. It is sent after the last write is counted, because tests read the counts then.
 pub(super) struct Signal {
     cut: watch::Sender<Option<Call>>,
     call: Call,
 }
 
 impl Signal {
-    /// Gives word.
+    /// Sends the notification.
     pub(super) fn give(self) {
         self.cut.send_replace(Some(self.call));
     }

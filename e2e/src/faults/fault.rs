@@ -1,4 +1,4 @@
-//! Faults that are put in the way of calls. They are described here, and carried out by the proxy.
+//! Descriptions of faults. The proxy injects them into calls.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,22 +8,22 @@ use serde_json::json;
 
 use super::call::Call;
 
-/// What happens to a call.
+/// The effect of a fault on a call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Action {
-    /// The proxy answers with this status. The call is not passed on.
+    /// The proxy answers with this status. The call is not forwarded.
     Answer(StatusCode),
-    /// The proxy answers like an API server that does not serve the URL. The call is not passed on.
+    /// The proxy answers like an API server that does not serve the URL. The call is not forwarded.
     NotServed,
-    /// The connection is closed. The call is not passed on.
+    /// The connection is closed. The call is not forwarded.
     Refuse,
-    /// The call is passed on. The connection is closed instead of a response.
+    /// The call is forwarded. The connection is closed instead of a response.
     Lose,
-    /// The call is passed on after this time.
+    /// The call is forwarded after this time.
     Delay(Duration),
 }
 
-/// A fault that meets the next calls of a kind.
+/// A fault that applies to the next calls that match.
 pub struct Fault {
     action: Action,
     left: Option<u64>,
@@ -35,60 +35,60 @@ impl Fault {
         Self { action, left: Some(1), matches: Box::new(|_| true) }
     }
 
-    /// Answers with `status` instead of asking the API server.
+    /// Answers with `status` instead of forwarding the call.
     #[must_use]
     pub fn answer(status: StatusCode) -> Self {
         Self::new(Action::Answer(status))
     }
 
-    /// Answers every call for an API group until the proxy is mended, its discovery too, as if the group's
-    /// `CustomResourceDefinitions` were not installed. It is still named in the list of all groups.
+    /// Answers every call for an API group, including discovery, as if its `CustomResourceDefinitions` were not
+    /// installed, until all faults are removed. The group is still in the list of all groups.
     #[must_use]
     pub fn not_served(group: &str) -> Self {
         let group = group.to_owned();
         Self::new(Action::NotServed).always().when(move |call| call.group == group)
     }
 
-    /// Closes the connection instead of asking the API server.
+    /// Closes the connection instead of forwarding the call.
     #[must_use]
     pub fn refuse() -> Self {
         Self::new(Action::Refuse)
     }
 
-    /// Closes the connection instead of passing on the response. The call takes effect.
+    /// Closes the connection instead of forwarding the response. The call takes effect.
     #[must_use]
     pub fn lose() -> Self {
         Self::new(Action::Lose)
     }
 
-    /// Asks the API server only after `delay`.
+    /// Forwards the call after `delay`.
     #[must_use]
     pub fn delay(delay: Duration) -> Self {
         Self::new(Action::Delay(delay))
     }
 
-    /// How many calls it meets; without a word, one.
+    /// Sets the number of calls that the fault applies to (default: one).
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {
         self.left = Some(times);
         self
     }
 
-    /// Meets every call until the proxy is mended.
+    /// Applies the fault to every call until all faults are removed.
     #[must_use]
     pub fn always(mut self) -> Self {
         self.left = None;
         self
     }
 
-    /// Which calls it meets; without a word, all.
+    /// Sets the calls that the fault applies to (default: all).
     #[must_use]
     pub fn when(mut self, matches: impl Fn(&Call) -> bool + Send + 'static) -> Self {
         self.matches = Box::new(matches);
         self
     }
 
-    /// What is to happen to `call`, which uses the fault up by one.
+    /// The effect on `call`, if the fault applies. Counts the call.
     pub(super) fn meet(&mut self, call: &Call) -> Option<Action> {
         if self.left == Some(0) || !(self.matches)(call) {
             return None;
@@ -104,7 +104,7 @@ impl fmt::Debug for Fault {
     }
 }
 
-/// The body of an answer with `status`, as the API server writes it.
+/// The body of a response with `status`, like that of the API server.
 pub(super) fn body(status: StatusCode) -> Vec<u8> {
     let reason = match status {
         StatusCode::UNAUTHORIZED => "Unauthorized",
@@ -124,7 +124,7 @@ pub(super) fn body(status: StatusCode) -> Vec<u8> {
         "apiVersion": "v1",
         "metadata": {},
         "status": "Failure",
-        "message": "a fault made up by a test",
+        "message": "fault injected by a test",
         "reason": reason,
         "code": status.as_u16(),
     });

@@ -1,5 +1,4 @@
-//! What is done about one call to the API server, and that it is written down. Faults are found in its way here, and
-//! carried out.
+//! Handles one call to the API server: injects faults, forwards the call and records it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,15 +17,15 @@ use super::fault::{self, Action, Fault};
 use super::record::{Outcome, Record, Records};
 use super::upstream::{self, Stream, Upstream, Whole};
 
-/// What the handling of calls has in common.
+/// The shared state of all calls.
 pub(super) struct Shared {
     /// The API server.
     pub(super) upstream: Arc<Upstream>,
-    /// Where a cut may come.
+    /// The gate for cuts.
     pub(super) gate: Gate,
-    /// Faults that are not used up, the oldest first.
+    /// Injected faults, oldest first.
     pub(super) faults: Mutex<Vec<Fault>>,
-    /// The calls so far.
+    /// The counts of calls.
     pub(super) counts: watch::Sender<Counts>,
     /// The last writes.
     pub(super) writes: Mutex<Records>,
@@ -38,15 +37,15 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// Locks. A panic of another test's thread has left nothing half-done in these.
+/// Locks a mutex. A poisoned one is still consistent, because its data is changed in single steps.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Why a connection is closed without an answer.
-pub(super) const CLOSED: &str = "closed on purpose, or for want of an API server";
+/// The reason for a connection that is closed without a response.
+pub(super) const CLOSED: &str = "closed by an injected fault, or because the API server is unreachable";
 
-/// Does what is to be done about one call, and writes it down.
+/// Handles and records one call.
 pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Stream>, &'static str> {
     let at = Instant::now();
     let call = Call::new(request.method(), request.uri());
@@ -63,7 +62,7 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
     response.ok_or(CLOSED)
 }
 
-/// What was done about a call. Without a response, its connection is closed.
+/// The outcome of a call. Without a response, its connection is closed.
 struct Handled {
     outcome: Outcome,
     response: Option<Response<Stream>>,
@@ -87,7 +86,7 @@ async fn answer(shared: &Shared, call: &Call, request: Whole) -> Handled {
     match action {
         Some(Action::Answer(status)) => return Handled::injected(status, "application/json", fault::body(status)),
         Some(Action::NotServed) => {
-            // As the API server says it: not in JSON.
+            // Like the API server, which does not use JSON here.
             return Handled::injected(StatusCode::NOT_FOUND, "text/plain", b"404 page not found\n".to_vec());
         }
         Some(Action::Refuse) => return Handled::refused(None),
@@ -98,7 +97,7 @@ async fn answer(shared: &Shared, call: &Call, request: Whole) -> Handled {
         Ok(pass) => pass,
         Err(signal) => return Handled::refused(signal),
     };
-    // A watch ends with a cut; any other answer is on its way and arrives.
+    // A cut ends watches. Other responses are completed.
     let end = call.is_watch().then(|| shared.gate.came());
     match shared.upstream.ask(request, end).await {
         Ok(response) => {

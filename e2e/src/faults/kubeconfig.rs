@@ -1,4 +1,4 @@
-//! A kubeconfig file that leads to a proxy, without any credentials. It is gone when it is dropped.
+//! A kubeconfig file for a proxy, without credentials. It is removed on drop.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde_json::json;
 
-/// A file that is removed with this value.
+/// A file that is removed on drop.
 #[derive(Debug)]
 pub(super) struct Kubeconfig(PathBuf);
 
 impl Kubeconfig {
-    /// Writes the file for an API server that is reached at `address` by plain HTTP.
+    /// Writes the file for an API server at `address` that serves plain HTTP.
     pub(super) fn write(address: SocketAddr, namespace: &str) -> anyhow::Result<Self> {
         let name = format!("proxy-{}-{}.kubeconfig", std::process::id(), address.port());
         let path = std::env::temp_dir().join(name);
@@ -32,7 +32,7 @@ impl Kubeconfig {
         Ok(Self(path))
     }
 
-    /// Where the file is.
+    /// The path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
@@ -40,7 +40,7 @@ impl Kubeconfig {
 
 impl Drop for Kubeconfig {
     fn drop(&mut self) {
-        // Whoever has removed it before has done no harm.
+        // It may have been removed already.
         let _ = fs::remove_file(&self.0);
     }
 }

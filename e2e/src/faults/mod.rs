@@ -1,6 +1,6 @@
-//! What can go wrong around an operator, at the very place where a test wants it: its API calls and its process.
+//! Fault injection for an operator, at a point that the test selects: its API calls and its process.
 //!
-//! Nothing here knows what the operator is for.
+//! This module does not depend on the purpose of the operator.
 
 mod call;
 mod counts;

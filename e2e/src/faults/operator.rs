@@ -1,4 +1,4 @@
-//! How an operator is started as a process of its own: its program, its arguments, its address. It is not looked at here.
+//! The command line of an operator process: its program, arguments and address.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,10 +12,10 @@ use tokio::process::Command;
 use super::process::OperatorProcess;
 use crate::built;
 
-/// Names the operator's program, where it is not to be found beside the tests.
+/// The variable with the path of the operator's program, if it is not next to the tests.
 const PROGRAM: &str = "OPERATOR_BIN";
 
-/// How to start an operator, any number of times.
+/// The command line of an operator, which can be started any number of times.
 #[derive(Clone, Debug)]
 pub struct Operator {
     program: Option<PathBuf>,
@@ -27,8 +27,8 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// `computing-unit-operator run`, on the cluster of `kubeconfig`, with all its output appended to the file `log`.
-    /// The program is the one that `OPERATOR_BIN` names, or else the one that was built along with this program.
+    /// `computing-unit-operator run`, on the cluster of `kubeconfig`, with its output appended to the file `log`.
+    /// The program is `OPERATOR_BIN`, or else the one that was built together with this program.
     #[must_use]
     pub fn new(kubeconfig: &Path, log: &Path) -> Self {
         Self {
@@ -41,27 +41,27 @@ impl Operator {
         }
     }
 
-    /// Another program.
+    /// Sets another program.
     #[must_use]
     pub fn program(mut self, program: &Path) -> Self {
         self.program = Some(program.to_owned());
         self
     }
 
-    /// The namespaces of the units that it looks after, instead of all.
+    /// Restricts the namespaces of units.
     #[must_use]
     pub fn watch(self, namespaces: &[&str]) -> Self {
         self.args([format!("--watch-namespaces={}", namespaces.join(","))])
     }
 
-    /// The namespaces of the Gateways and their proxies, instead of all.
+    /// Restricts the namespaces of Gateways and their proxies.
     #[must_use]
     pub fn gateways(self, namespaces: &[&str]) -> Self {
         self.args([format!("--gateway-namespaces={}", namespaces.join(","))])
     }
 
-    /// Whether it must hold the Lease in `namespace`, as `identity`; the last word counts, and without one that is for the
-    /// program to say.
+    /// Enables leader election with a Lease in this namespace and with this identity, or disables it. The last call
+    /// applies. Without a call, the default of the program applies.
     #[must_use]
     pub fn leader(mut self, election: Option<(&str, &str)>) -> Self {
         self.election = match election {
@@ -75,29 +75,29 @@ impl Operator {
         self
     }
 
-    /// More arguments.
+    /// Adds arguments.
     #[must_use]
     pub fn args<A: Into<String>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
         self
     }
 
-    /// One more environment variable.
+    /// Adds an environment variable.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
-    /// The file with all its output.
+    /// The file with its output.
     pub(super) fn log(&self) -> &Path {
         &self.log
     }
 
-    /// Starts the process, with a loopback address of its own for health checks and metrics, without waiting for it.
+    /// Starts the process, with its own loopback address for health checks and metrics. Does not wait for readiness.
     ///
     /// # Errors
-    /// If there is no such program, or no place for the log.
+    /// If the program does not exist, or the log cannot be opened.
     pub fn start(&self) -> anyhow::Result<OperatorProcess> {
         let program = self.program.clone().map_or_else(program, Ok)?;
         let http = own_address();
@@ -118,13 +118,13 @@ impl Operator {
     }
 }
 
-/// The operator's program: the one that is named, or the one that was built along with this program.
+/// The operator's program: `OPERATOR_BIN`, or the one that was built together with this program.
 fn program() -> anyhow::Result<PathBuf> {
     std::env::var_os(PROGRAM).map_or_else(|| built::program("computing-unit-operator"), |program| Ok(program.into()))
 }
 
-/// A loopback address that nobody else takes: a host of this process alone, and a port that was not used before.
-/// One that was free a moment ago may be another test's by now, which would then answer in the operator's place.
+/// A loopback address that is unique to this operator: a host for this process, and a port that was not used before.
+/// The address of a free port could be taken by another test, which would then answer instead of the operator.
 fn own_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // A process's id has at most 22 bits.

@@ -1,4 +1,4 @@
-//! An operator as a process, to be waited for, measured and killed. What it does while it lives is not looked at.
+//! An operator process, which can be waited for, measured and killed.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -14,10 +14,10 @@ use tokio::time::timeout;
 use super::operator::Operator;
 use crate::traffic::{Connection, Reuse, Target, first_success};
 
-/// How much of a log is repeated when its process has failed, in lines.
+/// The number of log lines in the error message of a failed process.
 const TAIL: usize = 20;
 
-/// A running operator; dropping it kills it.
+/// A running operator. It is killed on drop.
 #[derive(Debug)]
 pub struct OperatorProcess {
     operator: Operator,
@@ -36,7 +36,7 @@ impl OperatorProcess {
         self.http
     }
 
-    /// The process's id; none if it has ended.
+    /// The process id. `None` if the process has exited.
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.child.id()
@@ -45,13 +45,13 @@ impl OperatorProcess {
     /// Waits until `/readyz` is answered with 200.
     ///
     /// # Errors
-    /// If that takes longer than `deadline`, or the process ends: with the end of its log.
+    /// If that takes longer than `deadline`, or the process exits. The error contains the end of its log.
     pub async fn ready(&mut self, deadline: Duration) -> anyhow::Result<()> {
         let target = Target::new(&self.http.to_string(), "/readyz")?;
         let outcome = tokio::select! {
             first = first_success(self.http, &target, Reuse::Fresh, deadline) => first.map(drop),
             ended = self.child.wait() => match ended {
-                Ok(status) => Err(anyhow::anyhow!("the operator has ended with {status}")),
+                Ok(status) => Err(anyhow::anyhow!("the operator exited with {status}")),
                 Err(error) => Err(error.into()),
             },
         };
@@ -61,27 +61,27 @@ impl OperatorProcess {
     /// The text of `/metrics`.
     ///
     /// # Errors
-    /// If it is not answered with 200.
+    /// If the status is not 200.
     pub async fn metrics(&self) -> anyhow::Result<String> {
         let target = Target::new(&self.http.to_string(), "/metrics")?;
         let answer = Connection::open(self.http).await?.send(&target).await?;
-        ensure!(answer.status == StatusCode::OK, "/metrics of the operator: {}", answer.status);
+        ensure!(answer.status == StatusCode::OK, "/metrics of the operator was answered with {}", answer.status);
         String::from_utf8(answer.body.into()).context("the operator's metrics")
     }
 
-    /// How much memory the process has in RAM, in bytes.
+    /// The resident memory of the process, in bytes.
     ///
     /// # Errors
-    /// If the process has ended.
+    /// If the process has exited.
     pub fn resident_memory(&self) -> anyhow::Result<u64> {
-        let id = self.id().context("the operator has ended")?;
+        let id = self.id().context("the operator has exited")?;
         let status = fs::read_to_string(format!("/proc/{id}/status")).context("the operator's /proc")?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
         let kilobytes: u64 = resident.context("VmRSS of the operator")?.parse()?;
         Ok(kilobytes * 1024)
     }
 
-    /// Kills the process, and waits for its end: it gets no time to do anything more.
+    /// Kills the process with SIGKILL and waits for its exit.
     ///
     /// # Errors
     /// If the process cannot be waited for.
@@ -89,32 +89,32 @@ impl OperatorProcess {
         self.child.kill().await.context("kill the operator")
     }
 
-    /// Asks the process to end, as the kubelet does, and waits for that.
+    /// Sends SIGTERM to the process, like the kubelet, and waits for its exit.
     ///
     /// # Errors
-    /// If it has not ended within `deadline`; it is killed then.
+    /// If it does not exit within `deadline`. It is killed then.
     pub async fn terminate(mut self, deadline: Duration) -> anyhow::Result<ExitStatus> {
         if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)) {
             kill_process(pid, Signal::TERM).context("send SIGTERM to the operator")?;
         }
         match timeout(deadline, self.child.wait()).await {
-            Ok(status) => status.context("wait for the operator's end"),
-            Err(_) => bail!("the operator runs {deadline:?} after SIGTERM; the end of its log:\n{}", self.tail()),
+            Ok(status) => status.context("wait for the operator's exit"),
+            Err(_) => bail!("the operator still runs {deadline:?} after SIGTERM; the end of its log:\n{}", self.tail()),
         }
     }
 
-    /// Waits for the process to end by itself.
+    /// Waits for the process to exit.
     ///
     /// # Errors
-    /// If it has not within `deadline`; it goes on running.
+    /// If it does not exit within `deadline`. It is not killed.
     pub async fn ended(&mut self, deadline: Duration) -> anyhow::Result<ExitStatus> {
         let status = timeout(deadline, self.child.wait()).await;
         status
-            .with_context(|| format!("the operator has not ended within {deadline:?}"))?
+            .with_context(|| format!("the operator did not exit within {deadline:?}"))?
             .context("wait for the operator")
     }
 
-    /// Kills the process, starts another one like it, and waits until that is ready.
+    /// Kills the process, starts another one with the same command line, and waits until it is ready.
     ///
     /// # Errors
     /// As [`Self::kill`], [`Operator::start`] and [`Self::ready`].

@@ -1,6 +1,6 @@
 //! A proxy between an operator and the API server, which counts all calls and injects faults.
 //!
-//! What becomes of one call is decided in `handle`.
+//! `handle` handles a single call.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -27,7 +27,7 @@ use super::kubeconfig::Kubeconfig;
 use super::record::Record;
 use super::upstream::Upstream;
 
-/// A proxy in front of an API server, on a loopback address, in plain HTTP/1.1; dropping it closes all connections.
+/// A proxy in front of an API server, on a loopback address, with plain HTTP/1.1. All connections are closed on drop.
 #[derive(Debug)]
 pub struct ApiProxy {
     address: SocketAddr,
@@ -37,21 +37,21 @@ pub struct ApiProxy {
 }
 
 impl ApiProxy {
-    /// Starts a proxy to the API server of the file `kubeconfig`, with the identity that is in there.
+    /// Starts a proxy for the API server and with the credentials of the file `kubeconfig`.
     ///
     /// # Errors
-    /// If the file is of no use, or there is no port or no temporary directory.
+    /// If the file is not valid, or there is no free port or no temporary directory.
     pub async fn before(kubeconfig: &Path) -> anyhow::Result<Self> {
         let file = kube::config::Kubeconfig::read_from(kubeconfig)?;
         Self::start(Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?).await
     }
 
-    /// Starts a proxy to the API server of `config`, with the identity that is in there.
+    /// Starts a proxy for the API server and with the credentials of `config`.
     ///
     /// # Errors
-    /// If the configuration is of no use, or there is no port or no temporary directory.
+    /// If the configuration is not valid, or there is no free port or no temporary directory.
     pub async fn start(mut config: Config) -> anyhow::Result<Self> {
-        // Whether to try again is the operator's decision, and each of its tries is to be seen.
+        // Retries are up to the operator, and each of them has to be counted.
         config.default_retry = false;
         let namespace = config.default_namespace.clone();
         let client = Client::try_from(config).context("a client of the API server")?;
@@ -70,19 +70,19 @@ impl ApiProxy {
         Ok(Self { address, kubeconfig, shared, _open: closed.drop_guard() })
     }
 
-    /// Where the proxy listens.
+    /// The address of the proxy.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// A kubeconfig file that leads here, for as long as the proxy lives.
+    /// A kubeconfig file for this proxy. It exists until the proxy is dropped.
     #[must_use]
     pub fn kubeconfig(&self) -> &Path {
         self.kubeconfig.path()
     }
 
-    /// How many calls of each kind there were since the start. Two of these can be compared.
+    /// The calls since the start.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.shared.counts.borrow().clone()
@@ -94,10 +94,10 @@ impl ApiProxy {
         lock(&self.shared.writes).all()
     }
 
-    /// Waits until there was no call other than for Leases during `span`; the calls so far.
+    /// Waits until there is no call during `span`, other than for Leases. Returns the calls since the start.
     ///
     /// # Errors
-    /// If that takes longer than `deadline`: which calls came, and the last writes.
+    /// If that takes longer than `deadline`. The error contains the calls and the last writes.
     pub async fn quiet(&self, span: Duration, deadline: Duration) -> anyhow::Result<Counts> {
         let mut changed = self.shared.counts.subscribe();
         let before = self.counts();
@@ -111,29 +111,29 @@ impl ApiProxy {
             }
         };
         let outcome = timeout(deadline, silence).await;
-        outcome.with_context(|| format!("no silence of {span:?} within {deadline:?}; {}", self.describe(&before)))?;
+        outcome.with_context(|| format!("no quiet {span:?} within {deadline:?}; {}", self.describe(&before)))?;
         Ok(self.counts())
     }
 
-    /// What has come since `earlier`, and the last writes with their bodies, for the message of a failed test.
+    /// The calls since `earlier` and the last writes with their bodies, for the message of a failed test.
     #[must_use]
     pub fn describe(&self, earlier: &Counts) -> String {
         let writes: Vec<_> = self.writes().iter().map(Record::to_string).collect();
         format!("calls:\n{}\nthe last writes:\n{}", self.counts().since(earlier), writes.join("\n"))
     }
 
-    /// Cuts the operator off with the `writes`-th write from now, Leases and Events not counted: from then on every
-    /// call is refused by a closed connection, and watches end, until [`Self::mend`]. Zero cuts at once.
+    /// Cuts the operator off at the `writes`-th write from now, not counting Leases and Events. From then on, every
+    /// connection is closed without a response and watches end, until [`Self::mend`]. Zero cuts immediately.
     pub async fn cut_at(&self, writes: u64, last: LastWrite) -> Cut {
         self.shared.gate.cut_at(writes, last).await
     }
 
-    /// Injects a fault into the calls from now on. If several match, the oldest one applies.
+    /// Injects a fault. If several faults match a call, the oldest one applies.
     pub fn inject(&self, fault: Fault) {
         lock(&self.shared.faults).push(fault);
     }
 
-    /// Takes away the cut and all faults.
+    /// Removes the cut and all faults.
     pub async fn mend(&self) {
         lock(&self.shared.faults).clear();
         self.shared.gate.mend().await;
@@ -146,10 +146,10 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
-                // Without it the proxy is slower, and no less right.
+                // An error only makes the proxy slower.
                 let _ = stream.set_nodelay(true);
                 let shared = Arc::clone(&shared);
-                // A call goes on, and is counted, when the operator has given it up or is dead: writes are done then.
+                // A call is completed and counted even if the operator is gone, because its writes take effect.
                 let service = service_fn(move |request| {
                     let handled = tokio::spawn(handle(Arc::clone(&shared), request));
                     async { handled.await.unwrap_or(Err(CLOSED)) }

@@ -1,4 +1,4 @@
-//! The last writes of an operator, and what became of them. It counts nothing, and only remembers.
+//! The last writes of an operator and their outcomes.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,21 +8,21 @@ use bytes::Bytes;
 
 use super::call::Call;
 
-/// How many writes are remembered.
+/// The number of writes that are kept.
 const KEPT: usize = 256;
-/// How many characters of a body are printed.
+/// The number of characters of a body that are printed.
 const SHOWN: usize = 600;
 
-/// What became of a call.
+/// The outcome of a call.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// The API server has answered with this status, which was passed on to the operator.
+    /// The API server answered with this status, and the response was forwarded to the operator.
     Answered(u16),
-    /// The API server has answered with this status, but the answer was withheld.
+    /// The API server answered with this status, but the response was dropped.
     Lost(u16),
-    /// The call was not passed on: the proxy has answered with this status.
+    /// The call was not forwarded: the proxy answered with this status.
     Injected(u16),
-    /// The call was not passed on: the connection was closed.
+    /// The call was not forwarded: the connection was closed.
     Refused,
     /// The API server could not be reached.
     Failed(String),
@@ -33,13 +33,13 @@ pub enum Outcome {
 pub struct Record {
     /// The call.
     pub call: Call,
-    /// What was sent.
+    /// The body of the request.
     pub body: Bytes,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// The time of the call.
     pub at: Instant,
-    /// How long it took to the head of the answer.
+    /// The time until the head of the response.
     pub took: Duration,
 }
 
@@ -50,12 +50,12 @@ impl fmt::Display for Record {
     }
 }
 
-/// The last writes, in the order of their outcomes.
+/// The last writes, in the order of completion.
 #[derive(Debug, Default)]
 pub(super) struct Records(VecDeque<Record>);
 
 impl Records {
-    /// Remembers one more, and forgets the oldest if there are too many.
+    /// Adds a record, and drops the oldest one if there are too many.
     pub(super) fn push(&mut self, record: Record) {
         if self.0.len() == KEPT {
             self.0.pop_front();
@@ -63,7 +63,7 @@ impl Records {
         self.0.push_back(record);
     }
 
-    /// All that are remembered.
+    /// All records.
     pub(super) fn all(&self) -> Vec<Record> {
         self.0.iter().cloned().collect()
     }

@@ -1,5 +1,4 @@
-//! Passes a call on to the API server, and its answer back: whole bodies, streams of changes, and upgraded connections.
-//! It changes nothing of what passes, and decides nothing.
+//! Forwards a call to the API server and returns the response: whole bodies, watches, and upgraded connections.
 
 use std::sync::Arc;
 
@@ -18,15 +17,15 @@ use kube::client::Body;
 use tokio::io::copy_bidirectional;
 use tokio_util::sync::CancellationToken;
 
-/// Headers that are between two neighbours, and not passed on (RFC 9110, 7.6.1). The host is the next neighbour's name.
+/// Hop-by-hop headers, which are not forwarded (RFC 9110, 7.6.1), and the host, which the client sets.
 const HOP_BY_HOP: [HeaderName; 2] = [HOST, TRANSFER_ENCODING];
-/// More of them, but not where a connection is to become something else than HTTP.
+/// Hop-by-hop headers that are not forwarded unless the connection is upgraded.
 const OF_UPGRADES: [HeaderName; 2] = [CONNECTION, UPGRADE];
 
-/// The body of an answer.
+/// The body of a response.
 pub(super) type Stream = UnsyncBoxBody<Bytes, kube::Error>;
 
-/// A request whose body was read.
+/// A request with its complete body.
 pub(super) struct Whole {
     head: http::request::Parts,
     /// The body.
@@ -45,7 +44,7 @@ impl Whole {
     }
 }
 
-/// The API server, as long as `closed` is not cancelled.
+/// The API server. Upgraded connections end when `closed` is cancelled.
 pub(super) struct Upstream {
     client: Client,
     closed: CancellationToken,
@@ -57,8 +56,8 @@ impl Upstream {
         Self { client, closed }
     }
 
-    /// Asks the API server. The body of the answer is still on its way, which a watch needs.
-    /// It ends when `end` comes, if it has not ended before.
+    /// Sends a request to the API server. The body of the response is streamed, which a watch needs, and ends at the
+    /// latest when `end` completes.
     pub(super) async fn ask(
         self: &Arc<Self>,
         request: Whole,
@@ -82,11 +81,11 @@ impl Upstream {
         }))
     }
 
-    /// Carries bytes both ways until either side, or the proxy, has enough.
+    /// Copies bytes in both directions until either side or the proxy closes the connection.
     async fn tunnel(self: Arc<Self>, operator: OnUpgrade, server: OnUpgrade) {
         let carry = async {
             let (operator, server) = futures::try_join!(operator, server)?;
-            // An end without a word is the business of the two at the ends.
+            // The two ends handle a connection that is closed unexpectedly.
             let _ = copy_bidirectional(&mut TokioIo::new(operator), &mut TokioIo::new(server)).await;
             Ok::<_, hyper::Error>(())
         };
@@ -94,7 +93,7 @@ impl Upstream {
     }
 }
 
-/// A body that is all there.
+/// A complete body.
 pub(super) fn whole(body: Vec<u8>) -> Stream {
     Full::from(body).map_err(|never| match never {}).boxed_unsync()
 }

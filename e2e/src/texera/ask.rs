@@ -1,4 +1,4 @@
-//! Requests by curl, which speaks every version of HTTP and TLS as clients do.
+//! Requests with curl, which supports all versions of HTTP and TLS.
 
 use std::{net::SocketAddr, process::Stdio};
 
@@ -9,36 +9,36 @@ use tokio::process::Command;
 /// A response, as curl reports it.
 #[derive(Debug)]
 pub struct Answer {
-    /// Its status; 0 where there was none.
+    /// The status, or 0 if there was no response.
     pub status: u16,
-    /// Version of HTTP, such as `2`.
+    /// The HTTP version, such as `2`.
     pub version: String,
-    /// Its headers, in lower case, as text.
+    /// The headers in lower case, as text.
     pub headers: String,
-    /// Its body.
+    /// The body.
     pub body: String,
 }
 
 impl Answer {
-    /// Which service or unit has answered.
+    /// The service or unit that answered.
     #[must_use]
     pub fn engine(&self) -> Option<&str> {
         self.headers.lines().find_map(|line| line.strip_prefix("x-engine: ")).map(str::trim)
     }
 
-    /// What the engine has received, which it returns in its body.
+    /// The request that the engine received, which it returns in the body.
     ///
     /// # Errors
-    /// If it is no engine's.
+    /// If the response is not from an engine.
     pub fn said(&self) -> anyhow::Result<Value> {
         serde_json::from_str(&self.body).with_context(|| format!("{}: {}", self.status, self.body))
     }
 }
 
-/// Sends a request by curl to the proxy at `address`, with these arguments.
+/// Sends a request with curl to the proxy at `address`, with these arguments.
 ///
 /// # Errors
-/// If curl is not there.
+/// If curl is not installed.
 pub async fn curl(address: SocketAddr, url: &str, args: &[&str]) -> anyhow::Result<Answer> {
     let authority = url.split('/').nth(2).context("a URL")?;
     let port = if url.starts_with("https") { 443 } else { 80 };
@@ -55,9 +55,9 @@ pub async fn curl(address: SocketAddr, url: &str, args: &[&str]) -> anyhow::Resu
         .await
         .context("curl")?;
     let text = String::from_utf8_lossy(&curl.stdout);
-    let (answer, written) = text.rsplit_once('\n').context("what curl writes at the end")?;
+    let (answer, written) = text.rsplit_once('\n').context("the --write-out line of curl")?;
     let (status, version) = written.split_once(' ').context("status and version")?;
-    // An upload may get a `100 Continue` first.
+    // The response to an upload can start with a `100 Continue`.
     let answer = answer.rsplit_once("HTTP/1.1 100 Continue\r\n\r\n").map_or(answer, |(_, rest)| rest);
     let (headers, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
     Ok(Answer {

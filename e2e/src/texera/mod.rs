@@ -1,4 +1,4 @@
-//! A deployment of Texera's shape in the namespace of a test: stand-ins under Texera's names and ports, and the chart of the
+//! A deployment like Texera's in the namespace of a test: stand-ins with Texera's names and ports, and the chart of the
 //! gateway in front of them.
 
 mod ask;
@@ -27,19 +27,19 @@ use crate::{
     wait::eventually,
 };
 
-/// Host name of the object store.
+/// The host name of the object store.
 pub const STORE: &str = "store.example.org";
-/// Name of the release, and so of the Gateway.
+/// The name of the Helm release and of the Gateway.
 const RELEASE: &str = "texera";
 
-/// Deploys it with these values besides those that every test needs. The fixture uses its Gateway from then on. False on a cluster
-/// other than the local one.
+/// Deploys it with these values and those that every test needs. The fixture uses its Gateway from then on. Returns
+/// false if the cluster is not the local one.
 ///
 /// # Errors
-/// If it does not come up.
+/// If it does not become ready.
 pub async fn deploy(fixture: &mut Fixture, values: &[&str]) -> anyhow::Result<bool> {
     if !gateway::is_ours(&fixture.cluster).await? || !serve_activator(fixture).await? {
-        println!("NOT RUN: what the proxies of the cluster in use are made from is not known");
+        println!("NOT RUN: the image of the proxies in the current cluster is unknown");
         return Ok(false);
     }
     for object in standins::objects(&fixture.namespace) {
@@ -61,13 +61,13 @@ pub async fn deploy(fixture: &mut Fixture, values: &[&str]) -> anyhow::Result<bo
     Ok(true)
 }
 
-/// Installs the chart, or upgrades it, with these values.
+/// Installs or upgrades the chart with these values.
 ///
 /// # Errors
-/// If Helm or the API server refuses it.
+/// If Helm or the API server rejects it.
 pub async fn install(fixture: &Fixture, values: &[&str]) -> anyhow::Result<()> {
     let mut words = install_command(&fixture.namespace, &fixture.namespace);
-    // The stand-ins share the namespace, and have no limits.
+    // The stand-ins share the namespace and have no limits.
     for value in ["units.quota.enabled=false,units.limitRange.enabled=false"].iter().chain(values) {
         words.extend(["--set".to_owned(), (*value).to_owned()]);
     }
@@ -75,7 +75,7 @@ pub async fn install(fixture: &Fixture, values: &[&str]) -> anyhow::Result<()> {
     tool::run(&fixture.cluster, "helm", &args).await.map(drop)
 }
 
-/// The command that installs the chart on the local cluster: with its images, for units that ask for little.
+/// The command that installs the chart on the local cluster, with local images and small resource requests.
 #[must_use]
 pub fn install_command(namespace: &str, units: &str) -> Vec<String> {
     let chart = tool::file("charts/texera-gateway");
@@ -97,20 +97,20 @@ pub fn install_command(namespace: &str, units: &str) -> Vec<String> {
     flags.map(str::to_owned).into_iter().chain(values).collect()
 }
 
-/// Makes a unit as Texera's backend names it. Its number.
+/// Creates a unit with the name that Texera's backend uses. Returns its number.
 ///
 /// # Errors
-/// If the API server refuses it.
+/// If the API server rejects it.
 pub async fn unit(fixture: &Fixture, name: &str) -> anyhow::Result<i64> {
     let cuid = fixture.unit(name).spec.cuid.unwrap_or_default();
     fixture.create(&units::unit(&fixture.namespace, &format!("computing-unit-{cuid}"), cuid)).await?;
     Ok(cuid)
 }
 
-/// Makes the Secret with a certificate for all host names here, which nobody has signed.
+/// Creates the Secret with a self-signed certificate for all host names.
 ///
 /// # Errors
-/// If the API server refuses it.
+/// If the API server rejects it.
 pub async fn certificate(fixture: &Fixture, secret: &str) -> anyhow::Result<()> {
     let pair = rcgen::generate_simple_self_signed(vec!["texera.example.org".to_owned(), STORE.to_owned()])?;
     let secret: Secret = serde_json::from_value(json!({
@@ -123,18 +123,18 @@ pub async fn certificate(fixture: &Fixture, secret: &str) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The proxies of the fixture's Gateway at the port of a listener.
+/// The address of the first proxy of the fixture's Gateway, with the port of a listener.
 ///
 /// # Errors
 /// If there is none.
 pub async fn proxy(fixture: &Fixture, listener: u16) -> anyhow::Result<SocketAddr> {
     let mut proxy = fixture.cluster.proxies().await?[0];
-    // Envoy Gateway moves ports that only root may have.
+    // Envoy Gateway maps privileged ports to ports above 10000.
     proxy.set_port(if listener < 1024 { listener + 10_000 } else { listener });
     Ok(proxy)
 }
 
-/// What the proxies of the fixture's Gateway have logged.
+/// The logs of the proxies of the fixture's Gateway.
 ///
 /// # Errors
 /// If their pods are not found.
@@ -143,7 +143,7 @@ pub async fn log(fixture: &Fixture) -> anyhow::Result<String> {
     let pods = Api::<Pod>::namespaced(fixture.cluster.client(), addons::NAMESPACE);
     let mut all = String::new();
     let found = pods.list(&ListParams::default().labels(&labels)).await?;
-    ensure!(!found.items.is_empty(), "no proxy of {labels}");
+    ensure!(!found.items.is_empty(), "no proxy with the labels {labels}");
     for pod in found {
         let params = LogParams { container: Some("envoy".to_owned()), ..LogParams::default() };
         all += &pods.logs(&pod.name_any(), &params).await?;

@@ -1,14 +1,14 @@
-//! What stands in for Texera's services, under their names and ports: one pod that listens on all of them, and one that
-//! authorizes.
+//! Stand-ins for Texera's services, with their names and ports: one pod that listens on all ports, and one for the
+//! authorization.
 //!
-//! Pure: objects, and nothing that makes them.
+//! Pure: it builds the objects.
 
 use computing_unit_api::names::PORT;
 use serde_json::{Value, json};
 
 use crate::units::ENGINE;
 
-/// Texera's services, with the port of each.
+/// Texera's services and their ports.
 pub const SERVICES: [(&str, u16); 11] = [
     ("webserver-svc", 8080),
     ("workflow-computing-unit-manager-svc", 8888),
@@ -24,10 +24,10 @@ pub const SERVICES: [(&str, u16); 11] = [
 ];
 /// The service that authorizes requests for units.
 pub const AUTHORIZATION: &str = "access-control-service-svc";
-/// The Service that finds the pods of units by their names.
+/// The headless Service that gives the pods of units their DNS names.
 pub const UNITS_SERVICE: &str = "texera-workflow-computing-unit-svc";
 
-/// Pods and Services, for a deployment whose units are in the namespace `units`.
+/// The Pods and Services of a deployment with its units in the namespace `units`.
 #[must_use]
 pub fn objects(units: &str) -> Vec<Value> {
     let services = SERVICES.iter().map(|(name, port)| {
@@ -55,7 +55,7 @@ pub fn objects(units: &str) -> Vec<Value> {
     services.chain(pods).collect()
 }
 
-/// Which pod a service is in: the authorization has one for itself, so that it can be taken away.
+/// The pod of a service. The authorization has its own, so that tests can delete it.
 fn pod(service: &str) -> &str {
     if service == AUTHORIZATION { AUTHORIZATION } else { "texera" }
 }
@@ -71,7 +71,7 @@ fn container((name, port): (&str, u16), units: &str) -> Value {
         "env": [
             {"name": "COMPUTING_UNIT_NAME", "value": name},
             {"name": "PORT", "value": port.to_string()},
-            // As Texera's own reads and answers.
+            // Same as Texera's service.
             {"name": "PARSER", "value": "first-decoded"},
             {"name": "UNIT_HOST", "value": host},
         ],

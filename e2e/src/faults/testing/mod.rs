@@ -1,4 +1,4 @@
-//! The tests of what this module does together: a proxy with both its neighbours, an operator with its process.
+//! Integration tests of the module: the proxy with a client and a server, and the operator with its process.
 
 mod operator;
 mod proxy;

@@ -1,4 +1,4 @@
-//! Processes that stand in for an operator.
+//! Tests of operator processes, with shell scripts as stand-ins.
 
 use std::fs;
 use std::io::Write as _;
@@ -19,18 +19,18 @@ use tokio::time::{interval, timeout};
 use super::super::{Operator, OperatorProcess};
 
 const SOON: Duration = Duration::from_secs(5);
-/// What a stand-in does that only lives, and does not listen to SIGTERM.
+/// A stand-in that ignores SIGTERM.
 const STUBBORN: &str = "trap '' TERM; echo deaf; while :; do sleep 0.05; done";
 
-/// A directory of one test alone, with a shell script for a program.
+/// A directory for one test, with a shell script as the program.
 struct Directory(PathBuf);
 
 impl Directory {
     fn new(name: &str, script: &str) -> Self {
         let path = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
-        // Written by another process: a file that this one has written may be inherited, still open, by a child that
-        // another test starts just then, and such a file is not executed (ETXTBSY).
+        // Another process writes the file: a child that another test forks at the same time could inherit the open
+        // file of this process, and executing the script would fail with ETXTBSY.
         let write = r#"printf '#!/bin/sh\n' > "$0"; cat >> "$0"; chmod +x "$0""#;
         let mut sh = Command::new("/bin/sh");
         let mut sh = sh.args(["-c", write]).arg(path.join("operator")).stdin(Stdio::piped()).spawn().unwrap();
@@ -64,7 +64,7 @@ impl Drop for Directory {
     }
 }
 
-/// Answers on behalf of a process whatever it is asked.
+/// Answers all requests on behalf of a process.
 async fn answer_for(process: &OperatorProcess) {
     let listener = TcpListener::bind(process.http()).await.unwrap();
     let reply = |request: Request<Incoming>| {
@@ -124,7 +124,8 @@ async fn an_operator_is_ready_when_it_says_so_and_dies_when_it_is_killed() {
 
 #[tokio::test]
 async fn a_restart_is_another_process_like_the_one_before() {
-    // The mark is set before the line is written that the test waits for: a mkdir under way would outlive its shell.
+    // The script creates the directory before it prints the line that the test waits for, because a running mkdir
+    // would outlive its shell.
     let script =
         r#"mkdir "$0.first"; second=$?; echo "as $$ $2"; [ $second = 0 ] || exit 9; while :; do sleep 0.05; done"#;
     let directory = Directory::new("operator-restarted", script);

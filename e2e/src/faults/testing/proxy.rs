@@ -1,4 +1,4 @@
-//! The proxy between a real client and a little API server.
+//! Tests of the proxy between a real client and a fake API server.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -30,8 +30,8 @@ const POD: &str = "/api/v1/namespaces/a/pods/b?fieldManager=operator";
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/a/leases/b";
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/a/events";
 
-/// An API server that answers 201 to writes, a stream that does not end to watches, an echo to upgrades, and 200 to the
-/// rest.
+/// A fake API server: answers writes with 201, watches with an endless stream, upgrades with an echo, and other
+/// requests with 200.
 struct Server {
     address: SocketAddr,
     requests: watch::Receiver<u64>,
@@ -84,7 +84,7 @@ async fn reply(mut request: Request<Incoming>) -> Result<Response<BoxBody<Bytes,
     Ok(Response::builder().status(status).header("x-server", "yes").body(body).unwrap())
 }
 
-/// The three of them: operator's client, proxy, API server.
+/// The client of the operator, the proxy and the API server.
 async fn chain() -> (Client, ApiProxy, Server) {
     let server = Server::start().await;
     let config = Config::new(format!("http://{}", server.address).parse().unwrap());
@@ -95,7 +95,7 @@ async fn chain() -> (Client, ApiProxy, Server) {
     (Client::try_from(config).unwrap(), proxy, server)
 }
 
-/// The status of the answer; none if the connection was closed instead.
+/// The status of the response. `None` if the connection was closed instead.
 async fn send(client: &Client, method: Method, uri: &str) -> Option<u16> {
     let request = Request::builder().method(method).uri(uri).body(Body::from(b"sent".to_vec())).unwrap();
     let exchange = async {
@@ -107,7 +107,7 @@ async fn send(client: &Client, method: Method, uri: &str) -> Option<u16> {
     timeout(SOON, exchange).await.unwrap()
 }
 
-/// Writes, writes of Leases, writes of Events, reads and watches.
+/// The numbers of writes, writes of Leases, writes of Events, reads and watches.
 fn by_class(counts: &Counts) -> [u64; 5] {
     [Class::Write, Class::Lease, Class::Event, Class::Read, Class::Watch].map(|class| counts.of(class))
 }
@@ -189,7 +189,7 @@ async fn a_cut_comes_with_the_nth_write_and_lasts_until_it_is_mended() {
         assert!(!cut.has_come());
         let (answer, call) = tokio::join!(send(&client, Method::PATCH, POD), async {
             let call = cut.come(SOON).await.unwrap();
-            assert_eq!(proxy.writes().last().unwrap().outcome, outcome, "when word of the cut is given");
+            assert_eq!(proxy.writes().last().unwrap().outcome, outcome, "when the cut is reported");
             call
         });
         assert_eq!((answer, call.name.as_str()), (told, "b"));
@@ -218,7 +218,7 @@ async fn a_cut_can_be_called_off() {
     let (client, proxy, _server) = chain().await;
     let cut = proxy.cut_at(1, LastWrite::Unanswered).await;
     proxy.mend().await;
-    assert!(cut.come(SOON).await.unwrap_err().to_string().contains("called off"));
+    assert!(cut.come(SOON).await.unwrap_err().to_string().contains("the cut was removed"));
     proxy.cut_at(0, LastWrite::Unanswered).await;
     assert_eq!(send(&client, Method::GET, "/version").await, None);
 }
