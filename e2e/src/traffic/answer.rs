@@ -1,4 +1,4 @@
-//! One complete response. Whether it is the right one is not decided here.
+//! One complete response.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use bytes::Bytes;
 use computing_unit_api::names::headers;
 use http::{HeaderMap, StatusCode};
 
-/// The name of the unit that an engine runs in, on each of its answers.
+/// The header with the name of the unit, which an engine sets on each response.
 const ENGINE: &str = "x-engine";
 
 /// The sender of a response, by its headers.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct By {
-    /// The UID of the unit under whose route the proxy has answered; none for an answer under no unit's route.
+    /// The UID of the unit whose route matched. `None` if no unit's route matched.
     pub route: Option<String>,
-    /// The name of the unit whose engine has answered; none for an answer of the proxy's own.
+    /// The name of the unit whose engine answered. `None` for a local reply of the proxy.
     pub engine: Option<String>,
 }
 
 impl By {
-    /// Who has sent these headers.
+    /// The sender of these headers.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
@@ -38,7 +38,7 @@ impl fmt::Display for By {
     }
 }
 
-/// An answer, body included.
+/// A response with its body.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The status code.
@@ -47,12 +47,12 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// From the first byte sent to the last received.
+    /// The time from the first byte sent to the last byte received.
     pub took: Duration,
 }
 
 impl Answer {
-    /// Who has answered.
+    /// The sender.
     #[must_use]
     pub fn by(&self) -> By {
         By::of(&self.headers)

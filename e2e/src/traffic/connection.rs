@@ -1,4 +1,4 @@
-//! One HTTP/1.1 connection that lives as long as its peer lets it. It opens no second one by itself.
+//! One HTTP/1.1 connection, which is kept alive until the peer closes it. It never reconnects.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,16 +14,16 @@ use tokio::task::AbortHandle;
 use super::answer::Answer;
 use super::target::Target;
 
-/// Why a request was not answered.
+/// The reason why a request was not answered.
 #[derive(Debug)]
 pub enum Failure {
-    /// There is no connection: refused, reset or unreachable.
+    /// The connection failed: refused, reset or unreachable.
     Connect(String),
-    /// The connection was closed before the first byte of an answer, as a server may do with an idle one.
+    /// The connection was closed before the first byte of a response, which a server may do with an idle connection.
     Closed(String),
-    /// The answer was cut off, or is not HTTP.
+    /// The response is incomplete, or is not HTTP.
     Broken(String),
-    /// There was no whole answer in time.
+    /// There was no complete response in time.
     TimedOut,
 }
 
@@ -40,17 +40,17 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Whether a connection is used again after an answer.
+/// Whether a connection is reused after a response.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Reuse {
-    /// As long as the peer lets it, as browsers do.
+    /// It is reused until the peer closes it, like in browsers.
     #[default]
     Kept,
-    /// Never: each request has a connection of its own.
+    /// Each request opens a new connection.
     Fresh,
 }
 
-/// A keep-alive connection to one proxy; dropping it closes it.
+/// A keep-alive connection to one proxy. It is closed on drop.
 #[derive(Debug)]
 pub struct Connection {
     sender: SendRequest<Empty<Bytes>>,
@@ -73,7 +73,7 @@ impl Connection {
         Ok(Self { sender, driver, used: false })
     }
 
-    /// Whether this connection has carried an answer before.
+    /// Whether this connection has received a response before.
     #[must_use]
     pub fn used(&self) -> bool {
         self.used
@@ -84,10 +84,10 @@ impl Connection {
         self.sender.ready().await.is_err()
     }
 
-    /// Sends one request and reads the whole answer.
+    /// Sends one request and reads the complete response.
     ///
     /// # Errors
-    /// A [`Failure`]. The connection cannot be used after one.
+    /// A [`Failure`]. The connection cannot be used after that.
     pub async fn send(&mut self, target: &Target) -> Result<Answer, Failure> {
         let start = Instant::now();
         let response = self.sender.send_request(target.request()).await.map_err(|error| {
@@ -106,7 +106,7 @@ impl Drop for Connection {
     }
 }
 
-/// An error and all that led to it: hyper's own words leave the cause out.
+/// The error and its causes, because the message of a hyper error does not include the cause.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut source = error.source();

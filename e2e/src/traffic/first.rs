@@ -1,4 +1,4 @@
-//! When a request is answered with 200 for the first time. It waits for nothing else.
+//! Waits for the first 200 response to a request.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,26 +12,26 @@ use super::answer::Answer;
 use super::connection::{Connection, Reuse};
 use super::target::Target;
 
-/// The pause between two requests, which leaves the processor to what is waited for.
+/// The pause between two requests, which leaves the CPU to the component under test.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The first success.
 #[derive(Clone, Debug)]
 pub struct First {
-    /// When it was complete.
+    /// When the response was complete.
     pub at: Instant,
-    /// How long after the call that was.
+    /// The time since the call.
     pub after: Duration,
-    /// The answer.
+    /// The response.
     pub answer: Answer,
-    /// How often each status code came before it.
+    /// The number of earlier responses by status code.
     pub before: BTreeMap<u16, u64>,
 }
 
-/// Sends requests to `address`, a millisecond apart, until one is answered with 200 by the right unit.
+/// Sends requests to `address`, one millisecond apart, until the expected unit answers with 200.
 ///
 /// # Errors
-/// If there was none within `deadline`: what was answered instead.
+/// If there is no such response within `deadline`. The error contains the other responses.
 pub async fn first_success(
     address: SocketAddr,
     target: &Target,

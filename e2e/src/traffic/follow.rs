@@ -1,5 +1,4 @@
-//! A client that does what answers ask of it: goes where a redirect leads, and asks again when it is told to. It follows
-//! redirects within one host only.
+//! A client that follows redirects within one host, and retries as `Retry-After` specifies.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,24 +12,24 @@ use super::answer::Answer;
 use super::connection::Connection;
 use super::target::Target;
 
-/// What a client has to do next.
+/// The next step of a client.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
-    /// Nothing: it is the final response.
+    /// None: the response is final.
     Stay,
-    /// Ask for this path.
+    /// Follow a redirect to this path.
     Go(String),
-    /// Ask the same again, after so long.
+    /// Retry after this time.
     Again(Duration),
-    /// Nothing that would help.
+    /// None: the request failed.
     GiveUp,
 }
 
-/// Asks for `path` (query included) of `host` at `address` until there is a 200. Tells of each answer. The connection is
-/// kept as long as the peer lets it, as browsers do.
+/// Requests `path` (including the query) of `host` at `address` until there is a 200, and reports each response. The
+/// connection is reused until the peer closes it, like in browsers.
 ///
 /// # Errors
-/// If there is an answer that leads nowhere, or no 200 within `limit`.
+/// If there is a final response other than 200, or no 200 within `limit`.
 pub async fn follow(
     address: SocketAddr,
     host: &str,
@@ -54,7 +53,7 @@ pub async fn follow(
             let answer = connection.send(&target).await?;
             anyhow::Ok((connection, answer))
         };
-        let (connection, answer) = timeout_at(end, ask).await.context("an answer in time")??;
+        let (connection, answer) = timeout_at(end, ask).await.context("no response in time")??;
         kept = Some(connection);
         tell(&answer);
         match next(answer.status, &answer.headers) {

@@ -1,4 +1,4 @@
-//! Many connections that repeat one request until they are stopped. The results are in the report.
+//! Sends one request repeatedly on many connections until it is stopped, and reports the results.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -14,12 +14,12 @@ use super::connection::{Connection, Failure, Reuse};
 use super::report::Report;
 use super::target::Target;
 
-/// What a request may take by default.
+/// The default deadline of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// The pause after a failure, so that refused connections are not retried in a busy loop.
+/// The pause after a failure, which prevents a busy loop if connections are refused.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// A load to be: a target, the proxies to send it to, and how hard.
+/// The configuration of a load: the target, the proxies and the rate.
 #[derive(Clone, Debug)]
 pub struct Hammer {
     target: Target,
@@ -31,7 +31,7 @@ pub struct Hammer {
 }
 
 impl Hammer {
-    /// One connection to each of `addresses`, as fast as it can.
+    /// One connection to each of `addresses`, without a rate limit.
     #[must_use]
     pub fn new(addresses: &[SocketAddr], target: Target) -> Self {
         Self {
@@ -44,42 +44,42 @@ impl Hammer {
         }
     }
 
-    /// How many connections there are in all; they take turns at the addresses.
+    /// Sets the total number of connections. They are distributed over the addresses round-robin.
     #[must_use]
     pub fn connections(mut self, connections: u32) -> Self {
         self.connections = connections;
         self
     }
 
-    /// Whether connections are used again.
+    /// Sets whether connections are reused.
     #[must_use]
     pub fn reuse(mut self, reuse: Reuse) -> Self {
         self.reuse = reuse;
         self
     }
 
-    /// The most requests per second, of all connections together.
+    /// Limits the rate in requests per second, over all connections.
     #[must_use]
     pub fn rate(mut self, per_second: f64) -> Self {
         self.rate = Some(per_second);
         self
     }
 
-    /// What a request may take until it counts as failed.
+    /// Sets the deadline of a request.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Starts to send.
+    /// Starts the load.
     ///
     /// # Errors
-    /// If there is no address or no connection, or the rate is not a number above zero.
+    /// If there is no address or no connection, or the rate is not positive.
     pub fn start(self) -> anyhow::Result<Hammering> {
-        ensure!(!self.addresses.is_empty() && self.connections > 0, "nothing to send to");
+        ensure!(!self.addresses.is_empty() && self.connections > 0, "no address or no connection");
         let period = self.rate.map(|rate| Duration::try_from_secs_f64(f64::from(self.connections) / rate));
-        let period = period.transpose().context("a rate above zero")?.filter(|period| !period.is_zero());
+        let period = period.transpose().context("the rate is not positive")?.filter(|period| !period.is_zero());
         let started = Instant::now();
         let answered = watch::Sender::new(0);
         let stop = CancellationToken::new();
@@ -101,14 +101,14 @@ impl Hammer {
     }
 }
 
-/// A tick every `period`, the first after `offset`; ticks that were missed are not made up for.
+/// A tick every `period`, the first after `offset`. Missed ticks are skipped.
 fn pace(period: Duration, offset: Duration) -> Interval {
     let mut pace = interval_at(time::Instant::now() + offset, period);
     pace.set_missed_tick_behavior(MissedTickBehavior::Skip);
     pace
 }
 
-/// A load that is running; dropping it ends it.
+/// A running load. It is stopped on drop.
 #[derive(Debug)]
 pub struct Hammering {
     started: Instant,
@@ -124,13 +124,13 @@ impl Hammering {
         self.started
     }
 
-    /// How many requests were answered so far, whatever the status.
+    /// The number of responses so far, with any status.
     #[must_use]
     pub fn answered(&self) -> u64 {
         *self.answered.borrow()
     }
 
-    /// Waits until that many more requests were answered.
+    /// Waits for that many more responses.
     ///
     /// # Errors
     /// If that takes longer than `deadline`.
@@ -138,14 +138,14 @@ impl Hammering {
         let goal = self.answered() + requests;
         let mut answered = self.answered.clone();
         let reached = timeout(deadline, answered.wait_for(|count| *count >= goal)).await;
-        reached.with_context(|| format!("{requests} answers within {deadline:?}"))?.context("the load has ended")?;
+        reached.with_context(|| format!("no {requests} responses within {deadline:?}"))?.context("the load ended")?;
         Ok(())
     }
 
     /// Waits for the requests in flight, and returns the report.
     ///
     /// # Errors
-    /// If a connection's task has panicked.
+    /// If the task of a connection panicked.
     pub async fn stop(mut self) -> anyhow::Result<Report> {
         let mut report = Report::new(self.started);
         drop(self.stop);
@@ -156,7 +156,7 @@ impl Hammering {
     }
 }
 
-/// One connection, opened again whenever it was closed.
+/// One connection, which is reopened whenever it is closed.
 struct Worker {
     address: SocketAddr,
     target: Target,
@@ -194,7 +194,7 @@ impl Worker {
         self.report
     }
 
-    /// Sends one request, and again on a new connection if it met the end of a reused one, as browsers do (RFC 9112, 9.3.1).
+    /// Sends one request. If a reused connection is closed, retries on a new one like browsers (RFC 9112, 9.3.1).
     async fn ask(&mut self) -> Result<Answer, Failure> {
         if let Some(mut connection) = self.connection.take()
             && !connection.closed().await

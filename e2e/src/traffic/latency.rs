@@ -1,8 +1,8 @@
-//! How long answers took, in a fixed amount of memory and to within one part in sixteen.
+//! A latency histogram with a fixed size and a relative error of at most 1/16.
 
 use std::time::Duration;
 
-/// Buckets to each doubling of the latency.
+/// The number of buckets for each doubling of the latency.
 const STEPS: u64 = 16;
 
 /// A histogram of durations in microseconds.
@@ -14,7 +14,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Counts one answer.
+    /// Records one response.
     pub fn record(&mut self, took: Duration) {
         let bucket = bucket(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         if self.buckets.len() <= bucket {
@@ -25,7 +25,7 @@ impl Latency {
         self.longest = self.longest.max(took);
     }
 
-    /// Adds what `other` has counted.
+    /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &Self) {
         if self.buckets.len() < other.buckets.len() {
             self.buckets.resize(other.buckets.len(), 0);
@@ -37,31 +37,31 @@ impl Latency {
         self.longest = self.longest.max(other.longest);
     }
 
-    /// How many answers were counted.
+    /// The number of recorded responses.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The longest, exactly.
+    /// The exact maximum.
     #[must_use]
     pub fn longest(&self) -> Duration {
         self.longest
     }
 
-    /// What half of the answers took at most.
+    /// The median.
     #[must_use]
     pub fn median(&self) -> Duration {
         self.permille(500)
     }
 
-    /// What 99 of 100 answers took at most.
+    /// The 99th percentile.
     #[must_use]
     pub fn p99(&self) -> Duration {
         self.permille(990)
     }
 
-    /// What `permille` thousandths of the answers took at most (500: the median). Zero if there were none.
+    /// The quantile in thousandths (500 is the median). Zero if there are no responses.
     #[must_use]
     pub fn permille(&self, permille: u64) -> Duration {
         let rank = (self.count * permille.min(1000)).div_ceil(1000).max(1);
@@ -76,14 +76,14 @@ impl Latency {
     }
 }
 
-/// The bucket of a number of microseconds: one each up to `STEPS`, then `STEPS` to each doubling.
+/// The bucket of a latency in microseconds: one for each value up to `STEPS`, then `STEPS` for each doubling.
 fn bucket(micros: u64) -> usize {
     let doublings = micros.max(STEPS).ilog2() - STEPS.ilog2();
     let bucket = u64::from(doublings) * STEPS + (micros >> doublings);
     usize::try_from(bucket).unwrap_or(usize::MAX)
 }
 
-/// The largest number of microseconds in a bucket.
+/// The upper bound of a bucket in microseconds.
 fn upper(bucket: usize) -> u64 {
     let bucket = bucket as u64;
     if bucket < 2 * STEPS {

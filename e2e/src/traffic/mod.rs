@@ -1,6 +1,6 @@
-//! Requests as users send them, through the proxies of a gateway, and what came back.
+//! HTTP/1.1 and WebSocket clients that send requests through the proxies of a gateway and report the results.
 //!
-//! It speaks HTTP/1.1 and WebSocket to addresses. It knows nothing of Kubernetes, and judges nothing unasked.
+//! This module does not depend on Kubernetes.
 
 mod answer;
 mod connection;

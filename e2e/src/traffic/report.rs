@@ -1,4 +1,4 @@
-//! What a hammering saw, and the words for it. It sends nothing.
+//! The report of a load.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -11,24 +11,24 @@ use super::connection::Failure;
 use super::latency::Latency;
 use super::tally::{KEPT, Tally};
 
-/// What a hammering saw.
+/// The report of a load.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// When it started: the zero of every other time here.
+    /// The start time, which all other times are relative to.
     pub started: Instant,
-    /// How long it lasted.
+    /// The duration.
     pub lasted: Duration,
-    /// The answers by status code.
+    /// The responses by status code.
     pub statuses: BTreeMap<u16, Tally>,
-    /// The answers of another unit than the expected one, whatever the status.
+    /// The responses of a unit other than the expected one, with any status.
     pub misrouted: Tally,
-    /// How many requests got no answer.
+    /// The number of requests without a response.
     pub failed: u64,
-    /// The first few of those: when, and why.
+    /// The times and reasons of the first few of them.
     pub failures: Vec<(Duration, String)>,
-    /// How many requests were sent again because a reused connection had just been closed. No user sees these.
+    /// The number of retries because a reused connection had just been closed. Users do not notice these.
     pub retried: u64,
-    /// How long the answers took.
+    /// The latencies.
     pub latency: Latency,
 }
 
@@ -66,7 +66,7 @@ impl Report {
         self.retried += 1;
     }
 
-    /// Adds what another connection of the same hammering saw.
+    /// Adds the report of another connection of the same load.
     pub(super) fn merge(&mut self, other: Self) {
         self.lasted = self.lasted.max(other.lasted);
         for (status, theirs) in other.statuses {
@@ -81,66 +81,67 @@ impl Report {
         self.latency.merge(&other.latency);
     }
 
-    /// How many requests were answered, whatever the status.
+    /// The number of responses, with any status.
     #[must_use]
     pub fn answers(&self) -> u64 {
         self.statuses.values().map(|tally| tally.count).sum()
     }
 
-    /// How many requests were answered with `status`.
+    /// The number of responses with `status`.
     #[must_use]
     pub fn count(&self, status: u16) -> u64 {
         self.statuses.get(&status).map_or(0, |tally| tally.count)
     }
 
-    /// How many requests were answered with a status of 500 or more.
+    /// The number of responses with a status of 500 or above.
     #[must_use]
     pub fn server_errors(&self) -> u64 {
         self.statuses.range(500..).map(|(_, tally)| tally.count).sum()
     }
 
-    /// When `status` was first seen, from the start.
+    /// The time of the first response with `status`.
     #[must_use]
     pub fn first(&self, status: u16) -> Option<Duration> {
         self.statuses.get(&status).map(|tally| tally.first)
     }
 
-    /// When `status` was last seen, from the start.
+    /// The time of the last response with `status`.
     #[must_use]
     pub fn last(&self, status: u16) -> Option<Duration> {
         self.statuses.get(&status).map(|tally| tally.last)
     }
 
-    /// Every request was answered, by the right unit if by any, and with one of these statuses; and there was one at all.
+    /// Checks that there was at least one request, and that every request was answered with one of these statuses and
+    /// not by an unexpected unit.
     ///
     /// # Errors
-    /// The whole report and the offending answers.
+    /// The report and the unexpected responses.
     pub fn assert_only(&self, allowed: &[u16]) -> anyhow::Result<()> {
         let forbidden: u64 =
             self.statuses.iter().filter(|(status, _)| !allowed.contains(status)).map(|(_, tally)| tally.count).sum();
         let clean = forbidden == 0 && self.misrouted.count == 0 && self.failed == 0;
-        ensure!(clean, "only {allowed:?} were expected, of the right unit\n{}", self.diagnosis(allowed));
-        ensure!(self.answers() > 0, "nothing was asked, so nothing is shown");
+        ensure!(clean, "expected only {allowed:?}, from the expected unit\n{}", self.diagnosis(allowed));
+        ensure!(self.answers() > 0, "no request was sent");
         Ok(())
     }
 
-    /// As [`Self::assert_only`], and each of the statuses was seen.
+    /// Like [`Self::assert_only`], and checks that each of the statuses occurred.
     ///
     /// # Errors
-    /// The whole report and the offending answers.
+    /// The report and the unexpected responses.
     pub fn assert_all_of(&self, expected: &[u16]) -> anyhow::Result<()> {
         self.assert_only(expected)?;
         let absent: Vec<_> = expected.iter().filter(|status| self.count(**status) == 0).collect();
-        ensure!(absent.is_empty(), "{absent:?} never seen\n{self}");
+        ensure!(absent.is_empty(), "{absent:?} did not occur\n{self}");
         Ok(())
     }
 
-    /// As [`Self::assert_all_of`], and no `before` came later than `overlap` after the first `after`.
+    /// Like [`Self::assert_all_of`], and checks that no `before` was later than `overlap` after the first `after`.
     ///
-    /// The overlap allows for several proxies, and for answers on their way on other connections.
+    /// The overlap allows for several proxies, and for responses in flight on other connections.
     ///
     /// # Errors
-    /// The whole report and the offending answers.
+    /// The report and the unexpected responses.
     pub fn assert_switched(&self, before: u16, after: u16, overlap: Duration) -> anyhow::Result<()> {
         self.assert_all_of(&[before, after])?;
         let (last, first) = (self.last(before).unwrap_or_default(), self.first(after).unwrap_or_default());
@@ -167,15 +168,15 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} answers in {:.1?}", self.answers(), self.lasted)?;
+        write!(f, "{} responses in {:.1?}", self.answers(), self.lasted)?;
         for (status, tally) in &self.statuses {
             write!(f, "\n  {status}: {tally}")?;
         }
         write!(f, "\n  of another unit: {}", self.misrouted)?;
-        write!(f, "\n  no answer: {}, sent again: {}", self.failed, self.retried)?;
+        write!(f, "\n  no response: {}, retried: {}", self.failed, self.retried)?;
         write!(
             f,
-            "\n  latency: {:.1?} median, {:.1?} p99, {:.1?} longest",
+            "\n  latency: {:.1?} median, {:.1?} p99, {:.1?} maximum",
             self.latency.median(),
             self.latency.p99(),
             self.latency.longest()

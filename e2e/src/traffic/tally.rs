@@ -1,4 +1,4 @@
-//! How often answers of a kind came, when, of whom, and the first few of them whole. It judges none.
+//! Statistics of the responses of one kind: number, times, senders, and the first few in full.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use super::answer::{Answer, By};
 
-/// How many answers of a kind are kept whole.
+/// The number of responses that are kept in full.
 pub(super) const KEPT: usize = 5;
-/// How many characters of a body are printed.
+/// The number of characters of a body that are printed.
 const SHOWN: usize = 200;
 
-/// An answer that was kept for diagnosis.
+/// A response that is kept for diagnosis.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// When the answer was complete, from the start of the hammering.
+    /// When the response was complete, relative to the start of the load.
     pub at: Duration,
     /// The answer.
     pub answer: Answer,
@@ -31,18 +31,18 @@ impl fmt::Display for Sample {
     }
 }
 
-/// All answers of one kind.
+/// The responses of one kind.
 #[derive(Clone, Debug)]
 pub struct Tally {
-    /// How many there were.
+    /// The number of responses.
     pub count: u64,
-    /// When the first was complete, from the start of the hammering.
+    /// When the first response was complete, relative to the start of the load.
     pub first: Duration,
-    /// When the last was complete, from the start of the hammering.
+    /// When the last response was complete, relative to the start of the load.
     pub last: Duration,
-    /// How many there were of each unit, and of none.
+    /// The number of responses by sender.
     pub by: BTreeMap<By, u64>,
-    /// The first few of them.
+    /// The first few responses.
     pub samples: Vec<Sample>,
 }
 
@@ -64,7 +64,7 @@ impl Tally {
         }
     }
 
-    /// Adds what was counted elsewhere.
+    /// Adds the counts of another tally.
     pub(super) fn merge(&mut self, other: Self) {
         self.count += other.count;
         self.first = self.first.min(other.first);

@@ -1,4 +1,4 @@
-//! A request, and how the response of the right engine is recognized. No connection is made here.
+//! A request and its expected sender.
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use http_body_util::Empty;
 
 use super::answer::By;
 
-/// A request that is sent over and over.
+/// A request that can be sent repeatedly.
 #[derive(Clone, Debug)]
 pub struct Target {
     request: Request<()>,
@@ -16,10 +16,10 @@ pub struct Target {
 }
 
 impl Target {
-    /// `GET path` (query included) of `host`.
+    /// `GET path` (including the query) of `host`.
     ///
     /// # Errors
-    /// If `host` is no header value, or `path` no request target.
+    /// If `host` is not a header value, or `path` is not a request target.
     pub fn new(host: &str, path: &str) -> anyhow::Result<Self> {
         let request = Request::builder()
             .method(Method::GET)
@@ -30,42 +30,42 @@ impl Target {
         Ok(Self { request, by: By::default() })
     }
 
-    /// Uses another method than GET.
+    /// Sets a method other than GET.
     #[must_use]
     pub fn method(mut self, method: Method) -> Self {
         *self.request.method_mut() = method;
         self
     }
 
-    /// Sends another header.
+    /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.request.headers_mut().append(name, value);
         self
     }
 
-    /// The engine that is to answer: an answer whose `x-engine` names another is misrouted.
+    /// Sets the expected engine: a response with another `x-engine` is misrouted.
     #[must_use]
     pub fn engine(mut self, unit: &str) -> Self {
         self.by.engine = Some(unit.to_owned());
         self
     }
 
-    /// The UID of the unit whose route is to answer: an answer whose `x-computing-unit` has another is misrouted.
+    /// Sets the UID of the expected unit: a response with another `x-computing-unit` is misrouted.
     #[must_use]
     pub fn route(mut self, uid: &str) -> Self {
         self.by.route = Some(uid.to_owned());
         self
     }
 
-    /// Whether an answer is another unit's than expected. An answer that names none is nobody's.
+    /// Whether a response is from a unit other than the expected one. A response without a sender is not misrouted.
     #[must_use]
     pub fn misrouted(&self, by: &By) -> bool {
         let other = |expected: &Option<String>, actual: &Option<String>| matches!((expected, actual), (Some(expected), Some(actual)) if expected != actual);
         other(&self.by.engine, &by.engine) || other(&self.by.route, &by.route)
     }
 
-    /// The request as it goes on the wire.
+    /// The request to send.
     pub(super) fn request(&self) -> Request<Empty<Bytes>> {
         self.request.clone().map(|()| Empty::new())
     }

@@ -1,4 +1,4 @@
-//! A little HTTP/1.1 server whose answers a test decides, and the tests of the whole module against it.
+//! Tests of the module against a fake HTTP/1.1 server.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,7 +20,7 @@ use super::*;
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// Answers every request with `answer`, which finds the peer's address in the extensions; none closes the connection.
+/// Answers every request with `answer`, with the peer address in the request extensions. `None` closes the connection.
 async fn serve<A>(answer: A) -> SocketAddr
 where
     A: Fn(&Request<Incoming>) -> Option<Response<Full<Bytes>>> + Send + Sync + 'static,
@@ -154,7 +154,7 @@ async fn a_fresh_connection_carries_one_request() {
 
 #[tokio::test]
 async fn refused_connections_are_failures() {
-    // Bound, so that nobody else takes the port, but not listening.
+    // Bound to reserve the port, but not listening.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let nobody = socket.local_addr().unwrap();
@@ -213,7 +213,7 @@ async fn a_switch_may_not_be_taken_back() {
     assert!(error.contains("404 came back"), "{error}");
 }
 
-/// Serves one WebSocket that echoes one message and then ends, with `close` or without.
+/// Serves one WebSocket that echoes one message and then ends, with a close frame if `close` is set.
 async fn websocket(close: bool) -> SocketAddr {
     use futures::{SinkExt, StreamExt};
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

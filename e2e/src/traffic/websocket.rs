@@ -1,4 +1,4 @@
-//! A WebSocket as Texera's user interface holds one. It echoes, and sees its end; it never opens itself again.
+//! A WebSocket client like that of Texera's user interface. It never reconnects.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -14,30 +14,30 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::answer::By;
 
-/// What a connection or an echo may take.
+/// The deadline for connecting and for an echo.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An open WebSocket; dropping it cuts it.
+/// An open WebSocket. It is cut on drop, without a close frame.
 #[derive(Debug)]
 pub struct Socket {
     stream: WebSocketStream<TcpStream>,
     headers: HeaderMap,
 }
 
-/// How a WebSocket ended.
+/// The end of a WebSocket.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Ending {
-    /// When.
+    /// The time.
     pub at: Instant,
-    /// The code of the peer's close frame; none if the connection was just gone.
+    /// The code of the peer's close frame. `None` if the connection was closed without one.
     pub code: Option<u16>,
 }
 
 impl Socket {
-    /// Opens the WebSocket at `path` (query included) of `host`, through the proxy at `address`.
+    /// Opens a WebSocket at `path` (including the query) of `host`, through the proxy at `address`.
     ///
     /// # Errors
-    /// If there is no connection or no upgrade; [`refusal`] has the status of the answer.
+    /// If the connection or the upgrade fails. [`refusal`] returns the status of the response.
     pub async fn open(address: SocketAddr, host: &str, path: &str) -> anyhow::Result<Self> {
         let request = format!("ws://{host}{path}").into_client_request().context("a WebSocket's request")?;
         let upgrade = async {
@@ -45,17 +45,17 @@ impl Socket {
             stream.set_nodelay(true)?;
             client_async(request, stream).await.with_context(|| format!("a WebSocket at {path} of {host}"))
         };
-        let (stream, response) = timeout(TIMEOUT, upgrade).await.context("a WebSocket in time")??;
+        let (stream, response) = timeout(TIMEOUT, upgrade).await.context("no WebSocket in time")??;
         Ok(Self { stream, headers: response.headers().clone() })
     }
 
-    /// Who has taken the upgrade.
+    /// The sender of the upgrade response.
     #[must_use]
     pub fn by(&self) -> By {
         By::of(&self.headers)
     }
 
-    /// The port that it was opened from.
+    /// The local port.
     ///
     /// # Errors
     /// If it is not open.
@@ -63,10 +63,10 @@ impl Socket {
         Ok(self.stream.get_ref().local_addr()?.port())
     }
 
-    /// Sends `text`, and checks that it comes back.
+    /// Sends `text`, and checks that it is echoed.
     ///
     /// # Errors
-    /// If anything else happens.
+    /// If it is not echoed.
     pub async fn echo(&mut self, text: &str) -> anyhow::Result<()> {
         let round = async {
             self.stream.send(Message::text(text)).await.context("send to the WebSocket")?;
@@ -83,10 +83,10 @@ impl Socket {
                 }
             }
         };
-        timeout(TIMEOUT, round).await.context("an echo in time")?
+        timeout(TIMEOUT, round).await.context("no echo in time")?
     }
 
-    /// Waits until the peer ends the WebSocket.
+    /// Waits until the peer closes the WebSocket.
     ///
     /// # Errors
     /// If it is still open after `deadline`.
@@ -100,19 +100,19 @@ impl Socket {
             }
             Ending { at: Instant::now(), code }
         };
-        timeout(deadline, end).await.with_context(|| format!("the WebSocket is open after {deadline:?}"))
+        timeout(deadline, end).await.with_context(|| format!("the WebSocket is still open after {deadline:?}"))
     }
 
-    /// Ends the WebSocket from this side.
+    /// Closes the WebSocket.
     ///
     /// # Errors
-    /// If it was not open any more.
+    /// If it is not open.
     pub async fn close(mut self) -> anyhow::Result<()> {
         self.stream.close(None).await.context("close the WebSocket")
     }
 }
 
-/// The status that an upgrade was refused with, if [`Socket::open`] failed for that.
+/// The status of a rejected upgrade, if [`Socket::open`] failed for that reason.
 #[must_use]
 pub fn refusal(error: &anyhow::Error) -> Option<u16> {
     match error.downcast_ref::<Error>()? {
