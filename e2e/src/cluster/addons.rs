@@ -1,4 +1,4 @@
-//! What every cluster has: `CoreDNS`, Envoy Gateway from its own chart, the shared Gateway, the storage class, and the CRDs.
+//! The add-ons of a cluster: `CoreDNS`, Envoy Gateway, the shared Gateway, the storage class and the CRDs.
 
 use std::{
     fs,
@@ -20,38 +20,38 @@ use super::{
 const COREDNS: &str = include_str!("../../manifests/coredns.yaml");
 const STORAGE: &str = include_str!("../../manifests/storage.yaml");
 const GATEWAY: &str = include_str!("../../manifests/gateway.yaml");
-/// Namespace of Envoy Gateway and of the shared Gateway.
+/// The namespace of Envoy Gateway and of the shared Gateway.
 pub const NAMESPACE: &str = "envoy-gateway-system";
-/// The image of its proxies.
+/// The image of the proxies.
 pub const PROXY: &str = "docker.io/local/envoy:1.40.0";
-/// Name of the shared Gateway.
+/// The name of the shared Gateway.
 pub const SHARED: &str = "shared";
-/// How long pods may take to run.
+/// The deadline for the start of pods.
 const DEADLINE: &str = "120s";
 
-/// Brings them up and waits until the shared Gateway is programmed.
+/// Installs them and waits until the shared Gateway is programmed.
 ///
 /// # Errors
-/// If one of them does not come up.
+/// If one of them does not become ready.
 pub fn up(layout: &Layout, programs: &Programs) -> anyhow::Result<()> {
     apply(layout, programs, &COREDNS.replace("{{dns}}", &layout.service(10).to_string()))?;
     apply(layout, programs, STORAGE)?;
-    // Before they are needed: the garbage collector takes up to half a minute to follow new kinds.
+    // Early, because the garbage collector takes up to 30 s to discover new kinds.
     apply(layout, programs, &definitions()?)?;
     envoy_gateway(layout, programs)?;
     apply(layout, programs, GATEWAY)?;
     let gateway = format!("gateway/{SHARED}");
     let programmed = ["--for=condition=Programmed", &format!("--timeout={DEADLINE}")];
     kubectl(layout, programs, &["wait", "-n", NAMESPACE, &gateway, programmed[0], programmed[1]])?;
-    // Programmed is set as soon as one proxy is there; now its address answers too.
+    // `Programmed` is set as soon as one proxy exists, which may be before its address answers.
     let address = address(layout, programs)?;
-    shell::wait("the gateway's first answer", Duration::from_mins(1), || {
+    shell::wait("the first response of the gateway", Duration::from_mins(1), || {
         let stream = std::net::TcpStream::connect_timeout(&address.parse()?, Duration::from_millis(500));
         Ok(stream.is_ok())
     })
 }
 
-/// Where the shared Gateway listens, as the machine reaches it.
+/// The address of the shared Gateway.
 ///
 /// # Errors
 /// If it has no address.
@@ -61,7 +61,7 @@ pub fn address(layout: &Layout, programs: &Programs) -> anyhow::Result<String> {
     Ok(format!("{}:80", address.trim()))
 }
 
-/// Runs Helm with all rights.
+/// Runs Helm as cluster-admin.
 ///
 /// # Errors
 /// If it fails.
@@ -72,17 +72,17 @@ pub fn helm(layout: &Layout, programs: &Programs, args: &[&str]) -> anyhow::Resu
 
 fn envoy_gateway(layout: &Layout, programs: &Programs) -> anyhow::Result<()> {
     let chart = chart(layout)?;
-    let chart = chart.to_str().context("a path of text")?;
+    let chart = chart.to_str().context("the path is not UTF-8")?;
     let small = "deployment.envoyGateway.resources.requests.cpu=20m";
-    // Deployments that are migrated have Backends, which Envoy Gateway ignores by default.
+    // Migrated deployments use Backends, which Envoy Gateway ignores by default.
     let backends = "config.envoyGateway.extensionApis.enableBackend=true";
     let install = ["upgrade", "--install", "eg", chart, "--namespace", NAMESPACE, "--create-namespace"];
-    // The order of its hooks matters: with a plain apply its pod waits for a Secret of one of them.
+    // The chart needs the order of its hooks: the pod mounts a Secret that one of them creates.
     let flags = ["--set", small, "--set", backends, "--wait", "--timeout", DEADLINE];
     helm(layout, programs, &install.into_iter().chain(flags).collect::<Vec<_>>()).map(drop)
 }
 
-/// The chart of Envoy Gateway's own sources, with the local image.
+/// The chart from the sources of Envoy Gateway, with the local image.
 fn chart(layout: &Layout) -> anyhow::Result<PathBuf> {
     let sources =
         programs::module_folder("envoy-gateway", "github.com/envoyproxy/gateway")?.join("charts/gateway-helm");

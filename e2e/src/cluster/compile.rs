@@ -1,4 +1,4 @@
-//! Runs compilers, and shows what is compiled and for how long.
+//! Runs compilers, and prints the progress of long builds.
 
 use std::{
     fs::{self, File},
@@ -11,15 +11,15 @@ use anyhow::{Context, bail};
 
 use super::shell;
 
-/// What takes less is not shown.
+/// Shorter builds are not printed.
 const MOMENT: Duration = Duration::from_secs(1);
-/// The interval at which a long build shows its progress.
+/// The interval of progress messages.
 const NEWS: Duration = Duration::from_secs(10);
 
-/// Runs a compiler. `takes` is the duration of a first run, and `log` the file for its output.
+/// Runs a compiler. `takes` is the usual duration of a first build, and `log` the file for the output.
 ///
 /// # Errors
-/// If it fails: its output.
+/// If it fails. The error contains the output.
 pub fn compile(what: &str, takes: &str, command: &mut Command, log: &Path) -> anyhow::Result<()> {
     let output = File::create(log).with_context(|| format!("write {}", log.display()))?;
     command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
@@ -32,7 +32,7 @@ pub fn compile(what: &str, takes: &str, command: &mut Command, log: &Path) -> an
         }
         match told {
             None if began.elapsed() >= MOMENT => {
-                eprintln!("compiling {what} (the first time {takes} on two cores)");
+                eprintln!("compiling {what} (the first build takes {takes} on two cores)");
                 told = Some(Instant::now());
             }
             Some(last) if last.elapsed() >= NEWS => {
@@ -45,7 +45,7 @@ pub fn compile(what: &str, takes: &str, command: &mut Command, log: &Path) -> an
     };
     if !status.success() {
         let said = fs::read_to_string(log).unwrap_or_default();
-        bail!("{what} cannot be compiled; run it again to go on where it ended:\n{}", said.trim());
+        bail!("cannot compile {what}; a further run continues from here:\n{}", said.trim());
     }
     if told.is_some() {
         eprintln!("compiled {what} in {} s", began.elapsed().as_secs());

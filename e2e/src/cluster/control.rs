@@ -9,29 +9,29 @@ use super::{
     shell::{self, output},
 };
 
-/// How long each of them may take to serve.
+/// The deadline for the readiness of each.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// In the order in which they start.
+/// The processes, in start order.
 pub const NAMES: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 
-/// Starts them and waits until each serves.
+/// Starts the processes and waits until each is ready.
 ///
 /// # Errors
-/// If one does not.
+/// If one does not become ready.
 pub fn up(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow::Result<()> {
     let state = layout.state()?;
     let file = |name: &str| state.join(name).display().to_string();
     let start = |name: &str, flags: Vec<String>| {
         let args: Vec<String> = std::iter::once(name.to_owned()).chain(flags).collect();
-        // The program is several in one, and goes by its own name then.
+        // The first argument selects the program of the combined binary.
         processes.start(name, &multicall(programs, &state)?, &args)
     };
     start(
         "etcd",
         vec![
             format!("--data-dir={}", file("etcd")),
-            // A killed cluster starts from an empty store.
+            // Durability is not needed: a killed cluster is recreated with an empty store.
             "--unsafe-no-fsync".to_owned(),
             "--listen-client-urls=http://127.0.0.1:2379".to_owned(),
             "--advertise-client-urls=http://127.0.0.1:2379".to_owned(),
@@ -52,18 +52,18 @@ pub fn up(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
             format!("--service-cluster-ip-range={}", layout.services()),
             "--authorization-mode=Node,RBAC".to_owned(),
-            // As hardened clusters have it: an owner reference that blocks deletion takes a right of its own.
+            // Like in hardened clusters: `blockOwnerDeletion` needs an additional permission.
             "--enable-admission-plugins=OwnerReferencesPermissionEnforcement".to_owned(),
             "--allow-privileged=true".to_owned(),
             format!("--kubelet-client-certificate={}", file("pki/admin.crt")),
             format!("--kubelet-client-key={}", file("pki/admin.key")),
-            // The node's name resolves nowhere.
+            // The name of the node cannot be resolved.
             "--kubelet-preferred-address-types=InternalIP".to_owned(),
         ],
     )?;
     processes.until("kube-apiserver", DEADLINE, || ready(layout, programs))?;
     let kubeconfig = format!("--kubeconfig={}", layout.kubeconfig()?.display());
-    // Their own limits are not to become the result of a benchmark.
+    // The default client-side rate limits would dominate benchmarks.
     let limits = ["--leader-elect=false", "--kube-api-qps=200", "--kube-api-burst=400"].map(str::to_owned);
     let manager = vec![
         kubeconfig.clone(),
@@ -82,12 +82,12 @@ pub fn up(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow
 /// Whether the API server is ready.
 ///
 /// # Errors
-/// Why it is not.
+/// If kubectl fails.
 pub fn ready(layout: &Layout, programs: &Programs) -> anyhow::Result<bool> {
     kubectl(layout, programs, &["get", "--raw", "/readyz"]).map(|answer| answer.trim() == "ok")
 }
 
-/// Runs kubectl with all rights.
+/// Runs kubectl as cluster-admin.
 ///
 /// # Errors
 /// If it fails.
@@ -96,10 +96,10 @@ pub fn kubectl(layout: &Layout, programs: &Programs, args: &[&str]) -> anyhow::R
     output(command.arg("kubectl").arg("--kubeconfig").arg(layout.kubeconfig()?).args(args))
 }
 
-/// The program of Kubernetes under the name by which it knows that it is several.
+/// A link to the combined Kubernetes binary under the name that it expects.
 ///
 /// # Errors
-/// If it cannot be linked.
+/// If the link cannot be created.
 pub fn multicall(programs: &Programs, state: &Path) -> anyhow::Result<std::path::PathBuf> {
     let link = state.join("kc");
     if !link.exists() {

@@ -1,4 +1,4 @@
-//! Takes a cluster down, whatever is left of it: processes, containers, mounts, network, folders, and its number.
+//! Removes a cluster in any state: processes, containers, mounts, network, directories, and its number.
 
 use std::{
     fs,
@@ -7,18 +7,18 @@ use std::{
 
 use super::{control, layout::Layout, network, node, process::Processes, shell, volumes};
 
-/// The process that leads to the gateway.
+/// The process that forwards a local port to the gateway.
 pub const FORWARD: &str = "forward";
 
-/// Takes down what there is.
+/// Removes everything that exists.
 ///
 /// # Errors
-/// If something stays.
+/// If something cannot be removed.
 pub fn down(layout: &Layout) -> anyhow::Result<()> {
     let processes = Processes::of(layout)?;
     processes.stop(FORWARD)?;
     let folders = volumes::folders(layout)?;
-    // Nothing may restart what is stopped here.
+    // First the processes that would restart others.
     for name in ["kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy"] {
         processes.stop(name)?;
     }
@@ -41,7 +41,7 @@ pub fn down(layout: &Layout) -> anyhow::Result<()> {
     layout.release()
 }
 
-/// Unmounts everything below a folder, the innermost first.
+/// Unmounts everything below a directory, the innermost first.
 fn unmount(folder: &Path) -> anyhow::Result<()> {
     let mut mounts = mounts(&fs::read_to_string("/proc/self/mountinfo")?, folder);
     mounts.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
@@ -52,7 +52,7 @@ fn unmount(folder: &Path) -> anyhow::Result<()> {
 }
 
 fn mounts(table: &str, below: &Path) -> Vec<PathBuf> {
-    // The fifth field is where it is mounted, with blanks as `\040`.
+    // The fifth field is the mount point, with spaces as `\040`.
     let fields = table.lines().filter_map(|line| line.split(' ').nth(4));
     fields.map(|field| PathBuf::from(field.replace("\\040", " "))).filter(|path| path.starts_with(below)).collect()
 }

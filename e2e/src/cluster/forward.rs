@@ -1,4 +1,4 @@
-//! Leads a port of this machine's loopback to the shared Gateway, so that a unit's URL can be opened as it is printed.
+//! Forwards a port on the loopback address to the shared Gateway, so that URLs of units work on this machine.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as Probe};
 
@@ -11,27 +11,27 @@ use tokio::{
 /// The port that is tried first.
 const FIRST: u16 = 8080;
 
-/// A port that nobody listens on, from 8080 on.
+/// A free port, from 8080 on.
 ///
 /// # Errors
-/// If there is none among the next hundred.
+/// If the next hundred ports are in use.
 pub fn free_port() -> anyhow::Result<u16> {
     (FIRST..FIRST + 100)
         .find(|port| Probe::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        .with_context(|| format!("no port from {FIRST} on is free"))
+        .with_context(|| format!("no free port from {FIRST} on"))
 }
 
-/// Leads connections on `port` to `to`, until it is ended.
+/// Forwards connections on `port` to `to`, until the process is killed.
 ///
 /// # Errors
-/// If the port cannot be listened on.
+/// If it cannot listen on the port.
 pub async fn forward(port: u16, to: SocketAddr) -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.with_context(|| format!("listen on {port}"))?;
     loop {
         let Ok((mut client, _)) = listener.accept().await else { continue };
         tokio::spawn(async move {
             if let Ok(mut server) = TcpStream::connect(to).await {
-                // Either side may go at any time.
+                // Either side may close the connection at any time.
                 let _ = (client.set_nodelay(true), server.set_nodelay(true));
                 let _ = copy_bidirectional(&mut client, &mut server).await;
             }

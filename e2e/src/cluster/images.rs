@@ -1,5 +1,5 @@
-//! The images of a cluster, built here from the programs and from this project, and brought into its containerd. Built
-//! images are cached by a hash of their content.
+//! The images of a cluster, which are built from the programs and from this project, and imported into containerd.
+//! Images are cached by a hash of their content.
 
 use std::{
     fs,
@@ -19,20 +19,20 @@ use super::{
 };
 use crate::built;
 
-/// Where local images live: a name that no registry answers to.
+/// The repository of local images, which does not exist in any registry.
 pub const REPOSITORY: &str = "docker.io/local";
 
-/// An image to be: its name, its files, and how it starts.
+/// The description of an image: its name, files and entrypoint.
 struct Image<'a> {
     name: &'a str,
     files: Vec<(PathBuf, String)>,
     entrypoint: &'a str,
 }
 
-/// Builds the images that every cluster has. Returns their archives.
+/// Builds the images that every cluster needs. Returns their archives.
 ///
 /// # Errors
-/// If one cannot be built.
+/// If a build fails.
 pub fn base(programs: &Programs) -> anyhow::Result<Vec<PathBuf>> {
     let one = |name, program: &Path, path: &'static str| Image {
         name,
@@ -83,7 +83,7 @@ impl Own {
         }
     }
 
-    /// Its programs. The first one is the entrypoint.
+    /// The programs in the image. The first one is the entrypoint.
     const fn programs(self) -> &'static [&'static str] {
         match self {
             Self::Operator => &["computing-unit-operator"],
@@ -92,10 +92,10 @@ impl Own {
     }
 }
 
-/// Builds the image of programs that were built along with this one, with the libraries that they need. Returns its archive.
+/// Builds an image from programs that were built together with this one and their libraries. Returns its archive.
 ///
 /// # Errors
-/// If a program was not built, or the image cannot be.
+/// If a program is not built, or the build of the image fails.
 pub fn own(own: Own) -> anyhow::Result<PathBuf> {
     let mut files = vec![];
     for name in own.programs() {
@@ -109,15 +109,15 @@ pub fn own(own: Own) -> anyhow::Result<PathBuf> {
     build(&Image { name: own.name(), files, entrypoint: &entrypoint })
 }
 
-/// Brings archives into a cluster, except those that it has already.
+/// Imports archives into a cluster, except those that were imported already.
 ///
 /// # Errors
-/// If containerd does not take one.
+/// If containerd rejects one.
 pub fn import(layout: &Layout, archives: &[PathBuf]) -> anyhow::Result<()> {
     let imported = layout.state()?.join("imported");
     fs::create_dir_all(&imported)?;
     for archive in archives {
-        let title = archive.file_name().context("the name of an archive")?;
+        let title = archive.file_name().context("the archive has no file name")?;
         let newest = imported.join(image_title(&title.to_string_lossy()));
         if fs::read(&newest).is_ok_and(|known| known == title.as_encoded_bytes()) {
             continue;
@@ -130,12 +130,12 @@ pub fn import(layout: &Layout, archives: &[PathBuf]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the names of all archives of an image have in common: `title-hash.tar` is that of one build.
+/// The part of an archive's name that is common to all builds of an image: archives are named `title-hash.tar`.
 fn image_title(archive: &str) -> &str {
     archive.rsplit_once('-').map_or(archive, |(title, _)| title)
 }
 
-/// A Dockerfile, which any builder takes.
+/// The Dockerfile of the image.
 fn dockerfile(image: &Image<'_>) -> String {
     format!("FROM scratch\nCOPY root /\nUSER 65532:65532\nENTRYPOINT [\"{}\"]\n", image.entrypoint)
 }
@@ -158,7 +158,7 @@ fn build(image: &Image<'_>) -> anyhow::Result<PathBuf> {
         return Ok(archive);
     }
     eprintln!("building image {}", image.name);
-    // What it was before is not needed again.
+    // Earlier builds are not needed any more.
     for old in fs::read_dir(&cache)?.flatten() {
         if old.file_name().to_string_lossy().starts_with(&format!("{title}-")) {
             fs::remove_file(old.path())?;
@@ -198,7 +198,7 @@ fn build(image: &Image<'_>) -> anyhow::Result<PathBuf> {
     Ok(archive)
 }
 
-/// The shared libraries that a program needs, each with where it looks for it.
+/// The shared libraries of a program, and the paths where it expects them.
 fn libraries(program: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let listed = shell::output(Command::new("ldd").arg(program))?;
     let words = listed.split_whitespace().filter(|word| word.starts_with('/'));

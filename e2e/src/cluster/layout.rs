@@ -1,5 +1,5 @@
-//! Where everything of a cluster is: folders, sockets, network and addresses, all from its name and a number that no
-//! other cluster of the machine has.
+//! The layout of a cluster: directories, sockets, network and addresses. All are derived from its name and from a
+//! number that is unique on the machine.
 
 use std::{
     env, fs,
@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 
 use super::lock;
 
-/// Names the cluster, where it is not to be that of the checkout.
+/// The variable with the name of the cluster, if it is not that of the checkout.
 const NAME: &str = "CLUSTER_NAME";
-/// How many clusters a machine can have.
+/// The maximum number of clusters on a machine.
 const MOST: u8 = 200;
 
 /// One cluster.
@@ -26,10 +26,10 @@ pub struct Layout {
     pub index: u8,
 }
 
-/// The name of the cluster in use: from the environment, or else from where the checkout is.
+/// The name of the current cluster: from the environment, or else derived from the path of the checkout.
 ///
 /// # Errors
-/// If it cannot be part of the name of a network namespace.
+/// If the name is not valid in the name of a network namespace.
 pub fn name() -> anyhow::Result<String> {
     let name = match env::var(NAME) {
         Ok(name) if !name.is_empty() => name,
@@ -53,18 +53,18 @@ pub fn checkout() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
-/// What all clusters share: compiled programs and images.
+/// The cache that all clusters share: compiled programs and images.
 ///
 /// # Errors
-/// If there is no home.
+/// If `HOME` is not set.
 pub fn cache() -> anyhow::Result<PathBuf> {
     folder("XDG_CACHE_HOME", ".cache")
 }
 
-/// What clusters leave on the disk while they run.
+/// The state of clusters.
 ///
 /// # Errors
-/// If there is no home.
+/// If `HOME` is not set.
 pub fn states() -> anyhow::Result<PathBuf> {
     folder("XDG_STATE_HOME", ".local/state")
 }
@@ -78,10 +78,10 @@ fn folder(variable: &str, default: &str) -> anyhow::Result<PathBuf> {
 }
 
 impl Layout {
-    /// The layout of the cluster of that name, with a number of its own from now on.
+    /// The layout of the cluster with this name. Assigns a number to the cluster if it has none.
     ///
     /// # Errors
-    /// If the machine is full.
+    /// If all numbers are in use.
     pub fn claim(name: &str) -> anyhow::Result<Self> {
         let _lock = lock::hold(&states()?.join("numbers.lock"))?;
         if let Some(layout) = Self::find(name)? {
@@ -96,29 +96,29 @@ impl Layout {
                 return Ok(Self { name: name.to_owned(), index });
             }
         }
-        bail!("{MOST} clusters are known on this machine: take some down with `make down`")
+        bail!("there are {MOST} clusters on this machine: remove some with `make down`")
     }
 
-    /// The layout of the cluster of that name, if it has one.
+    /// The layout of the cluster with this name, if it exists.
     ///
     /// # Errors
-    /// If the state folder cannot be read.
+    /// If the state directory cannot be read.
     pub fn find(name: &str) -> anyhow::Result<Option<Self>> {
         Ok(Self::all()?.into_iter().find(|layout| layout.name == name))
     }
 
-    /// The layout of the cluster that has a node of that name, if it is one of this machine.
+    /// The layout of the local cluster with a node of this name, if there is one.
     ///
     /// # Errors
-    /// If the state folder cannot be read.
+    /// If the state directory cannot be read.
     pub fn of_node(node: &str) -> anyhow::Result<Option<Self>> {
         Ok(Self::all()?.into_iter().find(|layout| layout.node() == node))
     }
 
-    /// All clusters that are known on this machine.
+    /// All clusters on this machine.
     ///
     /// # Errors
-    /// If the state folder cannot be read.
+    /// If the state directory cannot be read.
     pub fn all() -> anyhow::Result<Vec<Self>> {
         let Ok(numbers) = fs::read_dir(states()?.join("numbers")) else { return Ok(vec![]) };
         let mut all = vec![];
@@ -132,7 +132,7 @@ impl Layout {
         Ok(all)
     }
 
-    /// Gives the number back.
+    /// Releases the number.
     ///
     /// # Errors
     /// If its file cannot be removed.
@@ -145,86 +145,86 @@ impl Layout {
         Ok(())
     }
 
-    /// The lock of those who bring it up or down.
+    /// The lock for starting and stopping the cluster.
     ///
     /// # Errors
-    /// If there is no home.
+    /// If `HOME` is not set.
     pub fn lock(name: &str) -> anyhow::Result<lock::Lock> {
         lock::hold(&states()?.join(format!("{name}.lock")))
     }
 
-    /// Everything on the disk.
+    /// The state directory.
     ///
     /// # Errors
-    /// If there is no home.
+    /// If `HOME` is not set.
     pub fn state(&self) -> anyhow::Result<PathBuf> {
         Ok(states()?.join("clusters").join(&self.name))
     }
 
-    /// Sockets, whose paths have to be short.
+    /// The directory of sockets, whose paths have to be short.
     #[must_use]
     pub fn run(&self) -> PathBuf {
         PathBuf::from(format!("/run/cu-{}", self.name))
     }
 
-    /// The network namespace, which is also the node's name and the name of its cgroup.
+    /// The name of the network namespace, the node and its cgroup.
     #[must_use]
     pub fn node(&self) -> String {
         format!("cu-{}", self.name)
     }
 
-    /// The two ends of the link between the machine and the node.
+    /// The two ends of the veth pair between the machine and the node.
     #[must_use]
     pub fn links(&self) -> (String, String) {
         (format!("cuh{}", self.index), format!("cun{}", self.index))
     }
 
-    /// The machine's address on that link.
+    /// The address of the machine on that link.
     #[must_use]
     pub const fn host(&self) -> Ipv4Addr {
         Ipv4Addr::new(10, 210, self.index, 1)
     }
 
-    /// The node's address.
+    /// The address of the node.
     #[must_use]
     pub const fn address(&self) -> Ipv4Addr {
         Ipv4Addr::new(10, 210, self.index, 2)
     }
 
-    /// Addresses of pods.
+    /// The pod CIDR.
     #[must_use]
     pub fn pods(&self) -> String {
         format!("10.211.{}.0/24", self.index)
     }
 
-    /// Addresses of Services.
+    /// The Service CIDR.
     #[must_use]
     pub fn services(&self) -> String {
         format!("10.212.{}.0/24", self.index)
     }
 
-    /// The address of a Service with a fixed one.
+    /// A fixed address of a Service.
     #[must_use]
     pub const fn service(&self, last: u8) -> Ipv4Addr {
         Ipv4Addr::new(10, 212, self.index, last)
     }
 
-    /// The kubeconfig with all rights.
+    /// The kubeconfig of cluster-admin.
     ///
     /// # Errors
-    /// If there is no home.
+    /// If `HOME` is not set.
     pub fn kubeconfig(&self) -> anyhow::Result<PathBuf> {
         Ok(self.state()?.join("kubeconfig"))
     }
 
-    /// containerd's socket.
+    /// The socket of containerd.
     #[must_use]
     pub fn containerd(&self) -> PathBuf {
         self.run().join("containerd.sock")
     }
 }
 
-/// Whether something of the machine has one of the addresses already.
+/// Whether the machine already has a route in one of the networks.
 fn in_use(index: u8) -> bool {
     let routes = super::shell::run("ip", ["-4", "route", "show"]).unwrap_or_default();
     [210, 211, 212].iter().any(|net| routes.contains(&format!("10.{net}.{index}.")))

@@ -1,4 +1,4 @@
-//! Locks between processes, given back when their holder ends, however it ends.
+//! Locks between processes, which are released when the holder exits or crashes.
 
 use std::{
     fs::{self, File},
@@ -8,28 +8,28 @@ use std::{
 use anyhow::Context;
 use rustix::fs::{FlockOperation, flock};
 
-/// A lock that is held until it is dropped.
+/// A lock that is released on drop.
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "open as long as the lock is held")] File);
 
-/// Waits for the lock of that file, saying so where it has to wait.
+/// Waits for the lock on a file. Prints a message if it has to wait.
 ///
 /// # Errors
-/// If the file cannot be made.
+/// If the file cannot be created.
 pub fn hold(path: &Path) -> anyhow::Result<Lock> {
     if let Some(lock) = try_hold(path)? {
         return Ok(lock);
     }
-    eprintln!("waiting for another run to give back {}", path.display());
+    eprintln!("waiting for another run to release {}", path.display());
     let file = open(path)?;
     flock(&file, FlockOperation::LockExclusive).with_context(|| format!("lock {}", path.display()))?;
     Ok(Lock(file))
 }
 
-/// Takes the lock of that file unless somebody has it.
+/// Takes the lock on a file unless it is held.
 ///
 /// # Errors
-/// If the file cannot be made.
+/// If the file cannot be created.
 pub fn try_hold(path: &Path) -> anyhow::Result<Option<Lock>> {
     let file = open(path)?;
     Ok(flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok().then_some(Lock(file)))
@@ -37,7 +37,7 @@ pub fn try_hold(path: &Path) -> anyhow::Result<Option<Lock>> {
 
 fn open(path: &Path) -> anyhow::Result<File> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+        fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
     }
     File::options().create(true).append(true).open(path).with_context(|| format!("open {}", path.display()))
 }

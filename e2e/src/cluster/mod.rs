@@ -1,5 +1,5 @@
-//! A real Kubernetes with Envoy Gateway on this machine, in a network namespace of its own: brought up, looked at, and
-//! taken down again, whatever state an earlier run left it in.
+//! A local Kubernetes cluster with Envoy Gateway, in its own network namespace. It can be started, inspected and
+//! removed in any state that an earlier run left behind.
 
 pub mod addons;
 pub mod compile;

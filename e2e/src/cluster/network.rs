@@ -1,4 +1,4 @@
-//! The node's own network namespace, the link to it, and the routes that lead from the machine to pods and Services.
+//! The network namespace of the node, the link to it, and the routes from the machine to pods and Services.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use super::{
     shell::{output, run},
 };
 
-/// Makes it all.
+/// Creates all of them.
 ///
 /// # Errors
-/// If a part of it cannot be made.
+/// If one of them cannot be created.
 pub fn up(layout: &Layout) -> anyhow::Result<()> {
     let node = layout.node();
     let (host, inner) = layout.links();
@@ -29,10 +29,10 @@ pub fn up(layout: &Layout) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes what there is of it. The routes go with the link.
+/// Removes what exists. The routes are removed with the link.
 ///
 /// # Errors
-/// If something stays.
+/// If something cannot be removed.
 pub fn down(layout: &Layout) -> anyhow::Result<()> {
     let (host, _) = layout.links();
     if Path::new("/sys/class/net").join(&host).exists() {

@@ -1,4 +1,4 @@
-//! Debian's nginx: taken out of its package and not installed, so that nothing of it is started by the system.
+//! nginx from its Debian package, which is unpacked but not installed, so that the system does not start it.
 
 use std::{
     fs,
@@ -10,18 +10,18 @@ use anyhow::{Context, ensure};
 
 use super::{images, layout, lock, shell};
 
-/// Packages that have had the program in them, the newest releases first.
+/// Packages that contain the program, those of the newest releases first.
 const PACKAGES: [&str; 2] = ["nginx", "nginx-core"];
 
 /// Builds the image `docker.io/local/nginx:debian`. Returns its archive.
 ///
 /// # Errors
-/// If there is no such package, or the image cannot be built.
+/// If there is no such package, or the build of the image fails.
 pub fn image() -> anyhow::Result<PathBuf> {
     images::nginx(&program()?)
 }
 
-/// The program, in the cache.
+/// The program in the cache.
 fn program() -> anyhow::Result<PathBuf> {
     let cache = layout::cache()?.join("programs");
     let done = cache.join("nginx");
@@ -37,7 +37,7 @@ fn program() -> anyhow::Result<PathBuf> {
             return Ok(done);
         }
     }
-    anyhow::bail!("no package of this distribution has nginx in it: tried {}", PACKAGES.join(" and "))
+    anyhow::bail!("no package of this distribution contains nginx: tried {}", PACKAGES.join(" and "))
 }
 
 fn unpacked(folder: &Path, package: &str) -> anyhow::Result<Option<PathBuf>> {
@@ -50,17 +50,17 @@ fn unpacked(folder: &Path, package: &str) -> anyhow::Result<Option<PathBuf>> {
         shell::output(apt.args(["download", "-qq", package]).current_dir(folder))
     };
     if download(folder).is_err() {
-        // A new machine has no package lists.
+        // The package lists of a new machine are empty.
         shell::output(Command::new("apt-get").args(["update", "-qq"]))?;
         download(folder).context("download nginx")?;
     }
-    let archive = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).next().context("a package")?;
+    let archive = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).next().context("no package downloaded")?;
     shell::output(Command::new("dpkg").arg("-x").arg(&archive).arg(folder))?;
     let program = folder.join("usr/sbin/nginx");
     if !program.exists() {
         return Ok(None);
     }
     let needs = shell::output(Command::new("ldd").arg(&program))?;
-    ensure!(!needs.contains("not found"), "nginx needs libraries that this machine does not have:\n{needs}");
+    ensure!(!needs.contains("not found"), "nginx needs libraries that are missing on this machine:\n{needs}");
     Ok(Some(program))
 }

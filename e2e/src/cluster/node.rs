@@ -12,18 +12,18 @@ use super::{
     programs::Programs,
 };
 
-/// How long each of them may take to serve.
+/// The deadline for the readiness of each.
 const DEADLINE: Duration = Duration::from_mins(1);
-/// Where the hierarchies of control groups are.
+/// The mount point of the cgroup hierarchies.
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// In the order in which they start.
+/// The processes, in start order.
 pub const NAMES: [&str; 3] = ["containerd", "kubelet", "kube-proxy"];
 
-/// Starts containerd and waits until it serves.
+/// Starts containerd and waits until it is ready.
 ///
 /// # Errors
-/// If it does not.
+/// If it does not become ready.
 pub fn containerd(layout: &Layout, processes: &Processes) -> anyhow::Result<()> {
     let state = layout.state()?;
     let cni = state.join("cni");
@@ -75,7 +75,7 @@ snapshotter = "overlayfs"
 /// Starts the kubelet and kube-proxy, and waits until the node is ready.
 ///
 /// # Errors
-/// If it is not.
+/// If the node does not become ready.
 pub fn up(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow::Result<()> {
     let state = layout.state()?;
     let node = layout.node();
@@ -90,7 +90,7 @@ pub fn up(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow
         },
         "authorization": {"mode": "Webhook"},
         "cgroupDriver": "cgroupfs",
-        // Two kubelets that share a group would end each other's pods.
+        // Two kubelets with the same cgroup root would kill each other's pods.
         "cgroupRoot": format!("/{node}"),
         "failCgroupV1": false,
         "failSwapOn": false,
@@ -98,7 +98,7 @@ pub fn up(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow
         "clusterDomain": "cluster.local",
         "containerRuntimeEndpoint": format!("unix://{}", layout.containerd().display()),
         "imageGCHighThresholdPercent": 100,
-        // Amounts, not percentages: of a large disk that others fill, one percent is more than all pods need.
+        // Absolute amounts: one percent of a large disk is more than all pods need.
         "evictionHard": {
             "memory.available": "100Mi", "nodefs.available": "200Mi", "imagefs.available": "200Mi", "nodefs.inodesFree": "1%",
         },
@@ -138,10 +138,10 @@ pub fn up(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow
     })
 }
 
-/// Ends every process in the node's control groups, and removes the groups.
+/// Kills all processes in the cgroups of the node, and removes the cgroups.
 ///
 /// # Errors
-/// If a group stays.
+/// If a cgroup cannot be removed.
 pub fn clear_cgroups(layout: &Layout) -> anyhow::Result<()> {
     cgroup_folders(layout, |folder| {
         if folder.exists() {
@@ -151,7 +151,7 @@ pub fn clear_cgroups(layout: &Layout) -> anyhow::Result<()> {
     })
 }
 
-/// Calls `visit` for the node's group in each hierarchy.
+/// Calls `visit` for the cgroup of the node in each hierarchy.
 fn cgroup_folders(layout: &Layout, visit: impl Fn(&Path) -> std::io::Result<()>) -> anyhow::Result<()> {
     let unified = Path::new(CGROUPS).join("cgroup.controllers").exists();
     if unified {
@@ -159,7 +159,7 @@ fn cgroup_folders(layout: &Layout, visit: impl Fn(&Path) -> std::io::Result<()>)
         return Ok(());
     }
     for hierarchy in fs::read_dir(CGROUPS)?.flatten() {
-        // Links like `cpu` lead to a hierarchy that is there under its full name.
+        // Skip links like `cpu`, which point to a hierarchy that has its own entry.
         if hierarchy.file_type()?.is_dir() {
             visit(&hierarchy.path().join(layout.node()))?;
         }
@@ -167,7 +167,7 @@ fn cgroup_folders(layout: &Layout, visit: impl Fn(&Path) -> std::io::Result<()>)
     Ok(())
 }
 
-/// Ends what is in a group and below, from the bottom up.
+/// Kills the processes in a cgroup and its children, from the bottom up.
 fn empty(folder: &Path) {
     for below in fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
         empty(&below.path());
@@ -175,13 +175,13 @@ fn empty(folder: &Path) {
     let processes = || fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
     for pid in processes().lines().filter_map(|line| line.parse().ok()) {
         if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-            // It may just have ended.
+            // It may just have exited.
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     }
     let gone = || {
-        // Removing it fails as long as something in it ends.
+        // Removal fails until all processes have exited.
         Ok(fs::remove_dir(folder).is_ok() || !folder.exists())
     };
-    let _ = super::shell::wait("the end of a control group", Duration::from_secs(5), gone);
+    let _ = super::shell::wait("removal of a cgroup", Duration::from_secs(5), gone);
 }

@@ -1,4 +1,4 @@
-//! What the machine has to have from its distribution. Only what is missing is installed.
+//! The packages of the distribution that are needed. Only missing ones are installed.
 
 use std::{
     path::Path,
@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 
 use super::shell;
 
-/// A program or file, and the package that brings it.
+/// Programs or files, and the packages that contain them.
 const NEEDED: &[(&str, &str)] = &[
     ("containerd", "containerd"),
     ("runc", "runc"),
@@ -25,17 +25,17 @@ const NEEDED: &[(&str, &str)] = &[
     ("python3", "python3"),
 ];
 
-/// Installs what is missing.
+/// Installs missing packages.
 ///
 /// # Errors
-/// If this is not root's run on a Debian or Ubuntu, or packages cannot be installed.
+/// If this does not run as root on Debian or Ubuntu, or packages cannot be installed.
 pub fn install() -> anyhow::Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
-        "the local cluster needs root: it makes network namespaces and runs containers (CLUSTER=current uses another)"
+        "the local cluster needs root for network namespaces and containers (CLUSTER=current uses another cluster)"
     );
     for toolchain in ["go", "cargo"] {
-        ensure!(present(toolchain), "{toolchain} is not on the PATH: install the toolchain of that language first");
+        ensure!(present(toolchain), "{toolchain} is not in PATH: install its toolchain first");
     }
     let mut missing = missing(NEEDED);
     if missing.contains(&"python3") || shell::run("python3", ["-m", "pip", "--version"]).is_err() {
@@ -44,14 +44,14 @@ pub fn install() -> anyhow::Result<()> {
     add(missing)
 }
 
-/// A browser and what drives it. Only the tests of pages need them.
+/// A browser and its driver. Only the tests of pages need them.
 const BROWSER: &[(&str, &str)] = &[
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("/usr/share/fonts/truetype/dejavu", "fonts-dejavu-core"),
 ];
 
-/// Installs a browser where there is none.
+/// Installs a browser if there is none.
 ///
 /// # Errors
 /// If packages cannot be installed.
@@ -59,10 +59,10 @@ pub fn browser() -> anyhow::Result<()> {
     add(missing(BROWSER))
 }
 
-/// What builds and runs Java. Only the tests of the client for the JVM need it.
+/// Java tools. Only the tests of the JVM client need them.
 const MAVEN: &[(&str, &str)] = &[("javac", "default-jdk-headless"), ("mvn", "maven")];
 
-/// Installs Maven and a JDK where there is none.
+/// Installs Maven and a JDK if they are missing.
 ///
 /// # Errors
 /// If packages cannot be installed.
@@ -70,7 +70,7 @@ pub fn maven() -> anyhow::Result<()> {
     add(missing(MAVEN))
 }
 
-/// The packages of what is not there.
+/// The packages of missing programs or files.
 fn missing(needed: &[(&str, &'static str)]) -> Vec<&'static str> {
     needed.iter().filter(|(what, _)| !present(what)).map(|(_, package)| *package).collect()
 }
@@ -81,7 +81,7 @@ fn add(missing: Vec<&str>) -> anyhow::Result<()> {
     }
     ensure!(
         present("apt-get"),
-        "missing: {}; this is not a Debian or Ubuntu, so install them by hand",
+        "missing packages: {}; install them manually, because this is not Debian or Ubuntu",
         missing.join(" ")
     );
     eprintln!("installing {}", missing.join(" "));
@@ -92,7 +92,7 @@ fn add(missing: Vec<&str>) -> anyhow::Result<()> {
 
 fn apt(args: &[&str]) -> anyhow::Result<()> {
     let mut command = Command::new("apt-get");
-    // Nothing of it is to be started by the system.
+    // Packages must not start services.
     command.args(args).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
     shell::output(&mut command).map(drop).context("packages of the distribution")
 }

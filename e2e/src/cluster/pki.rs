@@ -1,5 +1,4 @@
-//! The keys and certificates of a cluster, and the kubeconfigs that carry them. Generated for each cluster, good for
-//! nothing else.
+//! The keys and certificates of a cluster, and its kubeconfigs. They are generated for each cluster.
 
 use std::{
     fs,
@@ -16,13 +15,13 @@ use serde_json::json;
 
 use super::layout::Layout;
 
-/// Who may do everything.
+/// The user with cluster-admin rights.
 pub const ADMIN: &str = "admin";
 
-/// Makes all keys, certificates and kubeconfigs below the state folder.
+/// Creates all keys, certificates and kubeconfigs in the state directory.
 ///
 /// # Errors
-/// If they cannot be made or written.
+/// If they cannot be created or written.
 pub fn make(layout: &Layout) -> anyhow::Result<()> {
     let folder = layout.state()?.join("pki");
     fs::create_dir_all(&folder)?;
@@ -104,7 +103,7 @@ fn kubeconfig(layout: &Layout, user: &str, path: &Path) -> anyhow::Result<()> {
 }
 
 fn base64(bytes: &[u8]) -> String {
-    // Kubernetes' own type for bytes knows how they are written.
+    // The byte string type of Kubernetes serializes to base64.
     let value = serde_json::to_value(k8s_openapi::ByteString(bytes.to_vec())).unwrap_or_default();
     value.as_str().unwrap_or_default().to_owned()
 }

@@ -1,5 +1,5 @@
-//! The processes of a cluster: started with a log and a pid file each, outliving whoever started them, and ended by pid
-//! alone. A pid counts only along with the time at which its process began.
+//! The processes of a cluster. Each has a log and a pid file, outlives the process that started it, and is identified
+//! by its pid together with its start time.
 
 use std::{
     fs::{self, File},
@@ -13,8 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{layout::Layout, shell};
 
-/// Environment variable of every process of a cluster: the cluster's state folder. It finds those that a killed harness
-/// had no time to write down.
+/// The environment variable with the state directory of the cluster, which is set for each of its processes. It
+/// identifies processes that a killed run did not record.
 pub const MARK: &str = "CU_CLUSTER_STATE";
 /// The deadline for a process to end after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ pub struct Processes {
     netns: Option<PathBuf>,
 }
 
-/// A process by pid and the time when it began, in ticks since the machine did.
+/// A process by pid and start time, in clock ticks since boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
     pid: i32,
@@ -34,22 +34,22 @@ pub struct Known {
 }
 
 impl Processes {
-    /// Those of a cluster, on its node's network.
+    /// The processes of a cluster, in the network namespace of its node.
     ///
     /// # Errors
-    /// If there is no home.
+    /// If `HOME` is not set.
     pub fn of(layout: &Layout) -> anyhow::Result<Self> {
         let netns = PathBuf::from("/run/netns").join(layout.node());
         Ok(Self { state: layout.state()?, netns: Some(netns) })
     }
 
-    /// The same, on the machine's own network.
+    /// The processes of a cluster in the network namespace of the machine.
     #[must_use]
     pub fn outside(&self) -> Self {
         Self { state: self.state.clone(), netns: None }
     }
 
-    /// Starts `program` under the name `name`.
+    /// Starts `program` as process `name`.
     ///
     /// # Errors
     /// If it cannot be started.
@@ -58,8 +58,8 @@ impl Processes {
         for path in [&log, &self.pid_file(name)] {
             fs::create_dir_all(path.parent().unwrap_or(path))?;
         }
-        let log = File::create(&log).with_context(|| format!("make {}", log.display()))?;
-        // `ip netns exec` would hide the cgroups from the kubelet.
+        let log = File::create(&log).with_context(|| format!("create {}", log.display()))?;
+        // `ip netns exec` would hide cgroups from the kubelet.
         let mut command = if let Some(netns) = &self.netns {
             let mut command = Command::new("nsenter");
             command.arg(format!("--net={}", netns.display())).arg("setsid").arg(program);
@@ -79,12 +79,12 @@ impl Processes {
             .spawn()
             .with_context(|| format!("start {name}"))?;
         let pid = i32::try_from(child.id()).context("a pid")?;
-        let known = look(pid).with_context(|| format!("{name} ended at once"))?;
+        let known = look(pid).with_context(|| format!("{name} exited immediately"))?;
         fs::write(self.pid_file(name), format!("{} {}\n", known.pid, known.began))?;
         Ok(())
     }
 
-    /// Whether the process of that name runs.
+    /// Whether the process with this name is running.
     #[must_use]
     pub fn runs(&self, name: &str) -> bool {
         self.known(name).is_some_and(alive)
@@ -93,7 +93,7 @@ impl Processes {
     /// Waits until `serves` is true.
     ///
     /// # Errors
-    /// If the process ends, or the time does: the end of its log.
+    /// If the process exits or the deadline expires. The error contains the end of its log.
     pub fn until(
         &self,
         name: &str,
@@ -107,19 +107,16 @@ impl Processes {
         let log = fs::read_to_string(self.log(name)).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         let tail = lines[lines.len().saturating_sub(15)..].join("\n");
-        bail!(
-            "{name} does not serve: {}\n{tail}",
-            waited.err().map_or("it has ended".into(), |error| format!("{error:#}"))
-        )
+        bail!("{name} is not ready: {}\n{tail}", waited.err().map_or("it exited".into(), |error| format!("{error:#}")))
     }
 
-    /// Ends the process of that name, if it runs.
+    /// Terminates the process with this name, if it is running.
     ///
     /// # Errors
-    /// If it does not end.
+    /// If it does not exit.
     pub fn stop(&self, name: &str) -> anyhow::Result<()> {
         if let Some(known) = self.known(name) {
-            end(known).with_context(|| format!("end {name}"))?;
+            end(known).with_context(|| format!("terminate {name}"))?;
         }
         let path = self.pid_file(name);
         if path.exists() {
@@ -128,32 +125,32 @@ impl Processes {
         Ok(())
     }
 
-    /// Stops the process of that name where it is, as a machine that hangs would.
+    /// Pauses the process with this name with SIGSTOP.
     ///
     /// # Errors
-    /// If it does not run.
+    /// If it is not running.
     pub fn pause(&self, name: &str) -> anyhow::Result<()> {
         self.signal(name, Signal::STOP)
     }
 
-    /// Has the process of that name go on. One that was not stopped does not notice.
+    /// Resumes the process with this name. Has no effect if it is not paused.
     ///
     /// # Errors
-    /// If it does not run.
+    /// If it is not running.
     pub fn resume(&self, name: &str) -> anyhow::Result<()> {
         self.signal(name, Signal::CONT)
     }
 
     fn signal(&self, name: &str, signal: Signal) -> anyhow::Result<()> {
-        let known = self.known(name).filter(|known| alive(*known)).with_context(|| format!("{name} does not run"))?;
+        let known = self.known(name).filter(|known| alive(*known)).with_context(|| format!("{name} is not running"))?;
         let pid = Pid::from_raw(known.pid).context("a pid")?;
         kill_process(pid, signal).with_context(|| format!("signal {name}"))
     }
 
-    /// Ends every process that bears this cluster's mark.
+    /// Terminates all processes that are marked as processes of this cluster.
     ///
     /// # Errors
-    /// If one does not end.
+    /// If one does not exit.
     pub fn stop_marked(&self) -> anyhow::Result<()> {
         let mark = format!("{MARK}={}", self.state.display());
         let own = i32::try_from(std::process::id()).unwrap_or_default();
@@ -168,7 +165,7 @@ impl Processes {
         Ok(())
     }
 
-    /// The log of the process of that name.
+    /// The log of the process with this name.
     #[must_use]
     pub fn log(&self, name: &str) -> PathBuf {
         self.state.join("log").join(format!("{name}.log"))
@@ -191,11 +188,11 @@ fn pids() -> impl Iterator<Item = i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// A running process by its pid; one that has ended and was not waited for does not count.
+/// A running process by its pid. Zombies do not count.
 #[must_use]
 pub fn look(pid: i32) -> Option<Known> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything.
+    // The name in parentheses can contain any character.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let (state, began) = (*fields.first()?, fields.get(19)?.parse().ok()?);
     (!matches!(state, "Z" | "X")).then_some(Known { pid, began })
@@ -205,24 +202,24 @@ fn alive(known: Known) -> bool {
     look(known.pid) == Some(known)
 }
 
-/// Asks a process to end, and ends it where it does not.
+/// Sends SIGTERM to a process, and then SIGKILL if it does not exit.
 ///
 /// # Errors
-/// If it is still there then.
+/// If it still exists after that.
 pub fn end(known: Known) -> anyhow::Result<()> {
     for signal in [Signal::TERM, Signal::KILL] {
         if !alive(known) {
             return Ok(());
         }
         if let Some(pid) = Pid::from_raw(known.pid) {
-            // It may just have ended.
+            // It may just have exited.
             let _ = kill_process(pid, signal);
         }
-        if shell::wait("its end", PATIENCE, || Ok(!alive(known))).is_ok() {
+        if shell::wait("exit", PATIENCE, || Ok(!alive(known))).is_ok() {
             return Ok(());
         }
     }
-    bail!("process {} does not end", known.pid)
+    bail!("process {} does not exit", known.pid)
 }
 
 #[cfg(test)]
@@ -262,7 +259,7 @@ mod tests {
         let until = |stopped: bool| shell::wait("it", PATIENCE, || Ok((state() == 'T') == stopped)).unwrap();
         processes.pause("one").unwrap();
         until(true);
-        assert!(processes.runs("one"), "it is there still");
+        assert!(processes.runs("one"), "it still exists");
         processes.resume("one").unwrap();
         until(false);
         processes.stop("one").unwrap();

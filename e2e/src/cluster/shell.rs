@@ -1,4 +1,4 @@
-//! Running other programs to their end, and waiting for what they bring about.
+//! Runs other programs, and waits for their effects.
 
 use std::{
     ffi::OsStr,
@@ -8,10 +8,10 @@ use std::{
 
 use anyhow::{Context, bail};
 
-/// Runs a program quietly. Returns what it printed.
+/// Runs a program. Returns its standard output.
 ///
 /// # Errors
-/// If it cannot be run, or fails: its output.
+/// If it cannot be run, or fails. The error contains its output.
 pub fn run<I, S>(program: &str, args: I) -> anyhow::Result<String>
 where
     I: IntoIterator<Item = S>,
@@ -20,24 +20,24 @@ where
     output(Command::new(program).args(args))
 }
 
-/// Runs a command quietly. Returns what it printed.
+/// Runs a command. Returns its standard output.
 ///
 /// # Errors
-/// If it cannot be run, or fails: its output.
+/// If it cannot be run, or fails. The error contains its output.
 pub fn output(command: &mut Command) -> anyhow::Result<String> {
     let shown = format!("{command:?}");
     let done: Output = command.stdin(Stdio::null()).output().with_context(|| format!("run {shown}"))?;
     if !done.status.success() {
         let said = String::from_utf8_lossy(&done.stderr);
-        bail!("{shown} ended with {}: {}", done.status, said.trim());
+        bail!("{shown} exited with {}: {}", done.status, said.trim());
     }
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }
 
-/// Asks again and again until the answer is yes.
+/// Polls until the condition is true.
 ///
 /// # Errors
-/// If that takes longer than `deadline`: the last refusal.
+/// If that takes longer than `deadline`. The error contains the last error of the condition.
 pub fn wait(what: &str, deadline: Duration, mut ask: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
     let end = Instant::now() + deadline;
     loop {
@@ -55,8 +55,8 @@ pub fn wait(what: &str, deadline: Duration, mut ask: impl FnMut() -> anyhow::Res
     }
 }
 
-/// The only pause of the harness, between two polls.
-#[expect(clippy::disallowed_methods, reason = "the programs that are waited for cannot be subscribed to")]
+/// The pause between two polls.
+#[expect(clippy::disallowed_methods, reason = "the effects of other programs cannot be watched")]
 pub fn pause() {
     std::thread::sleep(Duration::from_millis(50));
 }

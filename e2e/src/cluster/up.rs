@@ -1,4 +1,4 @@
-//! Starts a cluster. A healthy one is left as it is; any other is taken down and created again, which is faster than a repair.
+//! Starts a cluster. A healthy one is left unchanged. Any other is recreated, which is faster than a repair.
 
 use std::{
     fs,
@@ -20,10 +20,10 @@ use super::{
     shell,
 };
 
-/// Brings the cluster of that name up, if it is not.
+/// Starts the cluster with this name, if it is not running.
 ///
 /// # Errors
-/// If it does not come up: what does not serve, and its last words.
+/// If it does not become ready. The error contains the end of the log of the component that failed.
 pub fn up(name: &str) -> anyhow::Result<Layout> {
     packages::install()?;
     let programs = programs::programs()?;
@@ -31,7 +31,7 @@ pub fn up(name: &str) -> anyhow::Result<Layout> {
     let layout = Layout::claim(name)?;
     let processes = Processes::of(&layout)?;
     let began = Instant::now();
-    // A test that was killed may have left it stopped.
+    // A killed test may have left it paused.
     let _ = processes.resume("kubelet");
     if !healthy(&layout, &programs, &processes) {
         down(&layout)?;
@@ -56,7 +56,7 @@ fn start(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow:
         control::up(layout, programs, processes)?;
         match images.join() {
             Ok(done) => done,
-            Err(_) => bail!("the import of images has panicked"),
+            Err(_) => bail!("the import of images panicked"),
         }
     })?;
     say("node");
@@ -66,12 +66,12 @@ fn start(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow:
     lead(layout, programs, processes)
 }
 
-/// Starts the process that leads to the gateway.
+/// Starts the process that forwards a local port to the gateway.
 fn lead(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow::Result<()> {
     let port = forward::free_port()?;
     fs::write(layout.state()?.join("port"), port.to_string())?;
     let to = addons::address(layout, programs)?;
-    // The build may replace this program while it runs.
+    // A copy, because a build may replace this program while the process runs.
     let own = layout.state()?.join("cu-cluster");
     fs::copy(std::env::current_exe()?, &own)?;
     let args = ["forward".to_owned(), port.to_string(), to];
@@ -80,7 +80,7 @@ fn lead(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow::
     outside.until(FORWARD, Duration::from_secs(10), || Ok(TcpStream::connect(("127.0.0.1", port)).is_ok()))
 }
 
-/// The port of this machine that leads to the gateway.
+/// The local port that is forwarded to the gateway.
 ///
 /// # Errors
 /// If the cluster is not up.
@@ -92,7 +92,7 @@ pub fn port(layout: &Layout) -> anyhow::Result<u16> {
         .context("the cluster is not up: run `make demo`, or `make cluster`")
 }
 
-/// Whether all of it runs and serves.
+/// Whether all components are running and ready.
 #[must_use]
 pub fn healthy(layout: &Layout, programs: &Programs, processes: &Processes) -> bool {
     let runs = control::NAMES.iter().chain(&node::NAMES).chain(&[FORWARD]).all(|name| processes.runs(name));
@@ -104,10 +104,10 @@ pub fn healthy(layout: &Layout, programs: &Programs, processes: &Processes) -> b
     runs && control::ready(layout, programs).unwrap_or(false) && programmed()
 }
 
-/// Makes a cluster that of the checkout: puts its kubeconfig, and the programs for it, into `.cluster`.
+/// Makes a cluster the current one of the checkout: puts its kubeconfig and client programs into `.cluster`.
 ///
 /// # Errors
-/// If it is not up.
+/// If it is not running.
 pub fn link(layout: &Layout) -> anyhow::Result<()> {
     let programs = programs::programs()?;
     let folder = layout::checkout().join(".cluster");
@@ -120,7 +120,7 @@ pub fn link(layout: &Layout) -> anyhow::Result<()> {
     symlink(&programs.kubernetes, &bin.join("kubectl"))
 }
 
-/// Puts Helm into the checkout, for which no cluster is needed.
+/// Installs Helm into the checkout. Does not need a cluster.
 ///
 /// # Errors
 /// If it cannot be fetched.
@@ -134,10 +134,10 @@ fn symlink(to: &Path, link: &Path) -> anyhow::Result<()> {
     shell::run("ln", ["-sfn".as_ref(), to.as_os_str(), link.as_os_str()]).map(drop)
 }
 
-/// Builds images of this project and brings them into the cluster.
+/// Builds images of this project and imports them into the cluster.
 ///
 /// # Errors
-/// If they were not built, or the cluster is not up.
+/// If the programs are not built, or the cluster is not running.
 pub fn load(name: &str, which: &[images::Own]) -> anyhow::Result<()> {
     let layout = Layout::find(name)?.context("the cluster is not up: run `make demo`, or `make cluster`")?;
     let archives = which.iter().map(|own| images::own(*own)).collect::<anyhow::Result<Vec<_>>>()?;
@@ -145,5 +145,5 @@ pub fn load(name: &str, which: &[images::Own]) -> anyhow::Result<()> {
 }
 
 fn say(what: &str) {
-    eprintln!("bringing up: {what}");
+    eprintln!("starting: {what}");
 }

@@ -1,18 +1,18 @@
-//! The volumes of a cluster: folders of this machine that its controller manager makes, and nobody removes once it is gone.
+//! The volumes of a cluster: directories that its controller manager creates, and that outlive the cluster.
 //!
-//! They lie beside those of other clusters, so only those are removed that the API server knows of.
+//! All clusters share the parent directory, so only volumes that the API server lists are removed.
 
 use std::{fs, path::PathBuf};
 
 use super::{layout::Layout, shell};
 
-/// Where the controller manager makes them.
+/// The parent directory of volumes.
 const FOLDER: &str = "/tmp/hostpath_pv";
 
-/// The folders of all volumes, if the API server still answers.
+/// The directories of all volumes, if the API server still answers.
 ///
 /// # Errors
-/// If the cluster has no folder of its own.
+/// If the cluster has no state directory.
 pub fn folders(layout: &Layout) -> anyhow::Result<Vec<PathBuf>> {
     let program = layout.state()?.join("kc");
     if !program.exists() {
@@ -24,21 +24,21 @@ pub fn folders(layout: &Layout) -> anyhow::Result<Vec<PathBuf>> {
     Ok(shell::output(&mut kubectl).map(|paths| own(&paths)).unwrap_or_default())
 }
 
-/// Those that a controller manager has made. A volume may be any folder of the machine.
+/// The directories that a controller manager created. Other volumes can be any directory of the machine.
 fn own(paths: &str) -> Vec<PathBuf> {
     let direct = |path: &PathBuf| path.parent() == Some(FOLDER.as_ref()) && path.file_name().is_some();
     paths.split_whitespace().map(PathBuf::from).filter(direct).collect()
 }
 
-/// Removes them.
+/// Removes the directories.
 ///
 /// # Errors
-/// If one stays.
+/// If one cannot be removed.
 pub fn remove(folders: &[PathBuf]) -> anyhow::Result<()> {
     for folder in folders.iter().filter(|folder| folder.is_dir()) {
         fs::remove_dir_all(folder)?;
     }
-    // It stays where another cluster has volumes.
+    // Fails if another cluster has volumes, which is expected.
     let _ = fs::remove_dir(FOLDER);
     Ok(())
 }
