@@ -1,5 +1,5 @@
-//! What everybody else meets while many units are made and deleted: requests for a static service, and open WebSockets to
-//! units that stay. By one gateway, and at the same time by an nginx that reads a new table at each change.
+//! The effect of creating and deleting many units on requests for a static service, and on open WebSockets to other
+//! units. Compares the gateway with an nginx that is reloaded at each change.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -25,20 +25,20 @@ use crate::{
     wait::{pass, until},
 };
 
-/// Host name of the requests.
+/// The host name of requests.
 const HOST: &str = "texera.example.org";
-/// Over what time the units come.
+/// The period over which units are created.
 const WHILE: Duration = Duration::from_mins(5);
-/// How long each stays once it can be used.
+/// The lifetime of each unit after it is Ready.
 const LIFE: Duration = Duration::from_secs(10);
-/// Units that stay, and open WebSockets to each, on each way.
+/// The number of permanent units, and of open WebSockets to each, per setup.
 const STAYING: (usize, usize) = (5, 10);
-/// How often each WebSocket says something.
+/// The interval of messages on each WebSocket.
 const TALK: Duration = Duration::from_secs(2);
-/// Requests a second for the static service, on each way.
+/// The requests per second for the static service, per setup.
 const RATE: f64 = 100.0;
 
-/// What one way has shown.
+/// The results of one setup.
 struct Seen {
     name: &'static str,
     report: Report,
@@ -46,10 +46,10 @@ struct Seen {
     missed: usize,
 }
 
-/// Makes and deletes `many` units.
+/// Creates and deletes `many` units.
 ///
 /// # Errors
-/// If they do not come or go.
+/// If a unit does not become Ready or is not deleted in time.
 pub async fn measure(many: usize) -> anyhow::Result<()> {
     let Some((seen, reloads)) = with_fixture("churn", |fixture| async move { churn(fixture, many).await }).await?
     else {
@@ -72,7 +72,7 @@ pub async fn measure(many: usize) -> anyhow::Result<()> {
         ],
         &rows,
     );
-    println!("\nnginx was told to read its table {reloads} times.");
+    println!("\nnginx was reloaded {reloads} times.");
     Ok(())
 }
 
@@ -94,7 +94,7 @@ fn row(seen: &Seen) -> Vec<String> {
 }
 
 async fn churn(mut fixture: Fixture, many: usize) -> anyhow::Result<Option<([Seen; 2], u32)>> {
-    // As it is installed, but for who may reach a unit: nginx does not ask.
+    // The default installation without authorization, because nginx has none.
     if !deploy(&mut fixture, &["authorization.enabled=false,units.pool.lookup=Linear"]).await? {
         return Ok(None);
     }
@@ -106,7 +106,7 @@ async fn churn(mut fixture: Fixture, many: usize) -> anyhow::Result<Option<([See
         workers: 2,
         access_log: false,
     };
-    let nginx = Reloads::start(&fixture, &plan).await?.context("the cluster is the tests' own")?;
+    let nginx = Reloads::start(&fixture, &plan).await?.context("the cluster is not the local one")?;
     let fronts = [texera::proxy(&fixture, 80).await?, nginx.front];
 
     let mut stay = vec![];
@@ -146,7 +146,7 @@ async fn churn(mut fixture: Fixture, many: usize) -> anyhow::Result<Option<([See
     {
         let mut dropped = vec![];
         while let Some(talk) = talks.join_next().await {
-            dropped.extend(talk.context("a WebSocket's task")?);
+            dropped.extend(talk.context("the task of a WebSocket")?);
         }
         seen.push(Seen { name, report: load.stop().await?, dropped, missed });
     }
@@ -157,7 +157,7 @@ async fn churn(mut fixture: Fixture, many: usize) -> anyhow::Result<Option<([See
     Ok(Some((seen.try_into().ok().context("two ways")?, count)))
 }
 
-/// These, one at each tick.
+/// Yields one item at each tick.
 fn paced(pace: &mut Interval, all: Vec<usize>) -> impl futures::Stream<Item = usize> {
     stream::unfold((pace, all.into_iter()), |(pace, mut all)| async move {
         let next = all.next()?;
@@ -166,7 +166,7 @@ fn paced(pace: &mut Interval, all: Vec<usize>) -> impl futures::Stream<Item = us
     })
 }
 
-/// The life of one unit. Whether the first request to it, sent when it was Ready, has failed, on each way.
+/// Creates and deletes one unit. Returns for each setup whether the first request to the Ready unit failed.
 async fn live(fixture: &Fixture, nginx: &Reloads, fronts: [SocketAddr; 2], number: usize) -> anyhow::Result<[bool; 2]> {
     let cuid = texera::unit(fixture, &format!("comes-{number}")).await?;
     let name = format!("computing-unit-{cuid}");
@@ -182,16 +182,17 @@ async fn live(fixture: &Fixture, nginx: &Reloads, fronts: [SocketAddr; 2], numbe
     Ok(failed)
 }
 
-/// Waits until a unit is Ready. Where it listens.
+/// Waits until a unit is Ready. Returns its address.
 async fn usable(fixture: &Fixture, cuid: i64) -> anyhow::Result<SocketAddr> {
     let name = format!("computing-unit-{cuid}");
     let ready = |unit: Option<&_>| units::phase(unit) == Some(Phase::Ready);
     until("Ready", SOON * 3, fixture.units(), &name, ready).await?;
-    let address = fixture.pods().get(&name).await?.status.and_then(|status| status.pod_ip).context("its address")?;
+    let address =
+        fixture.pods().get(&name).await?.status.and_then(|status| status.pod_ip).context("the pod has no address")?;
     Ok(SocketAddr::new(address.parse::<IpAddr>()?, u16::try_from(PORT)?))
 }
 
-/// Whether one request to a unit, on a new connection, is answered by it.
+/// Whether the unit answers a request on a new connection.
 async fn answers(front: SocketAddr, cuid: i64) -> bool {
     let ask = async {
         let mut connection = crate::traffic::Connection::open(front).await?;
@@ -200,7 +201,7 @@ async fn answers(front: SocketAddr, cuid: i64) -> bool {
     ask.await.is_ok_and(|answer| answer.status == 200)
 }
 
-/// Says something every now and then until told to stop. When the WebSocket was cut, if it was, from its beginning.
+/// Sends messages at an interval until it is stopped. Returns the time until the WebSocket was cut, if it was.
 async fn talk(mut socket: Socket, stop: CancellationToken) -> Option<Duration> {
     let began = Instant::now();
     let mut pace = interval(TALK);

@@ -1,5 +1,5 @@
-//! Which cores the parts of a comparison run on, and what processor time they took there. The proxies have one core for
-//! themselves, whichever of them are asked, so that they are what everybody waits for.
+//! CPU affinity and CPU time of the processes in a comparison. The proxies have one core for themselves, so that they
+//! are the bottleneck.
 
 use std::{fs, path::PathBuf, thread::available_parallelism};
 
@@ -8,15 +8,15 @@ use rustix::thread::{CpuSet, Pid, sched_setaffinity};
 
 use crate::proxies::processes;
 
-/// Ticks of the processor's clock a second, as Linux tells them to programs.
+/// Clock ticks per second (`USER_HZ`).
 const TICKS: f64 = 100.0;
 
-/// Processes that are looked at together, as folders in `/proc`.
+/// A group of processes, as directories in `/proc`.
 #[derive(Clone, Debug)]
 pub struct Processes(Vec<PathBuf>);
 
 impl Processes {
-    /// Those of pods, by UID, whose program has one of these names.
+    /// The processes of pods, by UID, with one of these program names.
     ///
     /// # Errors
     /// If there is none.
@@ -28,25 +28,25 @@ impl Processes {
             };
             found.extend(processes(pod)?.filter(named));
         }
-        ensure!(!found.is_empty(), "{} does not run on this machine", programs.join(" or "));
+        ensure!(!found.is_empty(), "{} is not running on this machine", programs.join(" or "));
         Ok(Self(found))
     }
 
-    /// That with this number.
+    /// The process with this id.
     #[must_use]
     pub fn one(id: u32) -> Self {
         Self(vec![PathBuf::from(format!("/proc/{id}"))])
     }
 
-    /// Processor time so far, in seconds: their own, and the kernel's on their behalf.
+    /// The user and system CPU time so far, in seconds.
     ///
     /// # Errors
-    /// If one has ended.
+    /// If one has exited.
     pub fn spent(&self) -> anyhow::Result<[f64; 2]> {
         let mut spent = [0.0; 2];
         for process in &self.0 {
             let text = fs::read_to_string(process.join("stat"))?;
-            let (_, rest) = text.rsplit_once(')').context("the name of a process")?;
+            let (_, rest) = text.rsplit_once(')').context("no process name")?;
             for (sum, field) in spent.iter_mut().zip(rest.split_whitespace().skip(11)) {
                 *sum += field.parse::<f64>()? / TICKS;
             }
@@ -54,10 +54,10 @@ impl Processes {
         Ok(spent)
     }
 
-    /// How many threads answer requests.
+    /// The number of worker threads.
     ///
     /// # Errors
-    /// If one has ended.
+    /// If one has exited.
     pub fn workers(&self) -> anyhow::Result<usize> {
         let mut count = 0;
         for process in &self.0 {
@@ -72,7 +72,7 @@ impl Processes {
         Ok(count)
     }
 
-    /// Has all their threads run on these cores alone.
+    /// Pins all threads to these cores.
     fn run_on(&self, cores: &[usize]) -> anyhow::Result<()> {
         let mut set = CpuSet::new();
         for core in cores {
@@ -81,11 +81,11 @@ impl Processes {
         for process in &self.0 {
             for thread in fs::read_dir(process.join("task"))?.flatten() {
                 let id: i32 = thread.file_name().to_string_lossy().parse()?;
-                // A thread may end meanwhile.
+                // A thread may exit concurrently.
                 if let Err(error) = sched_setaffinity(Pid::from_raw(id), &set)
                     && thread.path().exists()
                 {
-                    return Err(error).with_context(|| format!("cores of thread {id}"));
+                    return Err(error).with_context(|| format!("set the CPU affinity of thread {id}"));
                 }
             }
         }
@@ -93,11 +93,11 @@ impl Processes {
     }
 }
 
-/// Runs `work` with the first core left to these proxies, and everything else of it, `others` and this process, on the rest. With one
-/// core alone, all share it.
+/// Runs `work` with these proxies on the first core, and with `others` and this process on the remaining cores. If
+/// there is only one core, all share it.
 ///
 /// # Errors
-/// Those of `work`, or if the kernel refuses.
+/// Those of `work`, or if the kernel rejects the affinity.
 pub async fn apart<T>(
     proxies: &[&Processes],
     others: &[&Processes],

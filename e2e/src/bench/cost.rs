@@ -1,5 +1,5 @@
-//! What units cost: writes to the API server, counted on the way there and by the API server itself, and the operator's
-//! memory.
+//! The cost of units: writes to the API server, counted by the proxy and by the API server, and the memory of the
+//! operator.
 
 use std::time::Duration;
 
@@ -19,15 +19,15 @@ use crate::{
     wait::{eventually, pass},
 };
 
-/// Silence after which nothing more is to come.
+/// The quiet period after which no more writes are expected.
 const QUIET: Duration = Duration::from_secs(12);
-/// How long many units may take to be ready.
+/// The deadline for the readiness of many units.
 const MANY: Duration = Duration::from_mins(5);
 
-/// Measures single units, `singles` of them, and `many` at once.
+/// Measures `singles` units one by one, and `many` at once.
 ///
 /// # Errors
-/// If a unit does not come or go.
+/// If a unit does not become Ready or is not deleted in time.
 pub async fn measure(singles: usize, many: usize) -> anyhow::Result<()> {
     let mut rows = with_fixture("cost", |fixture| async move { one_by_one(&fixture, singles).await }).await?;
     let (more, memory) = with_fixture("many", |fixture| async move { at_once(&fixture, many).await }).await?;
@@ -39,7 +39,7 @@ pub async fn measure(singles: usize, many: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An operator that holds a Lease, as an installed one does.
+/// An operator with leader election, like an installed one.
 async fn leader(fixture: &Fixture) -> anyhow::Result<OperatorProcess> {
     let log = std::env::temp_dir().join(format!("{}.log", fixture.namespace));
     let mut operator = Operator::new(fixture.proxy.kubeconfig(), &log)
@@ -51,7 +51,7 @@ async fn leader(fixture: &Fixture) -> anyhow::Result<OperatorProcess> {
     Ok(operator)
 }
 
-/// The most of several counts.
+/// The maximum of several counts.
 #[derive(Default)]
 struct Most([u64; 4]);
 
@@ -81,7 +81,7 @@ async fn one_by_one(fixture: &Fixture, count: usize) -> anyhow::Result<Vec<Vec<S
         let before = snapshot(fixture).await?;
         fixture.create(&fixture.unit(&name)).await?;
         fixture.until(&name, Phase::Ready).await?;
-        // What the last write has told may still be on its way into the count.
+        // The count may not include the last write yet.
         fixture.proxy.quiet(Duration::from_secs(1), SOON).await?;
         starts.add(&fixture.proxy.counts().since(&before.0), before.more(fixture).await?);
 
@@ -153,7 +153,7 @@ async fn at_once(fixture: &Fixture, count: usize) -> anyhow::Result<(Rows, Rows)
 struct Snapshot(Counts, server::Requests);
 
 impl Snapshot {
-    /// How many of the operator's writes the API server has counted since.
+    /// The number of the operator's writes since then, as counted by the API server.
     async fn more(&self, fixture: &Fixture) -> anyhow::Result<u64> {
         Ok(server::since(&server::requests(&fixture.cluster.client()).await?, &self.1))
     }

@@ -1,5 +1,5 @@
-//! What it costs to look whether many units are in use: processor time of the operator beside the same time without looks,
-//! requests to the gateway's proxies, and writes. The units' pods are simulated: one engine answers for all of them.
+//! The cost of activity scans over many units: CPU time of the operator with and without scans, requests to the
+//! proxies, and writes. The pods are simulated: one engine answers for all of them.
 
 use std::{
     collections::HashSet,
@@ -32,29 +32,29 @@ use crate::{
     wait::{eventually, pass},
 };
 
-/// How long many units may take to be ready.
+/// The deadline for the readiness of many units.
 const MANY: Duration = Duration::from_mins(30);
-/// Silence after which every unit's status is written.
+/// The quiet period after which the status of every unit is written.
 const QUIET: Duration = Duration::from_secs(12);
-/// How long is measured, with a look each second and without.
+/// The duration of the measurement, with one scan per second and without scans.
 const WHILE: Duration = Duration::from_secs(30);
-/// The port of a proxy's statistics, and what it counts requests for them by.
+/// The port of a proxy's statistics, and the metric that counts requests for them.
 const STATISTICS: (u16, &str) =
     (19001, "envoy_http_downstream_rq_total{envoy_http_conn_manager_prefix=\"eg-stats-http\"}");
 
-/// What was measured of all looks.
+/// The measurements of all scans.
 struct Looked {
     looks: u64,
-    /// Processor time in milliseconds, and in what time.
+    /// CPU time in milliseconds, and the elapsed time.
     with: (f64, Duration),
-    /// The same without looks.
+    /// The same without scans.
     without: (f64, Duration),
-    /// Requests to each proxy, and in how many looks.
+    /// Requests to each proxy, and the number of scans.
     requests: (Vec<u64>, u64),
     writes: u64,
 }
 
-/// Looks at `many` units that nobody uses.
+/// Scans `many` unused units.
 ///
 /// # Errors
 /// If they do not start.
@@ -66,7 +66,7 @@ pub async fn measure(many: usize) -> anyhow::Result<()> {
         let address = fixture.pods().get("engine").await?.status.and_then(|status| status.pod_ip);
         let node = Simulated::join(&fixture.cluster, &fixture.namespace, &address.context("its address")?).await?;
         let looked = look(&fixture, &node, many).await;
-        // The operator has ended, so that nobody makes the pods anew.
+        // The operator has exited, so the pods are not recreated.
         let left = node.leave().await;
         let looked = looked?;
         left?;
@@ -76,7 +76,7 @@ pub async fn measure(many: usize) -> anyhow::Result<()> {
     let number = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     let looks = number(looked.looks);
     let (whole, time) = looked.with;
-    // What the operator does anyway, in as much time.
+    // The other work of the operator in the same time.
     let anyway = looked.without.0 * (milliseconds(time) / milliseconds(looked.without.1));
     let (requests, counted) = looked.requests;
     let most = requests.into_iter().max().unwrap_or_default();
@@ -113,21 +113,21 @@ async fn look(fixture: &Fixture, node: &Simulated, many: usize) -> anyhow::Resul
     next_look(&operator).await?;
     let counts = fixture.proxy.quiet(QUIET, MANY).await?;
 
-    // Between two looks, so that each look's requests are counted with it.
+    // Between two scans, so that only requests of complete scans are counted.
     let first = next_look(&operator).await?;
     let before = asked(fixture).await?;
     let with = spent(&operator).await?;
     let looks = scans(&operator).await? - first;
-    ensure!(looks > 0, "no look has ended within {WHILE:?}");
+    ensure!(looks > 0, "no scan completed within {WHILE:?}");
     let counted = next_look(&operator).await? - first;
-    // The last request is this one.
+    // Do not count this request.
     let requests = asked(fixture).await?.iter().zip(before).map(|(now, before)| now - before - 1).collect();
     let writes = fixture.proxy.counts().since(&counts).writes();
     operator.kill().await?;
     Ok(Looked { looks, with, without, requests: (requests, counted), writes })
 }
 
-/// Waits until that many units are Ready, as a watch tells.
+/// Watches units until that many are Ready.
 pub(super) async fn all_ready(fixture: &Fixture, count: usize) -> anyhow::Result<()> {
     let mut ready = HashSet::new();
     let mut events = std::pin::pin!(watcher::watcher(fixture.units(), watcher::Config::default()));
@@ -145,32 +145,32 @@ pub(super) async fn all_ready(fixture: &Fixture, count: usize) -> anyhow::Result
             return Ok(());
         }
     }
-    anyhow::bail!("the watch of units has ended")
+    anyhow::bail!("the watch of units ended")
 }
 
-/// Processor time in milliseconds that the operator takes while nobody asks it anything, and in what time.
+/// The CPU time of the operator in milliseconds during the measurement, and the elapsed time.
 async fn spent(operator: &OperatorProcess) -> anyhow::Result<(f64, Duration)> {
-    let process = Processes::one(operator.id().context("the operator runs")?);
+    let process = Processes::one(operator.id().context("the operator is not running")?);
     let (began, before) = (Instant::now(), process.spent()?);
     pass(WHILE).await;
     let spent: f64 = process.spent()?.iter().zip(before).map(|(after, before)| after - before).sum();
     Ok((spent * 1000.0, began.elapsed()))
 }
 
-/// Waits until a look has ended. Returns how many have.
+/// Waits until a scan completes. Returns the number of completed scans.
 async fn next_look(operator: &OperatorProcess) -> anyhow::Result<u64> {
     let before = scans(operator).await?;
     let next = || async { Ok(Some(scans(operator).await?).filter(|now| *now > before)) };
-    eventually("a look", MANY, next).await
+    eventually("a scan", MANY, next).await
 }
 
 async fn scans(operator: &OperatorProcess) -> anyhow::Result<u64> {
     let text = operator.metrics().await?;
     let line = text.lines().find_map(|line| line.strip_prefix("computing_unit_operator_activity_scans_total "));
-    Ok(line.context("the count of looks")?.parse()?)
+    Ok(line.context("no count of scans")?.parse()?)
 }
 
-/// How many requests each proxy had for its statistics, this one among them.
+/// The number of requests for the statistics of each proxy, including this one.
 async fn asked(fixture: &Fixture) -> anyhow::Result<Vec<u64>> {
     let (port, name) = STATISTICS;
     let mut all = vec![];

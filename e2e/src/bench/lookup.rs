@@ -1,5 +1,5 @@
-//! What it costs a proxy to find a unit among many, by each kind of look-up. The units' pods are simulated: one engine answers
-//! for all of them.
+//! The cost of finding a unit among many in a proxy, for each kind of lookup. The pods are simulated: one engine
+//! answers for all of them.
 
 use std::time::Duration;
 
@@ -29,13 +29,13 @@ use crate::{
     units::{self, Mode},
 };
 
-/// How long many units may take to be ready.
+/// The deadline for the readiness of many units.
 const MANY: Duration = Duration::from_mins(30);
 
-/// Measures each look-up with one unit and with `many`.
+/// Measures each lookup with one unit and with `many`.
 ///
 /// # Errors
-/// If units do not start, or a request fails.
+/// If a unit does not become Ready, or a request fails.
 pub async fn measure(many: usize) -> anyhow::Result<()> {
     let mut rows = vec![];
     for lookup in [QueryLookup::Linear, QueryLookup::Host] {
@@ -62,9 +62,10 @@ async fn of(mut fixture: Fixture, lookup: QueryLookup, many: usize) -> anyhow::R
     engine.make_pod().await?;
     engine.until_ready().await?;
     let address = fixture.pods().get("engine").await?.status.and_then(|status| status.pod_ip);
-    let node = Simulated::join(&fixture.cluster, &fixture.namespace, &address.context("its address")?).await?;
+    let node =
+        Simulated::join(&fixture.cluster, &fixture.namespace, &address.context("the pod has no address")?).await?;
     let seen = among(&fixture, &node, lookup, many).await;
-    // The operator has ended, so that nobody makes the pods anew.
+    // The operator has exited, so the pods are not recreated.
     let left = node.leave().await;
     let seen = seen?;
     left?;
@@ -89,24 +90,24 @@ async fn among(fixture: &Fixture, node: &Simulated, lookup: QueryLookup, many: u
         fixture.create_pool(&units::with(&pool, &json!({"spec": {"activator": Value::Null}}))).await?;
     }
     let units: Vec<ComputingUnit> = (0..many).map(|number| unit(fixture, &format!("unit-{number}"))).collect();
-    let (first, rest) = units.split_first().context("a unit")?;
+    let (first, rest) = units.split_first().context("no unit")?;
     fixture.create(first).await?;
-    timeout(MANY, all_ready(fixture, 1)).await.context("a Ready unit in time")??;
+    timeout(MANY, all_ready(fixture, 1)).await.context("no Ready unit in time")??;
     let alone = send(fixture, first).await?;
     stream::iter(rest).map(|unit| fixture.create(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
-    timeout(MANY, all_ready(fixture, many)).await.with_context(|| format!("{many} Ready units in time"))??;
+    timeout(MANY, all_ready(fixture, many)).await.with_context(|| format!("no {many} Ready units in time"))??;
     let seen = [alone, send(fixture, first).await?, send(fixture, rest.last().unwrap_or(first)).await?];
     operator.kill().await?;
     Ok(seen)
 }
 
-/// A unit that is named after its number, as the authorization names it.
+/// A unit that is named after its number, like in the host name from the authorization.
 fn unit(fixture: &Fixture, name: &str) -> ComputingUnit {
     let cuid = fixture.unit(name).spec.cuid.unwrap_or_default();
     units::unit(&fixture.namespace, &format!("computing-unit-{cuid}"), cuid)
 }
 
-/// Asks for one unit as fast as it answers, with the proxy on a core of its own.
+/// Applies a load without a rate limit to one unit, with the proxy on a dedicated core.
 async fn send(fixture: &Fixture, unit: &ComputingUnit) -> anyhow::Result<Seen> {
     let proxy = fixture.cluster.proxies().await?[0];
     let cuid = unit.spec.cuid.unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What is measured, each part by itself: how fast, how much is written, what requests meet, how much memory. A part
-//! prints a table; nothing here fails because something is slow.
+//! Benchmarks of latency, API writes, failed requests and memory. Each prints a table. No benchmark fails because of a
+//! slow result.
 
 pub mod churn;
 pub mod cores;

@@ -1,4 +1,4 @@
-//! When pods were made and when they were ready, as a watch sees it.
+//! The times when pods were created and became ready, as observed by a watch.
 
 use std::{
     collections::HashMap,
@@ -20,12 +20,12 @@ use tokio::{
 
 use crate::{fixture::SOON, plain::is_ready};
 
-/// What was seen of a pod.
+/// The observed times of a pod.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen {
-    /// When it was seen first.
+    /// The time of its first event.
     pub made: Instant,
-    /// When it was seen to be ready.
+    /// The time of the event that it is ready.
     pub ready: Option<Instant>,
 }
 
@@ -36,10 +36,10 @@ pub struct Pods {
 }
 
 impl Pods {
-    /// Begins to watch, and waits until the watch is there.
+    /// Starts the watch and waits until it is established.
     ///
     /// # Errors
-    /// If it does not come about.
+    /// If it is not established in time.
     pub async fn watch(api: Api<Pod>) -> anyhow::Result<Self> {
         let (tell, seen) = watch::channel(HashMap::<String, Seen>::new());
         let (begun, mut begins) = watch::channel(false);
@@ -63,42 +63,44 @@ impl Pods {
                 }
             }
         });
-        timeout(SOON, begins.wait_for(|begun| *begun)).await.context("a watch of pods")??;
+        timeout(SOON, begins.wait_for(|begun| *begun)).await.context("no watch of pods in time")??;
         Ok(Self { seen, _watching: watching })
     }
 
-    /// What was seen of a pod, once it is ready.
+    /// Waits until a pod is ready. Returns its times.
     ///
     /// # Errors
-    /// If it does not get ready.
+    /// If it does not become ready.
     pub async fn ready(&self, name: &str) -> anyhow::Result<(Seen, Instant)> {
         let mut seen = self.seen.clone();
         let is_ready = |seen: &HashMap<String, Seen>| seen.get(name).is_some_and(|seen| seen.ready.is_some());
-        let all = timeout(SOON, seen.wait_for(is_ready)).await.with_context(|| format!("pod {name} to be ready"))??;
+        let all = timeout(SOON, seen.wait_for(is_ready))
+            .await
+            .with_context(|| format!("pod {name} is not ready in time"))??;
         let seen = all[name];
-        Ok((seen, seen.ready.context("just seen")?))
+        Ok((seen, seen.ready.context("the pod is not ready")?))
     }
 
-    /// Waits until a pod is seen to be gone.
+    /// Waits until a pod is deleted.
     ///
     /// # Errors
-    /// If it stays.
+    /// If it is not deleted in time.
     pub async fn gone(&self, name: &str) -> anyhow::Result<()> {
         let mut seen = self.seen.clone();
         let gone = seen.wait_for(|seen| !seen.contains_key(name));
-        timeout(SOON, gone).await.with_context(|| format!("end of pod {name}"))??;
+        timeout(SOON, gone).await.with_context(|| format!("pod {name} is not deleted in time"))??;
         Ok(())
     }
 
     /// Waits until that many pods are ready.
     ///
     /// # Errors
-    /// If they are not within `deadline`.
+    /// If they are not ready within `deadline`.
     pub async fn all_ready(&self, count: usize, deadline: Duration) -> anyhow::Result<()> {
         let mut seen = self.seen.clone();
         let enough = |seen: &HashMap<String, Seen>| seen.values().filter(|pod| pod.ready.is_some()).count() >= count;
         let end = tokio::time::Instant::now() + deadline;
-        timeout_at(end, seen.wait_for(enough)).await.with_context(|| format!("{count} ready pods"))??;
+        timeout_at(end, seen.wait_for(enough)).await.with_context(|| format!("no {count} ready pods in time"))??;
         Ok(())
     }
 }

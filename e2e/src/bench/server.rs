@@ -1,13 +1,13 @@
-//! What the API server itself counts of the operator's writes: requests for objects that nobody else writes.
+//! The operator's writes as counted by the API server: requests for objects that no other client writes.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context;
 use kube::Client;
 
-/// Verbs, resources and subresources that the operator alone uses while a unit starts or ends: the tests make and delete
-/// units by POST and DELETE, the gateway's controller applies Services of its own and puts the status of routes, the
-/// kubelet patches that of pods.
+/// Verbs, resources and subresources that only the operator uses while a unit is created or deleted. The tests create
+/// and delete units with POST and DELETE, Envoy Gateway applies its own Services and updates the status of routes with
+/// PUT, and the kubelet patches the status of pods.
 const OURS: &[(&str, &str, &str)] = &[
     ("PATCH", "computingunits", ""),
     ("APPLY", "computingunits", "status"),
@@ -19,19 +19,19 @@ const OURS: &[(&str, &str, &str)] = &[
     ("PATCH", "httproutes", ""),
 ];
 
-/// Requests so far, by verb and resource.
+/// The number of requests by verb and resource.
 pub type Requests = BTreeMap<String, u64>;
 
 /// Reads `apiserver_request_total`.
 ///
 /// # Errors
-/// If the API server does not tell.
+/// If the metrics cannot be read.
 pub async fn requests(client: &Client) -> anyhow::Result<Requests> {
     let request = http::Request::get("/metrics").body(vec![])?;
     let text = client.request_text(request).await.context("the API server's metrics")?;
     let mut requests = Requests::new();
     for line in text.lines().filter(|line| line.starts_with("apiserver_request_total{")) {
-        let (labels, count) = line.rsplit_once(' ').context("a metric")?;
+        let (labels, count) = line.rsplit_once(' ').context("not a metric")?;
         let label = |name: &str| {
             let (_, rest) = labels.split_once(&format!("{name}=\""))?;
             rest.split_once('"').map(|(value, _)| value)
@@ -48,7 +48,7 @@ pub async fn requests(client: &Client) -> anyhow::Result<Requests> {
     Ok(requests)
 }
 
-/// How many have come since.
+/// The number of requests since then.
 #[must_use]
 pub fn since(now: &Requests, earlier: &Requests) -> u64 {
     now.iter().map(|(what, count)| count - earlier.get(what).copied().unwrap_or_default()).sum()

@@ -1,5 +1,5 @@
-//! From a pod's readiness to the first answer through the gateway, and from a unit's creation to its pod's: units beside
-//! plain pods with plain routes, in turns.
+//! The time from a ready pod to the first response through the gateway, and from the creation of a unit to that of its
+//! pod. Units alternate with plain pods and routes.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::{
     units::{self, Mode},
 };
 
-/// What one kind took.
+/// The times of one kind.
 #[derive(Default)]
 struct Sample {
     made: Times,
@@ -37,7 +37,7 @@ impl Sample {
 /// Measures `count` of each.
 ///
 /// # Errors
-/// If one of them does not get to its first answer.
+/// If one of them is not answered in time.
 pub async fn measure(count: usize) -> anyhow::Result<()> {
     with_fixture("speed", |fixture| async move {
         fixture.create_default_pool(Mode::Query).await?;
@@ -85,7 +85,7 @@ async fn unit(fixture: &Fixture, pods: &Pods, name: &str, sample: &mut Sample) -
     fixture.until_nothing_is_left(name).await
 }
 
-/// By hand, route and all at once: the route is long there when the pod is ready.
+/// Creates the pod, Service and route at once, so that the route exists long before the pod is ready.
 async fn bare(fixture: &Fixture, pods: &Pods, name: &str, sample: &mut Sample) -> anyhow::Result<()> {
     let plain = Plain::new(fixture, name);
     let searching = search(fixture, plain.target()?).await?;

@@ -1,4 +1,4 @@
-//! How fast a unit is back, and what suspending many at once does to the requests of others.
+//! The time to resume a unit, and the effect of many concurrent suspensions on requests to other units.
 
 use std::time::{Duration, Instant};
 
@@ -17,18 +17,18 @@ use crate::{
     wait::{eventually, until},
 };
 
-/// How long many units may take.
+/// The deadline for many units.
 const MANY: Duration = Duration::from_mins(5);
-/// Requests a second to the unit that stays, all connections together.
+/// The requests per second to the permanent unit, over all connections.
 const RATE: f64 = 50.0;
 
 /// Suspends and resumes one unit `count` times, then `many` at once.
 ///
 /// # Errors
-/// If a unit does not get where it is asked to.
+/// If a unit does not reach the requested state.
 pub async fn measure(count: usize, many: usize) -> anyhow::Result<()> {
     let answered = with_fixture("resume", |fixture| async move { resume(&fixture, count).await }).await?;
-    table::heading(&format!("Back again: one unit suspended and resumed {count} times"));
+    table::heading(&format!("Resuming: one unit suspended and resumed {count} times"));
     let mut row = vec!["unit resumed: pod seen ready, to the first 200".to_owned()];
     row.extend(answered.cells());
     row.push("median 150, 99 % 300".to_owned());

@@ -1,4 +1,4 @@
-//! Figures as Markdown.
+//! Results as Markdown.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub fn print(head: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-/// A sample of times. Those before their zero are negative.
+/// A sample of times, which can be negative.
 #[derive(Clone, Debug, Default)]
 pub struct Times(Vec<f64>);
 
@@ -28,7 +28,7 @@ impl Times {
         self.0.sort_by(f64::total_cmp);
     }
 
-    /// The value that this share of the sample does not exceed, in milliseconds.
+    /// A quantile, in milliseconds.
     #[must_use]
     pub fn quantile(&self, share: f64) -> f64 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
@@ -36,7 +36,7 @@ impl Times {
         self.0.get(rank.clamp(1, self.0.len().max(1)) - 1).copied().unwrap_or(f64::NAN)
     }
 
-    /// Median, 99th percentile and longest, as cells.
+    /// Median, 99th percentile and maximum, as cells.
     #[must_use]
     pub fn cells(&self) -> Vec<String> {
         [0.5, 0.99, 1.0].map(|share| format!("{:.1}", self.quantile(share))).to_vec()

@@ -1,4 +1,5 @@
-//! What requests meet while units come and go, in each mode, with one proxy and with two; and under a plain route.
+//! The responses during create-and-delete cycles, for each routing mode, with one and two proxies, and for a plain
+//! route.
 
 use computing_unit_api::Phase;
 
@@ -11,10 +12,10 @@ use crate::{
     units::{self, Mode},
 };
 
-/// Connections that ask as fast as they can.
+/// The number of connections, without a rate limit.
 const CONNECTIONS: u32 = 8;
 
-/// What a number of cycles saw.
+/// The results of a number of cycles.
 #[derive(Default)]
 struct Total {
     cycles: usize,
@@ -45,10 +46,10 @@ impl Total {
     }
 }
 
-/// Measures `cycles` of each mode with one proxy and with two, and as many under a plain route.
+/// Measures `cycles` for each mode with one and two proxies, and as many for a plain route.
 ///
 /// # Errors
-/// If a unit does not come or go.
+/// If a unit does not become Ready or is not deleted in time.
 pub async fn measure(cycles: usize) -> anyhow::Result<()> {
     let mut rows = vec![];
     for proxies in [1, 2] {
@@ -94,7 +95,7 @@ async fn of_mode(mode: Mode, proxies: usize, cycles: usize) -> anyhow::Result<Ve
 async fn of_units(fixture: &Fixture, mode: Mode, cycles: usize) -> anyhow::Result<Total> {
     fixture.create_default_pool(mode).await?;
     let _operator = fixture.start().await?;
-    // One that must never answer for the others.
+    // A unit that must not answer for the others.
     fixture.create(&fixture.unit("stays")).await?;
     fixture.until("stays", Phase::Ready).await?;
     let mut total = Total::default();
@@ -125,7 +126,7 @@ async fn of_plain(cycles: usize) -> anyhow::Result<Vec<String>> {
             let plain = Plain::new(&fixture, &format!("plain-{number}"));
             let load = hammer(&fixture, plain.target()?).await?.start()?;
             plain.make_pod().await?;
-            // By hand one waits with the route until the pod can answer.
+            // Without an operator, the route is created once the pod can answer.
             plain.until_ready().await?;
             plain.make_route().await?;
             first_success(fixture.cluster.proxies().await?[0], &plain.target()?, Reuse::Fresh, SOON).await?;

@@ -1,5 +1,5 @@
-//! How long a request for a suspended unit takes, which starts the unit, is held and sent on: beside bare pods of the same
-//! making, in turns.
+//! The latency of a request for a suspended unit, which starts the unit and is held until it is ready. Alternates with
+//! bare pods of the same spec.
 
 use std::time::Instant;
 
@@ -24,32 +24,32 @@ use crate::{
     units::Mode,
 };
 
-/// What requests may take over a bare pod, in milliseconds.
+/// The goal for the overhead over a bare pod, in milliseconds.
 const GOAL: &str = "300";
-/// The unit, and the bare pod beside it.
+/// The names of the unit and the bare pod.
 const NAMES: (&str, &str) = ("ada", "bare");
 
-/// What was measured.
+/// The measurements.
 #[derive(Default)]
 struct Sample {
-    /// A bare pod, from its creation to its readiness.
+    /// From the creation of a bare pod to its readiness.
     bare: Times,
-    /// A request, from when it was sent to the first 200.
+    /// From a request to the first 200.
     woken: Times,
-    /// The same without the time of the unit's own pod.
+    /// The same without the start time of the unit's own pod.
     over_own: Times,
-    /// From the request to the unit's pod.
+    /// From the request to the creation of the unit's pod.
     made: Times,
     /// From the readiness of the unit's pod to the first 200.
     answered: Times,
-    /// How many requests were told to come again.
+    /// The number of requests that had to be retried.
     refused: usize,
 }
 
 /// Wakes one unit `count` times.
 ///
 /// # Errors
-/// If it does not wake.
+/// If it is not started.
 pub async fn measure(count: usize) -> anyhow::Result<()> {
     let Some(sample) = with_fixture("wakes", |fixture| async move { turns(fixture, count).await }).await? else {
         return Ok(());
@@ -70,7 +70,7 @@ pub async fn measure(count: usize) -> anyhow::Result<()> {
             row("the unit's pod seen ready, to the first 200", sample.answered.cells(), ""),
         ],
     );
-    println!("\nRequests that were told to come again: {} of {count}", sample.refused);
+    println!("\nRequests that had to be retried: {} of {count}", sample.refused);
     Ok(())
 }
 
@@ -94,7 +94,7 @@ async fn turns(mut fixture: Fixture, count: usize) -> anyhow::Result<Option<Samp
     Ok(Some(sample))
 }
 
-/// A pod as the cluster has it of a unit, to be made by hand.
+/// A bare pod with the spec of the unit's pod.
 fn like(pod: Pod) -> Pod {
     let mut spec = pod.spec;
     if let Some(spec) = &mut spec {
@@ -128,7 +128,7 @@ async fn wake(fixture: &Fixture, pods: &Pods, unit: &ComputingUnit, sample: &mut
     })
     .await?;
     let took = sent.elapsed();
-    ensure!(held || refused, "the unit was not suspended: {}", answer.by());
+    ensure!(held || refused, "the unit was not suspended; answered by {}", answer.by());
     let (seen, ready) = pods.ready(&name).await?;
     let before = |earlier: Instant, later: Instant| milliseconds(later.saturating_duration_since(earlier));
     sample.woken.add(milliseconds(took));

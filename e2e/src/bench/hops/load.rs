@@ -1,4 +1,4 @@
-//! One load on one way, for a while: requests or messages of WebSockets, as fast as they are answered or so many a second.
+//! A load on one setup: requests or WebSocket messages, without a rate limit or at a fixed rate.
 
 use std::{
     net::SocketAddr,
@@ -14,40 +14,40 @@ use crate::{
     wait::pass,
 };
 
-/// Connections of a load.
+/// The number of connections.
 const CONNECTIONS: u32 = 16;
-/// How long each load lasts.
+/// The duration of a load.
 const WHILE: Duration = Duration::from_secs(5);
-/// What each message of a WebSocket says.
+/// The text of each WebSocket message.
 const MESSAGE: &str =
     "a message of a workflow's user interface, or the engine's answer to one: about a hundred characters long";
 
-/// What is asked for.
+/// The kind of load.
 #[derive(Clone, Debug)]
 pub enum What {
     /// Requests.
     Requests(Box<Target>),
-    /// Messages that a WebSocket at this host and path sends back.
+    /// Messages that a WebSocket at this host and path echoes.
     Messages(String, String),
 }
 
-/// What a load has seen.
+/// The results of a load.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// Answers a second.
+    /// Responses per second.
     pub rate: f64,
-    /// Processor time of the proxies for each, in microseconds.
+    /// CPU time of the proxies per response, in microseconds.
     pub cost: f64,
-    /// The kernel's part of it.
+    /// The system part of it.
     pub kernel: f64,
-    /// How long each took.
+    /// The latencies.
     pub latency: Latency,
 }
 
-/// Loads a way, at most `rate` times a second if given.
+/// Applies the load to a setup, limited to `rate` per second if given.
 ///
 /// # Errors
-/// If one request is not answered with 200, or a WebSocket is cut.
+/// If a request is not answered with 200, or a WebSocket is cut.
 pub async fn load(way: &Way, what: &What, rate: Option<f64>) -> anyhow::Result<Seen> {
     let (began, before) = (Instant::now(), way.proxies.spent()?);
     let latency = match what {
@@ -55,7 +55,7 @@ pub async fn load(way: &Way, what: &What, rate: Option<f64>) -> anyhow::Result<S
         What::Messages(host, path) => messages(way.front, host, path, rate).await?,
     };
     let after = way.proxies.spent()?;
-    #[expect(clippy::cast_precision_loss, reason = "a count of some seconds")]
+    #[expect(clippy::cast_precision_loss, reason = "a count over a few seconds")]
     let count = latency.count() as f64;
     let [own, kernel] = [0, 1].map(|part| (after[part] - before[part]) / count * 1e6);
     Ok(Seen { rate: count / began.elapsed().as_secs_f64(), cost: own + kernel, kernel, latency })
@@ -80,7 +80,7 @@ async fn messages(front: SocketAddr, host: &str, path: &str, rate: Option<f64>) 
     }
     let mut all = Latency::default();
     while let Some(talk) = talks.join_next().await {
-        all.merge(&talk.context("a WebSocket's task")??);
+        all.merge(&talk.context("the task of a WebSocket")??);
     }
     Ok(all)
 }

@@ -1,5 +1,5 @@
-//! One gateway beside the two proxies of before: nginx, and behind it Envoy with Lua. Both ways lead to the same static
-//! service and to the same unit, each proxy has one worker, and all of them have the same core for themselves, in turns.
+//! Compares the gateway with the two former proxies: nginx, and behind it Envoy with Lua. Both setups route to the same
+//! static service and unit. Each proxy has one worker, and both setups run on the same dedicated core, alternately.
 
 pub mod load;
 
@@ -22,34 +22,34 @@ use crate::{
     traffic::{Reuse, Target, first_success},
 };
 
-/// Host name of the requests.
+/// The host name of requests.
 const HOST: &str = "texera.example.org";
 /// A path of the static service.
 const STATIC: &str = "/dashboard/user/workflow";
 /// The path of a unit's WebSocket.
 const SOCKET: &str = "/wsapi/workflow-websocket";
-/// Of what both ways can answer at most, the share that is offered to compare how long answers take.
+/// The load for comparing latencies, as a share of the maximum that both setups can handle.
 const OFFERED: f64 = 0.4;
 
-/// A way to a service and to a unit.
+/// A setup of proxies.
 #[derive(Debug)]
 pub struct Way {
-    /// Where clients ask.
+    /// The address for clients.
     pub front: SocketAddr,
-    /// The proxies on it.
+    /// The processes of the proxies.
     pub proxies: Processes,
 }
 
-/// What one kind of load has seen in one round, by the two proxies and by the gateway.
+/// The results of one kind of load in one round: two proxies, gateway.
 struct Round {
     full: [Seen; 2],
     offered: [Seen; 2],
 }
 
-/// Compares both ways in that many rounds, without access logs and with them.
+/// Compares both setups in that many rounds, without and with access logs.
 ///
 /// # Errors
-/// If they do not come up, or a request fails.
+/// If a proxy does not become ready, or a request fails.
 pub async fn measure(rounds: usize) -> anyhow::Result<()> {
     let (mut rows, mut slow) = (vec![], vec![]);
     for log in [false, true] {
@@ -97,7 +97,7 @@ type Rounds = Vec<(&'static str, Vec<Round>)>;
 async fn measure_in(mut fixture: Fixture, rounds: usize, log: bool) -> anyhow::Result<Option<Rounds>> {
     let lines = if log { "all" } else { "off" };
     let logs = format!("proxy.accessLog.static={lines},proxy.accessLog.units={lines}");
-    // What the two proxies do not do is not done here.
+    // Disables the features that the two former proxies do not have.
     let like = "authorization.enabled=false,units.pool.lookup=Linear,routes.webserver.body=null,proxy.concurrency=1";
     if !deploy(&mut fixture, &[&logs, like]).await? {
         return Ok(None);
@@ -113,7 +113,7 @@ async fn measure_in(mut fixture: Fixture, rounds: usize, log: bool) -> anyhow::R
         workers: 1,
         access_log: log,
     };
-    let two = TwoProxies::start(&fixture, &plan).await?.context("the cluster is the tests' own")?;
+    let two = TwoProxies::start(&fixture, &plan).await?.context("the cluster is not the local one")?;
     let front = texera::proxy(&fixture, 80).await?;
     let ways = [
         Way { front: two.front, proxies: Processes::of(&uids(&fixture, &[NGINX, ENVOY]).await?, &["nginx", "envoy"])? },
@@ -121,7 +121,7 @@ async fn measure_in(mut fixture: Fixture, rounds: usize, log: bool) -> anyhow::R
     ];
     let engines = Processes::of(&uids(&fixture, &[&unit, "texera"]).await?, &["engine"])?;
     let counts = ways.iter().map(|way| way.proxies.workers()).collect::<anyhow::Result<Vec<_>>>()?;
-    ensure!(counts == [2, 1], "one worker of nginx and of each Envoy, not {counts:?}");
+    ensure!(counts == [2, 1], "expected one worker of nginx and of each Envoy, got {counts:?}");
 
     let [two, gateway] = &ways;
     let seen = apart(&[&two.proxies, &gateway.proxies], &[&engines], compare(&ways, cuid, rounds)).await;
@@ -158,7 +158,7 @@ async fn compare(ways: &[Way; 2], cuid: i64, rounds: usize) -> anyhow::Result<Ro
     Ok(all)
 }
 
-/// Loads one way after the other; which is first changes with the round.
+/// Applies the load to one setup after the other, in an order that alternates between rounds.
 async fn in_turns(ways: &[Way; 2], what: &What, rate: Option<f64>, round: usize) -> anyhow::Result<[Seen; 2]> {
     if round.is_multiple_of(2) {
         let first = load(&ways[0], what, rate).await?;
@@ -176,7 +176,7 @@ async fn uids(fixture: &Fixture, pods: &[&str]) -> anyhow::Result<Vec<String>> {
     Ok(uids)
 }
 
-/// Medians of both ways and of the rounds' ratios, with the least and the greatest ratio.
+/// The medians of both setups and of the ratios, with the minimum and maximum ratio.
 fn cells(of: &[Vec<f64>; 2], digits: usize) -> Vec<String> {
     let sample = |values: &mut dyn Iterator<Item = f64>| {
         let mut times = Times::default();
