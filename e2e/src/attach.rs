@@ -1,4 +1,4 @@
-//! The cluster in use: a client, the Gateway and its proxies. It starts nothing; `cu-cluster` does.
+//! The current cluster: a client, the Gateway and its proxies. `cu-cluster` starts the local cluster.
 
 use std::{
     env,
@@ -20,10 +20,10 @@ use kube::{
 };
 use tokio::time::timeout;
 
-/// How long a definition may take to be served.
+/// The deadline until a CRD is served.
 const SERVED: Duration = Duration::from_secs(30);
 
-/// A running cluster with a gateway.
+/// A running cluster with a Gateway.
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
@@ -33,12 +33,12 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster of `KUBECONFIG`, or else of `.cluster/kubeconfig` in this folder or one above it (with
-    /// `CLUSTER=current`, of `~/.kube/config`), with the Gateway that `GATEWAY` names as `namespace/name`
-    /// (`envoy-gateway-system/shared` without).
+    /// The cluster of `KUBECONFIG`, or else of `.cluster/kubeconfig` in this directory or a parent (with
+    /// `CLUSTER=current`, of `~/.kube/config`). The variable `GATEWAY` selects the Gateway as `namespace/name`
+    /// (default: `envoy-gateway-system/shared`).
     ///
     /// # Errors
-    /// If there is no cluster, or it has no such Gateway: what to do.
+    /// If there is no cluster, or it has no such Gateway. The error describes what to do.
     pub async fn attach() -> anyhow::Result<Self> {
         let kubeconfig = kubeconfig()?;
         let file = Kubeconfig::read_from(&kubeconfig)?;
@@ -47,21 +47,18 @@ impl Cluster {
         let client = Client::try_from(config.clone())?;
         let named = env::var("GATEWAY").unwrap_or_else(|_| "envoy-gateway-system/shared".to_owned());
         let (namespace, name) =
-            named.split_once('/').with_context(|| format!("GATEWAY={named}: write namespace/name"))?;
+            named.split_once('/').with_context(|| format!("GATEWAY={named}: expected namespace/name"))?;
         let gateway = GatewayRef { name: name.to_owned(), namespace: namespace.to_owned(), section_name: None };
         Api::<Gateway>::namespaced(client.clone(), namespace).get(name).await.with_context(|| {
-            format!(
-                "the cluster of {} has no Gateway {named}: name one in GATEWAY=namespace/name",
-                kubeconfig.display()
-            )
+            format!("the cluster of {} has no Gateway {named}: set GATEWAY=namespace/name", kubeconfig.display())
         })?;
         Ok(Self { client, config, kubeconfig, gateway })
     }
 
-    /// Installs the definitions of this source tree, as they are, and waits until the API server serves them.
+    /// Installs the CRDs of this source tree, and waits until the API server serves them.
     ///
     /// # Errors
-    /// If it does not.
+    /// If they are not served in time.
     pub async fn install_definitions(&self) -> anyhow::Result<()> {
         let api = Api::<CustomResourceDefinition>::all(self.client());
         for definition in crds() {
@@ -74,19 +71,19 @@ impl Cluster {
         Ok(())
     }
 
-    /// The same with another Gateway.
+    /// The same cluster with another Gateway.
     #[must_use]
     pub fn with_gateway(self, gateway: GatewayRef) -> Self {
         Self { gateway, ..self }
     }
 
-    /// A client with the rights of the kubeconfig.
+    /// A client with the credentials of the kubeconfig.
     #[must_use]
     pub fn client(&self) -> Client {
         self.client.clone()
     }
 
-    /// What the client was made from.
+    /// The configuration of the client.
     #[must_use]
     pub fn config(&self) -> Config {
         self.config.clone()
@@ -115,7 +112,7 @@ impl Cluster {
         addresses.into_iter().next().map(|address| address.value).context("the Gateway has no address")
     }
 
-    /// Labels of all that Envoy Gateway makes for the Gateway's proxies.
+    /// The label selector of the objects that Envoy Gateway creates for the Gateway's proxies.
     #[must_use]
     pub fn proxy_labels(&self) -> String {
         let own = "gateway.envoyproxy.io/owning-gateway";
@@ -153,7 +150,7 @@ fn kubeconfig() -> anyhow::Result<PathBuf> {
     }
     if env::var("CLUSTER").is_ok_and(|cluster| cluster == "current") {
         let usual = env::home_dir().map(|home| home.join(".kube/config")).filter(|path| path.is_file());
-        return usual.context("CLUSTER=current: there is no ~/.kube/config; name yours in KUBECONFIG");
+        return usual.context("CLUSTER=current: there is no ~/.kube/config; set KUBECONFIG");
     }
     let here = env::current_dir()?;
     let found = here.ancestors().map(|folder| folder.join(".cluster/kubeconfig")).find(|path| path.is_file());

@@ -1,4 +1,4 @@
-//! A real browser without a screen, driven by the WebDriver protocol. It is installed when it is first used.
+//! A headless browser that is controlled by the WebDriver protocol. It is installed at first use.
 
 use std::{
     process::Stdio,
@@ -15,7 +15,7 @@ use crate::{cluster::packages, wait::eventually};
 
 /// The deadline for the start of the browser.
 const UP: Duration = Duration::from_secs(30);
-/// It requests nothing but the page, and leaves nothing behind.
+/// Flags that disable background requests and persistent state.
 const FLAGS: [&str; 11] = [
     "--headless",
     "--no-sandbox",
@@ -30,7 +30,7 @@ const FLAGS: [&str; 11] = [
     "--window-size=760,640",
 ];
 
-/// A browser with one window. Dropping it ends it.
+/// A browser with one window. It is closed on drop.
 pub struct Browser {
     _driver: Child,
     client: Client,
@@ -38,10 +38,10 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts one, with a profile of its own.
+    /// Starts a browser with a new profile.
     ///
     /// # Errors
-    /// If it cannot be installed or does not come up.
+    /// If it cannot be installed or started.
     pub async fn start() -> anyhow::Result<Self> {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         tokio::task::spawn_blocking(packages::browser).await??;
@@ -72,15 +72,15 @@ impl Browser {
         call(&self.client, Method::POST, &format!("{}/{path}", self.session), Some(body)).await
     }
 
-    /// Opens an address.
+    /// Opens a URL.
     ///
     /// # Errors
-    /// If the browser does not.
+    /// If the browser reports an error.
     pub async fn open(&self, url: &str) -> anyhow::Result<()> {
         self.post("url", &json!({"url": url})).await.map(drop)
     }
 
-    /// What a script returns in the page.
+    /// Runs a script in the page. Returns its result.
     ///
     /// # Errors
     /// If it fails.
@@ -91,7 +91,7 @@ impl Browser {
     /// Presses a key.
     ///
     /// # Errors
-    /// If the browser does not.
+    /// If the browser reports an error.
     pub async fn press(&self, key: &str) -> anyhow::Result<()> {
         let keys = [json!({"type": "keyDown", "value": key}), json!({"type": "keyUp", "value": key})];
         self.post("actions", &json!({"actions": [{"type": "key", "id": "keys", "actions": keys}]})).await.map(drop)
@@ -103,22 +103,22 @@ impl Browser {
     /// If there is no such element.
     pub async fn role(&self, selector: &str) -> anyhow::Result<String> {
         let found = self.post("element", &json!({"using": "css selector", "value": selector})).await?;
-        let id = found.as_object().and_then(|one| one.values().next()).and_then(Value::as_str).context("an element")?;
+        let id = found.as_object().and_then(|one| one.values().next()).and_then(Value::as_str).context("no element")?;
         let role =
             call(&self.client, Method::GET, &format!("{}/element/{id}/computedrole", self.session), None).await?;
         Ok(role.as_str().unwrap_or_default().to_owned())
     }
 
-    /// The window as a picture, in base64 of PNG.
+    /// A screenshot of the window, as PNG in base64.
     ///
     /// # Errors
-    /// If the browser gives none.
+    /// If the browser returns none.
     pub async fn picture(&self) -> anyhow::Result<String> {
         let picture = call(&self.client, Method::GET, &format!("{}/screenshot", self.session), None).await?;
-        Ok(picture.as_str().context("a picture")?.to_owned())
+        Ok(picture.as_str().context("no screenshot")?.to_owned())
     }
 
-    /// Ends it.
+    /// Closes the browser.
     ///
     /// # Errors
     /// If the driver does not answer.

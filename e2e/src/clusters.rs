@@ -1,5 +1,5 @@
-//! What the gateway's proxies have been told of where routes lead: how each finds its addresses. Read from their own
-//! configuration, by the way that only the API server opens.
+//! The Envoy clusters of routes, and how they discover their endpoints. They are read from the configuration of the
+//! proxies, through port forwarding by the API server.
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use crate::attach::Cluster;
 
-/// The port of the admin interface of a proxy, which is only open within its pod.
+/// The port of the admin interface of a proxy, which is only reachable within its pod.
 const ADMIN: u16 = 19000;
 
-/// How the clusters of an `HTTPRoute` find their addresses, as Envoy names it: `EDS` if the gateway sends them, `STRICT_DNS`,
-/// `LOGICAL_DNS` or the name of an extension where it looks them up. One for each proxy and rule.
+/// The discovery types of the clusters of an `HTTPRoute`: `EDS` if Envoy Gateway sends the endpoints; `STRICT_DNS`,
+/// `LOGICAL_DNS` or the name of an extension if the proxy resolves them. One for each proxy and rule.
 ///
 /// # Errors
 /// If a proxy cannot be read, or has no such cluster.
@@ -40,7 +40,7 @@ fn kind(cluster: &Value) -> String {
 async fn dumps(cluster: &Cluster) -> anyhow::Result<Vec<Value>> {
     let labels = cluster.proxy_labels();
     let pods = Api::<Pod>::all(cluster.client()).list(&ListParams::default().labels(&labels)).await?;
-    ensure!(!pods.items.is_empty(), "no proxy of {labels}");
+    ensure!(!pods.items.is_empty(), "no proxy with the labels {labels}");
     let mut all = vec![];
     for pod in pods {
         let api = Api::<Pod>::namespaced(cluster.client(), &pod.namespace().unwrap_or_default());
@@ -51,7 +51,7 @@ async fn dumps(cluster: &Cluster) -> anyhow::Result<Vec<Value>> {
 
 async fn ask(pods: &Api<Pod>, name: &str, path: &str) -> anyhow::Result<Value> {
     let mut forward = pods.portforward(name, &[ADMIN]).await?;
-    let stream = forward.take_stream(ADMIN).context("a way to the proxy")?;
+    let stream = forward.take_stream(ADMIN).context("no connection to the proxy")?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
     let request = http::Request::get(path).header(http::header::HOST, "localhost").body(Empty::<Bytes>::new())?;

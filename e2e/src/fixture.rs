@@ -1,5 +1,5 @@
-//! The fixture of a test: a namespace of its own, and an operator of its own behind a proxy of the API server, which counts the
-//! operator's calls and injects faults. A test shares the cluster with others, or has it alone.
+//! The fixture of a test: its own namespace, and its own operator behind a proxy for the API server, which counts the
+//! operator's calls and injects faults. A test shares the cluster with others, or has exclusive use of it.
 
 use std::{future::Future, path::PathBuf, time::Duration};
 
@@ -23,12 +23,12 @@ use crate::{
     wait::until,
 };
 
-/// The deadline for whatever takes a second on an idle machine.
+/// The deadline for operations that take a second on an idle machine.
 pub const SOON: Duration = Duration::from_mins(1);
 
 /// Whether this process has prepared the cluster.
 static PREPARED: OnceCell<()> = OnceCell::const_new();
-/// Held by every running test: shared by those that run side by side, exclusively by one that has the cluster alone.
+/// Held by every running test: shared by parallel tests, exclusive by a test that has exclusive use of the cluster.
 static CLUSTER: RwLock<()> = RwLock::const_new(());
 
 /// The fixture of one test.
@@ -43,7 +43,8 @@ pub struct Fixture {
     pub operator: Operator,
 }
 
-/// Runs a test in a namespace of its own, beside other tests. The test starts the operator: see [`Fixture::start`].
+/// Runs a test in its own namespace, in parallel with other tests. The test starts the operator: see
+/// [`Fixture::start`].
 ///
 /// # Errors
 /// Those of the test.
@@ -55,7 +56,7 @@ where
     Box::pin(timings::measured(name, run(name, test))).await
 }
 
-/// The same while no other test runs.
+/// Same as [`with_fixture`], while no other test runs.
 ///
 /// # Errors
 /// Those of the test.
@@ -82,7 +83,7 @@ where
             .leader(None)
             .args(["--log=computing_unit_operator=debug,info"]);
         let fixture = Fixture { cluster, namespace, proxy, operator };
-        // Tests are long futures, and a test's thread has a small stack.
+        // The futures of tests are large, and the thread of a test has a small stack.
         Box::pin(test(fixture)).await.with_context(|| format!("log: {}", log.display()))
     })
     .await
@@ -94,7 +95,7 @@ async fn prepare(cluster: &Cluster) -> anyhow::Result<()> {
     }
     cluster.install_definitions().await?;
     gateway::restore(cluster).await?;
-    // Pods that no kubelet ends would keep their namespaces.
+    // Pods that no kubelet terminates would block the deletion of their namespaces.
     simulated::sweep(cluster).await?;
     namespace::sweep(cluster).await?;
     garbage::until_collected(cluster).await
@@ -110,7 +111,7 @@ impl Fixture {
     /// Starts the operator and waits until its caches are filled.
     ///
     /// # Errors
-    /// If it does not become ready: the end of its log.
+    /// If it does not become ready. The error contains the end of its log.
     pub async fn start(&self) -> anyhow::Result<OperatorProcess> {
         let mut process = self.operator.start()?;
         process.ready(SOON).await?;
@@ -153,7 +154,7 @@ impl Fixture {
         Api::namespaced(self.cluster.client(), &self.namespace)
     }
 
-    /// A pool named `default`, which is not created yet.
+    /// The manifest of a pool named `default`.
     #[must_use]
     pub fn pool(&self, mode: Mode) -> ComputingUnitPool {
         units::pool(&self.namespace, self.cluster.gateway(), mode)
@@ -162,15 +163,15 @@ impl Fixture {
     /// Creates the pool named `default`.
     ///
     /// # Errors
-    /// If the API server refuses it.
+    /// If the API server rejects it.
     pub async fn create_default_pool(&self, mode: Mode) -> anyhow::Result<()> {
         self.create_pool(&self.pool(mode)).await.map(drop)
     }
 
-    /// Creates the pool named `default` in Query mode, with this merged into its spec.
+    /// Creates the pool named `default` in Query mode, with `spec` merged into its spec.
     ///
     /// # Errors
-    /// If the API server refuses it.
+    /// If the API server rejects it.
     pub async fn create_pool_with(&self, spec: &Value) -> anyhow::Result<()> {
         self.create_pool(&units::with(&self.pool(Mode::Query), &json!({"spec": spec}))).await.map(drop)
     }
@@ -178,7 +179,7 @@ impl Fixture {
     /// Creates a pool.
     ///
     /// # Errors
-    /// If the API server refuses it.
+    /// If the API server rejects it.
     pub async fn create_pool(&self, pool: &ComputingUnitPool) -> anyhow::Result<ComputingUnitPool> {
         Ok(self.pools().create(&PostParams::default(), pool).await?)
     }
@@ -186,15 +187,15 @@ impl Fixture {
     /// Creates a unit.
     ///
     /// # Errors
-    /// If the API server refuses it.
+    /// If the API server rejects it.
     pub async fn create(&self, unit: &ComputingUnit) -> anyhow::Result<ComputingUnit> {
         Ok(self.units().create(&PostParams::default(), unit).await?)
     }
 
-    /// Merges this into the spec of a unit.
+    /// Merges `spec` into the spec of a unit.
     ///
     /// # Errors
-    /// If the API server refuses it.
+    /// If the API server rejects it.
     pub async fn edit(&self, name: &str, spec: Value) -> anyhow::Result<()> {
         let patch = Patch::Merge(json!({"spec": spec}));
         self.units().patch(name, &PatchParams::default(), &patch).await?;
@@ -204,12 +205,12 @@ impl Fixture {
     /// Sets the operating mode of a unit to `Running` or `Suspended`.
     ///
     /// # Errors
-    /// If the API server refuses it.
+    /// If the API server rejects it.
     pub async fn set_mode(&self, name: &str, mode: &str) -> anyhow::Result<()> {
         self.edit(name, json!({"operatingMode": mode})).await
     }
 
-    /// A unit of this namespace, which is not created yet. Its `cuid` is unique to the test.
+    /// The manifest of a unit in this namespace. Its `cuid` is unique.
     #[must_use]
     pub fn unit(&self, name: &str) -> ComputingUnit {
         units::unit(&self.namespace, name, number(&self.namespace, name))
@@ -221,13 +222,13 @@ impl Fixture {
     /// If it does not reach it in time.
     pub async fn until(&self, name: &str, phase: Phase) -> anyhow::Result<ComputingUnit> {
         let so = |unit: Option<&ComputingUnit>| units::phase(unit) == Some(phase);
-        until(phase.as_str(), SOON, self.units(), name, so).await?.context("the unit")
+        until(phase.as_str(), SOON, self.units(), name, so).await?.context("no such unit")
     }
 
     /// Waits until a condition of a unit has this status and reason. Returns its message.
     ///
     /// # Errors
-    /// If it does not.
+    /// If it does not in time.
     pub async fn until_condition(&self, name: &str, type_: &str, status: &str, reason: &str) -> anyhow::Result<String> {
         let so =
             |unit: Option<&ComputingUnit>| units::condition(unit, type_, status).is_some_and(|(why, _)| why == reason);
@@ -238,7 +239,7 @@ impl Fixture {
     /// Deletes a unit and waits until it is gone.
     ///
     /// # Errors
-    /// If it does not go.
+    /// If it is not deleted in time.
     pub async fn delete(&self, name: &str) -> anyhow::Result<()> {
         self.units().delete(name, &DeleteParams::default()).await?;
         self.until_gone(name).await
@@ -247,25 +248,25 @@ impl Fixture {
     /// Waits until a unit is gone.
     ///
     /// # Errors
-    /// If it does not go.
+    /// If it is not deleted in time.
     pub async fn until_gone(&self, name: &str) -> anyhow::Result<()> {
-        until("end", SOON, self.units(), name, |unit| unit.is_none()).await.map(drop)
+        until("deletion", SOON, self.units(), name, |unit| unit.is_none()).await.map(drop)
     }
 
     /// Waits until a unit and all its children are gone.
     ///
     /// # Errors
-    /// If one of them stays.
+    /// If one of them is not deleted in time.
     pub async fn until_nothing_is_left(&self, name: &str) -> anyhow::Result<()> {
         self.until_gone(name).await?;
-        until("end of the route", SOON, self.routes(), name, |route| route.is_none()).await?;
-        until("end of the pod", SOON, self.pods(), name, |pod| pod.is_none()).await?;
-        until("end of the Service", SOON, self.services(), name, |service| service.is_none()).await?;
+        until("deletion of the route", SOON, self.routes(), name, |route| route.is_none()).await?;
+        until("deletion of the pod", SOON, self.pods(), name, |pod| pod.is_none()).await?;
+        until("deletion of the Service", SOON, self.services(), name, |service| service.is_none()).await?;
         Ok(())
     }
 }
 
-/// A `cuid` that no unit of another test has: keys are unique on a Gateway.
+/// A `cuid` that no other test uses, because routing keys are unique on a Gateway.
 fn number(namespace: &str, name: &str) -> i64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();

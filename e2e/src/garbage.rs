@@ -1,4 +1,5 @@
-//! The garbage collector of the cluster, which follows a new kind only after a while: until then children of deleted units stay.
+//! The garbage collector of the cluster, which discovers new kinds with a delay. Until then, children of deleted units
+//! remain.
 
 use std::time::Duration;
 
@@ -17,14 +18,14 @@ use crate::{
     wait::until,
 };
 
-/// It looks for new kinds every 30 s.
+/// The garbage collector discovers new kinds every 30 s.
 const DEADLINE: Duration = Duration::from_mins(2);
 
-/// Waits until the garbage collector deletes the child of an object of this project. On the local cluster only, where such
-/// objects may be created beside the shared Gateway.
+/// Waits until the garbage collector deletes the child of an object of this project. Only on the local cluster, because
+/// it creates objects in the namespace of the shared Gateway.
 ///
 /// # Errors
-/// If it does not.
+/// If it does not in time.
 pub async fn until_collected(cluster: &Cluster) -> anyhow::Result<()> {
     if !gateway::is_ours(cluster).await? {
         return Ok(());
@@ -34,7 +35,7 @@ pub async fn until_collected(cluster: &Cluster) -> anyhow::Result<()> {
     let pools = Api::<ComputingUnitPool>::namespaced(client.clone(), &namespace);
     let mut pool = units::pool(&namespace, cluster.gateway(), Mode::Query);
     pool.metadata.name = Some(name.clone());
-    let owner = pools.create(&PostParams::default(), &pool).await?.controller_owner_ref(&()).context("a UID")?;
+    let owner = pools.create(&PostParams::default(), &pool).await?.controller_owner_ref(&()).context("no UID")?;
     let children = Api::<ConfigMap>::namespaced(client, &namespace);
     let metadata =
         ObjectMeta { name: Some(name.clone()), owner_references: Some(vec![owner]), ..ObjectMeta::default() };

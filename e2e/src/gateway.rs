@@ -1,4 +1,4 @@
-//! Changes to the shared Gateway as a whole: the number of its proxies, and its controller. They are made on the local cluster only.
+//! Changes to the shared Gateway: the number of its proxies, and its controller. Only on the local cluster.
 
 use std::{fmt::Debug, net::SocketAddr, panic::AssertUnwindSafe, time::Duration};
 
@@ -20,9 +20,9 @@ use crate::{
 
 /// The deadline for proxies or controllers to start or stop.
 const SCALING: Duration = Duration::from_mins(2);
-/// Label of an EnvoyProxy that tests may change.
+/// The label of an EnvoyProxy that tests may change.
 const OURS: &str = "e2e.texera.apache.org/may=change";
-/// Namespace, deployment and label of the gateway's controller.
+/// The namespace, Deployment and label of the gateway's controller.
 const CONTROLLER: (&str, &str, &str) = ("envoy-gateway-system", "envoy-gateway", "control-plane=envoy-gateway");
 
 /// Whether tests may change the gateway, by a label of its EnvoyProxy.
@@ -32,14 +32,14 @@ const CONTROLLER: (&str, &str, &str) = ("envoy-gateway-system", "envoy-gateway",
 pub async fn is_ours(cluster: &Cluster) -> anyhow::Result<bool> {
     let labelled = envoy_proxies(cluster).list_metadata(&ListParams::default().labels(OURS)).await;
     match labelled {
-        // Another gateway than Envoy Gateway.
+        // A gateway other than Envoy Gateway.
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
         labelled => Ok(labelled?.items.iter().any(|one| one.name_any() == cluster.gateway().name)),
     }
 }
 
-/// Runs a test that changes the gateway, and restores the gateway whatever its outcome. On a cluster other than the local one the test
-/// does not run.
+/// Runs a test that changes the gateway, and always restores the gateway. The test is skipped if the cluster is not the
+/// local one.
 ///
 /// # Errors
 /// Those of the test.
@@ -48,18 +48,18 @@ where
     F: Future<Output = anyhow::Result<T>>,
 {
     if !is_ours(cluster).await? {
-        println!("NOT RUN: it changes the gateway, which belongs to the cluster in use");
+        println!("NOT RUN: the test changes the gateway, which is not allowed on the current cluster");
         return Ok(None);
     }
     let outcome = AssertUnwindSafe(Box::pin(test)).catch_unwind().await;
-    Box::pin(restore(cluster)).await.context("change the gateway back")?;
+    Box::pin(restore(cluster)).await.context("restore the gateway")?;
     outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(Some)
 }
 
 /// Restores one proxy and a running controller.
 ///
 /// # Errors
-/// If that does not come about.
+/// If that does not happen in time.
 pub async fn restore(cluster: &Cluster) -> anyhow::Result<()> {
     if is_ours(cluster).await? {
         scale_controller(cluster, 1).await?;
@@ -68,10 +68,10 @@ pub async fn restore(cluster: &Cluster) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sets how many proxies the Gateway has, by its EnvoyProxy of the same name, and waits until it has them.
+/// Scales the proxies of the Gateway with its EnvoyProxy of the same name, and waits until they are ready.
 ///
 /// # Errors
-/// If that does not come about.
+/// If that does not happen in time.
 pub async fn scale_proxies(cluster: &Cluster, count: usize) -> anyhow::Result<Vec<SocketAddr>> {
     let replicas = json!({"spec": {"provider": {"kubernetes": {"envoyDeployment": {"replicas": count}}}}});
     merge(cluster, &envoy_proxies(cluster), &cluster.gateway().name, &replicas).await?;
@@ -85,7 +85,7 @@ pub async fn scale_proxies(cluster: &Cluster, count: usize) -> anyhow::Result<Ve
 /// Stops the gateway's controller or starts it again, and waits until its pods are gone or ready.
 ///
 /// # Errors
-/// If that does not come about.
+/// If that does not happen in time.
 pub async fn scale_controller(cluster: &Cluster, replicas: i32) -> anyhow::Result<()> {
     let (namespace, name, labels) = CONTROLLER;
     let api = Api::<Deployment>::namespaced(cluster.client(), namespace);
@@ -98,13 +98,13 @@ pub async fn scale_controller(cluster: &Cluster, replicas: i32) -> anyhow::Resul
         let count = pods.list_metadata(&ListParams::default().labels(labels)).await?.items.len();
         Ok((i32::try_from(count)? == replicas).then_some(()))
     };
-    eventually("end of the controller", SCALING, settled).await
+    eventually("termination of the controller", SCALING, settled).await
 }
 
 /// Copies the EnvoyProxy of the shared Gateway for another Gateway.
 ///
 /// # Errors
-/// If the API server does not take it.
+/// If the API server rejects it.
 pub async fn copy_proxy(cluster: &Cluster, namespace: &str, name: &str) -> anyhow::Result<()> {
     let shared = envoy_proxies(cluster).get(&cluster.gateway().name).await?;
     let metadata =
@@ -128,7 +128,7 @@ async fn merge<K>(cluster: &Cluster, api: &Api<K>, name: &str, patch: &Value) ->
 where
     K: Clone + DeserializeOwned + Debug,
 {
-    ensure!(is_ours(cluster).await?, "the gateway belongs to the cluster in use: it is not changed");
+    ensure!(is_ours(cluster).await?, "the gateway of the current cluster must not be changed");
     api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
     Ok(())
 }

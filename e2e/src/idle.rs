@@ -1,4 +1,4 @@
-//! Pools that suspend idle units, and what to wait for on their units.
+//! Pools that suspend idle units, and conditions to wait for on their units.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::{
 
 /// The idle timeout.
 pub const IDLE: Duration = Duration::from_secs(6);
-/// How long a unit is watched to see that it is not suspended.
+/// How long a unit is observed to check that it is not suspended.
 const WHILE: Duration = Duration::from_secs(10);
 
-/// The pool named `default`, whose units may be idle for [`IDLE`], with more of `spec.activity`.
+/// The pool named `default` with the idle timeout [`IDLE`], and with `activity` merged into `spec.activity`.
 #[must_use]
 pub fn pool(fixture: &Fixture, activity: Value) -> ComputingUnitPool {
     let quick = json!({"spec": {
@@ -29,10 +29,10 @@ pub fn pool(fixture: &Fixture, activity: Value) -> ComputingUnitPool {
     with(&with(&fixture.pool(Mode::Query), &quick), &json!({"spec": {"activity": activity}}))
 }
 
-/// Makes [`pool`].
+/// Creates [`pool`].
 ///
 /// # Errors
-/// If the API server refuses it.
+/// If the API server rejects it.
 pub async fn make_pool(fixture: &Fixture, activity: Value) -> anyhow::Result<()> {
     fixture.create_pool(&pool(fixture, activity)).await.map(drop)
 }
@@ -46,7 +46,7 @@ pub fn activity(unit: Option<&ComputingUnit>) -> Option<&Activity> {
 /// Waits until the activity in the status of a unit satisfies `so`.
 ///
 /// # Errors
-/// If it does not become so.
+/// If it does not in time.
 pub async fn until_activity(
     fixture: &Fixture,
     name: &str,
@@ -54,21 +54,22 @@ pub async fn until_activity(
     so: impl Fn(&Activity) -> bool,
 ) -> anyhow::Result<Activity> {
     let unit = until(what, SOON, fixture.units(), name, |unit: Option<&ComputingUnit>| activity(unit).is_some_and(&so));
-    activity(unit.await?.as_ref()).cloned().context("its activity")
+    activity(unit.await?.as_ref()).cloned().context("no activity in the status")
 }
 
-/// Waits until the last activity of a unit comes from that source.
+/// Waits until the last activity of a unit has this source.
 ///
 /// # Errors
-/// If it is not.
+/// If that does not happen in time.
 pub async fn until_source(fixture: &Fixture, name: &str, source: &str) -> anyhow::Result<Activity> {
     until_activity(fixture, name, source, |activity| activity.source.as_deref() == Some(source)).await
 }
 
-/// Waits until the status says that the activity of a unit is unknown, with this text in the message. Such a unit is not suspended.
+/// Waits until the status of a unit reports unknown activity, with this text in the message. Such a unit is not
+/// suspended.
 ///
 /// # Errors
-/// If it does not.
+/// If that does not happen in time.
 pub async fn until_unreadable(fixture: &Fixture, name: &str, words: &str) -> anyhow::Result<Activity> {
     let says = |activity: &Activity| {
         activity.idle_at.is_none() && activity.message.as_ref().is_some_and(|message| message.contains(words))
@@ -76,10 +77,10 @@ pub async fn until_unreadable(fixture: &Fixture, name: &str, words: &str) -> any
     until_activity(fixture, name, words, says).await
 }
 
-/// Checks that the unit is not suspended for longer than the idle timeout.
+/// Observes the unit for longer than the idle timeout, and checks that it is not suspended.
 ///
 /// # Errors
-/// If somebody does.
+/// If it is suspended.
 pub async fn stays(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
     let stopped = |unit: Option<&ComputingUnit>| {
         unit.is_none_or(|unit| {
@@ -87,7 +88,7 @@ pub async fn stays(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
         })
     };
     match timeout(WHILE, await_condition(fixture.units(), name, stopped)).await {
-        Ok(unit) => anyhow::bail!("it was suspended: {:#?}", unit?),
+        Ok(unit) => anyhow::bail!("the unit was suspended: {:#?}", unit?),
         Err(_) => Ok(()),
     }
 }
@@ -95,7 +96,7 @@ pub async fn stays(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
 /// Waits until a unit is suspended with the reason `Idle`.
 ///
 /// # Errors
-/// If it is not.
+/// If that does not happen in time.
 pub async fn suspended(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
     fixture.until(name, Phase::Suspended).await?;
     let message = fixture.until_condition(name, "Suspended", "True", "Idle").await?;

@@ -1,4 +1,4 @@
-//! Images that single tests need in the cluster, and are not there from the start.
+//! Images that only some tests need.
 
 use std::path::PathBuf;
 
@@ -10,17 +10,17 @@ use crate::{
     kubelet::Kubelet,
 };
 
-/// Builds an image and brings it into the local cluster. False on another cluster, to which no image can be brought.
+/// Builds an image and imports it into the local cluster. Returns false for any other cluster.
 ///
 /// # Errors
-/// If the image cannot be built, or containerd does not take it.
+/// If the image cannot be built, or containerd rejects it.
 pub async fn bring(image: impl FnOnce() -> anyhow::Result<PathBuf> + Send + 'static) -> anyhow::Result<bool> {
-    // The shared Gateway shows whose cluster it is, whichever Gateway a test uses.
+    // The shared Gateway identifies the local cluster, even if the test uses another Gateway.
     let Some(kubelet) = Kubelet::of(&Cluster::attach().await?).await? else {
-        println!("NOT RUN: an image cannot be brought into the cluster in use");
+        println!("NOT RUN: images cannot be imported into the current cluster");
         return Ok(false);
     };
-    let layout = Layout::of_node(kubelet.node())?.context("the cluster of this machine")?;
+    let layout = Layout::of_node(kubelet.node())?.context("no local cluster")?;
     tokio::task::spawn_blocking(move || images::import(&layout, &[image()?])).await??;
     Ok(true)
 }

@@ -20,14 +20,14 @@ impl<'a> Killer<'a> {
     /// Starts an operator, and waits until it is ready.
     ///
     /// # Errors
-    /// If it does not get there.
+    /// If it does not become ready.
     pub async fn start(fixture: &'a Fixture) -> anyhow::Result<Self> {
         let operator = Some(fixture.start().await?);
         Ok(Self { fixture, operator, write: 1, last: LastWrite::Refused, kills: 0 })
     }
 
-    /// Plays `round` once for each of the first `writes` writes of a change, and each of `lasts`. How often the operator
-    /// was killed at a write: a change that has fewer writes is over before.
+    /// Runs `round` once for each of the first `writes` writes of a change, and for each of `lasts`. Returns how often
+    /// the operator was killed at a write, because a change may have fewer writes.
     ///
     /// # Errors
     /// Those of a round.
@@ -48,29 +48,29 @@ impl<'a> Killer<'a> {
         Ok(self.kills - before)
     }
 
-    /// Kills at the `write`-th write of each change from now on.
+    /// Sets the write of each change at which the operator is killed.
     pub const fn at(&mut self, write: u64, last: LastWrite) {
         self.write = write;
         self.last = last;
     }
 
-    /// Where it kills, in words.
+    /// A name for the point where the operator is killed.
     #[must_use]
     pub fn place(&self) -> String {
         format!("{:?}-{}", self.last, self.write).to_lowercase()
     }
 
-    /// How often an operator was killed at a write.
+    /// The number of operators that were killed at a write.
     #[must_use]
     pub const fn kills(&self) -> u64 {
         self.kills
     }
 
-    /// Makes a change, and kills the operator at the write that is set, or once all is `done`. Waits until the next
-    /// operator has it done. What `change` has returned.
+    /// Makes a change, and kills the operator at the configured write, or once the change is `done`. Waits until the
+    /// next operator has completed the change. Returns the result of `change`.
     ///
     /// # Errors
-    /// Those of the change, or if it is not done.
+    /// Those of the change, or if it is not completed.
     pub async fn during<T>(
         &mut self,
         change: impl Future<Output = anyhow::Result<T>>,
@@ -90,7 +90,7 @@ impl<'a> Killer<'a> {
         }
         self.fixture.proxy.mend().await;
         self.operator = Some(self.fixture.start().await?);
-        done().await.context("by the next operator")?;
+        done().await.context("with the next operator")?;
         Ok(changed)
     }
 }

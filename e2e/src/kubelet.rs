@@ -1,5 +1,5 @@
-//! The kubelet of the node, which a test can pause. On the local cluster only. If the test is killed, the next test or `make cluster`
-//! resumes it.
+//! The kubelet of the node, which a test can pause. Only on the local cluster. If the test is killed, the next test or
+//! `make cluster` resumes the kubelet.
 
 use anyhow::Context;
 use k8s_openapi::api::core::v1::Node;
@@ -11,7 +11,7 @@ use crate::{
     gateway,
 };
 
-/// Its name among the cluster's processes.
+/// The name of its process.
 const NAME: &str = "kubelet";
 
 /// The kubelet of a local cluster.
@@ -22,7 +22,7 @@ pub struct Kubelet {
 }
 
 impl Kubelet {
-    /// The kubelet of the cluster in use. None if that is not a local cluster of this machine.
+    /// The kubelet of the current cluster. `None` if that is not a local cluster of this machine.
     ///
     /// # Errors
     /// If the API server cannot be read.
@@ -31,30 +31,30 @@ impl Kubelet {
             return Ok(None);
         }
         let nodes = Api::<Node>::all(cluster.client()).list_metadata(&ListParams::default()).await?;
-        let node = nodes.items.first().context("a node")?.name_any();
+        let node = nodes.items.first().context("no node")?.name_any();
         let Some(layout) = Layout::of_node(&node)? else { return Ok(None) };
         Ok(Some(Self { node, processes: Processes::of(&layout)? }))
     }
 
-    /// The name of its node.
+    /// The name of the node.
     #[must_use]
     pub fn node(&self) -> &str {
         &self.node
     }
 
-    /// Pauses it until the returned value is dropped.
+    /// Pauses the kubelet until the returned value is dropped.
     ///
     /// # Errors
-    /// If it does not run.
+    /// If it is not running.
     pub fn pause(&self) -> anyhow::Result<Paused> {
         self.processes.pause(NAME)?;
         Ok(Paused(self.clone()))
     }
 
-    /// Resumes it, if a killed test has left it paused.
+    /// Resumes the kubelet if a killed test left it paused.
     ///
     /// # Errors
-    /// If it does not run.
+    /// If it is not running.
     pub fn resume(&self) -> anyhow::Result<()> {
         self.processes.resume(NAME)
     }
@@ -67,7 +67,7 @@ pub struct Paused(Kubelet);
 impl Drop for Paused {
     fn drop(&mut self) {
         if let Err(error) = self.0.resume() {
-            eprintln!("the kubelet does not go on: {error:#}");
+            eprintln!("cannot resume the kubelet: {error:#}");
         }
     }
 }

@@ -1,18 +1,18 @@
 //! A real local cluster with Envoy Gateway, and the tests, demo and benchmarks that run on it.
 //!
-//! The tests are in `tests/suite`. A test starts with [`fixture::with_fixture`]; what it uses from there:
+//! The tests are in `tests/suite`. A test starts with [`fixture::with_fixture`] and uses these modules:
 //!
 //! | For | Modules |
 //! | --- | --- |
-//! | pools, units, conditions to wait for | [`fixture`], [`units`], [`wait`], [`namespace`], [`attach`] |
+//! | pools, units and waiting for conditions | [`fixture`], [`units`], [`wait`], [`namespace`], [`attach`] |
 //! | the operator as a process: its API calls, failures and crashes | [`faults`], [`killer`] |
 //! | requests through the gateway | [`traffic`], [`activator`], [`browser`], [`idle`] |
 //! | the gateway and its proxies | [`gateway`], [`proxies`], [`clusters`], [`plain`] |
-//! | the node, and nodes that only exist in the API | [`kubelet`], [`images`], [`simulated`] |
-//! | a deployment of the shape of Texera, and its former proxies | [`texera`], [`standin`], [`before`] |
+//! | the node, and simulated nodes | [`kubelet`], [`images`], [`simulated`] |
+//! | a deployment like Texera's, and its former proxies | [`texera`], [`standin`], [`before`] |
 //! | kubectl, its plugins, Helm and Maven | [`tool`] |
 //!
-//! [`cluster`] is the local cluster itself, which `cu-cluster` starts and stops. [`demo`] and [`bench`] are programs of their own.
+//! [`cluster`] is the local cluster, which `cu-cluster` starts and stops. [`demo`] and [`bench`] are separate programs.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -1,4 +1,4 @@
-//! A namespace for one test. It is deleted whatever the outcome; if the test fails, its objects are printed first.
+//! A namespace for one test, which is always deleted. If the test fails, its objects are printed first.
 
 use std::{
     any::Any,
@@ -26,19 +26,19 @@ use serde_json::json;
 
 use crate::{attach::Cluster, wait::until};
 
-/// Label of the namespaces, and other objects outside of them, that tests made: the id of the process that did.
+/// The label of namespaces and cluster-scoped objects that tests create: the id of the process that created them.
 pub const OWNER: &str = "e2e.texera.apache.org/process";
-/// Label by which the gateway's listeners admit routes.
+/// The label of namespaces whose routes the Gateway's listeners allow.
 pub const ADMITTED: &str = "texera.apache.org/units";
-/// Names a variable that keeps the namespaces of failed tests.
+/// The variable that keeps the namespaces of failed tests.
 const KEEP: &str = "E2E_KEEP";
-/// How long a namespace may take to go.
+/// The deadline for the deletion of a namespace.
 const REMOVAL: Duration = Duration::from_mins(2);
 
-/// Runs `work` with the name of a new namespace that the gateway admits.
+/// Runs `work` with the name of a new namespace whose routes the Gateway allows.
 ///
 /// # Errors
-/// Those of `work`, or of making or removing the namespace.
+/// Those of `work`, or of creating or deleting the namespace.
 pub async fn within<F, T>(cluster: &Cluster, prefix: &str, work: impl FnOnce(String) -> F) -> anyhow::Result<T>
 where
     F: Future<Output = anyhow::Result<T>>,
@@ -62,13 +62,14 @@ where
 /// The message of a failed assertion.
 fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("the test has panicked").to_owned()
+    text.unwrap_or("the test panicked").to_owned()
 }
 
-/// Makes a namespace, `admitted` by the gateway or not, that the next run removes if this one does not.
+/// Creates a namespace. `admitted` sets whether the Gateway allows its routes. If this run is killed, the next one
+/// deletes it.
 ///
 /// # Errors
-/// If the API server does not take it.
+/// If the API server rejects it.
 pub async fn create(cluster: &Cluster, prefix: &str, admitted: bool) -> anyhow::Result<String> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() % 10_000_000;
@@ -84,11 +85,11 @@ pub async fn create(cluster: &Cluster, prefix: &str, admitted: bool) -> anyhow::
     Ok(name)
 }
 
-/// Removes a namespace and all that is in it, and waits until it is gone. Finalizers that nobody is left to drop are
-/// dropped here.
+/// Deletes a namespace with its objects, and waits until it is gone. Removes finalizers whose operator is not running
+/// any more.
 ///
 /// # Errors
-/// If it does not go.
+/// If it is not deleted in time.
 pub async fn remove(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
     let client = cluster.client();
     let units = Api::<ComputingUnit>::namespaced(client.clone(), name);
@@ -101,24 +102,24 @@ pub async fn remove(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
     until_removed(cluster, name).await
 }
 
-/// Deletes a namespace as a person does, and waits until it is gone.
+/// Deletes a namespace like a user, and waits until it is gone.
 ///
 /// # Errors
-/// If it does not go.
+/// If it is not deleted in time.
 pub async fn until_removed(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
     let api = Api::<Namespace>::all(cluster.client());
     match api.delete(name, &DeleteParams::default()).await {
         Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
         deleted => deleted.with_context(|| format!("delete namespace {name}"))?,
     };
-    until("end", REMOVAL, api, name, |namespace| namespace.is_none()).await?;
+    until("deletion", REMOVAL, api, name, |namespace| namespace.is_none()).await?;
     Ok(())
 }
 
-/// Removes what killed runs have left behind.
+/// Deletes the objects that killed runs left behind.
 ///
 /// # Errors
-/// If something does not go.
+/// If one of them is not deleted in time.
 pub async fn sweep(cluster: &Cluster) -> anyhow::Result<()> {
     let api = Api::<Namespace>::all(cluster.client());
     for namespace in api.list(&ListParams::default().labels(OWNER)).await? {
@@ -129,7 +130,7 @@ pub async fn sweep(cluster: &Cluster) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the process that made an object is gone.
+/// Whether the process that created an object has exited.
 #[must_use]
 pub fn is_abandoned(object: &ObjectMeta) -> bool {
     let process = object.labels.as_ref().and_then(|labels| labels.get(OWNER)).map_or("", String::as_str);

@@ -1,5 +1,5 @@
-//! A pod, a Service and an HTTPRoute as anyone would write them, without the operator: what it is compared with, and what
-//! shows that a test of traffic can fail.
+//! A plain pod, Service and HTTPRoute, without the operator. Benchmarks compare the operator with them, and tests use
+//! them to verify that traffic checks can fail.
 
 use computing_unit_api::gateway::HTTPRoute;
 use k8s_openapi::api::core::v1::{Pod, Service};
@@ -13,14 +13,14 @@ use crate::{
     wait::until,
 };
 
-/// One of them, by name.
+/// A plain pod, Service and HTTPRoute with a common name.
 pub struct Plain<'a> {
     fixture: &'a Fixture,
     name: String,
 }
 
 impl<'a> Plain<'a> {
-    /// None of its objects exists yet.
+    /// Does not create any object yet.
     #[must_use]
     pub fn new(fixture: &'a Fixture, name: &str) -> Self {
         Self { fixture, name: name.to_owned() }
@@ -30,18 +30,18 @@ impl<'a> Plain<'a> {
         format!("/{}/{}", self.fixture.namespace, self.name)
     }
 
-    /// A request for it.
+    /// A request for the pod.
     ///
     /// # Errors
-    /// If its name makes no request.
+    /// If its path is not a valid request target.
     pub fn target(&self) -> anyhow::Result<Target> {
         Target::new("localhost", &self.path())
     }
 
-    /// Makes pod and Service.
+    /// Creates the pod and the Service.
     ///
     /// # Errors
-    /// If the API server refuses one.
+    /// If the API server rejects one.
     pub async fn make_pod(&self) -> anyhow::Result<()> {
         let labels = json!({"plain": self.name});
         let pod = json!({
@@ -66,10 +66,10 @@ impl<'a> Plain<'a> {
         Ok(())
     }
 
-    /// Makes the route.
+    /// Creates the route.
     ///
     /// # Errors
-    /// If the API server refuses it.
+    /// If the API server rejects it.
     pub async fn make_route(&self) -> anyhow::Result<()> {
         let gateway = self.fixture.cluster.gateway();
         let route = json!({
@@ -90,7 +90,7 @@ impl<'a> Plain<'a> {
     /// Waits until the pod is ready.
     ///
     /// # Errors
-    /// If it does not get there.
+    /// If it does not become ready.
     pub async fn until_ready(&self) -> anyhow::Result<()> {
         until("readiness", SOON, self.fixture.pods(), &self.name, |pod| pod.is_some_and(is_ready)).await.map(drop)
     }
@@ -98,13 +98,13 @@ impl<'a> Plain<'a> {
     /// Deletes all three, the route first, and waits until the pod is gone.
     ///
     /// # Errors
-    /// If it does not go.
+    /// If it is not deleted in time.
     pub async fn delete(&self) -> anyhow::Result<()> {
         let params = DeleteParams::default();
         self.fixture.routes().delete(&self.name, &params).await?;
         self.fixture.services().delete(&self.name, &params).await?;
         self.fixture.pods().delete(&self.name, &params).await?;
-        until("end", SOON, self.fixture.pods(), &self.name, |pod| pod.is_none()).await.map(drop)
+        until("deletion", SOON, self.fixture.pods(), &self.name, |pod| pod.is_none()).await.map(drop)
     }
 }
 

@@ -1,4 +1,5 @@
-//! A Gateway in the namespace of a test, and faults of its proxies. On the local cluster only, whose pods are processes of this machine.
+//! A Gateway in the namespace of a test, and faults of its proxies. Only on the local cluster, because its pods are
+//! processes of this machine.
 
 use std::{
     fs,
@@ -25,19 +26,19 @@ use crate::{
     wait::{eventually, until},
 };
 
-/// Name of the Gateway, and of what its proxies are made from.
+/// The name of the Gateway and of its EnvoyProxy.
 const NAME: &str = "own";
-/// The port on which a proxy serves its statistics.
+/// The statistics port of a proxy.
 const STATISTICS: u16 = 19001;
 
-/// Creates a Gateway with one proxy, which the pools and the operator of the fixture use from then on. False on a cluster other than
-/// the local one.
+/// Creates a Gateway with one proxy, which the pools and the operator of the fixture use from then on. Returns false if
+/// the cluster is not the local one.
 ///
 /// # Errors
-/// If the Gateway does not come up.
+/// If the Gateway does not become ready.
 pub async fn own(fixture: &mut Fixture) -> anyhow::Result<bool> {
     if !gateway::is_ours(&fixture.cluster).await? {
-        println!("NOT RUN: what the proxies of the cluster in use are made from is not known");
+        println!("NOT RUN: the EnvoyProxy of the current cluster is unknown");
         return Ok(false);
     }
     let shared = fixture.cluster.gateway();
@@ -63,22 +64,22 @@ pub async fn own(fixture: &mut Fixture) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Kills Envoy in the proxy at that address, and waits until the kubelet has restarted it.
+/// Kills Envoy in the proxy at this address, and waits until the kubelet has restarted it.
 ///
 /// # Errors
-/// If it is not found, or does not come back.
+/// If it is not found, or is not restarted in time.
 pub async fn restart(cluster: &Cluster, proxy: SocketAddr) -> anyhow::Result<()> {
     let pod = pod(cluster, proxy).await?;
-    let before = restarts(&pod).context("its restarts")?;
+    let before = restarts(&pod).context("no restart count")?;
     kill_process(Pid::from_raw(envoy(&pod)?).context("a pid")?, Signal::KILL)?;
     let again = |pod: Option<&Pod>| pod.and_then(restarts).is_some_and(|restarts| restarts > before);
     let pods = Api::<Pod>::namespaced(cluster.client(), &pod.namespace().unwrap_or_default());
     until("restart", SOON, pods, &pod.name_any(), again).await?;
     let back = || async { Ok(cluster.proxies().await.is_ok_and(|all| all.contains(&proxy)).then_some(())) };
-    eventually("the proxy's return", SOON, back).await
+    eventually("recovery of the proxy", SOON, back).await
 }
 
-/// Blocks or unblocks the statistics of the proxy at that address. Requests still pass.
+/// Blocks or unblocks the statistics port of the proxy at this address. Other requests pass.
 ///
 /// # Errors
 /// If the proxy is not found.
@@ -94,7 +95,7 @@ pub async fn hide_statistics(cluster: &Cluster, proxy: SocketAddr, hidden: bool)
     inside(cluster, proxy, &["nft", &rules]).await.map(drop)
 }
 
-/// Drops all packets from that port of a client to the proxy at that address, as if the client was lost.
+/// Drops all packets from a client's port to the proxy at this address, as if the client lost its network.
 ///
 /// # Errors
 /// If the proxy is not found.
@@ -104,7 +105,7 @@ pub async fn lose(cluster: &Cluster, proxy: SocketAddr, client: u16) -> anyhow::
     inside(cluster, proxy, &["nft", &rule]).await.map(drop)
 }
 
-/// Whether the proxy at that address holds a connection to a client's port.
+/// Whether the proxy at this address has an open connection to a client's port.
 ///
 /// # Errors
 /// If the proxy is not found.
@@ -120,12 +121,12 @@ async fn inside(cluster: &Cluster, proxy: SocketAddr, command: &[&str]) -> anyho
     shell::output(Command::new("nsenter").arg(network).args(command))
 }
 
-/// The UID of the pod of the proxy at that address.
+/// The UID of the pod of the proxy at this address.
 ///
 /// # Errors
 /// If it is not found.
 pub async fn uid(cluster: &Cluster, proxy: SocketAddr) -> anyhow::Result<String> {
-    pod(cluster, proxy).await?.uid().context("a UID")
+    pod(cluster, proxy).await?.uid().context("no UID")
 }
 
 /// The pod of a proxy.
@@ -141,24 +142,24 @@ fn restarts(pod: &Pod) -> Option<i32> {
     containers.iter().find(|container| container.name == "envoy").map(|container| container.restart_count)
 }
 
-/// The process of Envoy in a proxy's pod.
+/// The Envoy process in the pod of a proxy.
 fn envoy(pod: &Pod) -> anyhow::Result<i32> {
-    let uid = pod.uid().context("a UID")?;
+    let uid = pod.uid().context("no UID")?;
     let named = |process: &PathBuf| fs::read_to_string(process.join("comm")).is_ok_and(|comm| comm.trim() == "envoy");
     let found: Vec<PathBuf> = processes(&uid)?.filter(named).collect();
-    ensure!(found.len() == 1, "pod {uid} has not one Envoy on this machine but {found:?}");
+    ensure!(found.len() == 1, "expected one Envoy process of pod {uid}, found {found:?}");
     pid(&found[0])
 }
 
-/// The id of a process, by its folder in `/proc`.
+/// The id of a process, by its directory in `/proc`.
 ///
 /// # Errors
-/// If that is none.
+/// If the directory is not that of a process.
 pub fn pid(process: &Path) -> anyhow::Result<i32> {
-    Ok(process.file_name().and_then(|name| name.to_str()).context("a process")?.parse()?)
+    Ok(process.file_name().and_then(|name| name.to_str()).context("not a process")?.parse()?)
 }
 
-/// The processes of the pod with that UID that run on this machine, as folders in `/proc`.
+/// The processes of the pod with this UID on this machine, as directories in `/proc`.
 ///
 /// # Errors
 /// If there is no `/proc`.

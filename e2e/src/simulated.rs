@@ -1,5 +1,5 @@
-//! A node that only exists in the API: pods that are bound to it become Ready at an address where something else answers. So there
-//! can be more pods than a machine can run. It does what a kubelet does; the scheduler puts no pods there.
+//! A simulated node: pods that are bound to it become Ready with the address of another server, so that a cluster can
+//! have more pods than the machine can run. It acts as the kubelet. The scheduler does not bind pods to it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -30,16 +30,16 @@ use crate::{
     plain::is_ready,
 };
 
-/// The interval of heartbeats: the node controller waits for 40 s.
+/// The heartbeat interval. The node controller tolerates 40 s without a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// Keeps every pod away that is not bound to the node when it is made.
+/// The taint that repels pods other than those created with `spec.nodeName`.
 const TAINT: &str = "e2e.texera.apache.org/simulated";
-/// Where the Leases of nodes are.
+/// The namespace of the Leases of nodes.
 const LEASES: &str = "kube-node-lease";
-/// How many pods it may have.
+/// The capacity for pods.
 const ROOM: &str = "100000";
 
-/// The node. Dropping it stops its tasks, and leaves the node and its pods behind.
+/// A simulated node. On drop, its tasks are stopped, but the node and its pods remain.
 pub struct Simulated {
     client: Client,
     name: String,
@@ -47,10 +47,10 @@ pub struct Simulated {
 }
 
 impl Simulated {
-    /// Makes the node. Pods that are bound to it are ready at `address` at once.
+    /// Creates the node. Pods that are bound to it become ready immediately, with the IP address `address`.
     ///
     /// # Errors
-    /// If the API server does not take it.
+    /// If the API server rejects it.
     pub async fn join(cluster: &Cluster, name: &str, address: &str) -> anyhow::Result<Self> {
         let (client, name) = (cluster.client(), name.to_owned());
         let nodes = Api::<Node>::all(client.clone());
@@ -62,7 +62,7 @@ impl Simulated {
         Ok(Self { client, name, _playing: playing })
     }
 
-    /// Its name, for `spec.nodeName` of pods.
+    /// The name of the node, for `spec.nodeName` of pods.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -71,16 +71,16 @@ impl Simulated {
     /// Deletes the node and all pods that are bound to it.
     ///
     /// # Errors
-    /// If one does not go.
+    /// If one is not deleted in time.
     pub async fn leave(self) -> anyhow::Result<()> {
         remove(&self.client, &self.name).await
     }
 }
 
-/// Removes the nodes that killed runs have left behind.
+/// Deletes the nodes that killed runs left behind.
 ///
 /// # Errors
-/// If one does not go.
+/// If one is not deleted in time.
 pub async fn sweep(cluster: &Cluster) -> anyhow::Result<()> {
     let client = cluster.client();
     let nodes = Api::<Node>::all(client.clone()).list_metadata(&ListParams::default().labels(OWNER)).await?;
@@ -90,7 +90,7 @@ pub async fn sweep(cluster: &Cluster) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Nobody else ends pods that are there.
+/// Deletes the pods of the node, because no kubelet does.
 async fn remove(client: &Client, name: &str) -> anyhow::Result<()> {
     let all = Api::<Pod>::all(client.clone());
     let bound = all.list_metadata(&ListParams::default().fields(&format!("spec.nodeName={name}"))).await?;
@@ -139,7 +139,7 @@ fn healthy(address: &str) -> Value {
     }})
 }
 
-/// Renews the node's Lease, which goes with the node.
+/// Renews the Lease of the node, which the node owns.
 async fn beat(leases: Api<Lease>, node: Node) -> anyhow::Result<()> {
     let name = node.name_any();
     let mut ticks = interval(HEARTBEAT);
@@ -169,7 +169,7 @@ async fn beat(leases: Api<Lease>, node: Node) -> anyhow::Result<()> {
     }
 }
 
-/// Does what a kubelet does: sets pods to running, and removes those that are deleted.
+/// Acts as the kubelet: sets the status of pods to running, and completes their deletion.
 async fn run(client: Client, name: String, address: String) -> anyhow::Result<()> {
     let all = Api::<Pod>::all(client.clone());
     let bound = watcher::Config::default().fields(&format!("spec.nodeName={name}"));
@@ -184,7 +184,7 @@ async fn run(client: Client, name: String, address: String) -> anyhow::Result<()
         } else {
             let status = Patch::Strategic(running(&pod, &address));
             let patched = pods.patch_status(&pod.name_any(), &PatchParams::default(), &status).await;
-            unless_gone(patched).context("say that it runs")
+            unless_gone(patched).context("patch its status")
         };
         if let Err(error) = done {
             eprintln!("{name}: pod {}: {error:#}", pod.name_any());

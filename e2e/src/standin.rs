@@ -1,4 +1,4 @@
-//! Pods of the engine's image that stand in for something of Texera's, each in the namespace of a test.
+//! Pods with the engine's image in the namespace of a test, as stand-ins for Texera's services.
 
 use std::net::IpAddr;
 
@@ -15,11 +15,11 @@ use crate::{
     wait::until,
 };
 
-/// Makes a pod that answers like an engine of its name, with `more` merged into its spec, and waits until it is ready. Its
-/// address.
+/// Creates a pod that answers like an engine with its name, with `more` merged into its spec, and waits until it is
+/// ready. Returns its address.
 ///
 /// # Errors
-/// If it does not get there.
+/// If it does not become ready.
 pub async fn pod(fixture: &Fixture, name: &str, labels: &Value, more: &Value) -> anyhow::Result<IpAddr> {
     let pod: Pod = serde_json::from_value(json!({
         "metadata": {"name": name, "labels": labels},
@@ -38,24 +38,24 @@ pub async fn pod(fixture: &Fixture, name: &str, labels: &Value, more: &Value) ->
     ready(fixture, name).await
 }
 
-/// Waits until a pod is ready. Its address.
+/// Waits until a pod is ready. Returns its address.
 ///
 /// # Errors
-/// If it does not get there.
+/// If it does not become ready.
 pub async fn ready(fixture: &Fixture, name: &str) -> anyhow::Result<IpAddr> {
     let so = |pod: Option<&Pod>| {
         let conditions = pod.iter().filter_map(|pod| pod.status.as_ref()).flat_map(|status| &status.conditions);
         conditions.flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
     };
-    let pod = until("readiness", SOON, fixture.pods(), name, so).await?.context("the pod")?;
-    let address = pod.status.and_then(|status| status.pod_ip).with_context(|| format!("the address of {name}"))?;
+    let pod = until("readiness", SOON, fixture.pods(), name, so).await?.context("no such pod")?;
+    let address = pod.status.and_then(|status| status.pod_ip).with_context(|| format!("{name} has no address"))?;
     Ok(address.parse()?)
 }
 
-/// Makes a Service that leads to the pods with these labels.
+/// Creates a Service for the pods with these labels.
 ///
 /// # Errors
-/// If the API server refuses it.
+/// If the API server rejects it.
 pub async fn service(fixture: &Fixture, name: &str, selector: &Value, port: i32) -> anyhow::Result<()> {
     let service: Service = serde_json::from_value(json!({
         "metadata": {"name": name},
@@ -65,24 +65,24 @@ pub async fn service(fixture: &Fixture, name: &str, selector: &Value, port: i32)
     Ok(())
 }
 
-/// Makes a static service, which answers like an engine of its name.
+/// Creates a static service, which answers like an engine with its name.
 ///
 /// # Errors
-/// If it does not get ready.
+/// If it does not become ready.
 pub async fn static_service(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
     let labels = json!({"static": name});
     service(fixture, name, &labels, PORT).await?;
     pod(fixture, name, &labels, &json!({})).await.map(drop)
 }
 
-/// Name of the authorization's pod, Service and policy.
+/// The name of the pod, Service and SecurityPolicy of the authorization.
 pub const AUTHORIZATION: &str = "access-control-service";
 
-/// Makes the authorization with these variables, and has the gateway ask it about every request for units and entries of the
-/// namespace. `headers` are let through from its answer to the unit.
+/// Creates the authorization service with these variables, and a SecurityPolicy that applies it to the routes of units
+/// and activators in the namespace. `headers` are copied from its response to the request.
 ///
 /// # Errors
-/// If it does not get ready.
+/// If it does not become ready.
 pub async fn authorization(fixture: &Fixture, variables: &[(&str, String)], headers: &[&str]) -> anyhow::Result<()> {
     let labels = json!({"static": AUTHORIZATION});
     let port = PORT.to_string();

@@ -1,4 +1,4 @@
-//! Pools and units in the words of tests.
+//! Manifests of pools and units.
 
 use computing_unit_api::{ComputingUnit, ComputingUnitPool, GatewayRef, Phase, names::PORT};
 use kube::ResourceExt;
@@ -11,19 +11,19 @@ pub const ENGINE: &str = "docker.io/local/computing-unit-engine:dev";
 /// The domain of pools in Host mode.
 pub const DOMAIN: &str = "units.example.org";
 
-/// A way to route.
+/// A routing mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// By query parameter, on Texera's paths.
+    /// By query parameter, on the paths of Texera.
     Query,
-    /// Under `/<namespace>`, cut off before the unit.
+    /// By path, below `/<namespace>`, which is removed from the request.
     Path,
     /// By host name.
     Host,
 }
 
 impl Mode {
-    /// All of them.
+    /// All modes.
     pub const ALL: [Self; 3] = [Self::Query, Self::Path, Self::Host];
 
     fn routing(self, namespace: &str) -> Value {
@@ -34,7 +34,7 @@ impl Mode {
                 {"type": "PathPrefix", "value": "/api/executions/result/export"},
                 {"type": "PathPrefix", "value": "/api/pve"},
             ]}}),
-            // Each test has a space of its own, so that tests side by side do not overlap.
+            // Each test has its own prefix, so that parallel tests do not overlap.
             Self::Path => {
                 json!({"type": "Path", "path": {"prefix": format!("/{namespace}"), "replacePrefixMatch": "/"}})
             }
@@ -47,7 +47,7 @@ fn domain(namespace: &str) -> String {
     format!("{namespace}.{DOMAIN}")
 }
 
-/// A pool named `default` whose units are quick to start.
+/// A pool named `default` whose units start quickly.
 ///
 /// # Panics
 /// Never: the object is valid.
@@ -60,7 +60,7 @@ pub fn pool(namespace: &str, gateway: &GatewayRef, mode: Mode) -> ComputingUnitP
         "spec": {
             "gatewayRef": gateway,
             "routing": mode.routing(namespace),
-            // Tests that delete pods do not wait.
+            // Short, for tests that delete pods.
             "restartBackoff": {"initial": "100ms", "max": "1s", "reset": "10m"},
             "template": {"spec": {
                 "terminationGracePeriodSeconds": 5,
@@ -111,12 +111,12 @@ fn merge(into: &mut Value, patch: &Value) {
     }
 }
 
-#[expect(clippy::expect_used, reason = "objects of tests are written down here")]
+#[expect(clippy::expect_used, reason = "the objects of tests are constants")]
 fn from<K: serde::de::DeserializeOwned>(object: Value) -> K {
-    serde_json::from_value(object).expect("an object that can be read")
+    serde_json::from_value(object).expect("a valid object")
 }
 
-/// Host and path of a request for a unit.
+/// The host and path of a request for a unit.
 #[must_use]
 pub fn address(mode: Mode, unit: &ComputingUnit) -> (String, String) {
     let (namespace, name) = (unit.namespace().unwrap_or_default(), unit.name_any());
@@ -127,10 +127,10 @@ pub fn address(mode: Mode, unit: &ComputingUnit) -> (String, String) {
     }
 }
 
-/// A request for a unit, which no other may answer.
+/// A request for a unit. A response of another unit is misrouted.
 ///
 /// # Errors
-/// If the unit's name makes no request.
+/// If the name of the unit is not valid in a request.
 pub fn target(mode: Mode, unit: &ComputingUnit) -> anyhow::Result<Target> {
     let (host, path) = address(mode, unit);
     Ok(Target::new(&host, &path)?.engine(&unit.name_any()))
@@ -142,7 +142,7 @@ pub fn phase(unit: Option<&ComputingUnit>) -> Option<Phase> {
     unit?.status.as_ref()?.phase
 }
 
-/// Reason and message of a condition of a unit, where its status is `status`.
+/// The reason and message of a condition of a unit, if its status is `status`.
 #[must_use]
 pub fn condition(unit: Option<&ComputingUnit>, type_: &str, status: &str) -> Option<(String, String)> {
     let conditions = &unit?.status.as_ref()?.conditions;

@@ -1,4 +1,4 @@
-//! Waiting for a condition under a deadline. A failure names what was waited for.
+//! Waits for a condition under a deadline. The error names the condition.
 
 use std::{fmt::Debug, future::Future, time::Duration};
 
@@ -7,13 +7,13 @@ use kube::{Api, Resource, runtime::wait::await_condition};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-/// The interval at which something is polled that cannot be watched.
+/// The polling interval for conditions that cannot be watched.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Watches an object until it satisfies `so`; `None` means that it does not exist.
+/// Watches an object until it satisfies `so`. `None` means that the object does not exist.
 ///
 /// # Errors
-/// If that takes longer than `deadline`: the object at that time.
+/// If that takes longer than `deadline`. The error contains the object.
 pub async fn until<K>(
     what: &str,
     deadline: Duration,
@@ -31,7 +31,7 @@ where
     }
 }
 
-/// Lets that time pass, for what is observed over all of it.
+/// Waits for a fixed time, during which something is observed.
 pub async fn pass(time: Duration) {
     let _ = timeout(time, std::future::pending::<()>()).await;
 }
@@ -39,7 +39,7 @@ pub async fn pass(time: Duration) {
 /// Polls until there is a result.
 ///
 /// # Errors
-/// If asking fails, or there is none within `deadline`.
+/// If a poll fails, or there is no result within `deadline`.
 pub async fn eventually<T, F>(what: &str, deadline: Duration, ask: impl Fn() -> F) -> anyhow::Result<T>
 where
     F: Future<Output = anyhow::Result<Option<T>>>,
@@ -49,7 +49,7 @@ where
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Some(answer) = ask().await.with_context(|| format!("ask for {what}"))? {
+        if let Some(answer) = ask().await.with_context(|| format!("poll {what}"))? {
             return Ok(answer);
         }
         if Instant::now() >= end {

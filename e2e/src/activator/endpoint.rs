@@ -1,4 +1,4 @@
-//! The Service of the activator in tests: its endpoints are operators that run as processes of this machine.
+//! The Service of the activator in tests. Its endpoints are operators that run as processes on this machine.
 
 use std::{
     net::{SocketAddr, TcpListener, UdpSocket},
@@ -12,14 +12,14 @@ use serde_json::json;
 
 use crate::{fixture::Fixture, gateway};
 
-/// Name of the Service.
+/// The name of the Service.
 pub const SERVICE: &str = "operator-activator";
 
-/// Creates the Service in the namespace of the fixture, whose operator serves it from then on. False on a cluster other than the local
-/// one, whose proxies may not reach this machine.
+/// Creates the Service in the namespace of the fixture, whose operator serves it from then on. Returns false if the
+/// cluster is not the local one, because its proxies may not reach this machine.
 ///
 /// # Errors
-/// If the API server does not take it.
+/// If the API server rejects it.
 pub async fn serve_activator(fixture: &mut Fixture) -> anyhow::Result<bool> {
     let namespace = fixture.namespace.clone();
     let Some([address]) = endpoints(fixture, &namespace).await? else { return Ok(false) };
@@ -28,16 +28,17 @@ pub async fn serve_activator(fixture: &mut Fixture) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Creates the Service in `namespace` with endpoints that nothing serves yet. None on a cluster other than the local one.
+/// Creates the Service in `namespace` with endpoints that are not served yet. Returns `None` if the cluster is not
+/// local.
 ///
 /// # Errors
-/// If the API server does not take it.
+/// If the API server rejects it.
 pub async fn endpoints<const COUNT: usize>(
     fixture: &Fixture,
     namespace: &str,
 ) -> anyhow::Result<Option<[SocketAddr; COUNT]>> {
     if !gateway::is_ours(&fixture.cluster).await? {
-        println!("NOT RUN: the proxies of the cluster in use need not reach this machine");
+        println!("NOT RUN: the proxies of the current cluster may not reach this machine");
         return Ok(None);
     }
     let service: Service = serde_json::from_value(json!({
@@ -65,13 +66,13 @@ pub async fn endpoints<const COUNT: usize>(
 
 /// The address of this machine on the route to a proxy.
 fn own_address(proxy: SocketAddr) -> anyhow::Result<SocketAddr> {
-    // Nothing is sent.
-    let socket = UdpSocket::bind("0.0.0.0:0").context("a socket")?;
-    socket.connect(proxy).with_context(|| format!("a way to {proxy}"))?;
+    // Connecting a UDP socket sends no packet.
+    let socket = UdpSocket::bind("0.0.0.0:0").context("open a socket")?;
+    socket.connect(proxy).with_context(|| format!("no route to {proxy}"))?;
     Ok(socket.local_addr()?)
 }
 
-/// The same with a free port, below the ephemeral ones.
+/// The same with a free port below the ephemeral range.
 fn free(mut address: SocketAddr) -> anyhow::Result<SocketAddr> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     for _ in 0..1000 {
@@ -81,5 +82,5 @@ fn free(mut address: SocketAddr) -> anyhow::Result<SocketAddr> {
             return Ok(address);
         }
     }
-    anyhow::bail!("no port is free at {address}")
+    anyhow::bail!("no free port at {address}")
 }

@@ -1,4 +1,4 @@
-//! The activator in tests: how the gateway reaches operators on this machine, pools with an activator, and requests that it answers.
+//! The activator in tests: its Service, pools with an activator, and requests that it answers.
 
 mod endpoint;
 mod pool;

@@ -14,7 +14,8 @@ use crate::{
     wait::until,
 };
 
-/// The pool named `default` with an activator. Its addresses are unique to the test, so it gets no request of another test.
+/// The pool named `default` with an activator. Its paths and host names are unique to the test, so that it gets no
+/// requests of other tests.
 #[must_use]
 pub fn pool(fixture: &Fixture, mode: Mode, activator: &Value) -> ComputingUnitPool {
     let pool = with(&fixture.pool(mode), &json!({"spec": {"activator": activator}}));
@@ -38,7 +39,7 @@ pub fn path(fixture: &Fixture) -> String {
     format!("/wsapi/{}", fixture.namespace)
 }
 
-/// Status, reason and message of the condition `Activator` of a pool.
+/// The status, reason and message of the condition `Activator` of a pool.
 #[must_use]
 pub fn condition(pool: Option<&ComputingUnitPool>) -> Option<(String, String, String)> {
     let conditions = &pool?.status.as_ref()?.conditions;
@@ -49,7 +50,7 @@ pub fn condition(pool: Option<&ComputingUnitPool>) -> Option<(String, String, St
 /// Creates a pool, and waits until the gateway has accepted the route of its activator.
 ///
 /// # Errors
-/// If it does not.
+/// If that does not happen in time.
 pub async fn create_pool(fixture: &Fixture, pool: &ComputingUnitPool) -> anyhow::Result<()> {
     fixture.create_pool(pool).await?;
     until_accepted(fixture).await
@@ -58,7 +59,7 @@ pub async fn create_pool(fixture: &Fixture, pool: &ComputingUnitPool) -> anyhow:
 /// Waits until the gateway has accepted the route of the activator.
 ///
 /// # Errors
-/// If it does not.
+/// If that does not happen in time.
 pub async fn until_accepted(fixture: &Fixture) -> anyhow::Result<()> {
     let served = |pool: Option<&ComputingUnitPool>| condition(pool).is_some_and(|(status, ..)| status == "True");
     until("activator", SOON, fixture.pools(), "default", served).await.map(drop)

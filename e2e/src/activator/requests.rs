@@ -17,10 +17,10 @@ use crate::{
 /// An activator that starts units.
 pub const WAKE_ON_REQUEST: fn() -> Value = || json!({"wakeOnRequest": true, "hold": "30s"});
 
-/// Sends a request to the first proxy, over a connection of its own.
+/// Sends a request to the first proxy, over a new connection.
 ///
 /// # Errors
-/// If there is no answer.
+/// If there is no response.
 pub async fn send(fixture: &Fixture, target: &Target) -> anyhow::Result<Answer> {
     let proxy = fixture.cluster.proxies().await?[0];
     Ok(Connection::open(proxy).await?.send(target).await?)
@@ -29,7 +29,7 @@ pub async fn send(fixture: &Fixture, target: &Target) -> anyhow::Result<Answer> 
 /// A request for a unit of the test's own pool.
 ///
 /// # Errors
-/// If the unit's name makes no request.
+/// If the name of the unit is not valid in a request.
 pub fn target(fixture: &Fixture, mode: Mode, unit: &ComputingUnit) -> anyhow::Result<Target> {
     match mode {
         Mode::Query => {
@@ -43,7 +43,7 @@ pub fn target(fixture: &Fixture, mode: Mode, unit: &ComputingUnit) -> anyhow::Re
 /// The problem details (RFC 9457) of a response.
 ///
 /// # Errors
-/// If it is none.
+/// If the body is not problem details.
 pub fn problem(answer: &Answer) -> anyhow::Result<Value> {
     ensure!(
         answer.headers["content-type"] == "application/problem+json",
@@ -54,34 +54,34 @@ pub fn problem(answer: &Answer) -> anyhow::Result<Value> {
     Ok(serde_json::from_slice(&answer.body)?)
 }
 
-/// Waits until the activator answers through the proxies, which may be later than its route is accepted.
+/// Waits until the activator answers through the proxies, which may be later than the acceptance of its route.
 ///
 /// # Errors
-/// If they do not get it.
+/// If it does not answer in time.
 pub async fn until_served(fixture: &Fixture, target: &Target) -> anyhow::Result<Answer> {
     let served = || async {
         let answer = send(fixture, target).await?;
         Ok((answer.headers.contains_key("x-computing-unit-activator") && answer.status != 503).then_some(answer))
     };
-    eventually("answer of the activator", SOON, served).await
+    eventually("response of the activator", SOON, served).await
 }
 
-/// Creates a pool with that activator, and a suspended unit. Returns a request for it.
+/// Creates a pool with this activator, and a suspended unit. Returns a request for the unit.
 ///
 /// # Errors
-/// If they do not get there.
+/// If they do not reach that state in time.
 pub async fn suspended(fixture: &Fixture, mode: Mode, activator: &Value, name: &str) -> anyhow::Result<Target> {
     create_pool(fixture, &pool(fixture, mode, activator)).await?;
     until_served(fixture, &target(fixture, mode, &fixture.unit("nobody"))?).await?;
     let unit = units::with(&fixture.unit(name), &json!({"spec": {"operatingMode": "Suspended"}}));
     fixture.create(&unit).await?;
     fixture.until(name, Phase::Suspended).await?;
-    // The last write of its creation: tests count those that follow.
+    // The last write of its creation, because tests count later writes.
     until("Service", SOON, fixture.services(), name, |service| service.is_some()).await?;
     target(fixture, mode, &unit)
 }
 
-/// The number of writes since then that start or suspend units.
+/// The number of writes since `earlier` that start or suspend units.
 #[must_use]
 pub fn starts(fixture: &Fixture, before: &Counts) -> u64 {
     let spec =
