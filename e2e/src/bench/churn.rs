@@ -55,20 +55,20 @@ pub async fn measure(many: usize) -> anyhow::Result<()> {
     else {
         return Ok(());
     };
-    table::heading(&format!("{many} units made and deleted in {} minutes", WHILE.as_secs() / 60));
+    table::heading(&format!("{many} units created and deleted in {} minutes", WHILE.as_secs() / 60));
     let rows: Vec<Vec<String>> = seen.iter().map(row).collect();
     table::print(
         &[
             "",
-            "answers for static paths",
-            "no answer",
+            "responses for static paths",
+            "no response",
             "not 200",
             "median, ms",
             "99 %, ms",
-            "longest, ms",
+            "max, ms",
             "WebSockets cut",
-            "the first of them after, s",
-            "first requests to a Ready unit that failed",
+            "first cut after, s",
+            "failed first requests to a Ready unit",
         ],
         &rows,
     );

@@ -32,8 +32,8 @@ pub async fn measure(singles: usize, many: usize) -> anyhow::Result<()> {
     let mut rows = with_fixture("cost", |fixture| async move { one_by_one(&fixture, singles).await }).await?;
     let (more, memory) = with_fixture("many", |fixture| async move { at_once(&fixture, many).await }).await?;
     rows.extend(more);
-    table::heading("What is written to the API server");
-    table::print(&["", "writes, counted at the client", "by the API server", "Leases", "Events", "goal"], &rows);
+    table::heading("Writes to the API server");
+    table::print(&["", "writes, counted by the client", "by the API server", "Leases", "Events", "goal"], &rows);
     table::heading("Resident memory of the operator");
     table::print(&["", "MiB"], &memory);
     Ok(())
@@ -97,9 +97,9 @@ async fn one_by_one(fixture: &Fixture, count: usize) -> anyhow::Result<Vec<Vec<S
         ends.add(&fixture.proxy.counts().since(&before.0), before.more(fixture).await?);
     }
     Ok(vec![
-        starts.row(&format!("create to Ready, most of {count}"), 7),
-        noises.row("a change of the pod's status that does not matter", 0),
-        ends.row(&format!("delete to gone, most of {count}"), 3),
+        starts.row(&format!("create to Ready, maximum of {count}"), 7),
+        noises.row("an irrelevant change of the pod's status", 0),
+        ends.row(&format!("delete to gone, maximum of {count}"), 3),
     ])
 }
 

@@ -81,15 +81,15 @@ pub async fn measure(many: usize) -> anyhow::Result<()> {
     let (requests, counted) = looked.requests;
     let most = requests.into_iter().max().unwrap_or_default();
     let row = |what: &str, cell: String, goal: &str| vec![what.to_owned(), cell, goal.to_owned()];
-    table::heading(&format!("Looks whether {many} units are in use, {} of them", looked.looks));
+    table::heading(&format!("Activity scans over {many} units, {} scans", looked.looks));
     table::print(
-        &["", "a look", "goal"],
+        &["", "per scan", "goal"],
         &[
-            row("processor time of the operator, ms: all that it does", format!("{:.1}", whole / looks), ""),
-            row("the same in as much time without looks, ms", format!("{:.1}", anyway / looks), ""),
-            row("the difference, ms", format!("{:.1}", (whole - anyway) / looks), "100"),
+            row("CPU time of the operator with scans, ms", format!("{:.1}", whole / looks), ""),
+            row("CPU time in the same period without scans, ms", format!("{:.1}", anyway / looks), ""),
+            row("difference, ms", format!("{:.1}", (whole - anyway) / looks), "100"),
             row("requests to each proxy", format!("{:.2}", number(most) / number(counted)), "1"),
-            row("writes to the API server, all looks", looked.writes.to_string(), "0"),
+            row("writes to the API server, all scans", looked.writes.to_string(), "0"),
         ],
     );
     Ok(())

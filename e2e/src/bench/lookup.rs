@@ -48,7 +48,7 @@ pub async fn measure(many: usize) -> anyhow::Result<()> {
     }
     table::heading(&format!("Finding a unit among {many}"));
     table::print(
-        &["look-up", "µs of the proxy: one unit", "oldest of many", "newest", "oldest to one", "newest to one"],
+        &["lookup", "proxy CPU, µs: one unit", "oldest of many", "newest", "oldest / one", "newest / one"],
         &rows,
     );
     Ok(())

@@ -48,7 +48,7 @@ pub async fn measure(count: usize) -> anyhow::Result<()> {
             unit(&fixture, &pods, &format!("unit-{number}"), &mut units).await?;
             bare(&fixture, &pods, &format!("plain-{number}"), &mut plain).await?;
         }
-        table::heading(&format!("How fast: {count} of each, one after another, in turns"));
+        table::heading(&format!("Start latency: {count} of each, alternating"));
         let row = |what: &str, times: &Times, goal: &str| {
             let mut row = vec![what.to_owned()];
             row.extend(times.cells());
@@ -56,15 +56,15 @@ pub async fn measure(count: usize) -> anyhow::Result<()> {
             row
         };
         table::print(
-            &["milliseconds", "median", "99 %", "longest", "goal"],
+            &["milliseconds", "median", "99 %", "max", "goal"],
             &[
-                row("unit: create sent, to its pod seen", &units.made, "median 20"),
-                row("plain pod: create sent, to the pod seen", &plain.made, ""),
-                row("unit: pod seen ready, to the first 200", &units.answered, "median 150, 99 % 300"),
-                row("plain route: pod seen ready, to the first 200", &plain.answered, ""),
+                row("unit: create request to pod observed", &units.made, "median 20"),
+                row("plain pod: create request to pod observed", &plain.made, ""),
+                row("unit: pod ready to first 200", &units.answered, "median 150, 99 % 300"),
+                row("plain route: pod ready to first 200", &plain.answered, ""),
             ],
         );
-        println!("\n5xx before the first 200: {} of units, {} of plain routes", units.errors, plain.errors);
+        println!("\n5xx before the first 200: {} from units, {} from plain routes", units.errors, plain.errors);
         Ok(())
     })
     .await

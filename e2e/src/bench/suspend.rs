@@ -29,19 +29,19 @@ const RATE: f64 = 50.0;
 pub async fn measure(count: usize, many: usize) -> anyhow::Result<()> {
     let answered = with_fixture("resume", |fixture| async move { resume(&fixture, count).await }).await?;
     table::heading(&format!("Resuming: one unit suspended and resumed {count} times"));
-    let mut row = vec!["unit resumed: pod seen ready, to the first 200".to_owned()];
+    let mut row = vec!["resumed unit: pod ready to first 200".to_owned()];
     row.extend(answered.cells());
     row.push("median 150, 99 % 300".to_owned());
-    table::print(&["milliseconds", "median", "99 %", "longest", "goal"], &[row]);
+    table::print(&["milliseconds", "median", "99 %", "max", "goal"], &[row]);
 
     let (took, report) = with_fixture("suspends", |fixture| async move { at_once(&fixture, many).await }).await?;
-    table::heading(&format!("{many} units suspended at once, beside {RATE} requests a second to another unit"));
+    table::heading(&format!("{many} units suspended at once, during {RATE} requests per second to another unit"));
     table::print(
         &[
-            "answers of the other unit",
+            "responses of the other unit",
             "5xx",
-            "no answer",
-            "neither",
+            "no response",
+            "other status",
             "median, ms",
             "99 %, ms",
             "all suspended after, s",
@@ -71,7 +71,7 @@ async fn resume(fixture: &Fixture, count: usize) -> anyhow::Result<Times> {
     for _ in 0..count {
         fixture.set_mode("ada", "Suspended").await?;
         fixture.until("ada", Phase::Suspended).await?;
-        until("end of the pod", SOON, fixture.pods(), "ada", |pod| pod.is_none()).await?;
+        until("deletion of the pod", SOON, fixture.pods(), "ada", |pod| pod.is_none()).await?;
         pods.gone("ada").await?;
         let target = target.clone();
         let searching = tokio::spawn(async move { first_success(proxy, &target, Reuse::Kept, SOON).await });

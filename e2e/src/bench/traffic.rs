@@ -58,16 +58,16 @@ pub async fn measure(cycles: usize) -> anyhow::Result<()> {
         }
     }
     rows.push(of_plain(cycles).await?);
-    table::heading(&format!("What {CONNECTIONS} connections meet from before a unit's creation to after its end"));
+    table::heading(&format!("Responses on {CONNECTIONS} connections during the life cycle of units"));
     table::print(
         &[
             "",
             "proxies",
             "cycles with an error",
-            "answers",
+            "responses",
             "5xx",
-            "of another unit",
-            "no answer",
+            "from another unit",
+            "no response",
             "neither 200 nor 404",
         ],
         &rows,

@@ -58,16 +58,16 @@ pub async fn measure(count: usize) -> anyhow::Result<()> {
         |what: &str, cells: Vec<String>, goal: &str| [vec![what.to_owned()], cells, vec![goal.to_owned()]].concat();
     let over =
         [0.5, 0.99, 1.0].map(|share| format!("{:.1}", sample.woken.quantile(share) - sample.bare.quantile(share)));
-    table::heading(&format!("Waking: a request for a suspended unit, {count} times, and as many bare pods, in turns"));
+    table::heading(&format!("Waking: {count} requests for a suspended unit, alternating with bare pods"));
     table::print(
-        &["milliseconds", "median", "99 %", "longest", "goal"],
+        &["milliseconds", "median", "99 %", "max", "goal"],
         &[
-            row("bare pod: create sent, to seen ready", sample.bare.cells(), ""),
-            row("request sent, to the first 200", sample.woken.cells(), ""),
-            row("the second line less the first", over.to_vec(), GOAL),
-            row("each request less what its own pod took from made to ready", sample.over_own.cells(), GOAL),
-            row("request sent, to the unit's pod seen", sample.made.cells(), ""),
-            row("the unit's pod seen ready, to the first 200", sample.answered.cells(), ""),
+            row("bare pod: create request to ready", sample.bare.cells(), ""),
+            row("request to first 200", sample.woken.cells(), ""),
+            row("second row minus first row", over.to_vec(), GOAL),
+            row("request to first 200, minus the start of its own pod", sample.over_own.cells(), GOAL),
+            row("request to pod of the unit observed", sample.made.cells(), ""),
+            row("pod of the unit ready to first 200", sample.answered.cells(), ""),
         ],
     );
     println!("\nRequests that had to be retried: {} of {count}", sample.refused);

@@ -53,21 +53,21 @@ pub async fn watch(cluster: &Cluster, unit: &ComputingUnit, way: &Way) -> anyhow
     {
         let (units, name) = (units.clone(), name.clone());
         steps.spawn(async move {
-            until("end", SOON, units, &name, |unit| unit.is_none()).await?;
+            until("deletion", SOON, units, &name, |unit| unit.is_none()).await?;
             at("the unit is gone", Instant::now())
         });
     }
     {
         let (routes, name) = (routes, name.clone());
         steps.spawn(async move {
-            until("end", SOON, routes, &name, |route| route.is_none()).await?;
+            until("deletion", SOON, routes, &name, |route| route.is_none()).await?;
             at("the HTTPRoute is gone", Instant::now())
         });
     }
     {
         let name = name.clone();
         steps.spawn(async move {
-            until("end", SOON, pods, &name, |pod| pod.is_none()).await?;
+            until("deletion", SOON, pods, &name, |pod| pod.is_none()).await?;
             at("the pod is gone", Instant::now())
         });
     }

@@ -55,21 +55,21 @@ pub async fn measure(rounds: usize) -> anyhow::Result<()> {
     for log in [false, true] {
         let seen = with_fixture("hops", |fixture| async move { measure_in(fixture, rounds, log).await }).await?;
         for (what, rounds) in seen.into_iter().flatten() {
-            let what = format!("{what}{}", if log { ", both log each" } else { "" });
+            let what = format!("{what}{}", if log { ", access logs on" } else { "" });
             rows.push(at_most(&what, &rounds));
             slow.push(latencies(&what, &rounds));
         }
     }
-    table::heading(&format!("One gateway beside two proxies, {rounds} rounds"));
+    table::heading(&format!("One gateway compared with two proxies, {rounds} rounds"));
     table::print(
         &[
-            "as many as are answered",
-            "µs of the proxies each: two proxies",
+            "without a rate limit",
+            "proxy CPU per response, µs: two proxies",
             "gateway",
             "ratio (goal 0.6)",
-            "the kernel's part: two proxies",
+            "of which system, µs: two proxies",
             "gateway",
-            "a second: two proxies",
+            "responses/s: two proxies",
             "gateway",
             "ratio (goal 1.3)",
         ],
@@ -78,8 +78,8 @@ pub async fn measure(rounds: usize) -> anyhow::Result<()> {
     println!();
     table::print(
         &[
-            "at the same load",
-            "a second",
+            "at the same rate",
+            "requests/s",
             "median, ms: two proxies",
             "gateway",
             "ratio (goal below 1)",
@@ -133,11 +133,8 @@ async fn compare(ways: &[Way; 2], cuid: i64, rounds: usize) -> anyhow::Result<Ro
     let path = format!("{SOCKET}?wid=1&uid=1&cuid={cuid}&access-token=x");
     let kinds = [
         ("static request", What::Requests(Box::new(Target::new(HOST, STATIC)?.engine("webserver-svc")))),
-        (
-            "unit's request",
-            What::Requests(Box::new(Target::new(HOST, &path)?.engine(&format!("computing-unit-{cuid}")))),
-        ),
-        ("WebSocket's message", What::Messages(HOST.to_owned(), path)),
+        ("unit request", What::Requests(Box::new(Target::new(HOST, &path)?.engine(&format!("computing-unit-{cuid}"))))),
+        ("WebSocket message", What::Messages(HOST.to_owned(), path)),
     ];
     for (way, (_, what)) in ways.iter().flat_map(|way| kinds.iter().map(move |kind| (way, kind))) {
         if let What::Requests(target) = what {
