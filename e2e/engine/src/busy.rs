@@ -32,7 +32,7 @@ pub enum Busy {
 
 /// The query of a PUT.
 #[derive(Debug, Deserialize)]
-pub struct Told {
+pub struct BusyQuery {
     /// The answer from now on.
     pub answer: Busy,
 }

@@ -68,7 +68,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
     }
     if let Some(code) = settings.fail_start {
-        last_words(&settings.fail_message);
+        report_exit(&settings.fail_message);
         return Ok(ExitCode::from(code));
     }
     serve(&settings, &mut terminated).await
@@ -87,7 +87,7 @@ async fn serve(settings: &Settings, terminated: &mut Signal) -> anyhow::Result<E
     let server = tokio::spawn(server.into_future());
 
     if !live(settings, &engine, terminated).await {
-        last_words("scheduled crash");
+        report_exit("scheduled crash");
         return Ok(ExitCode::FAILURE);
     }
 
@@ -120,7 +120,7 @@ async fn within(limit: Duration, terminated: &mut Signal) -> bool {
 }
 
 /// Writes the reason for the exit to the log and to the termination message.
-fn last_words(reason: &str) {
+fn report_exit(reason: &str) {
     eprintln!("{reason}");
     // Outside of a container the file does not exist.
     let log = File::options().write(true).truncate(true).open(TERMINATION_LOG);

@@ -16,7 +16,7 @@ use futures::{SinkExt, StreamExt, TryStreamExt};
 use serde::Deserialize;
 
 use crate::answer::{Answer, Part};
-use crate::busy::{Busy, Told};
+use crate::busy::{Busy, BusyQuery};
 use crate::export::{Export, Wanted};
 
 /// The response header with the name of the unit.
@@ -132,10 +132,10 @@ fn health(engine: &Engine, request: &Parts) -> Response {
 
 async fn busy(engine: &Engine, request: &Parts) -> Response {
     if request.method == Method::PUT {
-        return match Query::<Told>::try_from_uri(&request.uri) {
-            Ok(Query(told)) => {
-                println!("{}: set the answer of /busy to {:?}", engine.unit, told.answer);
-                *engine.busy.lock().unwrap_or_else(PoisonError::into_inner) = told.answer;
+        return match Query::<BusyQuery>::try_from_uri(&request.uri) {
+            Ok(Query(query)) => {
+                println!("{}: set the answer of /busy to {:?}", engine.unit, query.answer);
+                *engine.busy.lock().unwrap_or_else(PoisonError::into_inner) = query.answer;
                 engine.json(request, 0)
             }
             Err(rejection) => rejection.into_response(),
