@@ -31,9 +31,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect(error) => write!(f, "no connection: {error}"),
-            Self::Closed(error) => write!(f, "closed without an answer: {error}"),
-            Self::Broken(error) => write!(f, "broken answer: {error}"),
-            Self::TimedOut => write!(f, "no answer in time"),
+            Self::Closed(error) => write!(f, "closed without a response: {error}"),
+            Self::Broken(error) => write!(f, "broken response: {error}"),
+            Self::TimedOut => write!(f, "no response in time"),
         }
     }
 }

@@ -147,7 +147,7 @@ impl Report {
         let (last, first) = (self.last(before).unwrap_or_default(), self.first(after).unwrap_or_default());
         ensure!(
             last <= first + overlap,
-            "{before} came back {:?} after the first {after}\n{self}",
+            "{before} occurred {:?} after the first {after}\n{self}",
             last.saturating_sub(first)
         );
         Ok(())

@@ -117,7 +117,7 @@ async fn the_end_of_a_reused_connection_is_no_failure_but_that_of_a_new_one_is()
 
     let rude = serve(|_| None).await;
     let first = first_success(rude, &target(), Reuse::Kept, Duration::from_millis(50)).await;
-    assert!(first.unwrap_err().to_string().contains("closed without an answer"));
+    assert!(first.unwrap_err().to_string().contains("closed without a response"));
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn a_switch_may_not_be_taken_back() {
     straight.assert_switched(404, 200, Duration::ZERO).unwrap();
     let taken_back = run(statuses(&[404, 200, 404, 200]).await).await;
     let error = taken_back.assert_switched(404, 200, Duration::ZERO).unwrap_err().to_string();
-    assert!(error.contains("404 came back"), "{error}");
+    assert!(error.contains("404 occurred"), "{error}");
 }
 
 /// Serves one WebSocket that echoes one message and then ends, with a close frame if `close` is set.
