@@ -77,7 +77,7 @@ pub async fn maven(cluster: &Cluster, project: &str, variables: &[(&str, &str)])
     let done = command.stdin(Stdio::null()).kill_on_drop(true).output().await.context("run mvn")?;
     ensure!(
         done.status.success(),
-        "mvn test in {project} exited with {}:\n{}",
+        "mvn test in {project} failed with {}:\n{}",
         done.status,
         String::from_utf8_lossy(&done.stdout)
     );

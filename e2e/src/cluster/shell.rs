@@ -29,7 +29,7 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
     let done: Output = command.stdin(Stdio::null()).output().with_context(|| format!("run {shown}"))?;
     if !done.status.success() {
         let said = String::from_utf8_lossy(&done.stderr);
-        bail!("{shown} exited with {}: {}", done.status, said.trim());
+        bail!("{shown} failed with {}: {}", done.status, said.trim());
     }
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }

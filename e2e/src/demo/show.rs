@@ -28,7 +28,7 @@ pub async fn run(cluster: &Cluster, line: &str) -> anyhow::Result<()> {
     let mut command = Command::new(program);
     command.args(words).env("KUBECONFIG", cluster.kubeconfig()).stdin(Stdio::null());
     let status = command.status().await.with_context(|| format!("run {program}"))?;
-    ensure!(status.success(), "`{line}` ended with {status}");
+    ensure!(status.success(), "`{line}` failed with {status}");
     Ok(())
 }
 
@@ -43,7 +43,7 @@ pub async fn apply(cluster: &Cluster, shown: &str, objects: &str) -> anyhow::Res
     let mut child = command.spawn().context("run kubectl")?;
     child.stdin.take().context("kubectl's input")?.write_all(objects.as_bytes()).await?;
     let status = child.wait().await?;
-    ensure!(status.success(), "kubectl apply of {shown} ended with {status}");
+    ensure!(status.success(), "kubectl apply of {shown} failed with {status}");
     Ok(())
 }
 

@@ -51,7 +51,7 @@ impl OperatorProcess {
         let outcome = tokio::select! {
             first = first_success(self.http, &target, Reuse::Fresh, deadline) => first.map(drop),
             ended = self.child.wait() => match ended {
-                Ok(status) => Err(anyhow::anyhow!("the operator exited with {status}")),
+                Ok(status) => Err(anyhow::anyhow!("the operator exited early: {status}")),
                 Err(error) => Err(error.into()),
             },
         };
