@@ -71,6 +71,7 @@ pub async fn run(
     let probe_limit = usize::from(settings.probe_concurrency.get());
     let (prober, probe_wakes) = Prober::new(caches.proxies(), probe_limit, metrics.clone());
     let (synced_sender, synced) = watch::channel(false);
+    let is_synced = synced.clone();
     let writer = Writer::new(client.clone(), metrics.clone(), usize::from(settings.concurrency.get()));
     let overlays = Arc::<Overlays>::default();
     let table = Arc::<idle::Table>::default();
@@ -137,8 +138,20 @@ pub async fn run(
             .run(unit::reconcile, unit::error_policy, units.clone())
             .for_each(async |outcome| report(outcome))
     });
-    join_all(controllers).await;
+    tokio::select! {
+        _ = join_all(controllers) => {}
+        () = cancelled_before_sync(&shutdown, &is_synced) => {}
+    }
     if shutdown.is_cancelled() { Ok(()) } else { Err(Error) }
+}
+
+/// Completes on a shutdown before the caches are filled. No reconcile has begun by then, and a controller notices the
+/// shutdown only after that.
+async fn cancelled_before_sync(shutdown: &CancellationToken, synced: &watch::Receiver<bool>) {
+    shutdown.cancelled().await;
+    if *synced.borrow() {
+        std::future::pending::<()>().await;
+    }
 }
 
 type Outcome<E> =
@@ -152,5 +165,37 @@ fn report<E: std::error::Error>(outcome: Outcome<E>) {
             tracing::warn!(%unit, %error, "reconcile failed and will be retried");
         }
         Err(error) => tracing::warn!(%error, "controller error"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use kube::client::Body;
+    use tokio::time::timeout;
+    use tower::{BoxError, service_fn};
+
+    use super::*;
+    use crate::config::{LogFormat, Logging};
+
+    #[tokio::test]
+    async fn controllers_end_on_a_shutdown_before_the_caches_are_filled() {
+        let hangs = service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, BoxError>>());
+        let settings = Settings {
+            watch_namespaces: vec![],
+            gateway_namespaces: vec![],
+            concurrency: 1.try_into().unwrap(),
+            probe_concurrency: 1.try_into().unwrap(),
+            http_address: ([127, 0, 0, 1], 0).into(),
+            logging: Logging::new(LogFormat::Text, String::new()).unwrap(),
+            election: None,
+            resync_period: Duration::from_hours(1),
+            activator: None,
+        };
+        let shutdown = CancellationToken::new();
+        let (client, metrics) = (Client::new(hangs, "default"), Arc::new(Metrics::new()));
+        let running = run(settings, client, metrics, Gates::default(), shutdown.clone());
+        let ended = async { tokio::join!(running, async { shutdown.cancel() }).0 };
+        timeout(Duration::from_secs(10), ended).await.expect("the controllers end").unwrap();
     }
 }

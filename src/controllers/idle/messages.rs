@@ -4,7 +4,7 @@
 
 use computing_unit_api::IdleAction;
 
-use super::record::{ANNOTATION, BUSY_PROBE, Idle, REQUEST, START, TRAFFIC};
+use super::idleness::{ANNOTATION, BUSY_PROBE, Idle, REQUEST, START, TRAFFIC};
 
 /// Before the unit is stopped.
 pub fn announcement(idle: &Idle, action: IdleAction) -> String {

@@ -13,8 +13,8 @@ use super::{
     clock::Now,
     context::IdleContext,
     gateway_signal,
+    idleness::Decision,
     readings::{Readings, Unreadable},
-    record::Decision,
     stop,
     tracked::TrackedUnit,
 };

@@ -7,7 +7,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{context::IdleContext, mark, messages, record::Idle, tracked::TrackedUnit};
+use super::{context::IdleContext, idleness::Idle, mark, messages, tracked::TrackedUnit};
 use crate::{
     controllers::events,
     k8s::{error::not_found, writer::Precondition},

@@ -7,8 +7,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     clock::Now,
+    idleness::{ActivityRecord, Decision, Idle},
     readings::Readings,
-    record::{ActivityRecord, Decision, Idle},
     tracked::TrackedUnit,
 };
 

@@ -15,9 +15,9 @@ use super::{
     clock::Now,
     counters::Counters,
     gateway_signal::{self, Source},
+    idleness::Decision,
     policy::IdlePolicy,
     readings::{Readings, Unreadable},
-    record::Decision,
     table::Table,
     tracked::TrackedUnit,
 };

@@ -85,7 +85,7 @@ async fn a_unit_waits_for_gateway_api_and_is_deleted_without_it() -> anyhow::Res
             fixture.create(&fixture.unit(name)).await?;
         }
         let message = fixture.until_condition("ada", "RouteAccepted", "False", "GatewayApiMissing").await?;
-        assert!(message.contains("does not have Gateway API: install it"), "{message}");
+        assert!(message.contains("does not have Gateway API (gateway.networking.k8s.io/v1): install"), "{message}");
         fixture.delete("ada").await?;
         fixture.until_nothing_is_left("ada").await?;
 

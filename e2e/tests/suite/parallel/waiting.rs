@@ -102,7 +102,8 @@ async fn a_unit_waits_for_its_gateway_and_listener() -> anyhow::Result<()> {
         gateway::copy_proxy(&fixture.cluster, &fixture.namespace, "own").await?;
         let gateway = serde_json::from_value(with(&gateway, &listeners("others")))?;
         gateways.create(&PostParams::default(), &gateway).await?;
-        let words = ["no listener \"units\"", "correct spec.gatewayRef.sectionName of the pool to one of: others"];
+        let words =
+            ["no HTTP or HTTPS listener \"units\"", "set spec.gatewayRef.sectionName of the pool to one of: others"];
         until_says(&fixture, "ada", ("RouteAccepted", "ListenerNotFound"), &words).await?;
 
         merge(&gateways, "own", &listeners("units")).await?;

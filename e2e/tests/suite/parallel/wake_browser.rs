@@ -38,7 +38,7 @@ async fn a_browser_shows_the_start_and_then_the_unit() -> anyhow::Result<()> {
         browser.open(&url).await?;
         assert_eq!(browser.run("return document.title").await?, "ada is starting");
         assert_eq!(browser.run("return document.documentElement.lang").await?, "en");
-        assert_eq!(browser.role("#say").await?, "status");
+        assert_eq!(browser.role("#detail").await?, "status");
         assert_eq!(browser.role("#stages").await?, "list");
         browser.press("\u{e004}").await?;
         assert_eq!(browser.run("return document.activeElement.id").await?, "open", "the first stop of the keyboard");

@@ -1,24 +1,24 @@
 //! Assesses a snapshot: every decision that the status and the plan depend on is made here, once per round.
 //!
-//! Pure. [`assess`] calls the parts in the order of their dependencies: lifecycle state, update, probe, exposure.
+//! Pure. [`assess`] calls the parts in the order of their dependencies: lifecycle state, update, probe, withdrawal.
 
-pub mod exposure;
+pub mod history;
 pub mod lifecycle;
 pub mod pod_failure;
 pub mod probe_goal;
 mod recorded;
-pub mod restart;
 pub mod state;
 pub mod time_limits;
 pub mod update;
+pub mod withdrawal;
 
 use k8s_openapi::jiff::Timestamp;
 
 use self::{
-    exposure::{Deadlines, Withdrawal},
-    restart::History,
+    history::History,
     state::UnitState,
     update::{Replacement, Update},
+    withdrawal::{Deadlines, Withdrawal},
 };
 use super::{build::Wanted, snapshot::Snapshot};
 use crate::{
@@ -70,14 +70,14 @@ pub fn assess(snapshot: &Snapshot, wanted: &Wanted) -> Assessment {
         report.map(|report| report.progress.clone())
     });
     let goal_reached = matches!(progress, Some(Progress::Done { .. }));
-    let withdrawal_deadlines = exposure::deadlines(snapshot, &state);
+    let withdrawal_deadlines = withdrawal::deadlines(snapshot, &state);
     Assessment {
-        history: restart::history(snapshot, &state),
+        history: history::history(snapshot, &state),
         stuck_pod: pod_failure::stuck(snapshot),
         start_deadline: time_limits::start_deadline(snapshot),
         expires: time_limits::expires(snapshot, &state),
         next_limit: time_limits::next(snapshot, &state),
-        withdrawal: exposure::withdrawal(snapshot, withdrawal_deadlines, goal_reached),
+        withdrawal: withdrawal::withdrawal(snapshot, withdrawal_deadlines, goal_reached),
         withdrawal_deadlines,
         verified: snapshot.probes_disabled()
             || snapshot.route_verified()

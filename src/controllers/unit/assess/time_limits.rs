@@ -5,9 +5,8 @@
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::{
-    pod_failure,
+    history, pod_failure,
     recorded::{recorded_finish, restart_at},
-    restart,
     state::{Finish, FinishReason, UnitState},
 };
 use crate::controllers::unit::{pod, snapshot::Snapshot};
@@ -77,7 +76,7 @@ pub fn next(snapshot: &Snapshot, state: &UnitState) -> Option<Timestamp> {
         shutdown_time(snapshot),
         max_age(snapshot),
         restart_at(snapshot),
-        restart::stable_at(snapshot),
+        history::stable_at(snapshot),
         pod_failure::stuck_at(snapshot),
     ];
     times.into_iter().flatten().filter(|time| *time > snapshot.now).min()

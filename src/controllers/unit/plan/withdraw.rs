@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use super::Step;
 use crate::controllers::unit::{
-    assess::{Assessment, exposure::Withdrawal},
+    assess::{Assessment, withdrawal::Withdrawal},
     build::route,
     snapshot::{Child, Snapshot},
     validate::Rejection,
