@@ -17,7 +17,7 @@ ENV += KUBECONFIG="$(CURDIR)/.cluster/kubeconfig"
 endif
 WITH_CLUSTER := $(ENV);
 # How many tests run on the cluster at a time. Most of them wait.
-E2E_THREADS ?= 12
+E2E_THREADS ?= 8
 
 .PHONY: help
 help: ## Show this

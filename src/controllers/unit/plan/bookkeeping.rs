@@ -17,14 +17,9 @@ use crate::{
 };
 
 /// Steps on the operator's memory.
-pub(super) fn steps(
-    snapshot: &Snapshot,
-    wanted: &Wanted,
-    assessment: &Assessment,
-    status: &ComputingUnitStatus,
-) -> Vec<Step> {
+pub(super) fn steps(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment) -> Vec<Step> {
     let activity = (assessment.at_rest && snapshot.activity.known).then_some(Step::ForgetActivity);
-    [key(snapshot, wanted), slot(snapshot, wanted, assessment, status), probe(snapshot, assessment), activity]
+    [key(snapshot, wanted), requested_slot(snapshot, assessment), probe(snapshot, assessment), activity]
         .into_iter()
         .flatten()
         .collect()
@@ -38,16 +33,25 @@ fn key(snapshot: &Snapshot, wanted: &Wanted) -> Option<Step> {
     }
 }
 
-fn slot(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment, status: &ComputingUnitStatus) -> Option<Step> {
-    match (assessment.update.replacement, snapshot.slot) {
-        (Replacement::Queued, Slot::NotRequested | Slot::Queued { free: true }) => Some(Step::RequestSlot),
-        (Replacement::NotDue, Slot::Granted | Slot::Queued { .. }) => {
-            let between_pods = wanted.is_ok() && assessment.update.between_pods;
-            let kept = between_pods || starting(wanted, assessment, status);
-            (!kept).then_some(Step::ReleaseSlot)
-        }
-        _ => None,
-    }
+fn requested_slot(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
+    let requested = assessment.update.replacement == Replacement::Queued
+        && matches!(snapshot.slot, Slot::NotRequested | Slot::Queued { free: true });
+    requested.then_some(Step::RequestSlot)
+}
+
+/// Releases the rollout slot of a unit that needs none any more. Planned once the status is published: otherwise the
+/// next unit could be reported as being replaced before this one is reported as Ready.
+pub(super) fn released_slot(
+    snapshot: &Snapshot,
+    wanted: &Wanted,
+    assessment: &Assessment,
+    status: &ComputingUnitStatus,
+) -> Option<Step> {
+    let held = assessment.update.replacement == Replacement::NotDue
+        && matches!(snapshot.slot, Slot::Granted | Slot::Queued { .. });
+    let between_pods = wanted.is_ok() && assessment.update.between_pods;
+    let kept = between_pods || starting(wanted, assessment, status);
+    (held && !kept).then_some(Step::ReleaseSlot)
 }
 
 /// Whether the unit is about to become reachable with the pod that it has, or gets next.

@@ -28,9 +28,10 @@ use super::{
 /// The steps to take now.
 ///
 /// Steps that only change the operator's own memory come first, in a plan of their own. A transition is recorded in the
-/// status before it is acted upon, unless the API server does not accept the status. Everything else that the status reports follows once the cluster is as it should be.
+/// status before it is acted upon, unless the API server does not accept the status. Everything else that the status
+/// reports follows once the cluster is as it should be, and then the release of the rollout slot.
 pub fn plan(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment, status: &ComputingUnitStatus) -> Vec<Step> {
-    let own = bookkeeping::steps(snapshot, wanted, assessment, status);
+    let own = bookkeeping::steps(snapshot, wanted, assessment);
     if !own.is_empty() {
         return own;
     }
@@ -45,7 +46,14 @@ pub fn plan(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment, statu
         }
     }
     let steps = cluster_steps(snapshot, wanted, assessment);
-    if steps.is_empty() { bookkeeping::status_steps(snapshot, urgency, status) } else { steps }
+    if !steps.is_empty() {
+        return steps;
+    }
+    let steps = bookkeeping::status_steps(snapshot, urgency, status);
+    if !steps.is_empty() {
+        return steps;
+    }
+    bookkeeping::released_slot(snapshot, wanted, assessment, status).into_iter().collect()
 }
 
 /// The steps that change the unit's children, its finalizer, or the unit itself.

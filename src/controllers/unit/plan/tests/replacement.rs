@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use computing_unit_api::Reason;
+use computing_unit_api::{OperatingMode, Reason};
 use serde_json::json;
 
 use super::{
@@ -10,7 +10,15 @@ use super::{
     world::{Pods, Routes, World, ready_pod},
 };
 use crate::{
-    controllers::unit::{blocked::Write, build, plan::Step, snapshot::Child},
+    controllers::unit::{
+        assess::assess,
+        blocked::Write,
+        build,
+        plan::{Step, plan},
+        rollout::Slot,
+        snapshot::Child,
+        status::status,
+    },
     testing,
 };
 
@@ -70,4 +78,20 @@ fn pod_is_resized_once() {
     assert_eq!(world.names(true), ["resize the pod"]);
     assert_eq!(world.clone().blocked(Write::Resize).names(true), Vec::<&str>::new());
     assert_eq!(world.suspended().names(false), [REPLACE], "not while it is being suspended");
+}
+
+#[test]
+fn rollout_slot_is_released_after_the_status_is_published() {
+    let mut world = World::new().service().unprobed().unit(|unit| unit.spec.operating_mode = OperatingMode::Suspended);
+    world.snapshot.slot = Slot::Granted;
+    let round = |world: &World| {
+        let assessment = assess(&world.snapshot, &world.wanted);
+        let status = status(&world.snapshot, &world.wanted, &assessment);
+        let steps = plan(&world.snapshot, &world.wanted, &assessment, &status);
+        (steps.iter().map(Step::name).collect::<Vec<_>>(), status)
+    };
+    let (steps, status) = round(&world);
+    assert_eq!(steps, ["publish the status"]);
+    let published = world.unit(|unit| unit.status = Some(status));
+    assert_eq!(round(&published).0, ["release the rollout slot"]);
 }
