@@ -9,8 +9,6 @@ use serde_json::{
     ser::{PrettyFormatter, Serializer},
 };
 
-use crate::create::args::DryRun;
-
 /// Output format of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -20,6 +18,17 @@ pub enum Output {
     Json,
     /// Resource and name.
     Name,
+}
+
+/// Kind of dry run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DryRun {
+    /// No dry run.
+    None,
+    /// The object is printed; no request is sent.
+    Client,
+    /// The API server validates the object and applies defaults, without persisting it.
+    Server,
 }
 
 /// An object cannot be serialized.

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 /// A source file that is not only for tests.
 pub struct File {
-    /// Relative to `src/`.
+    /// Relative to the folder of the crate's sources.
     pub path: String,
     pub module: Vec<String>,
     /// Lines outside of tests.
@@ -13,12 +13,18 @@ pub struct File {
     pub imports: Vec<Vec<String>>,
 }
 
-/// Every source file of the operator's library.
-pub fn files() -> Vec<File> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = vec![];
-    collect(&root, &root.join("lib.rs"), &[], &mut found);
-    found
+/// The roots of the crates that are read: the operator's library, the API, and the kubectl plugin.
+const ROOTS: [(&str, &str); 3] = [("src", "lib.rs"), ("api/src", "lib.rs"), ("kubectl/src", "main.rs")];
+
+/// Every source file, by crate.
+pub fn crates() -> Vec<Vec<File>> {
+    let files = |(folder, root): (&str, &str)| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let mut found = vec![];
+        collect(&folder, &folder.join(root), &[], &mut found);
+        found
+    };
+    ROOTS.into_iter().map(files).collect()
 }
 
 /// Reads a file and the files of its modules.
@@ -28,7 +34,7 @@ fn collect(root: &Path, path: &Path, module: &[String], found: &mut Vec<File>) {
     let tokens = tokens(&code);
     let children = children(&tokens);
     let imports = imports(&tokens, module, &children);
-    let relative = path.strip_prefix(root).expect("below src/").to_string_lossy().into_owned();
+    let relative = path.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
     found.push(File { path: relative, module: module.to_vec(), lines, imports });
     let folder = module.iter().fold(root.to_owned(), |folder, name| folder.join(name));
     for child in children {

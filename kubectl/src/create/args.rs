@@ -1,11 +1,11 @@
 //! Options of `create`. The API server validates the object, see [`crate::explain`].
 
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{ArgAction, Parser};
 use computing_unit_api::Quantity;
 
 use crate::{
     options::{ConnectionArgs, WaitArgs, quantity},
-    print::Output,
+    print::{DryRun, Output},
 };
 
 /// `kubectl create computingunit`.
@@ -111,17 +111,6 @@ pub struct UnitArgs {
     /// User that the unit belongs to; grants no permissions
     #[arg(long, value_name = "USER")]
     pub owner: Option<String>,
-}
-
-/// Kind of dry run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DryRun {
-    /// No dry run.
-    None,
-    /// The object is printed; no request is sent.
-    Client,
-    /// The API server validates the object and applies defaults, without persisting it.
-    Server,
 }
 
 const LONG_ABOUT: &str = "\

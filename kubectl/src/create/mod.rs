@@ -13,12 +13,12 @@ use crate::{
     error::{Error, INTERRUPTED},
     goal::Goal,
     options::ConnectionArgs,
-    print::{self, Output},
+    print::{self, DryRun, Output},
     screen::Screen,
     stdio::{ctrl_c, write_errors, write_stderr, write_stdout},
     wait::{self, Outcome, Waited},
 };
-use args::{Args, DryRun};
+use args::Args;
 
 /// Creates the unit.
 ///
