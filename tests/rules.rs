@@ -26,19 +26,11 @@ fn cases() -> Cases {
     serde_saphyr::from_str(include_str!("rules.yaml")).expect("rules.yaml is valid")
 }
 
-/// A JSON merge patch (RFC 7396).
+/// An object with a JSON merge patch applied.
 fn merged(base: &Value, patch: &Value) -> Value {
-    let (Value::Object(base), Value::Object(patch)) = (base, patch) else {
-        return patch.clone();
-    };
-    let mut all = base.clone();
-    for (name, value) in patch {
-        match value {
-            Value::Null => drop(all.remove(name)),
-            value => drop(all.insert(name.clone(), merged(base.get(name).unwrap_or(&Value::Null), value))),
-        }
-    }
-    Value::Object(all)
+    let mut merged = base.clone();
+    json_patch::merge(&mut merged, patch);
+    merged
 }
 
 fn schemas() -> BTreeMap<String, Value> {

@@ -88,7 +88,7 @@ impl<'a> Killer<'a> {
         if let Some(operator) = self.operator.take() {
             operator.kill().await?;
         }
-        self.fixture.proxy.mend().await;
+        self.fixture.proxy.restore().await;
         self.operator = Some(self.fixture.start().await?);
         done().await.context("with the next operator")?;
         Ok(changed)

@@ -90,25 +90,8 @@ pub fn unit(namespace: &str, name: &str, cuid: i64) -> ComputingUnit {
 #[must_use]
 pub fn with<K: serde::Serialize + serde::de::DeserializeOwned>(object: &K, patch: &Value) -> K {
     let mut whole = serde_json::to_value(object).unwrap_or_default();
-    merge(&mut whole, patch);
+    json_patch::merge(&mut whole, patch);
     from(whole)
-}
-
-fn merge(into: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *into = patch.clone();
-        return;
-    };
-    if !into.is_object() {
-        *into = json!({});
-    }
-    for (key, value) in patch {
-        if value.is_null() {
-            into.as_object_mut().map(|fields| fields.remove(key));
-        } else {
-            merge(&mut into[key], value);
-        }
-    }
 }
 
 #[expect(clippy::expect_used, reason = "the objects of tests are constants")]

@@ -1,12 +1,11 @@
 //! Fills the index from watches of units and pools, in every replica. Fields that the activator does not read are
 //! dropped.
 
-use std::{collections::HashSet, fmt::Debug, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use computing_unit_api::{ComputingUnit, ComputingUnitPool, ComputingUnitSpec, ComputingUnitStatus};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::{Client, Resource, ResourceExt, core::NamespaceResourceScope, runtime::watcher::Event};
-use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use super::index::Index;
@@ -17,7 +16,7 @@ use crate::{
         progress::{ProgressReceiver, listed},
         scope::{in_scope, scopes},
         waker::Waker,
-        watch::Watch,
+        watch::{Watch, Watchable},
     },
     metrics::{Metrics, Resource as Label},
 };
@@ -84,13 +83,7 @@ impl Watches<'_> {
         prune: fn(&mut K),
         handle: impl Fn(&Event<K>, &dyn Fn() -> HashSet<String>) + Send + 'static,
     ) where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + DeserializeOwned
-            + Debug
-            + Send
-            + Sync
-            + 'static,
+        K: Watchable + Resource<Scope = NamespaceResourceScope>,
     {
         let cache = Cached::<K>::default();
         // No reconcile is triggered, and the leader reports objects that cannot be read.

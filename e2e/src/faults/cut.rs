@@ -72,7 +72,7 @@ impl Gate {
     }
 
     /// Removes the cut.
-    pub(super) async fn mend(&self) {
+    pub(super) async fn restore(&self) {
         *self.set.lock().await = None;
         self.came.send_replace(false);
     }

@@ -123,7 +123,7 @@ impl ApiProxy {
     }
 
     /// Cuts the operator off at the `writes`-th write from now, not counting Leases and Events. From then on, every
-    /// connection is closed without a response and watches end, until [`Self::mend`]. Zero cuts immediately.
+    /// connection is closed without a response and watches end, until [`Self::restore`]. Zero cuts immediately.
     pub async fn cut_at(&self, writes: u64, last: LastWrite) -> Cut {
         self.shared.gate.cut_at(writes, last).await
     }
@@ -134,9 +134,9 @@ impl ApiProxy {
     }
 
     /// Removes the cut and all faults.
-    pub async fn mend(&self) {
+    pub async fn restore(&self) {
         lock(&self.shared.faults).clear();
-        self.shared.gate.mend().await;
+        self.shared.gate.restore().await;
     }
 }
 

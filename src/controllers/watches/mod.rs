@@ -4,7 +4,7 @@ pub mod affected;
 mod deletions;
 pub mod sync;
 
-use std::{fmt::Debug, sync::Arc};
+use std::sync::Arc;
 
 use computing_unit_api::{ComputingUnit, names};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -12,7 +12,6 @@ use kube::{
     Api, Client, Resource, ResourceExt,
     core::{NamespaceResourceScope, error_boundary::InvalidObject},
 };
-use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use self::deletions::DeletionTracker;
@@ -27,7 +26,7 @@ use crate::{
         progress::ProgressReceiver,
         prune,
         scope::in_scope,
-        watch::Watch,
+        watch::{Watch, Watchable},
     },
     metrics::Resource as Label,
 };
@@ -55,7 +54,7 @@ struct Watches<'a> {
 impl Watches<'_> {
     fn start<K>(&mut self, watch: Watch<K>)
     where
-        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+        K: Watchable,
     {
         let client = self.client.clone();
         let watch = watch.on_invalid(move |label, invalid| report_invalid(label, invalid, &client));
@@ -117,13 +116,7 @@ impl Watches<'_> {
         overlay: fn(&Overlays) -> &Overlay<K>,
     ) -> Watch<K>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + DeserializeOwned
-            + Debug
-            + Send
-            + Sync
-            + 'static,
+        K: Watchable + Resource<Scope = NamespaceResourceScope>,
     {
         let overlays = self.context.overlays.clone();
         Watch::new(label, in_scope(self.client, namespace), cache)

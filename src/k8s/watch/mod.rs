@@ -30,6 +30,11 @@ type Callback<T> = Box<dyn Fn(&T) + Send>;
 /// The units that an event affects. It gets the cached object, then the event.
 type AffectedUnits<K> = Box<dyn Fn(Option<&K>, &Event<K>) -> Units + Send>;
 
+/// A kind that can be watched.
+pub trait Watchable: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static {}
+
+impl<K> Watchable for K where K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static {}
+
 /// A watch that has not started.
 #[must_use]
 pub struct Watch<K>
@@ -51,7 +56,7 @@ where
 
 impl<K> Watch<K>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K: Watchable,
 {
     /// A watch of every object in `api`. Its changes affect no unit.
     pub fn new(label: Label, api: Api<DeserializeGuard<K>>, cache: &Cached<K>) -> Self {

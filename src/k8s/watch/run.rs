@@ -11,10 +11,9 @@ use kube::{
         watcher::{self, Event},
     },
 };
-use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep_until};
 
-use super::{AffectedUnits, Callback, Watch};
+use super::{AffectedUnits, Callback, Watch, Watchable};
 use crate::{
     k8s::{
         backoff::Backoff,
@@ -41,7 +40,7 @@ pub(super) enum Failure {
 
 impl<K> Watch<K>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K: Watchable,
 {
     /// Runs until dropped.
     pub(super) async fn run(self, waker: Waker, on_failure: Callback<Failure>) {

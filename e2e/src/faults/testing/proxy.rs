@@ -198,7 +198,7 @@ async fn a_cut_comes_with_the_nth_write_and_lasts_until_it_is_mended() {
         }
         assert_eq!(server.asked(), asked);
         assert_eq!(proxy.counts().total(), asked);
-        proxy.mend().await;
+        proxy.restore().await;
         assert_eq!(send(&client, Method::PATCH, POD).await, Some(201));
     }
 }
@@ -217,7 +217,7 @@ async fn no_write_overtakes_a_cut() {
 async fn a_cut_can_be_called_off() {
     let (client, proxy, _server) = chain().await;
     let cut = proxy.cut_at(1, LastWrite::Unanswered).await;
-    proxy.mend().await;
+    proxy.restore().await;
     assert!(cut.come(SOON).await.unwrap_err().to_string().contains("the cut was removed"));
     proxy.cut_at(0, LastWrite::Unanswered).await;
     assert_eq!(send(&client, Method::GET, "/version").await, None);
@@ -258,7 +258,7 @@ async fn a_group_that_is_not_served_is_not_found_until_the_proxy_is_mended() {
     }
     assert_eq!(server.asked(), 0);
     assert_eq!(send(&client, Method::GET, "/api/v1/pods").await, Some(200));
-    proxy.mend().await;
+    proxy.restore().await;
     assert_eq!(send(&client, Method::GET, routes).await, Some(200));
 }
 

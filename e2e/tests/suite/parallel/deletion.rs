@@ -89,7 +89,7 @@ async fn a_unit_waits_for_gateway_api_and_is_deleted_without_it() -> anyhow::Res
         fixture.delete("ada").await?;
         fixture.until_nothing_is_left("ada").await?;
 
-        fixture.proxy.mend().await;
+        fixture.proxy.restore().await;
         fixture.until("bob", Phase::Ready).await?;
         fixture.delete("bob").await?;
         fixture.until_nothing_is_left("bob").await

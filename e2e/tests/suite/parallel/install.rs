@@ -88,7 +88,7 @@ async fn played(fixture: &Fixture, system: &str) -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chart_is_installed_fails_over_to_another_replica_and_is_uninstalled() -> anyhow::Result<()> {
     with_fixture("units", |fixture| async move {
-        // On another cluster, whoever runs the tests names an image that it can pull.
+        // On another cluster, the operator image is given by the environment.
         images::bring(|| own(Own::Operator)).await?;
         namespace::within(&fixture.cluster.clone(), "system", async |system| played(&fixture, &system).await).await
     })

@@ -118,9 +118,9 @@ async fn a_failed_unit_is_described_and_retried() -> anyhow::Result<()> {
         for message in ["Phase:", "Failed", "Last failure:", "Exit code:", "out of cheese", "Conditions:", "Events:"] {
             ensure!(text.contains(message), "{message} in\n{text}");
         }
-        // Whoever mends the pool has done nothing to the unit yet.
-        let mended = json!({"spec": engine(json!([]))});
-        fixture.pools().patch("default", &PatchParams::default(), &Patch::Merge(&mended)).await?;
+        // A repaired pool alone does not restart a failed unit.
+        let repaired = json!({"spec": engine(json!([]))});
+        fixture.pools().patch("default", &PatchParams::default(), &Patch::Merge(&repaired)).await?;
         let output = cu(&fixture, "resume ada --wait=2m").await?;
         ensure!(output.code == Some(0) && output.stdout.contains("http://"), "{output:?}");
         fixture.delete("ada").await

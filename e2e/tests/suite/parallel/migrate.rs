@@ -138,8 +138,8 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
         }
         let by_gateway = steady(&fixture, &gateway, old)?;
 
-        // 2. New units are ComputingUnits. Both ways lead to them, so whoever still asks the old way finds them, and so
-        // does everybody if all go back.
+        // 2. New units are ComputingUnits. They are reachable through both gateways: clients of the old one still work, and
+        // so does a rollback.
         let new = cuid(&fixture, "new");
         let name = format!("computing-unit-{new}");
         fixture.create(&units::unit(&fixture.namespace, &name, new)).await?;

@@ -189,7 +189,7 @@ async fn a_unit_waits_for_its_key_in_another_namespace() -> anyhow::Result<()> {
 async fn a_unit_waits_for_a_pool_without_overlaps() -> anyhow::Result<()> {
     with_fixture("overlap", |fixture| async move {
         fixture.create_default_pool(Mode::Path).await?;
-        // Ages are told apart by seconds.
+        // The pools must differ in age, and creation timestamps have a resolution of one second.
         let first = fixture.pools().get("default").await?;
         let inner = json!({
             "metadata": {"name": "inner"},

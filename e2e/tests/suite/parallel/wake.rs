@@ -149,7 +149,7 @@ async fn a_wake_survives_an_operator_crash_at_any_write() -> anyhow::Result<()> 
         let proxy = fixture.cluster.proxies().await?[0];
         let round = async |killer: &mut Killer| {
             let target = target.clone();
-            // Whoever asks asks again, as every client does that is told to.
+            // The client retries after each 503 response.
             let asking =
                 async { Ok(tokio::spawn(async move { first_success(proxy, &target, Reuse::Fresh, SOON).await })) };
             let done = async || fixture.until("ada", Phase::Ready).await.map(drop);

@@ -117,7 +117,7 @@ impl Target<'_> {
         self.context.blocked.record(&self.uid, self.inputs, BlockedWrite { write, reason, message, fault });
     }
 
-    /// Replaces fields of the spec, whoever set them, and restores labels and owner.
+    /// Replaces fields of the spec, regardless of their field manager, and restores labels and owner.
     pub(super) async fn repair<K: Writable>(
         &self,
         write: Write,

@@ -134,7 +134,7 @@ fn refused_resize_replaces_the_pod_once() {
     assert!(!replaced(&snapshot, &wanted), "another pod would not find room either");
     refuse(&mut snapshot, Reason::ResizeRefused);
     assert!(replaced(&snapshot, &wanted));
-    // What is made has other amounts than were asked for: whoever does that will do it again.
+    // An admission webhook changed the amounts at creation, and would change those of the next pod too.
     let mut pod = children.pod;
     pod.spec.as_mut().unwrap().containers[0].resources =
         serde_json::from_value(json!({"limits": {"cpu": "1"}})).unwrap();
