@@ -88,7 +88,10 @@ impl Target<'_> {
     }
 
     async fn step(&self, step: Step) -> Result<Applied> {
-        let overdue = step.overdue();
+        if step.overdue() {
+            // Before the write: the unit may be gone after it. A retry is a series of the same Event.
+            self.publish_event(events::drain_timed_out()).await;
+        }
         let mut applied = Applied::default();
         let overlays = &self.context.overlays;
         match step {
@@ -143,9 +146,6 @@ impl Target<'_> {
             Step::ResizePod { pod, container, resizes } => self.resize(&pod, &container, &resizes).await?,
             Step::DeletePod { pod, .. } => self.delete(Write::Pod, *pod, &overlays.pods).await?,
             Step::DeleteRoute { route, .. } => self.delete(Write::HTTPRoute, *route, &overlays.routes).await?,
-        }
-        if overdue {
-            self.publish_event(events::drain_timed_out()).await;
         }
         Ok(applied)
     }
