@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use computing_unit_api::{
-    ComputingUnit, ComputingUnitPool, QueryLookup, Routing,
+    ComputingUnit, ComputingUnitPool, ComputingUnitStatus, QueryLookup, Routing,
     gateway::{Gateway, GatewayClass},
     names::FINALIZER,
 };
@@ -19,6 +19,7 @@ use crate::controllers::{
         validate::{Unit, validate},
     },
 };
+use crate::routing::keys::{Holder, Reservation, RoutingKey};
 
 /// A point in time from RFC 3339 text.
 pub fn time(text: &str) -> Time {
@@ -109,13 +110,22 @@ pub fn ready() -> Value {
     json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]})
 }
 
-/// What is seen of it at `now` where it has its finalizer and nothing else, on a gateway that is served.
+/// What its status records as held.
+pub fn held_key() -> String {
+    let Unit { object, pool, .. } = accepted(query_routing());
+    RoutingKey::new(&object, &pool).to_string()
+}
+
+/// Its snapshot at `now`: it has its finalizer, it holds its key, and it has no children. Its Gateway is served.
 pub fn snapshot(now: &str) -> Snapshot {
     let Unit { object, pool, .. } = accepted(query_routing());
     let mut unit = object.as_ref().clone();
     unit.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+    unit.status = Some(ComputingUnitStatus { held_key: Some(held_key()), ..ComputingUnitStatus::default() });
     let gateway = pool.spec.gateway_ref.clone();
+    let key = RoutingKey::new(&object, &pool);
     Snapshot {
+        key: Some(Reservation { key, holder: Holder::Unit, requested: true }),
         pool: Some(pool),
         gateway: Some(GatewayBinding { gateway, controller: Ok("controller".into()), origin: None }),
         slot: Slot::Granted,

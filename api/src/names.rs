@@ -10,6 +10,8 @@ use crate::ComputingUnit;
 pub const FIELD_MANAGER: &str = "computing-unit-operator";
 /// Finalizer that keeps a unit until its route is closed. It orders the deletion and does not protect data.
 pub const FINALIZER: &str = "texera.apache.org/route";
+/// Annotation of a PersistentVolumeClaim with `spec.owner` of its unit. A retained claim is used again for the same owner only.
+pub const OWNER: &str = "texera.apache.org/owner";
 /// Annotation of a pod: hash of the template it was created from.
 pub const TEMPLATE_HASH: &str = "texera.apache.org/template-hash";
 /// Annotation of a pod: CPU and memory that the unit requested when the pod was created, as JSON.

@@ -61,6 +61,8 @@ pub const USED: &[Access] = &[
     gateway("discovery.k8s.io", "endpointslices"),
     // Controller of a Gateway.
     Access { group: GATEWAY, resource: "gatewayclasses", verbs: READ, scope: Scope::Cluster },
+    // Labels, which listeners select namespaces by.
+    Access { group: "", resource: "namespaces", verbs: READ, scope: Scope::Cluster },
     Access {
         group: "coordination.k8s.io",
         resource: "leases",

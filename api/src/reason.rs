@@ -13,10 +13,12 @@ names! {
         Accepted,
         /// The pool does not exist in the unit's namespace.
         PoolNotFound,
-        /// The pool's routing overlaps that of an older pool.
+        /// The pool is not accepted.
         PoolNotAccepted,
-        /// The pool's routing overlaps that of an older pool on the same Gateway.
+        /// The pool's routing overlaps that of another pool on the same Gateway.
         Overlap,
+        /// No listener of the Gateway allows routes of the namespace.
+        NotAllowedByListeners,
         /// The pool does not offer the image.
         ImageNotOffered,
         /// The pool does not allow the Secret or ConfigMap.

@@ -27,6 +27,11 @@ pub struct ComputingUnitStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
 
+    /// Routing key that the unit holds, with the Gateway and the scope in which it is unique. No other unit gets the key
+    /// while it is recorded here. Opaque to clients: `key` is the value that requests carry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_key: Option<String>,
+
     /// Name of the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_name: Option<String>,

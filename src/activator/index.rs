@@ -78,7 +78,8 @@ impl Index {
             let pool = state.pools_by_name.get(&(namespace.clone(), unit.spec.pool_name.clone()))?;
             let pool = state.pools.get(pool)?;
             (RoutingKey::new(&unit, pool) == wanted).then_some(())?;
-            let order = (rejected(&unit), unit.creation_timestamp().map(|time| time.0), uid);
+            let waiting = RoutingKey::held_by(&unit).as_ref() != Some(&wanted);
+            let order = (waiting, rejected(&unit), unit.creation_timestamp().map(|time| time.0), uid);
             let lookup_host = mode(&pool.spec.routing)?.lookup_host(&unit.name_any());
             Some((order, sender, pool.spec.activator.clone()?, lookup_host))
         });

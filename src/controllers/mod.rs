@@ -7,6 +7,7 @@ pub mod gateway_binding;
 pub mod idle;
 pub mod ownership;
 pub mod pool;
+pub mod pool_conflict;
 pub mod unit;
 pub mod watches;
 

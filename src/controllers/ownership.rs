@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use computing_unit_api::{ComputingUnit, names::labels};
+use computing_unit_api::{
+    ComputingUnit,
+    names::{OWNER, labels},
+};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::{Resource, ResourceExt};
 
@@ -34,15 +37,16 @@ impl<K> Child<K> {
     }
 }
 
-/// Whether a PersistentVolumeClaim belongs to the unit. A retained claim has no owner and is identified by its labels.
-/// `None` if it belongs to somebody else.
+/// Whether a PersistentVolumeClaim belongs to the unit. A retained claim has no owner reference: it belongs to the unit of
+/// its name that has the same `spec.owner` as the unit that it was created for. `None` if it belongs to somebody else.
 pub fn owned_pvc(unit: &ComputingUnit, claim: Arc<PersistentVolumeClaim>) -> Option<Child<PersistentVolumeClaim>> {
     let label = |key: &str| claim.labels().get(key).map(String::as_str);
     let labelled =
         label(labels::UNIT) == Some(&*unit.name_any()) && label(labels::MANAGED_BY) == Some(labels::OPERATOR);
+    let same_owner = claim.annotations().get(OWNER) == unit.spec.owner.as_ref();
     let controlled = claim.owner_references().iter().any(|owner| owner.controller == Some(true));
     let going = claim.metadata.deletion_timestamp.is_some();
-    if labelled && !controlled && !going { Some(Child::Owned(claim)) } else { owned_child(unit, claim) }
+    if labelled && same_owner && !controlled && !going { Some(Child::Owned(claim)) } else { owned_child(unit, claim) }
 }
 
 /// Whether an object with the name of a child belongs to the unit, or to an earlier unit and is about to be
@@ -121,6 +125,26 @@ mod tests {
             (going(object(None)), "leaving"),
         ] {
             assert_eq!(word(owned_child(&unit, Arc::new(object.clone()))), expected, "{:?}", object.metadata);
+        }
+    }
+
+    #[test]
+    fn retained_pvc_is_used_again_for_the_same_owner_only() {
+        let claim_of = |owner: Option<&str>| {
+            let mut claim: PersistentVolumeClaim = object(None);
+            claim.metadata.annotations = owner.map(|owner| [(OWNER.to_owned(), owner.to_owned())].into());
+            Arc::new(claim)
+        };
+        for (first, second, expected) in [
+            (Some("ada"), Some("ada"), "own"),
+            (Some("ada"), Some("bob"), "another's"),
+            (Some("ada"), None, "another's"),
+            (None, Some("ada"), "another's"),
+            (None, None, "own"),
+        ] {
+            let mut unit = testing::unit("ada", Some(42), "2026-01-01T00:00:00Z");
+            unit.spec.owner = second.map(str::to_owned);
+            assert_eq!(word(owned_pvc(&unit, claim_of(first))), expected, "{first:?} {second:?}");
         }
     }
 

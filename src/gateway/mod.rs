@@ -1,5 +1,6 @@
 //! Gateway API and its implementations: listeners, the controller of a Gateway, route status, and proxies.
 
+pub mod allowed_routes;
 pub mod envoy_gateway;
 pub mod listener;
 pub mod provider;

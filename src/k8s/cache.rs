@@ -48,6 +48,19 @@ where
     }
 }
 
+#[cfg(test)]
+impl<K> Cached<K>
+where
+    K: Lookup<DynamicType = ()> + Clone + 'static,
+{
+    /// Replaces all objects.
+    pub fn fill(&self, objects: impl IntoIterator<Item = K>) {
+        self.apply(&Event::Init);
+        objects.into_iter().for_each(|object| self.apply(&Event::InitApply(object)));
+        self.apply(&Event::InitDone);
+    }
+}
+
 impl<K> Clone for Cached<K>
 where
     K: Lookup<DynamicType = ()> + Clone + 'static,

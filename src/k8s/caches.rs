@@ -10,7 +10,7 @@ use computing_unit_api::{
     gateway::{Gateway, GatewayClass, HTTPRoute},
 };
 use k8s_openapi::api::{
-    core::v1::{PersistentVolumeClaim, Pod, Service},
+    core::v1::{Namespace, PersistentVolumeClaim, Pod, Service},
     discovery::v1::EndpointSlice,
 };
 use tokio::sync::watch;
@@ -52,6 +52,8 @@ pub struct Caches {
     pub scopes: Vec<Scope>,
     pub gateways: Vec<GatewayScope>,
     pub classes: Cached<GatewayClass>,
+    /// Their labels only. Empty if they cannot be read.
+    pub namespaces: Cached<Namespace>,
 }
 
 impl Caches {
@@ -67,6 +69,7 @@ impl Caches {
             scopes: scopes.iter().map(scope).collect(),
             gateways: gateways.iter().map(gateway).collect(),
             classes: Cached::default(),
+            namespaces: Cached::default(),
         }
     }
 

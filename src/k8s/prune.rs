@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::{
     core::v1::{
-        Container, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus, Pod, PodSpec, Service,
+        Container, Namespace, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus, Pod,
+        PodSpec, Service,
     },
     discovery::v1::EndpointSlice,
 };
@@ -11,6 +12,13 @@ use kube::Resource;
 /// Drops `metadata.managedFields`.
 pub fn managed_fields<K: Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
+}
+
+/// Keeps the metadata of a namespace.
+pub fn namespace(namespace: &mut Namespace) {
+    managed_fields(namespace);
+    namespace.spec = None;
+    namespace.status = None;
 }
 
 /// Keeps the metadata, the status, the node and the restart policy of a pod, and the names, images and resources of its

@@ -188,6 +188,7 @@ labels! {
         EndpointSlices = "endpointslices",
         Gateways = "gateways",
         GatewayClasses = "gatewayclasses",
+        Namespaces = "namespaces",
         Events = "events",
     }
 }

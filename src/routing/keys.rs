@@ -1,8 +1,9 @@
-//! Reservations of routing keys: of the units of one Gateway that request the same key, the oldest holds it.
+//! Reservations of routing keys. A key belongs to the unit that holds it, until that unit releases it or is deleted.
 //!
-//! The watch of the units fills the index, so that a lookup does not have to list them.
+//! Units that request a held key queue in the order of their requests. The holder is recorded in its status, from which a
+//! restarted operator restores the index before any unit is reconciled.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use computing_unit_api::{ComputingUnit, ComputingUnitPool};
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 use super::mode::mode;
 
 /// A key, its key space and its Gateway. Two units conflict if and only if these are equal.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoutingKey(String);
 
 impl RoutingKey {
@@ -27,6 +28,17 @@ impl RoutingKey {
         let space = mode(routing).map_or("", |mode| mode.key_space());
         Self(format!("{}/{} {:?} {space} {key}", gateway.namespace, gateway.name, routing.r#type))
     }
+
+    /// The routing key that the status of a unit records as held.
+    pub fn held_by(unit: &ComputingUnit) -> Option<Self> {
+        unit.status.as_ref()?.held_key.clone().map(Self)
+    }
+}
+
+impl std::fmt::Display for RoutingKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// The reservation of the key that a unit needs.
@@ -34,37 +46,34 @@ impl RoutingKey {
 pub struct Reservation {
     pub key: RoutingKey,
     pub holder: Holder,
+    /// Whether the unit holds the key or is in the queue for it.
+    pub requested: bool,
 }
 
 /// The holder of a key, from the point of view of one unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
-    /// The unit has not requested the key yet.
+    /// No unit holds the key.
     Nobody,
     /// The unit itself.
     Unit,
-    /// An older unit of the same namespace, by name.
+    /// Another unit of the same namespace, by name.
     Other(String),
-    /// An older unit in another namespace.
+    /// A unit in another namespace.
     OtherNamespace,
 }
 
-/// A unit's request for a key. The first request in order holds the key: that of the oldest unit, and among units
-/// created in the same second, which is the API server's resolution, the first one recorded.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A unit that requests a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Request {
-    created: String,
-    sequence: u64,
     uid: String,
     namespace: String,
     name: String,
 }
 
 impl Request {
-    fn new(unit: &ComputingUnit, sequence: u64) -> Self {
+    fn new(unit: &ComputingUnit) -> Self {
         Self {
-            created: unit.creation_timestamp().map(|time| time.0.to_string()).unwrap_or_default(),
-            sequence,
             uid: unit.uid().unwrap_or_default(),
             namespace: unit.namespace().unwrap_or_default(),
             name: unit.name_any(),
@@ -78,9 +87,9 @@ impl Request {
 
 #[derive(Default)]
 struct Index {
-    by_key: HashMap<RoutingKey, BTreeSet<Request>>,
-    by_uid: BTreeMap<String, RoutingKey>,
-    last_sequence: u64,
+    /// The first request holds the key. A queue is never empty.
+    queues: HashMap<RoutingKey, VecDeque<Request>>,
+    keys: HashMap<String, BTreeSet<RoutingKey>>,
 }
 
 /// The reservations of all watched units.
@@ -88,61 +97,58 @@ struct Index {
 pub struct KeyIndex(Mutex<Index>);
 
 impl KeyIndex {
-    /// Records the request of a unit and replaces its earlier one. Returns the unit that loses the key, if any.
-    pub fn reserve(&self, unit: &ComputingUnit, key: &RoutingKey) -> Option<ObjectRef<ComputingUnit>> {
+    /// Adds the unit to the end of the queue for a key, unless it is in it. The unit holds the key if no other does.
+    pub fn request(&self, unit: &ComputingUnit, key: &RoutingKey) {
         let mut index = self.0.lock();
-        let uid = unit.uid().unwrap_or_default();
-        match index.by_uid.get(&uid) {
-            Some(requested) if requested == key => return None,
-            Some(_) => drop(index.remove(&uid)),
-            None => {}
-        }
-        index.last_sequence += 1;
-        let request = Request::new(unit, index.last_sequence);
-        index.by_uid.insert(uid, key.clone());
-        let all = index.by_key.entry(key.clone()).or_default();
-        all.insert(request.clone());
-        let mut order = all.iter();
-        match (order.next(), order.next()) {
-            (Some(first), Some(second)) if *first == request => Some(second.unit()),
-            _ => None,
+        let request = Request::new(unit);
+        if index.keys.entry(request.uid.clone()).or_default().insert(key.clone()) {
+            index.queues.entry(key.clone()).or_default().push_back(request);
         }
     }
 
     /// The reservation of the key that a unit needs.
     pub fn reservation(&self, unit: &ComputingUnit, key: RoutingKey) -> Reservation {
         let index = self.0.lock();
-        let requested = unit.uid().and_then(|uid| index.by_uid.get(&uid)) == Some(&key);
-        let first = index.by_key.get(&key).and_then(BTreeSet::first).filter(|_| requested);
-        let holder = match first {
+        let requested = unit.uid().and_then(|uid| index.keys.get(&uid)).is_some_and(|keys| keys.contains(&key));
+        let holder = match index.queues.get(&key).and_then(VecDeque::front) {
             None => Holder::Nobody,
-            Some(first) if Some(&first.uid) == unit.metadata.uid.as_ref() => Holder::Unit,
-            Some(first) if Some(&first.namespace) == unit.metadata.namespace.as_ref() => {
-                Holder::Other(first.name.clone())
+            Some(holder) if Some(&holder.uid) == unit.metadata.uid.as_ref() => Holder::Unit,
+            Some(holder) if Some(&holder.namespace) == unit.metadata.namespace.as_ref() => {
+                Holder::Other(holder.name.clone())
             }
             Some(_) => Holder::OtherNamespace,
         };
-        Reservation { key, holder }
+        Reservation { key, holder, requested }
     }
 
-    /// Removes the request of a deleted unit. Returns the unit that holds the key now, if any.
-    pub fn release(&self, uid: &str) -> Option<ObjectRef<ComputingUnit>> {
+    /// Whether the unit has requested a key other than `key`.
+    pub fn has_others(&self, uid: &str, key: Option<&RoutingKey>) -> bool {
+        self.0.lock().keys.get(uid).is_some_and(|keys| keys.iter().any(|requested| Some(requested) != key))
+    }
+
+    /// Removes the requests of a unit, except that for `kept`. Returns the units that hold a key now.
+    pub fn release(&self, uid: &str, kept: Option<&RoutingKey>) -> Vec<ObjectRef<ComputingUnit>> {
         let mut index = self.0.lock();
-        let key = index.remove(uid)?;
-        Some(index.by_key.get(&key)?.first()?.unit())
+        let Some(requested) = index.keys.remove(uid) else { return vec![] };
+        let (kept, released) = requested.into_iter().partition::<BTreeSet<_>, _>(|key| Some(key) == kept);
+        if !kept.is_empty() {
+            index.keys.insert(uid.to_owned(), kept);
+        }
+        released.iter().filter_map(|key| index.remove(uid, key)).collect()
     }
 }
 
 impl Index {
-    fn remove(&mut self, uid: &str) -> Option<RoutingKey> {
-        let key = self.by_uid.remove(uid)?;
-        if let Some(all) = self.by_key.get_mut(&key) {
-            all.retain(|request| request.uid != uid);
-            if all.is_empty() {
-                self.by_key.remove(&key);
-            }
+    /// Removes a unit from the queue for a key. Returns the unit that holds the key instead of it.
+    fn remove(&mut self, uid: &str, key: &RoutingKey) -> Option<ObjectRef<ComputingUnit>> {
+        let queue = self.queues.get_mut(key)?;
+        let held = queue.front().is_some_and(|holder| holder.uid == uid);
+        queue.retain(|request| request.uid != uid);
+        let next = queue.front().filter(|_| held).map(Request::unit);
+        if queue.is_empty() {
+            self.queues.remove(key);
         }
-        Some(key)
+        next
     }
 }
 
@@ -155,40 +161,60 @@ mod tests {
         index.reservation(unit, key.clone()).holder
     }
 
-    #[test]
-    fn older_unit_holds_the_key_until_it_is_released() {
-        let index = KeyIndex::default();
+    fn units() -> (ComputingUnit, ComputingUnit, RoutingKey) {
         let pool = testing::pool(testing::query_routing());
         let old = testing::unit("old", Some(42), "2026-01-01T00:00:00Z");
         let young = testing::unit("young", Some(42), "2026-01-02T00:00:00Z");
         let key = RoutingKey::new(&old, &pool);
         assert_eq!(key, RoutingKey::new(&young, &pool));
-        assert_eq!(holder(&index, &young, &key), Holder::Nobody);
-        assert_eq!(index.reserve(&young, &key), None);
-        assert_eq!(holder(&index, &young, &key), Holder::Unit, "the only request so far");
-        assert_eq!(holder(&index, &old, &key), Holder::Nobody, "not requested yet");
-        assert_eq!(index.reserve(&old, &key).unwrap().name, "young", "loses the key");
-        assert_eq!(index.reserve(&old, &key), None, "returned once");
-        assert_eq!(holder(&index, &old, &key), Holder::Unit);
-        assert_eq!(holder(&index, &young, &key), Holder::Other("old".into()));
-        let next = index.release(&old.uid().unwrap()).unwrap();
-        assert_eq!(next.name, "young");
-        assert_eq!(holder(&index, &young, &key), Holder::Unit);
+        (old, young, key)
     }
 
     #[test]
-    fn first_request_holds_the_key_among_units_created_in_the_same_second() {
-        let pool = testing::pool(testing::query_routing());
-        let units = ["a", "b"].map(|name| testing::unit(name, Some(42), "2026-01-01T00:00:00Z"));
-        for [first, second] in [[0, 1], [1, 0]].map(|order| order.map(|at| &units[at])) {
-            let index = KeyIndex::default();
-            let key = RoutingKey::new(first, &pool);
-            assert_eq!(index.reserve(first, &key), None);
-            assert_eq!(index.reserve(second, &key), None, "displaces nobody");
-            assert_eq!(index.reserve(first, &key), None);
-            assert_eq!(holder(&index, first, &key), Holder::Unit);
-            assert_eq!(holder(&index, second, &key), Holder::Other(first.name_any()));
+    fn key_belongs_to_its_holder_whatever_the_age_of_others() {
+        let (old, young, key) = units();
+        let index = KeyIndex::default();
+        assert_eq!(holder(&index, &young, &key), Holder::Nobody);
+        index.request(&young, &key);
+        assert_eq!(holder(&index, &young, &key), Holder::Unit);
+        assert_eq!(holder(&index, &old, &key), Holder::Other("young".into()));
+        index.request(&old, &key);
+        index.request(&young, &key);
+        assert_eq!(holder(&index, &young, &key), Holder::Unit, "an older unit takes nothing");
+        assert_eq!(holder(&index, &old, &key), Holder::Other("young".into()));
+        let next = index.release(&young.uid().unwrap(), None);
+        assert_eq!(next, [ObjectRef::from_obj(&old)]);
+        assert_eq!(holder(&index, &old, &key), Holder::Unit);
+    }
+
+    #[test]
+    fn contenders_queue_in_the_order_of_their_requests() {
+        let (old, young, key) = units();
+        let third = testing::unit("third", Some(42), "2025-01-01T00:00:00Z");
+        let index = KeyIndex::default();
+        for unit in [&old, &young, &third] {
+            index.request(unit, &key);
         }
+        assert_eq!(index.release(&young.uid().unwrap(), None), [], "it did not hold the key");
+        assert_eq!(index.release(&old.uid().unwrap(), None), [ObjectRef::from_obj(&third)]);
+        assert_eq!(index.release(&third.uid().unwrap(), None), []);
+        assert_eq!(holder(&index, &old, &key), Holder::Nobody);
+    }
+
+    #[test]
+    fn unit_can_hold_two_keys_while_its_route_changes() {
+        let (old, young, key) = units();
+        let other = RoutingKey::new(&old, &testing::pool(testing::path_routing()));
+        let index = KeyIndex::default();
+        let uid = old.uid().unwrap();
+        index.request(&old, &key);
+        assert!(!index.has_others(&uid, Some(&key)) && index.has_others(&uid, Some(&other)));
+        index.request(&old, &other);
+        index.request(&young, &key);
+        assert_eq!(holder(&index, &old, &key), Holder::Unit);
+        assert_eq!(index.release(&uid, Some(&other)), [ObjectRef::from_obj(&young)]);
+        assert_eq!(holder(&index, &old, &other), Holder::Unit);
+        assert!(!index.has_others(&uid, Some(&other)));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Pools whose routings overlap: a request could match routes of units of both. Only the older of two such pools on one
-//! Gateway is accepted.
+//! Pools whose routings overlap: a request could match routes of units of both. Only one of two such pools on one Gateway
+//! is accepted.
 //!
 //! Pools that share a key space do not overlap: their keys are unique, so no request matches units of both.
 
@@ -11,18 +11,18 @@ use super::{
     paths,
 };
 
-/// The older pool on the same Gateway that `pool` overlaps, if any.
-pub fn overlapped<'a>(
-    pool: &ComputingUnitPool,
-    others: impl IntoIterator<Item = &'a ComputingUnitPool>,
-) -> Option<&'a ComputingUnitPool> {
-    others.into_iter().find(|other| {
-        other.uid() != pool.uid()
-            && other.metadata.deletion_timestamp.is_none()
-            && same_gateway(pool, other)
-            && older(other, pool)
-            && overlap(&pool.spec.routing, &other.spec.routing)
-    })
+/// Whether two pools on one Gateway cannot both be accepted: a request could match routes of units of both.
+pub fn conflict(a: &ComputingUnitPool, b: &ComputingUnitPool) -> bool {
+    a.uid() != b.uid()
+        && [a, b].iter().all(|pool| pool.metadata.deletion_timestamp.is_none())
+        && same_gateway(a, b)
+        && (overlap(&a.spec.routing, &b.spec.routing) || share_lookup_names(a, b))
+}
+
+/// Whether units of both pools could have one lookup host name. Names of units are unique per namespace only.
+fn share_lookup_names(a: &ComputingUnitPool, b: &ComputingUnitPool) -> bool {
+    let domain = |pool: &ComputingUnitPool| pool.spec.routing.query.as_ref()?.lookup_domain.clone();
+    a.namespace() != b.namespace() && domain(a).is_some() && domain(a) == domain(b)
 }
 
 /// Whether two pools are on one Gateway and share a key space.
@@ -78,7 +78,7 @@ fn nested(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{host_routing, lookup_routing, path_routing, pool, query_routing};
+    use crate::testing::{host_routing, lookup_routing, path_routing, query_routing};
 
     fn under_prefix(prefix: &str) -> Routing {
         let mut routing = path_routing();
@@ -121,17 +121,5 @@ mod tests {
         ] {
             assert!(!overlap(&a, &b) && !overlap(&b, &a), "{a:?} {b:?}");
         }
-    }
-
-    #[test]
-    fn younger_pool_overlaps_the_older_one() {
-        let mut old = pool(query_routing());
-        let mut young = pool(under_prefix("/wsapi"));
-        old.metadata.creation_timestamp = Some(crate::testing::time("2026-01-01T00:00:00Z"));
-        old.metadata.uid = Some("old".into());
-        young.metadata.creation_timestamp = Some(crate::testing::time("2026-01-02T00:00:00Z"));
-        young.metadata.uid = Some("young".into());
-        assert!(overlapped(&young, [&old, &young]).is_some());
-        assert!(overlapped(&old, [&old, &young]).is_none());
     }
 }

@@ -114,6 +114,9 @@ app.kubernetes.io/component: operator
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gatewayclasses]
   verbs: [list, watch]
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [list, watch]
 {{- end }}
 
 {{/* Permissions of the Job that removes finalizers after the release is uninstalled. */}}

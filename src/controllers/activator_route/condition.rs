@@ -15,14 +15,14 @@ use crate::{
     gateway::route_status::{Verdict, verdict},
 };
 
-/// The condition `Activator` of `pool`, which is one of `all`. `None` if the pool has no `spec.activator`.
+/// The condition `Activator` of `pool` beside the `accepted` pools. `None` if the pool has no `spec.activator`.
 pub fn condition(
     context: &ActivatorRouteContext,
     pool: &ComputingUnitPool,
-    all: &[Arc<ComputingUnitPool>],
+    accepted: &[Arc<ComputingUnitPool>],
 ) -> Option<Draft> {
     let type_ = ConditionType::Activator;
-    if let Err(none) = wanted(pool, all, context.service.as_ref())? {
+    if let Err(none) = wanted(pool, accepted, context.service.as_ref())? {
         return Some(Draft::no(type_, none.reason, none.message));
     }
     if let Some(failure) = context.failures.of(&pool.uid().unwrap_or_default()) {

@@ -25,7 +25,7 @@ pub use self::condition::condition;
 use self::route::{NoActivator, wanted};
 use crate::{
     config::ActivatorService,
-    controllers::unit::build::drift,
+    controllers::{pool_conflict, unit::build::drift},
     k8s::{
         caches::{self, Caches},
         error::not_found,
@@ -118,6 +118,7 @@ impl Controller<'_> {
         let existing: HashSet<String> = pools.iter().filter_map(|pool| pool.uid()).collect();
         self.not_before.retain(|uid, _| existing.contains(uid));
         self.context.failures.retain(&existing);
+        let accepted = pool_conflict::accepted(&self.context.caches, &pools);
         for pool in &pools {
             let namespace = pool.namespace().unwrap_or_default();
             let Some(scope) = self.context.caches.scope(&namespace) else { continue };
@@ -126,7 +127,7 @@ impl Controller<'_> {
             let own = |route: &Arc<HTTPRoute>| owned(route, &uid);
             let current = scope.activator_routes.get(&namespace, &names::activator(&pool.name_any())).filter(own);
             let terminating = pool.metadata.deletion_timestamp.is_some();
-            let wanted = wanted(pool, &pools, self.context.service.as_ref());
+            let wanted = wanted(pool, &accepted, self.context.service.as_ref());
             let wanted = wanted.and_then(Result::ok).filter(|_| !terminating);
             let Some(step) = step(current, wanted) else { continue };
             let now = Instant::now();
@@ -199,7 +200,7 @@ mod tests {
         let mut pool = testing::pool(testing::query_routing());
         pool.spec.activator = Some(serde_json::from_value(json!({})).unwrap());
         let service = ActivatorService { namespace: "operators".into(), name: "activator".into(), port: 80 };
-        wanted(&pool, &[], Some(&service)).unwrap().unwrap()
+        wanted(&pool, &[Arc::new(pool.clone())], Some(&service)).unwrap().unwrap()
     }
 
     #[test]

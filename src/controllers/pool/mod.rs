@@ -20,7 +20,10 @@ use tokio::{
 };
 
 use self::status::{Members, status};
-use super::activator_route::{self, ActivatorRouteContext};
+use super::{
+    activator_route::{self, ActivatorRouteContext},
+    pool_conflict::{self, PoolConflict},
+};
 use crate::{
     k8s::{
         caches::{self, Caches},
@@ -66,10 +69,12 @@ pub async fn run(context: Arc<PoolContext>) {
         let pools: Vec<_> = context.caches.pools().collect();
         let alive: HashSet<String> = pools.iter().filter_map(|pool| pool.uid()).collect();
         pending.retain(|uid: &String, _| alive.contains(uid));
+        let accepted = pool_conflict::accepted(&context.caches, &pools);
         for pool in &pools {
-            let activator = activator_route::condition(&context.activator, pool, &pools);
+            let conflict = PoolConflict::of(&context.caches, pool, &pools);
+            let activator = activator_route::condition(&context.activator, pool, &accepted);
             let gateway = context.caches.gateway(&pool.spec.gateway_ref);
-            let new = status(pool, &pools, &members, gateway, activator, Timestamp::now());
+            let new = status(pool, conflict.as_ref(), &members, gateway, activator, Timestamp::now());
             publish(&context, pool, new, &mut pending).await;
         }
     }

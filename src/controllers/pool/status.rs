@@ -11,7 +11,10 @@ use computing_unit_api::{
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 use kube::ResourceExt;
 
-use crate::{controllers::condition::Draft, gateway::listener, routing::overlap};
+use crate::{
+    controllers::{condition::Draft, pool_conflict::PoolConflict},
+    gateway::listener,
+};
 
 /// The units of each pool, by phase.
 #[derive(Default)]
@@ -44,17 +47,17 @@ impl Members {
     }
 }
 
-/// The status of `pool`, which is one of `all`.
+/// The status of `pool`. `conflict` is why it is not accepted.
 pub fn status(
     pool: &ComputingUnitPool,
-    all: &[Arc<ComputingUnitPool>],
+    conflict: Option<&PoolConflict>,
     members: &Members,
     gateway: Option<Arc<Gateway>>,
     activator: Option<Draft>,
     now: Timestamp,
 ) -> ComputingUnitPoolStatus {
     let previous = pool.status.as_ref().map_or(&[][..], |status| &status.conditions);
-    let conditions = [accepted(pool, all), gateway_found(pool, gateway.as_deref())].into_iter().chain(activator);
+    let conditions = [accepted(pool, conflict), gateway_found(pool, gateway.as_deref())].into_iter().chain(activator);
     ComputingUnitPoolStatus {
         observed_generation: pool.metadata.generation,
         units: members.of(pool),
@@ -63,17 +66,16 @@ pub fn status(
     }
 }
 
-fn accepted(pool: &ComputingUnitPool, all: &[Arc<ComputingUnitPool>]) -> Draft {
+fn accepted(pool: &ComputingUnitPool, conflict: Option<&PoolConflict>) -> Draft {
     let type_ = ConditionType::Accepted;
-    let Some(older) = overlap::overlapped(pool, all.iter().map(Arc::as_ref)) else {
-        return Draft::yes(type_, Reason::Accepted, "the routing overlaps that of no older pool on the Gateway");
+    let Some(conflict) = conflict else {
+        return Draft::yes(type_, Reason::Accepted, "the routing overlaps that of no other pool on the Gateway");
     };
-    let which = if older.namespace() == pool.namespace() { format!(" {:?}", older.name_any()) } else { String::new() };
-    let message = format!(
-        "the routing overlaps that of the older pool{which} on the same Gateway: units of this pool are not started; give \
-         it other paths, another prefix or another domain"
-    );
-    Draft::no(type_, Reason::Overlap, message)
+    let reason = match conflict {
+        PoolConflict::NotAllowedByListeners => Reason::NotAllowedByListeners,
+        PoolConflict::Overlap(_) => Reason::Overlap,
+    };
+    Draft::no(type_, reason, format!("{}. Units of this pool are not started", conflict.message(pool)))
 }
 
 fn gateway_found(pool: &ComputingUnitPool, gateway: Option<&Gateway>) -> Draft {
@@ -111,11 +113,11 @@ mod tests {
 
     fn of(
         pool: &ComputingUnitPool,
-        all: &[Arc<ComputingUnitPool>],
+        conflict: Option<&PoolConflict>,
         units: Vec<ComputingUnit>,
     ) -> ComputingUnitPoolStatus {
         let members = Members::count(units.into_iter().map(Arc::new));
-        status(pool, all, &members, None, None, Timestamp::UNIX_EPOCH)
+        status(pool, conflict, &members, None, None, Timestamp::UNIX_EPOCH)
     }
 
     fn reason<'a>(status: &'a ComputingUnitPoolStatus, type_: &str) -> &'a str {
@@ -130,31 +132,30 @@ mod tests {
         let new = testing::unit("b", Some(2), "2026-01-01T00:00:00Z");
         let mut other = testing::unit("c", Some(3), "2026-01-01T00:00:00Z");
         other.spec.pool_name = "other".into();
-        let status = of(&pool, &[], vec![ready, new, other]);
+        let status = of(&pool, None, vec![ready, new, other]);
         assert_eq!(status.units, PhaseCounts::count([Phase::Ready, Phase::Pending]));
     }
 
     #[test]
-    fn an_overlap_and_a_missing_gateway_are_told() {
+    fn overlap_and_missing_gateway_are_reported() {
         let mut old = testing::pool(testing::query_routing());
-        old.metadata.uid = Some("old".into());
-        old.metadata.creation_timestamp = Some(testing::time("2026-01-01T00:00:00Z"));
-        let mut young = testing::pool(testing::path_routing());
-        young.spec.routing.path.as_mut().unwrap().prefix = "/wsapi".into();
-        young.metadata.creation_timestamp = Some(testing::time("2026-01-02T00:00:00Z"));
-        let all = [Arc::new(old.clone()), Arc::new(young.clone())];
-        let status = of(&young, &all, vec![]);
+        old.metadata.name = Some("old".into());
+        let young = testing::pool(testing::path_routing());
+        let conflict = PoolConflict::Overlap(Arc::new(old.clone()));
+        let status = of(&young, Some(&conflict), vec![]);
         assert_eq!((reason(&status, "Accepted"), reason(&status, "GatewayFound")), ("Overlap", "GatewayNotFound"));
-        assert_eq!(reason(&of(&old, &all, vec![]), "Accepted"), "Accepted");
+        let status = of(&young, Some(&PoolConflict::NotAllowedByListeners), vec![]);
+        assert_eq!(reason(&status, "Accepted"), "NotAllowedByListeners");
+        assert_eq!(reason(&of(&old, None, vec![]), "Accepted"), "Accepted");
     }
 
     #[test]
     fn time_alone_is_no_difference() {
         let mut pool = testing::pool(testing::query_routing());
-        let first = of(&pool, &[], vec![]);
+        let first = of(&pool, None, vec![]);
         pool.status = Some(first.clone());
         let members = Members::default();
-        let later = status(&pool, &[], &members, None, None, Timestamp::now());
+        let later = status(&pool, None, &members, None, None, Timestamp::now());
         assert_eq!(first, later, "a condition keeps its time while its status stays");
         let mut counted = first.clone();
         counted.units = PhaseCounts::count([Phase::Ready]);

@@ -3,7 +3,10 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use computing_unit_api::ComputingUnit;
-use kube::runtime::{events::Recorder, reflector::ObjectRef};
+use kube::{
+    ResourceExt,
+    runtime::{events::Recorder, reflector::ObjectRef},
+};
 use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
@@ -55,6 +58,13 @@ impl UnitContext {
         caches::synced(&self.synced).await;
     }
 
+    /// Whether a unit still exists, as far as the cache knows.
+    pub fn exists(&self, unit: &ComputingUnit) -> bool {
+        let namespace = unit.namespace().unwrap_or_default();
+        let cached = self.caches.scope(&namespace).and_then(|scope| scope.units.get(&namespace, &unit.name_any()));
+        cached.is_some_and(|cached| cached.uid() == unit.uid())
+    }
+
     /// Discards everything that is remembered of a deleted unit, and wakes the units that waited for it.
     pub fn forget(&self, unit: &ComputingUnit, uid: &str) {
         // A unit of the same name starts with a fresh backoff.
@@ -63,7 +73,7 @@ impl UnitContext {
         self.blocked.forget(uid);
         self.held_statuses.release(uid);
         self.activity.forget(uid);
-        let next = self.rollouts.release(uid).into_iter().chain(self.keys.release(uid));
+        let next = self.rollouts.release(uid).into_iter().chain(self.keys.release(uid, None));
         next.for_each(|unit| self.waker.wake(unit));
     }
 }

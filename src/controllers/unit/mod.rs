@@ -23,7 +23,10 @@ use std::{sync::Arc, time::Duration};
 
 use computing_unit_api::ComputingUnit;
 use k8s_openapi::jiff::Timestamp;
-use kube::runtime::{controller::Action, reflector::ObjectRef};
+use kube::{
+    ResourceExt,
+    runtime::{controller::Action, reflector::ObjectRef},
+};
 use tokio::time::{Instant, timeout};
 
 use self::{apply::apply, assess::assess, context::UnitContext, observe::observe, plan::plan, status::status};
@@ -46,7 +49,10 @@ pub async fn reconcile(unit: Arc<ComputingUnit>, context: Arc<UnitContext>) -> R
     let began = Instant::now();
     let result = timeout(TIMEOUT, converge(&unit, &context)).await.unwrap_or(Err(Error::Timeout(TIMEOUT)));
     context.metrics.reconciled(result.as_ref().err().map_or(Outcome::Success, Error::outcome), began.elapsed());
-    if result.is_ok() {
+    if !context.exists(&unit) {
+        // It was deleted meanwhile, possibly before this reconcile recorded something of it.
+        context.forget(&unit, &unit.uid().unwrap_or_default());
+    } else if result.is_ok() {
         context.backoff.succeeded(&ObjectRef::from_obj(unit.as_ref()));
     }
     result

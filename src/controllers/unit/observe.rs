@@ -17,12 +17,13 @@ use crate::{
     controllers::{
         gateway_binding::GatewayBinding,
         ownership::{owned_child, owned_pvc},
+        pool_conflict::PoolConflict,
     },
     k8s::{
         caches::Scope,
         overlay::{Overlay, Overlays},
     },
-    routing::{keys::RoutingKey, overlap},
+    routing::keys::RoutingKey,
 };
 
 /// Takes the snapshot of a unit. `None` if the unit is gone.
@@ -65,11 +66,13 @@ fn children(snapshot: &mut Snapshot, scope: &Scope, overlays: &Overlays) {
 
 /// What depends on the other pools of the Gateway, and on the other units.
 fn pool_state(snapshot: &mut Snapshot, context: &UnitContext) {
+    let uid = snapshot.uid();
+    let key = snapshot.pool.as_ref().map(|pool| RoutingKey::new(&snapshot.unit, pool));
+    snapshot.has_other_keys = context.keys.has_others(&uid, key.as_ref());
+    snapshot.key = key.map(|key| context.keys.reservation(&snapshot.unit, key));
     let Some(pool) = &snapshot.pool else { return };
     let all: Vec<_> = context.caches.pools().collect();
-    let older = overlap::overlapped(pool, all.iter().map(Arc::as_ref)).map(ResourceExt::uid);
-    snapshot.overlapping_pool = older.and_then(|older| all.into_iter().find(|pool| pool.uid() == older));
-    snapshot.key = Some(context.keys.reservation(&snapshot.unit, RoutingKey::new(&snapshot.unit, pool)));
+    snapshot.pool_conflict = PoolConflict::of(&context.caches, pool, &all);
 }
 
 /// What the operator remembers of the unit.

@@ -5,7 +5,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use computing_unit_api::{
-    Activity, ComputingUnit, ComputingUnitPool, OperatingMode, ProbeMode, gateway::HTTPRoute, names::FINALIZER,
+    Activity, ComputingUnit, ComputingUnitPool, OperatingMode, ProbeMode,
+    gateway::{HTTPRoute, is_guarded},
+    names::FINALIZER,
 };
 use k8s_openapi::{
     api::core::v1::{PersistentVolumeClaim, Pod, Service},
@@ -20,15 +22,20 @@ use super::{
 };
 
 pub use crate::controllers::ownership::Child;
-use crate::{controllers::gateway_binding::GatewayBinding, probe::Report, routing::keys::Reservation};
+use crate::{
+    controllers::{gateway_binding::GatewayBinding, pool_conflict::PoolConflict},
+    probe::Report,
+    routing::keys::{Reservation, RoutingKey},
+};
 
 /// One unit at one moment.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an observation of its own")]
 pub struct Snapshot {
     pub unit: Arc<ComputingUnit>,
     pub pool: Option<Arc<ComputingUnitPool>>,
-    /// An older pool on the same Gateway whose routing overlaps that of the unit's pool.
-    pub overlapping_pool: Option<Arc<ComputingUnitPool>>,
+    /// Why the unit's pool is not accepted.
+    pub pool_conflict: Option<PoolConflict>,
     /// PersistentVolumeClaims by name, one for each template of the pool.
     pub pvcs: BTreeMap<String, Child<PersistentVolumeClaim>>,
     pub pod: Child<Pod>,
@@ -46,6 +53,8 @@ pub struct Snapshot {
     pub blocked: Blocked,
     /// The reservation of the routing key. `None` without a pool.
     pub key: Option<Reservation>,
+    /// Whether the unit has requested other keys than that one, for instance that of an earlier pool.
+    pub has_other_keys: bool,
     /// The unit's slot in the rollout of its pool.
     pub slot: Slot,
     /// The probe that runs for the unit.
@@ -74,7 +83,7 @@ impl Snapshot {
         Self {
             unit,
             pool: None,
-            overlapping_pool: None,
+            pool_conflict: None,
             pvcs: BTreeMap::new(),
             pod: Child::Absent,
             terminating_pod: None,
@@ -85,6 +94,7 @@ impl Snapshot {
             gateway: None,
             blocked: Blocked::default(),
             key: None,
+            has_other_keys: false,
             slot: Slot::default(),
             probe: None,
             activity: Tracked::default(),
@@ -137,6 +147,20 @@ impl Snapshot {
         self.route.owned().zip(verified).is_some_and(|(route, verified)| {
             Some(&verified.uid) == route.metadata.uid.as_ref() && Some(verified.generation) == route.metadata.generation
         })
+    }
+
+    /// The routing key that the status records as held.
+    pub fn held_key(&self) -> Option<RoutingKey> {
+        RoutingKey::held_by(&self.unit)
+    }
+
+    /// Whether users' requests may match a route of the unit. A route that is being deleted may be served until it is gone.
+    pub fn may_be_exposed(&self) -> bool {
+        match &self.route {
+            Child::Absent => false,
+            Child::Owned(route) => !is_guarded(route),
+            Child::Terminating => true,
+        }
     }
 
     /// Whether the unit has neither a route nor a pod.

@@ -1,13 +1,13 @@
 //! The units that a change affects. A change without effect on any unit affects none.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use computing_unit_api::{
     ComputingUnit, ComputingUnitPool, GatewayRef,
     gateway::{Gateway, GatewayClass},
     names::labels,
 };
-use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::{core::v1::Namespace, discovery::v1::EndpointSlice};
 use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
@@ -101,6 +101,21 @@ pub fn class(caches: &Caches, before: Option<&GatewayClass>, after: Option<&Gate
         return Units::new();
     }
     behind(caches, |_| true)
+}
+
+/// The units behind the Gateways of a namespace's pools, if its labels change: listeners may allow its routes or not.
+pub fn namespace(caches: &Caches, before: Option<&Namespace>, after: Option<&Namespace>) -> Units {
+    if before.map(ResourceExt::labels) == after.map(ResourceExt::labels) {
+        return Units::new();
+    }
+    let name = after.or(before).map(ResourceExt::name_any);
+    let pools = caches.pools().filter(|pool| pool.namespace() == name);
+    let gateways: HashSet<_> = pools.map(|pool| gateway_name(&pool.spec.gateway_ref)).collect();
+    if gateways.is_empty() { Units::new() } else { behind(caches, |gateway| gateways.contains(&gateway_name(gateway))) }
+}
+
+fn gateway_name(gateway: &GatewayRef) -> (String, String) {
+    (gateway.namespace.clone(), gateway.name.clone())
 }
 
 fn behind(caches: &Caches, matches: impl Fn(&GatewayRef) -> bool) -> Units {

@@ -41,6 +41,12 @@ pub fn start(client: &Client, context: &Arc<UnitContext>, tasks: &mut JoinSet<()
         Watch::new(Label::GatewayClasses, Api::all(client.clone()), &context.caches.classes)
             .affected_units_of_change(move |before, after| affected::class(&caches, before, after)),
     );
+    // Nothing waits for the labels: those that are not known are taken to match.
+    let caches = context.caches.clone();
+    let namespaces = Watch::new(Label::Namespaces, Api::all(client.clone()), &context.caches.namespaces)
+        .prune(prune::namespace)
+        .affected_units_of_change(move |before, after| affected::namespace(&caches, before, after));
+    namespaces.start(context.waker.clone(), &context.metrics, watches.tasks);
     watches.started
 }
 
@@ -96,12 +102,16 @@ impl Watches<'_> {
 
     fn units(&self, namespace: Option<&str>, units: &Cached<ComputingUnit>) -> Watch<ComputingUnit> {
         let (context, overlays) = (self.context.clone(), self.context.overlays.clone());
-        let (deletions, cached) = (DeletionTracker::default(), units.clone());
+        let (deletions, cached) = (Arc::new(DeletionTracker::default()), units.clone());
+        let deleted = deletions.clone();
         // Changes of status and labels do not trigger a reconcile.
         let inputs = |unit: &ComputingUnit| (unit.uid(), unit.metadata.generation, unit.metadata.finalizers.clone());
         Watch::new(Label::ComputingUnits, in_scope(self.client, namespace), units)
-            .before_store(move |event| deletions.before_store(&context, &cached, event))
-            .after_store(move |event| overlays.units.observe_event(event))
+            .before_store(move |event| deletions.before_store(&cached, event))
+            .after_store(move |event| {
+                overlays.units.observe_event(event);
+                deleted.after_store(&context);
+            })
             .affected_units(move |before, unit| {
                 let changed = before.is_none_or(|before| inputs(before) != inputs(unit));
                 if changed { vec![unit.into()] } else { vec![] }

@@ -10,6 +10,7 @@ mod idle;
 mod idle_faults;
 mod install;
 mod java_client;
+mod keys;
 mod kubectl_create;
 mod kubectl_cu;
 mod lifecycle;

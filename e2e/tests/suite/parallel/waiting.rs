@@ -125,9 +125,8 @@ async fn a_unit_waits_for_a_listener_that_admits_its_namespace() -> anyhow::Resu
         fixture.create_default_pool(Mode::Query).await?;
         let _operator = fixture.start().await?;
         fixture.create(&fixture.unit("ada")).await?;
-        let words =
-            [&format!("let a listener of the Gateway admit namespace {:?}", fixture.namespace), "allowedRoutes"];
-        until_says(&fixture, "ada", ("RouteAccepted", "NotAllowedByListeners"), &words).await?;
+        let words = [&format!("allows routes of namespace {:?}", fixture.namespace), "allowedRoutes"];
+        until_says(&fixture, "ada", ("Accepted", "PoolNotAccepted"), &words).await?;
         merge(&namespaces, &fixture.namespace, &labelled(json!("true"))).await?;
         fixture.until("ada", Phase::Ready).await.map(drop)
     })

@@ -72,9 +72,16 @@ impl Target<'_> {
             None => self.blocked(
                 write,
                 Reason::ChildNotOwned,
-                format!(
-                    "{kind} {name:?} exists and is not controlled by this unit: delete it, or give the unit another name"
-                ),
+                match write {
+                    Write::PersistentVolumeClaim => format!(
+                        "{kind} {name:?} exists and belongs to another object, or to a unit with another spec.owner: \
+                         delete it, or give the unit another name"
+                    ),
+                    _ => format!(
+                        "{kind} {name:?} exists and is not controlled by this unit: delete it, or give the unit \
+                         another name"
+                    ),
+                },
                 Fault::Unit,
             ),
         }

@@ -9,9 +9,13 @@ use super::Target;
 use crate::routing::keys::RoutingKey;
 
 impl Target<'_> {
-    pub(super) fn reserve_key(&self, key: &RoutingKey) {
-        if let Some(displaced) = self.context.keys.reserve(&self.snapshot.unit, key) {
-            self.context.waker.wake(displaced);
+    pub(super) fn request_key(&self, key: &RoutingKey) {
+        self.context.keys.request(&self.snapshot.unit, key);
+    }
+
+    pub(super) fn release_keys(&self, kept: Option<&RoutingKey>) {
+        for next in self.context.keys.release(&self.uid, kept) {
+            self.context.waker.wake(next);
         }
     }
 

@@ -95,7 +95,8 @@ impl Target<'_> {
         let mut applied = Applied::default();
         let overlays = &self.context.overlays;
         match step {
-            Step::ReserveKey(key) => self.reserve_key(&key),
+            Step::RequestKey(key) => self.request_key(&key),
+            Step::ReleaseKeys { kept } => self.release_keys(kept.as_ref()),
             Step::RequestSlot => self.request_slot(),
             Step::ReleaseSlot => self.release_slot(),
             Step::StartProbe(goal, target) => self.context.prober.start(*target, goal),

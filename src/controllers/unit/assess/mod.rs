@@ -3,6 +3,7 @@
 //! Pure. [`assess`] calls the parts in the order of their dependencies: lifecycle state, update, probe, withdrawal.
 
 pub mod history;
+pub mod key_record;
 pub mod lifecycle;
 pub mod pod_failure;
 pub mod probe_goal;
@@ -16,6 +17,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use self::{
     history::History,
+    key_record::{KeyRecord, key_record},
     state::UnitState,
     update::{Replacement, Update},
     withdrawal::{Deadlines, Withdrawal},
@@ -54,6 +56,8 @@ pub struct Assessment {
     pub progress: Option<Progress>,
     /// Whether requests of users were seen to reach the unit under the route as it is now.
     pub verified: bool,
+    /// Whether the status records the key that the unit needs as held.
+    pub key: KeyRecord,
     /// Whether a guarded route can be opened.
     pub may_open: bool,
 }
@@ -71,6 +75,7 @@ pub fn assess(snapshot: &Snapshot, wanted: &Wanted) -> Assessment {
     });
     let goal_reached = matches!(progress, Some(Progress::Done { .. }));
     let withdrawal_deadlines = withdrawal::deadlines(snapshot, &state);
+    let key = key_record(snapshot);
     Assessment {
         history: history::history(snapshot, &state),
         stuck_pod: pod_failure::stuck(snapshot),
@@ -82,7 +87,10 @@ pub fn assess(snapshot: &Snapshot, wanted: &Wanted) -> Assessment {
         verified: snapshot.probes_disabled()
             || snapshot.route_verified()
             || (goal_reached && matches!(probe, Some((Goal::Open, _)))),
-        may_open: snapshot.ready() && (goal_reached || (snapshot.probes_disabled() && route_accepted(snapshot))),
+        may_open: key == KeyRecord::Held
+            && snapshot.ready()
+            && (goal_reached || (snapshot.probes_disabled() && route_accepted(snapshot))),
+        key,
         state,
         update,
         at_rest,

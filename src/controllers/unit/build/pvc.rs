@@ -1,7 +1,7 @@
 //! The PersistentVolumeClaims of a unit: one for each template of its pool, named `<template>-<unit>`.
 //!
 //! A claim belongs to a unit by its labels. Its owner reference decides only whether it is garbage-collected with the unit,
-//! so a retained claim is found by a later unit of the same name. The spec of a claim is never changed.
+//! so a retained claim is found by a later unit of the same name and owner. The spec of a claim is never changed.
 
 use computing_unit_api::{
     ClaimRetention, ComputingUnit, VolumeClaimTemplate,
@@ -27,6 +27,7 @@ fn pvc(unit: &Unit, template: &VolumeClaimTemplate) -> PersistentVolumeClaim {
     all_labels.extend(names::child_labels(object));
     let mut annotations = template.metadata.annotations.clone();
     annotations.retain(|key, _| !key.starts_with(RESERVED_PREFIX));
+    annotations.extend(object.spec.owner.clone().map(|owner| (names::OWNER.to_owned(), owner)));
     let deleted_with_unit =
         unit.pool.spec.persistent_volume_claim_retention_policy.when_deleted == ClaimRetention::Delete;
     PersistentVolumeClaim {

@@ -1,6 +1,6 @@
 //! Steps that change the operator's own memory of a unit, and those that publish its status.
 
-use computing_unit_api::{ComputingUnitStatus, Phase};
+use computing_unit_api::{ComputingUnitStatus, Phase, Reason};
 
 use super::Step;
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         snapshot::Snapshot,
         status::Urgency,
     },
-    routing::keys::{Holder, Reservation},
+    routing::keys::Reservation,
 };
 
 /// Steps on the operator's memory.
@@ -25,12 +25,26 @@ pub(super) fn steps(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessmen
         .collect()
 }
 
-/// A key is reserved once everything else about the unit is accepted.
+/// A key is requested once everything else about the unit is accepted. A unit that is rejected for another reason has
+/// no key, and leaves the queue.
 fn key(snapshot: &Snapshot, wanted: &Wanted) -> Option<Step> {
-    match (&snapshot.key, wanted) {
-        (Some(Reservation { key, holder: Holder::Nobody }), Ok(_)) => Some(Step::ReserveKey(key.clone())),
-        _ => None,
+    if snapshot.terminating() {
+        return None;
     }
+    let reservation = snapshot.key.as_ref();
+    let eligible = match wanted {
+        Ok(_) => true,
+        Err(rejection) => rejection.reason == Reason::KeyConflict,
+    };
+    let own = reservation.filter(|_| eligible);
+    if let Some(Reservation { key, requested: false, .. }) = own {
+        return Some(Step::RequestKey(key.clone()));
+    }
+    let kept = own.map(|reservation| &reservation.key);
+    let superfluous = snapshot.has_other_keys || reservation.is_some_and(|own| own.requested && kept.is_none());
+    // A restarted operator restores what the status records, and an exposed unit keeps its key.
+    let recorded = snapshot.held_key().is_some_and(|held| Some(&held) != kept);
+    (superfluous && !recorded && !snapshot.may_be_exposed()).then(|| Step::ReleaseKeys { kept: kept.cloned() })
 }
 
 fn requested_slot(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {

@@ -4,7 +4,7 @@ use kube::ResourceExt;
 
 use super::Step;
 use crate::controllers::unit::{
-    assess::Assessment,
+    assess::{Assessment, key_record::KeyRecord},
     blocked::Write,
     build::{Children, drift, route},
     snapshot::{Child, Snapshot},
@@ -18,7 +18,9 @@ pub(super) fn step(snapshot: &Snapshot, children: &Children, assessment: &Assess
         Child::Terminating => None,
         Child::Owned(current) => {
             let open = !route::is_guarded(current);
-            let desired = if (open && snapshot.serving()) || (!open && assessment.may_open) {
+            // An open route of another key is guarded before that key is released.
+            let other_key = assessment.key == KeyRecord::Other;
+            let desired = if (open && snapshot.serving() && !other_key) || (!open && assessment.may_open) {
                 children.route.clone()
             } else {
                 guarded()

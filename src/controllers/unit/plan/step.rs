@@ -13,8 +13,12 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     // In the operator's memory.
-    /// Reserves the routing key.
-    ReserveKey(RoutingKey),
+    /// Requests the routing key, or joins the queue for it.
+    RequestKey(RoutingKey),
+    /// Releases the routing keys, or leaves the queues for them, except for `kept`.
+    ReleaseKeys {
+        kept: Option<RoutingKey>,
+    },
     /// Requests a slot in the rollout of the pool.
     RequestSlot,
     /// Releases the slot, or leaves the queue.
@@ -74,7 +78,8 @@ impl Step {
     /// The name of the step, for logs and tests.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::ReserveKey(_) => "reserve the key",
+            Self::RequestKey(_) => "request the key",
+            Self::ReleaseKeys { .. } => "release keys",
             Self::RequestSlot => "request a rollout slot",
             Self::ReleaseSlot => "release the rollout slot",
             Self::StartProbe(..) => "start the probe",

@@ -21,7 +21,10 @@ use super::{
     build::{Wanted, route::is_guarded},
     snapshot::Snapshot,
 };
-use crate::routing;
+use crate::routing::{
+    self,
+    keys::{Holder, RoutingKey},
+};
 
 /// What a status is computed from.
 #[derive(Clone, Copy)]
@@ -57,6 +60,7 @@ pub fn status(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment) -> 
         phase: Some(phase::phase(facts, &conditions, &stages)),
         url,
         key,
+        held_key: held_key(facts).map(|key| key.to_string()),
         pod_name: pod.filter(|_| !pod_over(&assessment.state)).map(ResourceExt::name_any),
         node_name: spec.and_then(|spec| spec.node_name.clone()),
         image: spec.and_then(|spec| spec.containers.first()?.image.clone()),
@@ -98,6 +102,18 @@ fn address(facts: Facts<'_>) -> (Option<String>, Option<String>) {
     let url = routing::address(routing, &name, cuid)
         .and_then(|address| routing::url(&address, routing.base_url.as_deref(), origin));
     (url, Some(routing::key(routing, &name, cuid)))
+}
+
+/// The routing key that the unit holds. A unit that may be exposed keeps the one that it has been exposed with.
+fn held_key(facts: Facts<'_>) -> Option<RoutingKey> {
+    let Facts { snapshot, wanted, .. } = facts;
+    let recorded = snapshot.held_key();
+    if snapshot.terminating() || (recorded.is_some() && snapshot.may_be_exposed()) {
+        return recorded;
+    }
+    let reservation =
+        snapshot.key.as_ref().filter(|reservation| reservation.holder == Holder::Unit && wanted.is_ok())?;
+    Some(reservation.key.clone())
 }
 
 /// The activity of the unit. A unit without a pod keeps the time of its last activity.

@@ -47,6 +47,7 @@ pub fn urgency(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> 
         || (old.phase != new.phase && !briefly_not_ready(new))
         || old.observed_generation != new.observed_generation
         || acceptance(old) != acceptance(new)
+        || old.held_key != new.held_key
         || !problems(new).is_subset(&problems(old));
     if transition { Urgency::Now } else { Urgency::Later }
 }

@@ -94,5 +94,5 @@ async fn deleted_unit_leaves_nothing_in_the_operators_memory() {
     scenario.watch();
     assert_eq!(scenario.context.prober.report("ada-uid"), None);
     assert_eq!(scenario.context.held_statuses.held("ada-uid"), None);
-    assert_eq!(scenario.context.keys.release("ada-uid"), None);
+    assert_eq!(scenario.context.keys.release("ada-uid", None), []);
 }

@@ -81,7 +81,8 @@ impl Scenario {
         change(&mut pool);
         scenario.pool(pool);
         let caches = scenario.context.caches.clone();
-        let listeners = json!([{"name": "http", "port": 80, "protocol": "HTTP"}]);
+        let allowed = json!({"namespaces": {"from": "All"}});
+        let listeners = json!([{"name": "http", "port": 80, "protocol": "HTTP", "allowedRoutes": allowed}]);
         caches.gateways[0].gateways.apply(&Event::Apply(testing::gateway(&listeners)));
         caches.classes.apply(&Event::Apply(testing::class("True")));
         let mut unit = json!(testing::unit("ada", Some(42), &now()));

@@ -14,9 +14,12 @@ use kube::ResourceExt;
 
 pub use self::rejection::Rejection;
 use super::snapshot::Snapshot;
-use crate::routing::{
-    self, Address,
-    keys::{Holder, Reservation},
+use crate::{
+    controllers::pool_conflict::PoolConflict,
+    routing::{
+        self, Address,
+        keys::{Holder, Reservation},
+    },
 };
 
 /// An accepted unit, with everything that its pool decides resolved.
@@ -37,18 +40,18 @@ pub struct Unit {
 /// # Errors
 /// Why it is not accepted.
 pub fn of(snapshot: &Snapshot) -> Result<Unit, Rejection> {
-    validate(&snapshot.unit, snapshot.pool.as_ref(), snapshot.overlapping_pool.as_deref(), snapshot.key.as_ref())
+    validate(&snapshot.unit, snapshot.pool.as_ref(), snapshot.pool_conflict.as_ref(), snapshot.key.as_ref())
 }
 
-/// Decides whether `object` may run from `pool`, which is `None` if it does not exist. `overlapping` is an older pool
-/// that makes `pool` unusable, and `key` the reservation of the unit's routing key.
+/// Decides whether `object` may run from `pool`, which is `None` if it does not exist. `conflict` is why
+/// `pool` is not accepted, and `key` the reservation of the unit's routing key.
 ///
 /// # Errors
 /// Why the unit is not accepted.
 pub fn validate(
     object: &Arc<ComputingUnit>,
     pool: Option<&Arc<ComputingUnitPool>>,
-    overlapping: Option<&ComputingUnitPool>,
+    conflict: Option<&PoolConflict>,
     key: Option<&Reservation>,
 ) -> Result<Unit, Rejection> {
     let spec = &object.spec;
@@ -62,16 +65,8 @@ pub fn validate(
             ),
         ));
     };
-    if let Some(older) = overlapping {
-        return Err(Rejection::new(
-            Reason::PoolNotAccepted,
-            format!(
-                "the routing of pool {:?} overlaps that of an older pool on the same Gateway{}: give the pool other \
-                 paths, another prefix or another domain",
-                spec.pool_name,
-                if older.namespace() == pool.namespace() { format!(" ({})", older.name_any()) } else { String::new() },
-            ),
-        ));
+    if let Some(conflict) = conflict {
+        return Err(Rejection::new(Reason::PoolNotAccepted, conflict.message(pool)));
     }
     let image = offers::image(spec.image.as_deref(), pool)?;
     offers::references(object, pool)?;
@@ -87,23 +82,21 @@ pub fn validate(
     Ok(Unit { object: object.clone(), pool: pool.clone(), image, key, address })
 }
 
-/// A key that is not reserved yet is accepted: the reservation is the next step.
+/// A key that no unit holds is accepted: the request for it is the next step.
 fn check_key(object: &ComputingUnit, key: Option<&Reservation>) -> Result<(), Rejection> {
     let other_namespace = |message: &str| Err(Rejection::new(Reason::KeyConflictInOtherNamespace, message));
     match key.map(|key| &key.holder) {
-        Some(Holder::Unit) if refused_for_other_namespace(object) => other_namespace(
+        Some(Holder::Nobody) if refused_for_other_namespace(object) => other_namespace(
             "a unit in another namespace had this key when this unit requested it, and requests for that unit may still \
              be in flight: edit the spec or recreate the unit to take over the key",
         ),
         None | Some(Holder::Nobody | Holder::Unit) => Ok(()),
         Some(Holder::Other(name)) => Err(Rejection::new(
             Reason::KeyConflict,
-            format!(
-                "unit {name:?} is older and has the same key: delete that unit, or recreate this one with another spec.cuid"
-            ),
+            format!("unit {name:?} holds the same key: delete that unit, or recreate this one with another spec.cuid"),
         )),
         Some(Holder::OtherNamespace) => other_namespace(
-            "an older unit in another namespace has the same key on this Gateway: recreate this unit with another spec.cuid",
+            "a unit in another namespace holds the same key on this Gateway: recreate this unit with another spec.cuid",
         ),
     }
 }
@@ -200,7 +193,7 @@ mod tests {
         let mut object = testing::unit("ada", Some(42), "2026-01-01T00:00:00Z");
         let pool = Arc::new(testing::pool(testing::query_routing()));
         let ask = |object: &ComputingUnit, holder| {
-            let key = Reservation { key: RoutingKey::new(object, &pool), holder };
+            let key = Reservation { key: RoutingKey::new(object, &pool), holder, requested: false };
             validate(&Arc::new(object.clone()), Some(&pool), None, Some(&key))
         };
         assert_eq!(ask(&object, Holder::OtherNamespace).unwrap_err().reason, Reason::KeyConflictInOtherNamespace);
@@ -211,8 +204,8 @@ mod tests {
             }]}))
             .unwrap(),
         );
-        assert!(ask(&object, Holder::Unit).is_err());
+        assert!(ask(&object, Holder::Nobody).is_err());
         object.metadata.generation = Some(2);
-        assert!(ask(&object, Holder::Unit).is_ok());
+        assert!(ask(&object, Holder::Nobody).is_ok());
     }
 }

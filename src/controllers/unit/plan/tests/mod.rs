@@ -3,6 +3,7 @@
 #![allow(clippy::large_stack_arrays, reason = "tables of situations")]
 
 mod ends;
+mod keys;
 mod property;
 mod replacement;
 mod starts;

@@ -24,10 +24,15 @@ use crate::{
 
 impl World {
     /// Applies a step, and what the cluster does in response.
-    fn take(&mut self, step: Step, slots: bool) {
+    pub(super) fn take(&mut self, step: Step, slots: bool) {
         let snapshot = &mut self.snapshot;
         match step {
-            Step::ReserveKey(_) => snapshot.key.as_mut().unwrap().holder = Holder::Unit,
+            Step::RequestKey(_) => {
+                let reservation = snapshot.key.as_mut().unwrap();
+                reservation.holder = Holder::Unit;
+                reservation.requested = true;
+            }
+            Step::ReleaseKeys { .. } => snapshot.key.as_mut().unwrap().requested = false,
             Step::RequestSlot => snapshot.slot = if slots { Slot::Granted } else { Slot::Queued { free: false } },
             Step::ReleaseSlot => snapshot.slot = Slot::NotRequested,
             Step::StartProbe(goal, target) => {
@@ -51,10 +56,11 @@ impl World {
             Step::CreateService(service) | Step::RepairService(service) => {
                 snapshot.service = Child::Owned(Arc::new(*service));
             }
-            Step::CreatePod(_) => {
-                let mut pod = ready_pod();
+            Step::CreatePod(mut pod) => {
+                pod.status = ready_pod().status;
+                pod.metadata.uid = Some("pod-uid".to_owned());
                 pod.metadata.creation_timestamp = Some(Time(snapshot.now));
-                snapshot.pod = Child::Owned(Arc::new(pod));
+                snapshot.pod = Child::Owned(Arc::new(*pod));
                 snapshot.endpoint_ready = true;
             }
             Step::CreatePvc(claim) | Step::RepairPvc(claim) => {
@@ -80,7 +86,7 @@ impl World {
     }
 
     /// What terminates is gone, or a delay is over.
-    fn pass_time(&mut self) -> bool {
+    pub(super) fn pass_time(&mut self) -> bool {
         if self.snapshot.status_held.is_some_and(|held| held < STATUS_DELAY) {
             self.snapshot.status_held = Some(STATUS_DELAY);
             return true;

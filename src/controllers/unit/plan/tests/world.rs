@@ -106,7 +106,7 @@ impl World {
     pub fn queued(mut self) -> Self {
         self.snapshot.slot = Slot::Queued { free: false };
         // A unit that was not reachable yet needs no slot.
-        let status = json!({"observedGeneration": 1, "stages": {"reachable": NOW}});
+        let status = json!({"observedGeneration": 1, "heldKey": testing::held_key(), "stages": {"reachable": NOW}});
         self.unit(|unit| unit.status = serde_json::from_value(status).unwrap())
     }
 
@@ -123,7 +123,9 @@ impl World {
     pub fn replacing_since(self, since: &str) -> Self {
         let said = json!({"type": "Replacing", "status": "True", "reason": "RouteClosing", "message": "",
                           "lastTransitionTime": since});
-        self.unit(|unit| unit.status = serde_json::from_value(json!({"conditions": [said]})).unwrap())
+        self.unit(|unit| {
+            unit.status = serde_json::from_value(json!({"heldKey": testing::held_key(), "conditions": [said]})).unwrap();
+        })
     }
 
     /// Its pool has a volume claim template.
