@@ -1,8 +1,13 @@
 //! Health and metrics over HTTP: `/livez`, `/readyz`, `/metrics`.
 //!
-//! A process is ready while all its readiness gates are open. The components open and close them.
+//! A process is ready while all its readiness gates are open. The components open and close them. Problems that do not make
+//! it unready, such as those of one namespace, are details of `/readyz`.
 
-use std::{collections::BTreeSet, io, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -11,36 +16,51 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use tokio::{net::TcpListener, sync::watch};
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The readiness gates of this process. Clones share their gates.
-#[derive(Clone, Debug)]
-pub struct Gates(Arc<watch::Sender<BTreeSet<&'static str>>>);
+/// The readiness gates and the problems of this process. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Gates(Arc<Mutex<Health>>);
 
-impl Default for Gates {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(BTreeSet::new())))
-    }
+#[derive(Debug, Default)]
+struct Health {
+    closed: BTreeSet<&'static str>,
+    problems: BTreeMap<String, String>,
 }
 
 impl Gates {
     /// Makes the process not ready until the gate is opened. `/readyz` shows the name.
     pub fn close(&self, name: &'static str) {
-        self.0.send_if_modified(|closed| closed.insert(name));
+        self.0.lock().closed.insert(name);
     }
 
     pub fn open(&self, name: &'static str) {
-        self.0.send_if_modified(|closed| closed.remove(name));
+        self.0.lock().closed.remove(name);
+    }
+
+    /// Reports a problem of `subject` in the details of `/readyz`, or that it has none any more.
+    pub fn report(&self, subject: &str, problem: Option<String>) {
+        let problems = &mut self.0.lock().problems;
+        match problem {
+            Some(problem) => drop(problems.insert(subject.to_owned(), problem)),
+            None => drop(problems.remove(subject)),
+        }
     }
 
     /// Sorted by name.
     pub fn closed(&self) -> Vec<&'static str> {
-        self.0.borrow().iter().copied().collect()
+        self.0.lock().closed.iter().copied().collect()
+    }
+
+    /// Sorted by subject, a line each.
+    pub fn problems(&self) -> Vec<String> {
+        self.0.lock().problems.iter().map(|(subject, problem)| format!("{subject}: {problem}")).collect()
     }
 }
 
@@ -63,10 +83,12 @@ pub async fn serve(
 }
 
 async fn ready(State(gates): State<Gates>) -> (StatusCode, String) {
-    match gates.closed() {
-        closed if closed.is_empty() => (StatusCode::OK, "ok\n".to_owned()),
-        closed => (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for: {}\n", closed.join(", "))),
-    }
+    let (status, line) = match gates.closed() {
+        closed if closed.is_empty() => (StatusCode::OK, "ok".to_owned()),
+        closed => (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for: {}", closed.join(", "))),
+    };
+    let lines = [line].into_iter().chain(gates.problems());
+    (status, lines.map(|line| line + "\n").collect())
 }
 
 async fn text(State(metrics): State<Arc<Metrics>>) -> Response {
@@ -113,6 +135,12 @@ mod tests {
         gates.open("caches");
         assert!(answer(address, "/readyz").await.starts_with("HTTP/1.1 200"));
         assert!(answer(address, "/livez").await.starts_with("HTTP/1.1 200"));
+        gates.report("units of namespace a", Some("not listed: pods".to_owned()));
+        let ready = answer(address, "/readyz").await;
+        assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+        assert!(ready.ends_with("\r\n\r\nok\nunits of namespace a: not listed: pods\n"), "{ready}");
+        gates.report("units of namespace a", None);
+        assert!(answer(address, "/readyz").await.ends_with("ok\n"));
         let metrics = answer(address, "/metrics").await;
         assert!(metrics.contains(OPEN_METRICS) && metrics.contains("computing_unit_operator_leader 0"), "{metrics}");
 

@@ -1,25 +1,73 @@
 //! Fixtures for unit tests.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use computing_unit_api::{
     ComputingUnit, ComputingUnitPool, ComputingUnitStatus, QueryLookup, Routing,
     gateway::{Gateway, GatewayClass},
-    names::FINALIZER,
+    names::{FIELD_MANAGER, FINALIZER},
 };
+use futures::channel::mpsc::UnboundedReceiver;
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
-use serde_json::{Value, json};
-
-use crate::controllers::{
-    gateway_binding::GatewayBinding,
-    unit::{
-        build::{self, Children},
-        rollout::Slot,
-        snapshot::Snapshot,
-        validate::{Unit, validate},
+use kube::{
+    Client,
+    runtime::{
+        events::{Recorder, Reporter},
+        reflector::ObjectRef,
     },
 };
-use crate::routing::keys::{Holder, Reservation, RoutingKey};
+use serde_json::{Value, json};
+
+use crate::{
+    controllers::{
+        gateway_binding::GatewayBinding,
+        unit::{
+            blocked::BlockedWrites,
+            build::{self, Children},
+            context::{HeldStatuses, UnitContext},
+            rollout::{Rollouts, Slot},
+            snapshot::Snapshot,
+            validate::{Unit, validate},
+        },
+    },
+    k8s::{backoff::Backoff, caches::Caches, waker::Waker, writer::Writer},
+    metrics::Metrics,
+    probe::Prober,
+    routing::keys::{Holder, KeyIndex, Reservation, RoutingKey},
+};
+
+/// How often units are reconciled in tests without an event.
+pub const RESYNC: Duration = Duration::from_mins(10);
+
+/// What reconciles use, with empty caches, and the units that are woken in each scope.
+pub fn context(
+    client: Client,
+    scopes: &[Option<String>],
+    gateways: &[Option<String>],
+) -> (UnitContext, Vec<UnboundedReceiver<ObjectRef<ComputingUnit>>>) {
+    let metrics = Arc::<Metrics>::default();
+    let caches = Arc::new(Caches::new(scopes, gateways));
+    let (waker, wakes) = Waker::new(scopes);
+    // The proxies are not known before they are listed, so no probe ends by itself.
+    let (prober, _) = Prober::new(caches.proxies(), 1, metrics.clone());
+    let context = UnitContext {
+        writer: Writer::new(client.clone(), metrics.clone(), 8),
+        caches,
+        overlays: Arc::default(),
+        keys: KeyIndex::default(),
+        blocked: BlockedWrites::default(),
+        rollouts: Rollouts::default(),
+        prober,
+        waker,
+        recorder: Recorder::new(client, Reporter { controller: FIELD_MANAGER.to_owned(), instance: None }),
+        metrics,
+        activity: Arc::default(),
+        backoff: Backoff::new(Duration::from_millis(200), Duration::from_mins(1)),
+        held_statuses: HeldStatuses::default(),
+        resync: RESYNC,
+    };
+    (context, wakes)
+}
 
 /// A point in time from RFC 3339 text.
 pub fn time(text: &str) -> Time {

@@ -59,6 +59,9 @@ pub const USED: &[Access] = &[
     // Listeners and proxies.
     gateway(GATEWAY, "gateways"),
     gateway("discovery.k8s.io", "endpointslices"),
+    // A Role in a namespace of units may be deleted with the namespace, before its units. The operator still has to find
+    // them and to remove its finalizer.
+    Access { group: TEXERA, resource: "computingunits", verbs: &["list", "watch", "patch"], scope: Scope::Cluster },
     // Controller of a Gateway.
     Access { group: GATEWAY, resource: "gatewayclasses", verbs: READ, scope: Scope::Cluster },
     // Labels, which listeners select namespaces by.
@@ -72,7 +75,8 @@ pub const USED: &[Access] = &[
 ];
 
 /// Permissions of the subcommand `remove-finalizers`, which has its own service account and runs at uninstall.
-pub const UNINSTALL: &[Access] = &[unit(TEXERA, "computingunits", &["list", "patch"])];
+pub const UNINSTALL: &[Access] =
+    &[Access { group: TEXERA, resource: "computingunits", verbs: &["list", "patch"], scope: Scope::Cluster }];
 
 const fn unit(group: &'static str, resource: &'static str, verbs: &'static [&'static str]) -> Access {
     Access { group, resource, verbs, scope: Scope::Unit }

@@ -37,6 +37,8 @@ names! {
         ChildTerminating,
         /// The API server does not allow a child to be created.
         Forbidden,
+        /// The namespace is being deleted, so no child can be created.
+        NamespaceTerminating,
 
         // PodReady.
         /// The pod is Ready.
@@ -179,6 +181,8 @@ names! {
         IdleSoon,
         /// A request started the unit.
         Woken,
+        /// The operator cannot read the object.
+        Unreadable,
     }
 }
 

@@ -18,7 +18,9 @@ use crate::{
     faults::{ApiProxy, Operator, OperatorProcess},
     garbage, gateway,
     kubelet::Kubelet,
-    namespace, simulated, timings,
+    namespace,
+    rights::{self, Namespaces},
+    simulated, timings,
     units::{self, Mode},
     wait::until,
 };
@@ -75,7 +77,9 @@ where
     let cluster = Cluster::attach().await?;
     PREPARED.get_or_try_init(|| Box::pin(prepare(&cluster))).await?;
     namespace::within(&cluster.clone(), name, |namespace| async move {
-        let proxy = ApiProxy::start(cluster.config()).await?;
+        let namespaces = Namespaces { units: &[namespace.as_str()], gateways: &[cluster.gateway().namespace.as_str()] };
+        rights::grant(&cluster, &namespace, namespaces).await?;
+        let proxy = ApiProxy::start(rights::config(&cluster, &namespace)).await?;
         let log = log(&namespace)?;
         let operator = Operator::new(proxy.kubeconfig(), &log)
             .watch(&[&namespace])
@@ -108,6 +112,14 @@ fn log(namespace: &str) -> anyhow::Result<PathBuf> {
 }
 
 impl Fixture {
+    /// Also grants the operator the chart's rights for other namespaces.
+    ///
+    /// # Errors
+    /// If the rights do not take effect in time.
+    pub async fn grant(&self, namespaces: Namespaces<'_>) -> anyhow::Result<()> {
+        rights::grant(&self.cluster, &self.namespace, namespaces).await
+    }
+
     /// Starts the operator and waits until its caches are filled.
     ///
     /// # Errors

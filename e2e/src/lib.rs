@@ -36,6 +36,7 @@ pub mod kubelet;
 pub mod namespace;
 pub mod plain;
 pub mod proxies;
+pub mod rights;
 pub mod simulated;
 pub mod standin;
 pub mod texera;

@@ -23,6 +23,7 @@ use crate::{
     cluster::shell,
     fixture::{Fixture, SOON},
     gateway,
+    rights::Namespaces,
     wait::{eventually, until},
 };
 
@@ -59,6 +60,7 @@ pub async fn own(fixture: &mut Fixture) -> anyhow::Result<bool> {
     gateways(&fixture.namespace).create(&PostParams::default(), &made).await?;
     let own = GatewayRef { name: NAME.to_owned(), namespace: fixture.namespace.clone(), section_name: None };
     fixture.cluster = fixture.cluster.clone().with_gateway(own);
+    fixture.grant(Namespaces { units: &[&fixture.namespace], gateways: &[&fixture.namespace] }).await?;
     fixture.operator = fixture.operator.clone().gateways(&[&fixture.namespace]);
     gateway::scale_proxies(&fixture.cluster, 1).await?;
     Ok(true)

@@ -4,10 +4,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
 
 use computing_unit_api::{ActivatorSpec, ComputingUnit, ComputingUnitPool};
@@ -23,7 +20,8 @@ type ObjectName = (String, String);
 #[derive(Default)]
 pub struct Index {
     state: RwLock<State>,
-    synced: AtomicBool,
+    /// The scopes whose units and pools have not been listed yet. `None` stands for all namespaces.
+    pending: RwLock<HashSet<Option<String>>>,
 }
 
 #[derive(Default)]
@@ -46,14 +44,20 @@ pub struct IndexedUnit {
 }
 
 impl Index {
-    /// Records that all units and pools have been listed once.
-    pub fn set_synced(&self) {
-        self.synced.store(true, Ordering::Relaxed);
+    /// The empty index of some scopes.
+    pub fn new(scopes: impl IntoIterator<Item = Option<String>>) -> Self {
+        Self { state: RwLock::default(), pending: RwLock::new(scopes.into_iter().collect()) }
     }
 
-    /// Whether a unit that is not in the index does not exist.
-    pub fn synced(&self) -> bool {
-        self.synced.load(Ordering::Relaxed)
+    /// Records that all units and pools of a scope have been listed once.
+    pub fn set_synced(&self, scope: &Option<String>) {
+        self.pending.write().remove(scope);
+    }
+
+    /// Whether a unit of the namespace that is not in the index does not exist; of any namespace, if it is `None`.
+    pub fn synced(&self, namespace: Option<&str>) -> bool {
+        let pending = self.pending.read();
+        pending.iter().all(|scope| scope.as_deref().zip(namespace).is_some_and(|(pending, own)| pending != own))
     }
 
     /// The pool with that UID, if it has an activator.
@@ -216,6 +220,21 @@ mod tests {
     fn found(index: &Index, pool: &str, key: &str) -> Option<String> {
         let pool = index.pool(pool)?;
         index.find(&pool, key).map(|found| found.unit.borrow().name_any())
+    }
+
+    #[test]
+    fn scope_that_is_not_listed_does_not_affect_the_others() {
+        let scopes = ["a", "b"].map(|name| Some(name.to_owned()));
+        let index = Index::new(scopes.clone());
+        assert!(!index.synced(Some("a")) && !index.synced(None));
+        index.set_synced(&scopes[0]);
+        assert!(index.synced(Some("a")) && !index.synced(Some("b")) && !index.synced(None));
+        index.set_synced(&scopes[1]);
+        assert!(index.synced(Some("b")) && index.synced(None));
+        let index = Index::new([None]);
+        assert!(!index.synced(Some("a")));
+        index.set_synced(&None);
+        assert!(index.synced(Some("a")));
     }
 
     #[test]

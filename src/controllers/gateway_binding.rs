@@ -1,7 +1,7 @@
 //! The Gateway of a pool, the controller that serves it, and the origin that clients use.
 
-use computing_unit_api::GatewayRef;
-use kube::runtime::reflector::ObjectRef;
+use computing_unit_api::{GatewayRef, gateway::HTTPRoute};
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
     gateway::{
@@ -39,4 +39,14 @@ impl GatewayBinding {
             gateway: gateway_ref,
         }
     }
+}
+
+/// The Gateway that a route is attached to.
+pub fn parent_gateway(route: &HTTPRoute) -> Option<GatewayRef> {
+    let parent = route.spec.parent_refs.as_ref()?.first()?;
+    Some(GatewayRef {
+        name: parent.name.clone(),
+        namespace: parent.namespace.clone().or_else(|| route.namespace())?,
+        section_name: parent.section_name.clone(),
+    })
 }

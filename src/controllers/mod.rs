@@ -14,16 +14,20 @@ pub mod watches;
 use std::{sync::Arc, time::Duration};
 
 use computing_unit_api::{ComputingUnit, names::FIELD_MANAGER};
-use futures::{StreamExt, future::join_all, stream};
+use futures::{
+    FutureExt, StreamExt,
+    future::{join_all, select},
+    stream,
+};
 use kube::{
     Client,
     runtime::{
         controller::{self, Controller},
         events::{Recorder, Reporter},
-        reflector::ObjectRef,
+        reflector::{ObjectRef, Store},
     },
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -39,7 +43,10 @@ use self::{
 use crate::{
     config::Settings,
     health::Gates,
-    k8s::{backoff::Backoff, caches::Caches, overlay::Overlays, scope::scopes, waker::Waker, writer::Writer},
+    k8s::{
+        backoff::Backoff, caches::Caches, overlay::Overlays, scope::scopes, waker::Waker, watch::WatchReporter,
+        writer::Writer,
+    },
     metrics::Metrics,
     probe::Prober,
     routing::keys::KeyIndex,
@@ -71,8 +78,6 @@ pub async fn run(
     let (waker, wakes) = Waker::new(&scopes);
     let probe_limit = usize::from(settings.probe_concurrency.get());
     let (prober, probe_wakes) = Prober::new(caches.proxies(), probe_limit, metrics.clone());
-    let (synced_sender, synced) = watch::channel(false);
-    let is_synced = synced.clone();
     let writer = Writer::new(client.clone(), metrics.clone(), usize::from(settings.concurrency.get()));
     let overlays = Arc::<Overlays>::default();
     let table = Arc::<idle::Table>::default();
@@ -92,7 +97,6 @@ pub async fn run(
         activity: table.clone(),
         backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
         held_statuses: HeldStatuses::default(),
-        synced: synced.clone(),
         resync: settings.resync_period,
     });
     let activator_routes = Arc::new(ActivatorRouteContext {
@@ -100,14 +104,12 @@ pub async fn run(
         caches: caches.clone(),
         service: settings.activator.map(|activator| activator.service),
         failures: Failures::default(),
-        synced: synced.clone(),
     });
     let pools = Arc::new(PoolContext {
         writer: writer.clone(),
         caches: caches.clone(),
         metrics: metrics.clone(),
         activator: activator_routes.clone(),
-        synced: synced.clone(),
     });
     let idle = Arc::new(IdleContext {
         writer,
@@ -116,15 +118,15 @@ pub async fn run(
         table,
         waker: waker.clone(),
         recorder,
-        metrics,
-        synced,
+        metrics: metrics.clone(),
     });
 
     // Dropping it at the end stops the tasks.
     let mut background = JoinSet::new();
     background.spawn(waker.forward(probe_wakes));
-    let watched = watches::start(&client, &units, &mut background);
-    background.spawn(watches::sync::sync(units.clone(), watched, gates, synced_sender));
+    let reporter = WatchReporter { metrics, gates: gates.clone() };
+    let running = watches::start(&client, &units, &reporter, &mut background);
+    background.spawn(watches::sync::sync(units.clone(), running, gates));
     background.spawn(pool::run(pools));
     background.spawn(activator_route::run(activator_routes));
     background.spawn(idle::run(idle));
@@ -132,25 +134,23 @@ pub async fn run(
     let controllers = caches.scopes.iter().zip(wakes).map(|(scope, wakes)| {
         let config = controller::Config::default().concurrency(settings.concurrency.get());
         // Every trigger is a wake: a failing watch has a backoff of its own and does not delay the others.
-        Controller::for_stream(stream::pending(), scope.units.store())
+        let running = Controller::for_stream(stream::pending(), scope.units.store())
             .with_config(config)
             .reconcile_on(wakes)
             .graceful_shutdown_on(shutdown.clone().cancelled_owned())
             .run(unit::reconcile, unit::error_policy, units.clone())
-            .for_each(async |outcome| report(outcome))
+            .for_each(async |outcome| report(outcome));
+        select(running.boxed(), cancelled_before_listed(shutdown.clone(), scope.units.store()).boxed())
     });
-    tokio::select! {
-        _ = join_all(controllers) => {}
-        () = cancelled_before_sync(&shutdown, &is_synced) => {}
-    }
+    join_all(controllers).await;
     if shutdown.is_cancelled() { Ok(()) } else { Err(Error) }
 }
 
-/// Completes on a shutdown before the caches are filled. No reconcile has begun by then, and a controller notices the
-/// shutdown only after that.
-async fn cancelled_before_sync(shutdown: &CancellationToken, synced: &watch::Receiver<bool>) {
+/// Completes on a shutdown before the units of a scope are listed. No reconcile has begun by then, and a controller notices
+/// the shutdown only after that.
+async fn cancelled_before_listed(shutdown: CancellationToken, units: Store<ComputingUnit>) {
     shutdown.cancelled().await;
-    if *synced.borrow() {
+    if units.wait_until_ready().now_or_never().is_some() {
         std::future::pending::<()>().await;
     }
 }

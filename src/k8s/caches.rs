@@ -3,7 +3,7 @@
 //! A scope is one watched namespace, or all namespaces. For another kind of child, add a field to [`Scope`] and one to
 //! [`Overlays`](super::overlay::Overlays), and start its watch in `controllers::watches`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use computing_unit_api::{
     ComputingUnit, ComputingUnitPool, GatewayRef,
@@ -13,10 +13,13 @@ use k8s_openapi::api::{
     core::v1::{Namespace, PersistentVolumeClaim, Pod, Service},
     discovery::v1::EndpointSlice,
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{cache::Cached, endpoints::Endpoints, progress::Progress};
 use crate::gateway::{proxy_stores::ProxyStores, registry::PROVIDERS};
+
+/// How long a namespace that cannot be listed is waited for, before the others go on without it.
+pub const GRACE: Duration = Duration::from_secs(30);
 
 /// The units of one scope, their pools and their children.
 #[derive(Default)]
@@ -34,6 +37,8 @@ pub struct Scope {
     pub activator_routes: Cached<HTTPRoute>,
     /// Which pods are ready endpoints of their unit's Service.
     pub endpoints: Arc<Endpoints>,
+    /// Whether all of it is listed, with the keys and rollout slots of its units restored.
+    pub synced: watch::Sender<bool>,
 }
 
 /// The Gateways of one scope.
@@ -46,9 +51,12 @@ pub struct GatewayScope {
     pub progress: watch::Sender<Progress>,
     /// The EndpointSlices of the proxies, for each provider.
     pub proxies: Vec<Cached<EndpointSlice>>,
+    /// Whether all of it is listed.
+    pub synced: watch::Sender<bool>,
 }
 
 pub struct Caches {
+    started: Instant,
     pub scopes: Vec<Scope>,
     pub gateways: Vec<GatewayScope>,
     pub classes: Cached<GatewayClass>,
@@ -66,6 +74,7 @@ impl Caches {
             ..GatewayScope::default()
         };
         Self {
+            started: Instant::now(),
             scopes: scopes.iter().map(scope).collect(),
             gateways: gateways.iter().map(gateway).collect(),
             classes: Cached::default(),
@@ -76,6 +85,22 @@ impl Caches {
     /// The scope that contains a namespace.
     pub fn scope(&self, namespace: &str) -> Option<&Scope> {
         self.scopes.iter().find(|scope| scope.namespace.as_deref().is_none_or(|own| own == namespace))
+    }
+
+    /// Whether the scope that contains a namespace is listed. The objects of other scopes must be left alone.
+    pub fn synced(&self, namespace: &str) -> bool {
+        self.scope(namespace).is_some_and(|scope| *scope.synced.borrow())
+    }
+
+    /// Whether the Gateways of a namespace are listed. Those of a namespace that is not watched do not exist.
+    pub fn gateways_synced(&self, namespace: &str) -> bool {
+        let scope = self.gateways.iter().find(|scope| scope.namespace.as_deref().is_none_or(|own| own == namespace));
+        scope.is_none_or(|scope| *scope.synced.borrow())
+    }
+
+    /// How much longer a namespace that is not listed is waited for.
+    pub fn grace(&self) -> Duration {
+        GRACE.saturating_sub(self.started.elapsed())
     }
 
     /// The pools of all scopes.
@@ -111,10 +136,4 @@ impl Caches {
     pub fn gateway(&self, gateway: &GatewayRef) -> Option<Arc<Gateway>> {
         self.gateways.iter().find_map(|scope| scope.gateways.get(&gateway.namespace, &gateway.name))
     }
-}
-
-/// Waits until the caches are filled.
-pub async fn synced(synced: &watch::Receiver<bool>) {
-    // The sender lives as long as the controllers.
-    let _ = synced.clone().wait_for(|synced| *synced).await;
 }

@@ -10,6 +10,12 @@ pub fn not_found(status: &Status) -> bool {
     status.code == 404
 }
 
+/// Whether the API server creates nothing in a namespace, because the namespace is being deleted.
+pub fn namespace_terminating(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.is_forbidden() && causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+}
+
 /// Whether a `test` of a JSON patch failed: the object is not the one that the patch is for. The API server responds like
 /// this to no object that it finds invalid.
 fn failed_test(status: &Status) -> bool {

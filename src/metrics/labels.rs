@@ -174,6 +174,16 @@ labels! {
 }
 
 labels! {
+    /// What a namespace is watched for.
+    WatchedScope {
+        /// Units, pools and children.
+        Units = "units",
+        /// Gateways and their proxies.
+        Gateways = "gateways",
+    }
+}
+
+labels! {
     /// A resource of the API server.
     Resource {
         ComputingUnits = "computingunits",

@@ -7,6 +7,7 @@ mod activity;
 pub mod labels;
 #[cfg(target_os = "linux")]
 mod process;
+mod watches;
 
 use std::{fmt, time::Duration};
 
@@ -20,8 +21,10 @@ pub use activator::ActivatorMetrics;
 pub use activity::ActivityMetrics;
 pub use labels::{
     ActivatorOutcome, Outcome, ProbeGoal, ProbeResult, Resource, Signal, UnreadableReason, Verb, WakeOutcome,
+    WatchedScope,
 };
 use labels::{QUICK, SLOW, seconds};
+pub use watches::WatchMetrics;
 
 use computing_unit_api::Phase;
 
@@ -43,6 +46,7 @@ pub struct Metrics {
     reachable_time: Histogram,
     pub activator: ActivatorMetrics,
     pub activity: ActivityMetrics,
+    pub watches: WatchMetrics,
 }
 
 impl Default for Metrics {
@@ -67,6 +71,7 @@ impl Metrics {
             reachable_time: Histogram::new(SLOW),
             activator: ActivatorMetrics::default(),
             activity: ActivityMetrics::default(),
+            watches: WatchMetrics::default(),
         };
         all.register();
         // A rate over a series that appears with its first failure would miss that failure.
@@ -102,6 +107,7 @@ impl Metrics {
         to.register_with_unit("pod_ready_to_reachable", help, Unit::Seconds, time);
         self.activator.register(to);
         self.activity.register(to);
+        self.watches.register(to);
     }
 
     pub fn reconciled(&self, outcome: Outcome, took: Duration) {
@@ -188,6 +194,10 @@ mod tests {
         metrics.units(Phase::Ready, 7);
         metrics.leading(true);
         metrics.became_reachable(took);
+        metrics.watches.failing(Resource::Pods, Some("units"), 1);
+        metrics.watches.synced(WatchedScope::Units, Some("units"), true);
+        metrics.watches.synced(WatchedScope::Gateways, None, true);
+        metrics.watches.invalid(Resource::ComputingUnits);
         metrics
     }
 
@@ -210,6 +220,10 @@ mod tests {
             "computing_unit_operator_activity_unreadable_total{signal=\"gateway\",reason=\"timeout\"} 1",
             "computing_unit_operator_idle_units_stopped_total{action=\"suspend\"} 1",
             "computing_unit_operator_pod_ready_to_reachable_seconds_count 1",
+            "computing_unit_operator_watches_failing{namespace=\"units\",resource=\"pods\"} 1",
+            "computing_unit_operator_namespace_synced{namespace=\"units\",scope=\"units\"} 1",
+            "computing_unit_operator_namespace_synced{namespace=\"\",scope=\"gateways\"} 1",
+            "computing_unit_operator_invalid_objects_total{resource=\"computingunits\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
@@ -225,8 +239,21 @@ mod tests {
             .filter_map(|line| line.split_once('{')?.1.split_once('}'))
             .flat_map(|(labels, _)| labels.split(',').filter_map(|label| Some(label.split_once('=')?.0)))
             .collect();
-        let closed =
-            ["action", "goal", "le", "outcome", "phase", "reason", "resource", "result", "signal", "verb", "version"];
+        let closed = [
+            "action",
+            "goal",
+            "le",
+            "namespace",
+            "outcome",
+            "phase",
+            "reason",
+            "resource",
+            "result",
+            "scope",
+            "signal",
+            "verb",
+            "version",
+        ];
         assert_eq!(names.into_iter().collect::<Vec<_>>(), closed);
     }
 }

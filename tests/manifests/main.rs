@@ -17,6 +17,9 @@ use serde_json::Value;
 const CHART: &str = "charts/computing-unit-operator";
 const RELEASE_NAMESPACE: &str = "computing-unit-system";
 
+/// The kinds without a namespace that the chart creates, besides the CRDs.
+const CLUSTER_SCOPED: [&str; 2] = ["ClusterRole", "ClusterRoleBinding"];
+
 fn root(path: &str) -> String {
     format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))
 }
@@ -103,6 +106,23 @@ fn the_chart_grants_exactly_the_permissions_in_use() {
     let some = documents(&rendered(&some));
     assert_eq!(granted(&some, "computing-unit-operator"), used(rbac::USED, &["one", "two"], &["gateways"]));
     assert_eq!(granted(&some, "computing-unit-operator-uninstall"), used(rbac::UNINSTALL, &["one", "two"], &[]));
+}
+
+#[test]
+fn releases_of_the_same_name_share_no_object_outside_of_their_namespaces() {
+    let outside = |namespace: &str| -> BTreeSet<(String, String, String)> {
+        let set = ["--set", "operator.watchNamespaces={one,two}", "--set", "crds.install=false"];
+        let all = documents(&rendered(&[&set[..], &["--namespace", namespace]].concat()));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let shared = all.iter().filter(|object| object["metadata"]["namespace"] != namespace).map(|object| {
+            let kind = text(&object["kind"]);
+            assert!(CLUSTER_SCOPED.contains(&kind.as_str()) || object["metadata"]["namespace"].is_string(), "{object}");
+            (kind, text(&object["metadata"]["namespace"]), text(&object["metadata"]["name"]))
+        });
+        shared.collect()
+    };
+    let (first, second) = (outside("first"), outside("second"));
+    assert!(!first.is_empty() && first.is_disjoint(&second), "{first:?}");
 }
 
 #[test]

@@ -15,6 +15,12 @@
 {{- end }}
 {{- end }}
 
+{{/* Name of what another release of this name would also create: cluster-scoped objects, and objects in other namespaces.
+The namespace of the release is part of it. No name of a namespace or a release contains a colon. */}}
+{{- define "cuo.qualifiedName" -}}
+{{ .Release.Namespace }}:{{ include "cuo.fullname" . }}
+{{- end }}
+
 {{- define "cuo.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "cuo.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -109,7 +115,8 @@ app.kubernetes.io/component: operator
   verbs: [list, watch]
 {{- end }}
 
-{{/* Permissions on cluster-scoped resources. */}}
+{{/* Permissions that must not be in a namespace of units. While a namespace is deleted, its Roles may be deleted before its units,
+and the operator still has to find those units and to remove its finalizer. */}}
 {{- define "cuo.rules.cluster" -}}
 - apiGroups: [gateway.networking.k8s.io]
   resources: [gatewayclasses]
@@ -117,6 +124,9 @@ app.kubernetes.io/component: operator
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [list, watch]
+- apiGroups: [texera.apache.org]
+  resources: [computingunits]
+  verbs: [list, watch, patch]
 {{- end }}
 
 {{/* Permissions of the Job that removes finalizers after the release is uninstalled. */}}

@@ -29,9 +29,11 @@ pub async fn operator(cluster: &Cluster) -> anyhow::Result<()> {
     let image = image()?;
     let units = existing(cluster, &[UNITS, TEXERA_UNITS]).await?.join(",");
     let gateways = existing(cluster, &[&cluster.gateway().namespace, TEXERA]).await?.join(",");
+    // Not by the release: the CRDs may exist already and belong to no release.
+    cluster.install_definitions().await?;
     let line = format!(
         "helm upgrade --install computing-unit-operator charts/computing-unit-operator --namespace {SYSTEM} \
-         --create-namespace --take-ownership --force-conflicts --wait --timeout 3m --hide-notes {image} \
+         --create-namespace --set crds.install=false --wait --timeout 3m --hide-notes {image} \
          --set operator.watchNamespaces={{{units}}} --set operator.gatewayNamespaces={{{gateways}}}"
     );
     run(cluster, &line).await

@@ -22,7 +22,9 @@ use crate::{
     activator::serve_activator,
     cluster::addons,
     fixture::{Fixture, SOON},
-    gateway, standin, tool,
+    gateway,
+    rights::Namespaces,
+    standin, tool,
     units::{self, ENGINE},
     wait::eventually,
 };
@@ -55,6 +57,7 @@ pub async fn deploy(fixture: &mut Fixture, values: &[&str]) -> anyhow::Result<bo
     install(fixture, values).await?;
     let own = GatewayRef { name: RELEASE.to_owned(), namespace: fixture.namespace.clone(), section_name: None };
     fixture.cluster = fixture.cluster.clone().with_gateway(own);
+    fixture.grant(Namespaces { units: &[&fixture.namespace], gateways: &[&fixture.namespace] }).await?;
     fixture.operator = fixture.operator.clone().gateways(&[&fixture.namespace]);
     let proxies = || async { Ok(fixture.cluster.proxies().await.ok().filter(|all| !all.is_empty())) };
     eventually("proxies", SOON, proxies).await?;

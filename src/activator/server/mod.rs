@@ -11,7 +11,7 @@ use axum::{
     extract::{Request, State as Shared},
     response::Response,
 };
-use computing_unit_api::names::headers;
+use computing_unit_api::{ComputingUnitPool, names::headers};
 use http::{header, request::Parts};
 use kube::{Client, ResourceExt};
 use tokio::net::TcpListener;
@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     health::Gates,
+    k8s::scope::scopes,
     metrics::{ActivatorOutcome, Metrics},
     routing::{request_key, same_host},
 };
@@ -45,7 +46,7 @@ pub async fn serve(
     gates: &Gates,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let index = Arc::new(Index::default());
+    let index = Arc::new(Index::new(scopes(namespaces)));
     // The watches end when this is dropped.
     let _watches = watch::start(&client, namespaces, &index, &metrics, gates);
     let activator = Arc::new(Activator {
@@ -103,15 +104,22 @@ impl Reply {
 }
 
 impl Activator {
-    fn find(&self, parts: &Parts) -> Option<IndexedUnit> {
-        let pool = self.index.pool(parts.headers.get(headers::POOL)?.to_str().ok()?)?;
+    fn pool(&self, parts: &Parts) -> Option<Arc<ComputingUnitPool>> {
+        self.index.pool(parts.headers.get(headers::POOL)?.to_str().ok()?)
+    }
+
+    fn find(&self, parts: &Parts, pool: &ComputingUnitPool) -> Option<IndexedUnit> {
         let key = request_key(&pool.spec.routing, &parts.uri, host(parts))?;
-        self.index.find(&pool, &key)
+        self.index.find(pool, &key)
     }
 
     async fn reply(&self, parts: &Parts, kind: RequestKind) -> Reply {
-        let Some(IndexedUnit { unit, activator, lookup_host }) = self.find(parts) else {
-            return Reply::problem(if self.index.synced() { Problem::not_found() } else { Problem::not_synced() });
+        let pool = self.pool(parts);
+        let found = pool.as_ref().and_then(|pool| self.find(parts, pool));
+        let Some(IndexedUnit { unit, activator, lookup_host }) = found else {
+            let namespace = pool.as_ref().and_then(|pool| pool.metadata.namespace.as_deref());
+            let complete = self.index.synced(namespace);
+            return Reply::problem(if complete { Problem::not_found() } else { Problem::not_synced() });
         };
         // The request was authorized for the unit with this host name. If it carries the key of another unit, it was
         // not authorized for that one.

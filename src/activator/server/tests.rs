@@ -46,7 +46,6 @@ impl Scenario {
         let mut pool = testing::pool(routing);
         pool.spec.activator = Some(serde_json::from_value(spec.clone()).unwrap());
         index.apply_pool(pool);
-        index.set_synced();
         let activator = Arc::new(Activator {
             index,
             waker: UnitWaker::new(Client::new(server, "default"), metrics.clone()),

@@ -16,10 +16,7 @@ use computing_unit_api::{Reason, gateway::HTTPRoute, names};
 use kube::ResourceExt;
 use parking_lot::Mutex;
 use serde_json::json;
-use tokio::{
-    sync::watch,
-    time::{Instant, MissedTickBehavior, interval},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 pub use self::condition::condition;
 use self::route::{NoActivator, wanted};
@@ -27,7 +24,7 @@ use crate::{
     config::ActivatorService,
     controllers::{pool_conflict, unit::build::drift},
     k8s::{
-        caches::{self, Caches},
+        caches::Caches,
         error::not_found,
         overlay::OVERLAY_TTL,
         patch::Fields,
@@ -47,8 +44,6 @@ pub struct ActivatorRouteContext {
     /// The Service of the activator. `None` if the operator runs without one.
     pub service: Option<ActivatorService>,
     pub failures: Failures,
-    /// Whether the caches are filled.
-    pub synced: watch::Receiver<bool>,
 }
 
 /// Why routes could not be written, by UID of the pool.
@@ -75,7 +70,6 @@ impl Failures {
 
 /// Runs until dropped.
 pub async fn run(context: Arc<ActivatorRouteContext>) {
-    caches::synced(&context.synced).await;
     let mut ticks = interval(SCAN_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut controller = Controller { context: &context, not_before: HashMap::new() };
@@ -121,7 +115,8 @@ impl Controller<'_> {
         let accepted = pool_conflict::accepted(&self.context.caches, &pools);
         for pool in &pools {
             let namespace = pool.namespace().unwrap_or_default();
-            let Some(scope) = self.context.caches.scope(&namespace) else { continue };
+            let scope = self.context.caches.scope(&namespace).filter(|scope| *scope.synced.borrow());
+            let Some(scope) = scope else { continue };
             let uid = pool.uid().unwrap_or_default();
             // The route of an earlier pool of this name is garbage-collected with that pool.
             let own = |route: &Arc<HTTPRoute>| owned(route, &uid);

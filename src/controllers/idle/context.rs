@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use kube::runtime::events::Recorder;
-use tokio::sync::watch;
 
 use super::Table;
 use crate::{
@@ -20,6 +19,4 @@ pub struct IdleContext {
     pub waker: Waker,
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
-    /// Whether the caches are filled.
-    pub synced: watch::Receiver<bool>,
 }

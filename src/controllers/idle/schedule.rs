@@ -22,7 +22,6 @@ type Key = (String, String);
 
 /// Scans until dropped.
 pub async fn run(context: Arc<IdleContext>) {
-    crate::k8s::caches::synced(&context.synced).await;
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last_scans: HashMap<Key, Instant> = HashMap::new();

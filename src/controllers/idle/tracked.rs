@@ -42,6 +42,9 @@ impl TrackedUnit {
         let pool = caches.pool_of(&unit)?;
         let policy = IdlePolicy::of(&unit, &pool)?;
         let namespace = unit.namespace()?;
+        if !caches.synced(&namespace) {
+            return None;
+        }
         let pod = caches.scope(&namespace)?.pods.get(&namespace, &unit.name_any())?;
         let Child::Owned(pod) = owned_child(&unit, pod)? else { return None };
         let (address, started) = running(&pod)?;

@@ -14,10 +14,7 @@ use std::{
 use computing_unit_api::{ComputingUnitPool, ComputingUnitPoolStatus, Phase};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use tokio::{
-    sync::watch,
-    time::{Instant, MissedTickBehavior, interval},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::status::{Members, status};
 use super::{
@@ -25,11 +22,7 @@ use super::{
     pool_conflict::{self, PoolConflict},
 };
 use crate::{
-    k8s::{
-        caches::{self, Caches},
-        error::not_found,
-        writer::Writer,
-    },
+    k8s::{caches::Caches, error::not_found, writer::Writer},
     metrics::{Metrics, Resource as Label},
 };
 
@@ -49,13 +42,10 @@ pub struct PoolContext {
     pub metrics: Arc<Metrics>,
     /// Knows the state of the route to the activator.
     pub activator: Arc<ActivatorRouteContext>,
-    /// Whether the caches are filled.
-    pub synced: watch::Receiver<bool>,
 }
 
 /// Runs until dropped.
 pub async fn run(context: Arc<PoolContext>) {
-    caches::synced(&context.synced).await;
     let mut ticks = interval(SCAN_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut pending = HashMap::new();
@@ -70,7 +60,11 @@ pub async fn run(context: Arc<PoolContext>) {
         let alive: HashSet<String> = pools.iter().filter_map(|pool| pool.uid()).collect();
         pending.retain(|uid: &String, _| alive.contains(uid));
         let accepted = pool_conflict::accepted(&context.caches, &pools);
-        for pool in &pools {
+        let listed = |pool: &&Arc<ComputingUnitPool>| {
+            let namespace = pool.metadata.namespace.as_deref().unwrap_or_default();
+            context.caches.synced(namespace) && context.caches.gateways_synced(&pool.spec.gateway_ref.namespace)
+        };
+        for pool in pools.iter().filter(listed) {
             let conflict = PoolConflict::of(&context.caches, pool, &pools);
             let activator = activator_route::condition(&context.activator, pool, &accepted);
             let gateway = context.caches.gateway(&pool.spec.gateway_ref);

@@ -8,18 +8,12 @@ use kube::{
     runtime::{events::Recorder, reflector::ObjectRef},
 };
 use parking_lot::Mutex;
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
 use super::{blocked::BlockedWrites, rollout::Rollouts};
 use crate::{
-    controllers::idle,
-    k8s::{
-        backoff::Backoff,
-        caches::{self, Caches},
-        overlay::Overlays,
-        waker::Waker,
-        writer::Writer,
-    },
+    controllers::{gateway_binding::parent_gateway, idle},
+    k8s::{backoff::Backoff, caches::Caches, overlay::Overlays, waker::Waker, writer::Writer},
     metrics::Metrics,
     probe::Prober,
     routing::keys::KeyIndex,
@@ -46,16 +40,20 @@ pub struct UnitContext {
     /// Retry delays of failed reconciles.
     pub backoff: Backoff<ObjectRef<ComputingUnit>>,
     pub held_statuses: HeldStatuses,
-    /// Whether the caches are filled.
-    pub synced: watch::Receiver<bool>,
     /// How often a unit is reconciled without an event.
     pub resync: Duration,
 }
 
 impl UnitContext {
-    /// Waits until the caches are filled.
-    pub async fn synced(&self) {
-        caches::synced(&self.synced).await;
+    /// Whether everything is listed that a reconcile of the unit depends on: its namespace, and that of its Gateway.
+    pub fn synced(&self, unit: &ComputingUnit) -> bool {
+        let namespace = unit.metadata.namespace.as_deref().unwrap_or_default();
+        let pool = self.caches.pool_of(unit);
+        let scope = self.caches.scope(namespace);
+        let route = scope.and_then(|scope| scope.routes.get(namespace, &unit.name_any()));
+        let gateways = pool.map(|pool| pool.spec.gateway_ref.clone());
+        let mut gateways = gateways.into_iter().chain(route.and_then(|route| parent_gateway(&route)));
+        self.caches.synced(namespace) && gateways.all(|gateway| self.caches.gateways_synced(&gateway.namespace))
     }
 
     /// Whether a unit still exists, as far as the cache knows.

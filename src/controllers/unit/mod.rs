@@ -14,6 +14,7 @@ pub mod requeue;
 pub mod rollout;
 pub mod snapshot;
 pub mod status;
+mod unlisted;
 pub mod validate;
 
 #[cfg(test)]
@@ -45,7 +46,9 @@ const MAX_ROUNDS: usize = 16;
 /// # Errors
 /// If something failed that is worth a retry.
 pub async fn reconcile(unit: Arc<ComputingUnit>, context: Arc<UnitContext>) -> Result<Action> {
-    context.synced().await;
+    if !context.synced(&unit) {
+        return unlisted::reconcile(unit, &context).await;
+    }
     let began = Instant::now();
     let result = timeout(TIMEOUT, converge(&unit, &context)).await.unwrap_or(Err(Error::Timeout(TIMEOUT)));
     context.metrics.reconciled(result.as_ref().err().map_or(Outcome::Success, Error::outcome), began.elapsed());

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use computing_unit_api::{ComputingUnit, ComputingUnitPool, GatewayRef, gateway::HTTPRoute};
+use computing_unit_api::{ComputingUnit, ComputingUnitPool};
 use k8s_openapi::{api::core::v1::PersistentVolumeClaim, jiff::Timestamp};
 use kube::{Resource, ResourceExt};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     controllers::{
-        gateway_binding::GatewayBinding,
+        gateway_binding::{GatewayBinding, parent_gateway},
         ownership::{owned_child, owned_pvc},
         pool_conflict::PoolConflict,
     },
@@ -83,16 +83,6 @@ fn own_memory(snapshot: &mut Snapshot, context: &UnitContext) {
     snapshot.probe = context.prober.report(&uid);
     snapshot.activity = Tracked { known: context.activity.tracks(&uid), activity: context.activity.published(&uid) };
     snapshot.status_held = context.held_statuses.held(&uid);
-}
-
-/// The Gateway that a route is attached to.
-fn parent_gateway(route: &HTTPRoute) -> Option<GatewayRef> {
-    let parent = route.spec.parent_refs.as_ref()?.first()?;
-    Some(GatewayRef {
-        name: parent.name.clone(),
-        namespace: parent.namespace.clone().or_else(|| route.namespace())?,
-        section_name: parent.section_name.clone(),
-    })
 }
 
 /// Reads children from the cache or the overlay, whichever is newer.

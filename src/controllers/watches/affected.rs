@@ -118,7 +118,8 @@ fn gateway_name(gateway: &GatewayRef) -> (String, String) {
     (gateway.namespace.clone(), gateway.name.clone())
 }
 
-fn behind(caches: &Caches, matches: impl Fn(&GatewayRef) -> bool) -> Units {
+/// The units whose pool refers to a matching Gateway.
+pub fn behind(caches: &Caches, matches: impl Fn(&GatewayRef) -> bool) -> Units {
     named(caches.units().filter(|unit| caches.pool_of(unit).is_some_and(|pool| matches(&pool.spec.gateway_ref))))
 }
 

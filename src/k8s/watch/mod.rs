@@ -3,26 +3,28 @@
 //! Every watch has a task and a backoff of its own, so that one that fails does not delay the others. Which watches there
 //! are, and which units a change affects, is decided by those who start them.
 
+mod reporter;
 mod run;
 
-use std::{fmt::Debug, sync::Arc};
+use std::fmt::Debug;
 
 use kube::{
-    Api, Resource,
-    core::{DeserializeGuard, error_boundary::InvalidObject},
+    Api, Client, Resource,
+    core::{DeserializeGuard, NamespaceResourceScope, error_boundary::InvalidObject},
     runtime::watcher::{self, Event},
 };
 use serde::de::DeserializeOwned;
 use tokio::{sync::watch, task::JoinSet};
 
-use self::run::{Failure, log};
+pub use self::reporter::WatchReporter;
 use super::{
     cache::Cached,
-    progress::{Progress, ProgressReceiver},
+    progress::{Progress, Started},
     prune,
+    scope::in_scope,
     waker::{Units, Waker},
 };
-use crate::metrics::{Metrics, Resource as Label};
+use crate::metrics::Resource as Label;
 
 /// Called for each `T`.
 type Callback<T> = Box<dyn Fn(&T) + Send>;
@@ -42,6 +44,8 @@ where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
     label: Label,
+    /// `None` for all namespaces, and for kinds that are not namespaced.
+    namespace: Option<String>,
     /// The guard keeps an object that cannot be deserialized from failing the list or the watch.
     api: Api<DeserializeGuard<K>>,
     config: watcher::Config,
@@ -62,6 +66,7 @@ where
     pub fn new(label: Label, api: Api<DeserializeGuard<K>>, cache: &Cached<K>) -> Self {
         Self {
             label,
+            namespace: None,
             api,
             config: watcher::Config::default(),
             cache: cache.clone(),
@@ -72,6 +77,14 @@ where
             on_invalid: Box::new(|_| ()),
             progress: watch::Sender::default(),
         }
+    }
+
+    /// A watch of the objects of one namespace, or of all.
+    pub fn in_scope(label: Label, client: &Client, namespace: Option<&str>, cache: &Cached<K>) -> Self
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+    {
+        Self { namespace: namespace.map(str::to_owned), ..Self::new(label, in_scope(client, namespace), cache) }
     }
 
     /// Restricts the watch to objects with matching labels.
@@ -127,14 +140,11 @@ where
     }
 
     /// Starts the watch. `waker` wakes the units that its events affect.
-    pub fn start(self, waker: Waker, metrics: &Arc<Metrics>, tasks: &mut JoinSet<()>) -> ProgressReceiver {
-        let (progress, label, metrics) = (self.progress.subscribe(), self.label, metrics.clone());
-        let on_failure = Box::new(move |failure: &Failure| {
-            metrics.watch_failed(label);
-            log(label, failure);
-        });
-        tasks.spawn(self.run(waker, on_failure));
-        progress
+    pub fn start(self, waker: Waker, reporter: &WatchReporter, tasks: &mut JoinSet<()>) -> Started {
+        let (progress, resource) = (self.progress.subscribe(), self.label.as_str());
+        let report = reporter.of(self.label, self.namespace.clone());
+        tasks.spawn(self.run(waker, report));
+        Started { resource, progress }
     }
 }
 

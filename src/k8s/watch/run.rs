@@ -11,18 +11,15 @@ use kube::{
         watcher::{self, Event},
     },
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{AffectedUnits, Callback, Watch, Watchable};
-use crate::{
-    k8s::{
-        backoff::Backoff,
-        cache::Cached,
-        error::not_found,
-        progress::Progress,
-        waker::{Units, Waker},
-    },
-    metrics::Resource as Label,
+use crate::k8s::{
+    backoff::Backoff,
+    cache::Cached,
+    error::not_found,
+    progress::Progress,
+    waker::{Units, Waker},
 };
 
 /// Delay after the first failure of a watch.
@@ -38,18 +35,40 @@ pub(super) enum Failure {
     Other(watcher::Error),
 }
 
+/// A change of the health of a watch.
+#[derive(Debug)]
+pub(super) enum Health {
+    Failed {
+        failure: Failure,
+        /// Whether it was healthy before.
+        first: bool,
+    },
+    Recovered,
+}
+
+/// A watch that was accepted sends nothing until an object changes. It has recovered if it has not failed for that long.
+const QUIET: Duration = Duration::from_secs(10);
+
 impl<K> Watch<K>
 where
     K: Watchable,
 {
     /// Runs until dropped.
-    pub(super) async fn run(self, waker: Waker, on_failure: Callback<Failure>) {
+    pub(super) async fn run(self, waker: Waker, report: Callback<Health>) {
         let backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
         let Self { api, config, cache, before_store, after_store, prune, affected_units, on_invalid, progress, .. } =
             self;
         let mut listed = Units::new();
+        let (mut failing, mut listing) = (false, false);
         let mut events = std::pin::pin!(watcher::watcher(api, config));
-        while let Some(event) = events.next().await {
+        loop {
+            let event = if failing && !listing { timeout(QUIET, events.next()).await } else { Ok(events.next().await) };
+            let Ok(event) = event else {
+                failing = false;
+                report(&Health::Recovered);
+                continue;
+            };
+            let Some(event) = event else { return };
             let event = match event {
                 Ok(event) => {
                     let (event, invalid) = deserialized(&cache, event);
@@ -58,10 +77,11 @@ where
                     event
                 }
                 Err(error) => {
+                    let first = !std::mem::replace(&mut failing, true);
                     if !not_served(&error) {
-                        on_failure(&Failure::Other(error));
+                        report(&Health::Failed { failure: Failure::Other(error), first });
                     } else if progress.send_replace(Progress::NotServed) != Progress::NotServed {
-                        on_failure(&Failure::NotServed);
+                        report(&Health::Failed { failure: Failure::NotServed, first });
                         for unit in affected_by_all(&cache, &affected_units) {
                             waker.wake(unit);
                         }
@@ -73,7 +93,11 @@ where
             // The backoff of the library restarts with each attempt to list, however often that fails.
             if !matches!(event, Event::Init | Event::InitApply(_)) {
                 backoff.succeeded(&());
+                if std::mem::take(&mut failing) {
+                    report(&Health::Recovered);
+                }
             }
+            listing = matches!(event, Event::Init) || (listing && !matches!(event, Event::InitDone));
             before_store(&event);
             let event = event.modify(prune);
             let units = affected_units(cached(&cache, &event).as_deref(), &event);
@@ -153,18 +177,5 @@ fn not_served(error: &watcher::Error) -> bool {
         | watcher::Error::WatchFailed(error) => matches!(error, kube::Error::Api(status) if not_found(status)),
         watcher::Error::WatchError(status) => not_found(status),
         watcher::Error::NoResourceVersion => false,
-    }
-}
-
-pub(super) fn log(label: Label, failure: &Failure) {
-    match failure {
-        Failure::NotServed => tracing::error!(
-            resource = label.as_str(),
-            "the API server does not serve this resource: install its CRD (Gateway API for routes and Gateways, the \
-             operator's own for units and pools); units wait until then"
-        ),
-        Failure::Other(error) => {
-            tracing::warn!(resource = label.as_str(), %error, "watch failed and will be retried");
-        }
     }
 }

@@ -14,7 +14,8 @@ use tokio::{
 };
 
 use super::{
-    run::{FIRST_RETRY, LAST_RETRY},
+    super::progress::ProgressReceiver,
+    run::{FIRST_RETRY, Health, LAST_RETRY},
     *,
 };
 use crate::testing;
@@ -58,8 +59,14 @@ fn run(script: Script) -> Running {
             invalid_objects.lock().unwrap().push(report);
         });
     let (progress, woken) = (watch.progress.subscribe(), wakes.remove(0));
-    let on_failure = Box::new(move |failure: &Failure| failures.lock().unwrap().push(format!("{failure:?}")));
-    Running { cache, progress, woken, reports, requests, task: tokio::spawn(watch.run(waker, on_failure)) }
+    let report = Box::new(move |health: &Health| {
+        let report = match health {
+            Health::Failed { failure, .. } => format!("{failure:?}"),
+            Health::Recovered => "recovered".to_owned(),
+        };
+        failures.lock().unwrap().push(report);
+    });
+    Running { cache, progress, woken, reports, requests, task: tokio::spawn(watch.run(waker, report)) }
 }
 
 impl Running {
@@ -168,10 +175,28 @@ async fn resource_that_is_not_served_is_reported_once_and_retried() {
     watch.progress.wait_for(|progress| *progress == Progress::NotServed).await.unwrap();
     assert_eq!(watch.woken(1).await, ["a"]);
     assert_eq!(*watch.progress.borrow(), Progress::Synced);
-    assert_eq!(*watch.reports.lock().unwrap(), ["NotServed"], "once for all attempts");
+    assert_eq!(*watch.reports.lock().unwrap(), ["NotServed", "recovered"], "once for all attempts");
     let requests = watch.requests.lock().unwrap().clone();
     let gaps: Vec<Duration> = requests.windows(2).take(8).map(|pair| pair[1] - pair[0]).collect();
     assert!(gaps[0] <= FIRST_RETRY && gaps[7] >= LAST_RETRY / 2 && gaps[7] <= LAST_RETRY, "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failing_watch_has_recovered_when_it_lists_or_is_quiet() {
+    let forbidden = || {
+        let status =
+            json!({"kind": "Status", "status": "Failure", "code": 403, "message": "no", "reason": "Forbidden"});
+        (StatusCode::FORBIDDEN, status.to_string())
+    };
+    // The second watch request is accepted, and sends nothing.
+    let watch = run(vec![forbidden(), forbidden(), list(&[]), forbidden()]);
+    let reports =
+        || -> Vec<bool> { watch.reports.lock().unwrap().iter().map(|report| report == "recovered").collect() };
+    let expected = [false, false, true, false, true];
+    while reports().len() < expected.len() {
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(reports(), expected, "{:?}", watch.reports.lock().unwrap());
 }
 
 #[tokio::test(start_paused = true)]

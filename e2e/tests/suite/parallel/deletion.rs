@@ -1,13 +1,21 @@
 //! A unit is deleted with all its children, whatever else is broken or missing.
 
-use computing_unit_api::{Phase, gateway::GROUP};
+use std::time::{Duration, Instant};
+
+use computing_unit_api::{ComputingUnit, OperatingMode, Phase, gateway::GROUP};
 use e2e::{
     faults::Fault,
-    fixture::Fixture,
+    fixture::{Fixture, SOON},
     namespace,
-    units::{Mode, with},
+    rights::Namespaces,
+    units::{self, Mode, with},
+    wait::until,
 };
-use kube::api::DeleteParams;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api,
+    api::{DeleteParams, PostParams},
+};
 use serde_json::json;
 
 use super::with_fixture;
@@ -57,6 +65,56 @@ async fn units_are_deleted_with_their_namespace() -> anyhow::Result<()> {
         fixture.until_condition("bob", "PodReady", "False", "Unschedulable").await?;
         namespace::until_removed(&fixture.cluster, &fixture.namespace).await?;
         drop(operator);
+        Ok(())
+    })
+    .await
+}
+
+/// Units in one namespace, of which a third is suspended.
+const FLEET: usize = 30;
+/// A namespace with that many units is gone within this time.
+const GONE: Duration = Duration::from_mins(1);
+
+/// A namespace of units, with the rights of the operator in it, and how long its deletion took.
+async fn deleted_fleet(fixture: &Fixture, namespace: &str) -> anyhow::Result<Duration> {
+    let client = fixture.cluster.client();
+    let gateways: &[&str] = &[&fixture.cluster.gateway().namespace];
+    fixture.grant(Namespaces { units: &[namespace], gateways }).await?;
+    let pool = units::pool(namespace, fixture.cluster.gateway(), Mode::Path);
+    Api::namespaced(client.clone(), namespace).create(&PostParams::default(), &pool).await?;
+    let fleet = Api::<ComputingUnit>::namespaced(client.clone(), namespace);
+    let mut operator = fixture.operator.clone().watch(&[namespace]).start()?;
+    operator.ready(SOON).await?;
+    let wanted = |number: usize| if number % 3 == 0 { Phase::Suspended } else { Phase::Ready };
+    for number in 0..FLEET {
+        let mut unit = units::unit(namespace, &format!("unit-{number}"), 1);
+        unit.spec.cuid = None;
+        if wanted(number) == Phase::Suspended {
+            unit.spec.operating_mode = OperatingMode::Suspended;
+        }
+        fleet.create(&PostParams::default(), &unit).await?;
+    }
+    for number in 0..FLEET {
+        let so = |unit: Option<&ComputingUnit>| units::phase(unit) == Some(wanted(number));
+        until("phase", 3 * SOON, fleet.clone(), &format!("unit-{number}"), so).await?;
+    }
+    let namespaces = Api::<Namespace>::all(client);
+    let began = Instant::now();
+    namespaces.delete(namespace, &DeleteParams::default()).await?;
+    until("deletion", GONE, namespaces, namespace, |namespace| namespace.is_none()).await?;
+    Ok(began.elapsed())
+}
+
+/// The namespace controller deletes Roles, bindings and units in no particular order.
+#[tokio::test(flavor = "multi_thread")]
+async fn namespaces_are_deleted_although_the_operators_roles_in_them_are_deleted_first() -> anyhow::Result<()> {
+    with_fixture("fleets", |fixture| async move {
+        for round in 1..=5 {
+            let cluster = fixture.cluster.clone();
+            let took =
+                namespace::within(&cluster, "fleet", async |fleet| deleted_fleet(&fixture, &fleet).await).await?;
+            println!("round {round}: {FLEET} units, gone after {:.1} s", took.as_secs_f64());
+        }
         Ok(())
     })
     .await

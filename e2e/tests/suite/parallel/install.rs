@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
-use computing_unit_api::{Phase, names::FINALIZER};
+use anyhow::{Context, ensure};
+use computing_unit_api::{Phase, names::FINALIZER, rbac};
 use e2e::{
     cluster::images::{Own, own},
     fixture::{Fixture, SOON},
-    images, namespace, tool,
+    images, namespace,
+    rights::{Namespaces, grant, may},
+    tool,
     units::Mode,
     wait::{eventually, until},
 };
@@ -32,7 +34,7 @@ const TAKEOVER: Duration = Duration::from_mins(2);
 async fn install(fixture: &Fixture, system: &str) -> anyhow::Result<String> {
     let chart = tool::file("charts/computing-unit-operator");
     let line = format!(
-        "helm install {NAME} {chart} --namespace {system} --take-ownership --wait --timeout 3m --set image.tag=dev \
+        "helm install {NAME} {chart} --namespace {system} --set crds.install=false --wait --timeout 3m --set image.tag=dev \
          --set operator.watchNamespaces={{{}}} --set operator.gatewayNamespaces={{{}}}",
         fixture.namespace,
         fixture.cluster.gateway().namespace
@@ -72,9 +74,7 @@ async fn played(fixture: &Fixture, system: &str) -> anyhow::Result<()> {
     fixture.until("bob", Phase::Ready).await?;
     fixture.delete("bob").await?;
 
-    let uninstalled =
-        tool::line(&fixture.cluster, &format!("helm uninstall {NAME} --namespace {system} --wait")).await?;
-    assert!(uninstalled.contains("kept due to the resource policy"), "{uninstalled}");
+    tool::line(&fixture.cluster, &format!("helm uninstall {NAME} --namespace {system} --wait")).await?;
     let unit = fixture.units().get("ada").await?;
     assert!(!unit.finalizers().iter().any(|finalizer| finalizer == FINALIZER), "{:?}", unit.finalizers());
     assert!(fixture.pods().get_opt("ada").await?.is_some(), "the unit runs on");
@@ -91,6 +91,89 @@ async fn the_chart_is_installed_fails_over_to_another_replica_and_is_uninstalled
         // On another cluster, the operator image is given by the environment.
         images::bring(|| own(Own::Operator)).await?;
         namespace::within(&fixture.cluster.clone(), "system", async |system| played(&fixture, &system).await).await
+    })
+    .await
+}
+
+/// What the operator of a release may do, as in `rbac::USED`.
+async fn rights(fixture: &Fixture, system: &str, units: &str) -> anyhow::Result<Vec<String>> {
+    let gateways = &fixture.cluster.gateway().namespace;
+    let mut allowed = vec![];
+    for access in rbac::USED {
+        let namespace = match access.scope {
+            rbac::Scope::Unit => units,
+            rbac::Scope::Gateway => gateways,
+            rbac::Scope::Cluster => "",
+            // The Lease is found by its name.
+            rbac::Scope::OwnNamespace => continue,
+        };
+        for verb in access.verbs {
+            if may(&fixture.cluster, system, access.group, access.resource, verb, namespace).await? {
+                allowed.push(format!("{verb} {} in {namespace:?}", access.resource));
+            }
+        }
+    }
+    Ok(allowed)
+}
+
+fn all_rights() -> usize {
+    let scoped = rbac::USED.iter().filter(|access| access.scope != rbac::Scope::OwnNamespace);
+    scoped.map(|access| access.verbs.len()).sum()
+}
+
+/// Installs the chart without its pods, in a namespace.
+async fn install_idle(fixture: &Fixture, system: &str, units: &str) -> anyhow::Result<()> {
+    let chart = tool::file("charts/computing-unit-operator");
+    let line = format!(
+        "helm install {NAME} {chart} --namespace {system} --set crds.install=false --set replicas=0 --set \
+         uninstall.removeFinalizers=false --set operator.watchNamespaces={{{units}}} --set \
+         operator.gatewayNamespaces={{{}}}",
+        fixture.cluster.gateway().namespace
+    );
+    tool::line(&fixture.cluster, &line).await.map(drop)
+}
+
+/// Both releases also watch the same namespace.
+#[tokio::test(flavor = "multi_thread")]
+async fn releases_of_the_same_name_do_not_share_their_permissions() -> anyhow::Result<()> {
+    with_fixture("releases", |fixture| async move {
+        let cluster = fixture.cluster.clone();
+        let fixture = &fixture;
+        namespace::within(&cluster.clone(), "first", async |first| {
+            namespace::within(&cluster, "second", async |second| {
+                let units = fixture.namespace.as_str();
+                install_idle(fixture, &first, units).await?;
+                install_idle(fixture, &second, units).await?;
+                let before = rights(fixture, &first, units).await?;
+                ensure!(before.len() == all_rights(), "{before:?}");
+                tool::line(&cluster, &format!("helm uninstall {NAME} --namespace {second} --wait")).await?;
+                let gone = || async { Ok(rights(fixture, &second, units).await?.is_empty().then_some(())) };
+                eventually("end of the rights of the second release", SOON, gone).await?;
+                ensure!(rights(fixture, &first, units).await? == before, "the first release keeps its rights");
+                tool::line(&cluster, &format!("helm uninstall {NAME} --namespace {first} --wait")).await.map(drop)
+            })
+            .await
+        })
+        .await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chart_grants_in_all_namespaces_what_the_operator_uses() -> anyhow::Result<()> {
+    with_fixture("everywhere", |fixture| async move {
+        let cluster = fixture.cluster.clone();
+        namespace::within(&cluster.clone(), "system", async |system| {
+            grant(&cluster, &system, Namespaces { units: &[], gateways: &[] }).await?;
+            for access in rbac::USED.iter().filter(|access| access.scope != rbac::Scope::OwnNamespace) {
+                for verb in access.verbs {
+                    let allowed = may(&cluster, &system, access.group, access.resource, verb, "").await?;
+                    ensure!(allowed, "{verb} {}", access.resource);
+                }
+            }
+            Ok(())
+        })
+        .await
     })
     .await
 }

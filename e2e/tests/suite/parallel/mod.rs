@@ -18,6 +18,7 @@ mod lifetime;
 mod local_cluster;
 mod migrate;
 mod migrate_resolver;
+mod namespaces;
 mod operator_crash;
 mod rbac;
 mod rollout;

@@ -5,6 +5,7 @@ use computing_unit_api::{ComputingUnitPool, GatewayRef, Phase, gateway::Gateway}
 use e2e::{
     fixture::{Fixture, SOON},
     gateway, namespace,
+    rights::Namespaces,
     units::{self, Mode, with},
     wait::{eventually, until},
 };
@@ -82,7 +83,9 @@ async fn a_unit_waits_for_its_gateway_and_listener() -> anyhow::Result<()> {
             section_name: Some("units".to_owned()),
         };
         fixture.create_pool(&with(&fixture.pool(Mode::Query), &json!({"spec": {"gatewayRef": own}}))).await?;
-        let mut operator = fixture.operator.clone().gateways(&[&fixture.namespace]).start()?;
+        let own = fixture.namespace.as_str();
+        fixture.grant(Namespaces { units: &[own], gateways: &[own] }).await?;
+        let mut operator = fixture.operator.clone().gateways(&[own]).start()?;
         operator.ready(SOON).await?;
         fixture.create(&fixture.unit("ada")).await?;
         let words = ["does not exist", "create it, or correct spec.gatewayRef of the pool"];
@@ -160,6 +163,8 @@ async fn a_unit_waits_for_its_key_in_another_namespace() -> anyhow::Result<()> {
             let pools = Api::<ComputingUnitPool>::namespaced(fixture.cluster.client(), &there);
             let pool = units::pool(&there, fixture.cluster.gateway(), Mode::Query);
             pools.create(&PostParams::default(), &pool).await?;
+            let gateways: &[&str] = &[&fixture.cluster.gateway().namespace];
+            fixture.grant(Namespaces { units: &[&there], gateways }).await?;
             let mut operator = fixture.operator.clone().watch(&[&there]).start()?;
             operator.ready(SOON).await?;
             let first = units::unit(&there, "ada", fixture.unit("bob").spec.cuid.unwrap());

@@ -13,7 +13,7 @@ use crate::{
     },
     gateway::served,
     k8s::{
-        error::{Error, Result, contended, not_found},
+        error::{Error, Result, contended, namespace_terminating, not_found},
         overlay::Overlay,
         patch::{self, Fields},
         writer::{Precondition, Writable},
@@ -101,6 +101,9 @@ impl Target<'_> {
         if status.is_invalid() || status.code == 400 {
             let message = format!("the API server rejected the {kind}: {message}");
             self.blocked(write, Reason::ChildRefused, message, Fault::Unit);
+        } else if namespace_terminating(status) {
+            let message = format!("the namespace is being deleted: no {kind} can be created in it");
+            self.blocked(write, Reason::NamespaceTerminating, message, Fault::Cluster);
         } else if status.is_forbidden() {
             let message = format!("the API server does not allow the operator to write the {kind}: {message}");
             self.blocked(write, Reason::Forbidden, message, Fault::Cluster);

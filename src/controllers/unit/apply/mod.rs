@@ -77,21 +77,32 @@ struct Target<'a> {
 impl Target<'_> {
     /// Applies a step. A failure that may last is reported, for the status may be what cannot be written.
     async fn reported(&self, step: Step) -> Result<Applied> {
-        let applied = self.step(step).await;
+        let optional = self.snapshot.terminating() && matches!(step, Step::PublishStatus(_));
+        let overdue = step.overdue();
+        // Events are published beside a write, which does not wait for them. A retry is a series of the same Event.
+        let event = async {
+            if overdue {
+                self.publish_event(events::drain_timed_out()).await;
+            }
+        };
+        let ((), applied) = tokio::join!(event, self.step(step));
         if let Err(Error::Write { resource, source }) = &applied
             && let kube::Error::Api(status) = source.as_ref()
             && !contended(status)
         {
             self.publish_event(events::not_written(resource, &status.message)).await;
         }
-        applied
+        match applied {
+            // The unit is deleted without its last status.
+            Err(error) if optional => {
+                tracing::warn!(unit = self.name(), %error, "cannot write the status of a unit that is being deleted");
+                Ok(Applied::default())
+            }
+            applied => applied,
+        }
     }
 
     async fn step(&self, step: Step) -> Result<Applied> {
-        if step.overdue() {
-            // Before the write: the unit may be gone after it. A retry is a series of the same Event.
-            self.publish_event(events::drain_timed_out()).await;
-        }
         let mut applied = Applied::default();
         let overlays = &self.context.overlays;
         match step {

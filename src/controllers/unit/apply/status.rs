@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use computing_unit_api::{ComputingUnitStatus, Phase};
 use kube::runtime::events::Event;
+use tokio::time::timeout;
 
 use super::Target;
 use crate::{
@@ -12,12 +13,22 @@ use crate::{
     metrics::Resource as Label,
 };
 
+/// How long the API server may take to write the status of a unit that is being deleted, which does not wait for it.
+const LAST_STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+
 impl Target<'_> {
     /// Returns whether the unit exists.
     pub(super) async fn publish_status(&self, new: &ComputingUnitStatus) -> Result<bool> {
         let unit = &self.snapshot.unit;
         let old = unit.status.as_ref();
-        match self.context.writer.apply_status(Label::ComputingUnitsStatus, unit.as_ref(), new).await {
+        let deleted = self.snapshot.terminating();
+        let written = self.context.writer.apply_status(Label::ComputingUnitsStatus, unit.as_ref(), new);
+        let written = timeout(if deleted { LAST_STATUS_TIMEOUT } else { Duration::MAX }, written).await;
+        let Ok(written) = written else {
+            self.not_written(Write::Status, "the API server does not respond");
+            return Err(Error::Timeout(LAST_STATUS_TIMEOUT));
+        };
+        match written {
             Ok(written) => {
                 self.context.blocked.clear(&self.uid, Write::Status);
                 self.context.held_statuses.release(&self.uid);
@@ -29,11 +40,13 @@ impl Target<'_> {
                 return Ok(false);
             }
             Err(error) => {
-                if let kube::Error::Api(status) = &error
-                    && !contended(status)
-                {
-                    // The unit goes on without its status.
-                    self.not_written(Write::Status, &status.message);
+                // The unit goes on without its status. A deleted one does not retry it.
+                match &error {
+                    kube::Error::Api(status) if deleted || !contended(status) => {
+                        self.not_written(Write::Status, &status.message);
+                    }
+                    error if deleted => self.not_written(Write::Status, &error.to_string()),
+                    _ => {}
                 }
                 return Err(Error::write(Write::Status.as_str(), error));
             }

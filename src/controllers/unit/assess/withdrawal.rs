@@ -6,7 +6,7 @@ use computing_unit_api::{ConditionType, Reason};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::{recorded::condition, state::UnitState};
-use crate::controllers::unit::{build::route::is_guarded, snapshot::Snapshot};
+use crate::controllers::unit::{blocked::Write, build::route::is_guarded, snapshot::Snapshot};
 
 /// How long after the pool's `drainTimeout` a withdrawal is abandoned.
 const GRACE: SignedDuration = SignedDuration::from_secs(20);
@@ -16,7 +16,7 @@ const DEFAULT_DRAIN_TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
 /// Where the withdrawal of a route stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withdrawal {
-    /// There is no route, nothing serves it, or every proxy was seen to have withdrawn it.
+    /// There is no route, nothing serves it, it cannot be withdrawn, or every proxy was seen to have withdrawn it.
     Complete,
     /// The deadline has passed although not every proxy was seen to have withdrawn the route.
     Overdue,
@@ -61,7 +61,7 @@ fn withdrawing_since(snapshot: &Snapshot, state: &UnitState) -> Option<Timestamp
 /// Where the withdrawal stands. `confirmed` is whether every proxy was seen to have withdrawn the route.
 pub fn withdrawal(snapshot: &Snapshot, deadlines: Deadlines, confirmed: bool) -> Withdrawal {
     let Some(route) = snapshot.route.owned() else { return Withdrawal::Complete };
-    if !snapshot.serving() || gateway_gone(snapshot) {
+    if !snapshot.serving() || gateway_gone(snapshot) || denied(snapshot) {
         return Withdrawal::Complete;
     }
     let passed = |time: Option<Timestamp>| time.is_some_and(|time| snapshot.now >= time);
@@ -77,6 +77,15 @@ pub fn withdrawal(snapshot: &Snapshot, deadlines: Deadlines, confirmed: bool) ->
     } else {
         Withdrawal::NotStarted
     }
+}
+
+/// Whether the API server does not let the operator withdraw the route of a deleted unit. Its namespace is being deleted, with
+/// the Roles and the pods in it in no particular order: waiting does not help.
+fn denied(snapshot: &Snapshot) -> bool {
+    let route = snapshot.blocked.find(Write::HTTPRoute).map(|blocked| blocked.reason);
+    let route_denied = route == Some(Reason::Forbidden) && snapshot.blocked.blocks(Write::HTTPRoute);
+    let namespace = snapshot.blocked.all.iter().any(|blocked| blocked.reason == Reason::NamespaceTerminating);
+    snapshot.terminating() && (route_denied || namespace)
 }
 
 fn gateway_gone(snapshot: &Snapshot) -> bool {

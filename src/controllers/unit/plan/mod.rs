@@ -35,6 +35,9 @@ pub fn plan(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment, statu
     if !own.is_empty() {
         return own;
     }
+    if let Some(step) = withdraw::completed_deletion(snapshot, assessment) {
+        return vec![step];
+    }
     let urgency = urgency(snapshot.unit.status.as_ref(), status);
     if assessment.withdrawing && urgency == Urgency::Now {
         if !snapshot.blocked.blocks(Write::Status) {

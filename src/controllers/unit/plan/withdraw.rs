@@ -7,7 +7,8 @@ use kube::ResourceExt;
 
 use super::Step;
 use crate::controllers::unit::{
-    assess::{Assessment, withdrawal::Withdrawal},
+    assess::{Assessment, state::UnitState, withdrawal::Withdrawal},
+    blocked::Write,
     build::route,
     snapshot::{Child, Snapshot},
     validate::Rejection,
@@ -16,7 +17,15 @@ use crate::controllers::unit::{
 /// A rejected unit keeps its children, but not a key that another unit has, nor an open route without a pod.
 pub(super) fn after_rejection(snapshot: &Snapshot, rejection: &Rejection) -> Option<Step> {
     let open = open_route(snapshot)?;
-    (rejection.lost_key() || !snapshot.serving()).then(|| guard(snapshot, open))
+    (rejection.lost_key() || !snapshot.serving()).then(|| guard(snapshot, open)).flatten()
+}
+
+/// The finalizer of a deleted unit is removed as soon as its route is withdrawn. Nothing else is written first: what the API
+/// server rejects must not keep the unit, and with it a namespace that is being deleted.
+pub(super) fn completed_deletion(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
+    let deleted = assessment.state == UnitState::Terminating;
+    let step = deleted.then(|| for_deletion(snapshot, assessment)).flatten();
+    step.filter(|step| matches!(step, Step::RemoveFinalizer { .. }))
 }
 
 /// The finalizer is removed when the route is withdrawn.
@@ -45,7 +54,7 @@ pub(super) fn for_rest(snapshot: &Snapshot, assessment: &Assessment) -> Option<S
 pub(super) fn for_replacement(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
     // Even if nothing serves the route any more: the next pod must not be exposed before it is ready.
     if let Some(open) = open_route(snapshot) {
-        return Some(guard(snapshot, open));
+        return guard(snapshot, open);
     }
     withdraw(snapshot, assessment, |overdue| delete_pod(snapshot, overdue))
 }
@@ -54,7 +63,7 @@ fn withdraw(snapshot: &Snapshot, assessment: &Assessment, then: impl FnOnce(bool
     match assessment.withdrawal {
         Withdrawal::Complete => then(false),
         Withdrawal::Overdue => then(true),
-        Withdrawal::NotStarted => open_route(snapshot).map(|open| guard(snapshot, open)),
+        Withdrawal::NotStarted => open_route(snapshot).and_then(|open| guard(snapshot, open)),
         Withdrawal::InProgress => None,
     }
 }
@@ -63,8 +72,9 @@ fn open_route(snapshot: &Snapshot) -> Option<&HTTPRoute> {
     snapshot.route.owned().filter(|route| !route::is_guarded(route))
 }
 
-fn guard(snapshot: &Snapshot, open: &HTTPRoute) -> Step {
-    Step::ReplaceRoute(Box::new(route::guarded(open.clone(), &snapshot.unit.uid().unwrap_or_default())))
+fn guard(snapshot: &Snapshot, open: &HTTPRoute) -> Option<Step> {
+    let guarded = || route::guarded(open.clone(), &snapshot.unit.uid().unwrap_or_default());
+    (!snapshot.blocked.blocks(Write::HTTPRoute)).then(|| Step::ReplaceRoute(Box::new(guarded())))
 }
 
 fn delete_pod(snapshot: &Snapshot, overdue: bool) -> Option<Step> {

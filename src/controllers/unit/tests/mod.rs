@@ -14,3 +14,4 @@ mod publication;
 mod scenario;
 mod starts;
 mod unit_errors;
+mod unlisted;

@@ -3,48 +3,31 @@
 //! The test plays the watches, the kubelet, the Gateway's controller and its proxies. Nothing reaches a cache before
 //! [`Scenario::watch`].
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{fmt::Debug, sync::Arc};
 
-use computing_unit_api::{ComputingUnit, ComputingUnitPool, ConditionType, Conditions, names::FIELD_MANAGER};
+use computing_unit_api::{ComputingUnit, ComputingUnitPool, ConditionType, Conditions};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Resource, ResourceExt,
-    runtime::{
-        controller::Action,
-        events::{Recorder, Reporter},
-        watcher::Event,
-    },
+    runtime::{controller::Action, watcher::Event},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 use super::{
     api_server::{ApiServer, now},
     call::{Call, PODS, PVCS, ROUTES, SERVICES, UNITS},
 };
 use crate::{
-    controllers::unit::{
-        blocked::BlockedWrites,
-        context::{HeldStatuses, UnitContext},
-        reconcile,
-        rollout::Rollouts,
-    },
-    k8s::{
-        backoff::Backoff, cache::Cached, caches::Caches, error::Result, overlay::Overlay, waker::Waker, writer::Writer,
-    },
-    metrics::{Metrics, Outcome},
-    probe::Prober,
-    routing::keys::KeyIndex,
-    testing,
+    controllers::unit::{context::UnitContext, reconcile},
+    k8s::{cache::Cached, error::Result, overlay::Overlay},
+    metrics::Outcome,
+    testing::{self, RESYNC},
 };
-
-pub const RESYNC: Duration = Duration::from_mins(10);
 
 pub struct Scenario {
     pub server: ApiServer,
     pub context: Arc<UnitContext>,
-    _synced_sender: watch::Sender<bool>,
 }
 
 impl Scenario {
@@ -52,35 +35,15 @@ impl Scenario {
     pub fn of_pool(change: impl FnOnce(&mut ComputingUnitPool)) -> Self {
         let server = ApiServer::default();
         let client = server.client();
-        let metrics = Arc::<Metrics>::default();
-        let caches = Arc::new(Caches::new(&[None], &[None]));
-        let (waker, _) = Waker::new(&[None]);
-        // The proxies are not known before they are listed, so no probe ends by itself.
-        let (prober, _) = Prober::new(caches.proxies(), 1, metrics.clone());
-        let (synced_sender, synced) = watch::channel(true);
-        let context = UnitContext {
-            writer: Writer::new(client.clone(), metrics.clone(), 8),
-            caches,
-            overlays: Arc::default(),
-            keys: KeyIndex::default(),
-            blocked: BlockedWrites::default(),
-            rollouts: Rollouts::default(),
-            prober,
-            waker,
-            recorder: Recorder::new(client, Reporter { controller: FIELD_MANAGER.to_owned(), instance: None }),
-            metrics,
-            activity: Arc::default(),
-            backoff: Backoff::new(Duration::from_millis(200), Duration::from_mins(1)),
-            held_statuses: HeldStatuses::default(),
-            synced,
-            resync: RESYNC,
-        };
-        let mut scenario = Self { server, context: Arc::new(context), _synced_sender: synced_sender };
+        let (context, _) = testing::context(client, &[None], &[None]);
+        let mut scenario = Self { server, context: Arc::new(context) };
         let mut pool = testing::pool(testing::query_routing());
         pool.metadata.generation = Some(1);
         change(&mut pool);
         scenario.pool(pool);
         let caches = scenario.context.caches.clone();
+        caches.scopes[0].synced.send_replace(true);
+        caches.gateways[0].synced.send_replace(true);
         let allowed = json!({"namespaces": {"from": "All"}});
         let listeners = json!([{"name": "http", "port": 80, "protocol": "HTTP", "allowedRoutes": allowed}]);
         caches.gateways[0].gateways.apply(&Event::Apply(testing::gateway(&listeners)));

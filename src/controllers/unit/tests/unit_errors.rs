@@ -6,8 +6,8 @@ use serde_json::json;
 use super::{
     api_server::now,
     call::{
-        Answer, Call, PODS, ROUTES, SERVICES, UNITS, create, delete, error, event, events, failed_test, merge, patch,
-        publication,
+        Answer, Call, PODS, ROUTES, SERVICES, UNITS, create, delete, error, event, events, failed_test, finalizers,
+        merge, patch, publication,
     },
     outcomes::{
         FAILURES, Failure,
@@ -101,18 +101,89 @@ async fn unit_write_that_fails_is_retried_or_means_that_the_unit_is_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn failing_status_does_not_stop_a_deletion() {
-    for code in [403, 410, 422, 500] {
+    for failure in FAILURES.into_iter().filter(|failure| *failure != Failure::Code(404)) {
         let mut scenario = Scenario::ready().await;
-        scenario.server.fault(publication().answered(error(code)));
+        scenario.server.fault(publication().answered(failure.answer()));
         terminate(&mut scenario);
-        scenario.reconcile().await.unwrap_err();
         scenario.reconcile().await.unwrap();
-        assert!(!is_open(&scenario), "{code}");
+        assert!(!is_open(&scenario), "{failure:?}: in the same reconcile");
         scenario.watch();
         scenario.proxies_confirm();
         scenario.reconcile().await.unwrap();
-        assert_eq!(scenario.server.get(UNITS, "ada"), None, "{code}");
+        assert_eq!(scenario.server.get(UNITS, "ada"), None, "{failure:?}");
+        assert_eq!(scenario.server.count(&publication()) - published_when_ready().await, 1, "{failure:?}: not retried");
     }
+}
+
+/// How many statuses a start publishes.
+async fn published_when_ready() -> usize {
+    Scenario::ready().await.server.count(&publication())
+}
+
+#[tokio::test(start_paused = true)]
+async fn finalizer_is_removed_before_anything_else_is_written_if_there_is_no_route_to_withdraw() {
+    let mut scenario = Scenario::new();
+    scenario.reconcile().await.unwrap();
+    scenario.watch();
+    terminate(&mut scenario);
+    scenario.expect([finalizers(&[])]).await.unwrap();
+    assert_eq!(scenario.server.get(UNITS, "ada"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletion_does_not_wait_for_a_route_that_the_operator_may_not_withdraw() {
+    let mut scenario = Scenario::ready().await;
+    scenario.server.fault(patch(ROUTES).answered(error(403)));
+    scenario.server.fault(publication().answered(error(403)));
+    scenario.server.fault(events().answered(error(403)));
+    terminate(&mut scenario);
+    let before = scenario.server.count(&patch(ROUTES));
+    scenario.reconcile().await.unwrap();
+    assert_eq!(scenario.server.count(&patch(ROUTES)) - before, 1);
+    assert_eq!(scenario.server.get(UNITS, "ada"), None);
+}
+
+/// The response to a create in a namespace that is being deleted.
+fn namespace_terminating() -> Answer {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403,
+        "message": "pods \"ada\" is forbidden: unable to create new content in namespace units because it is being terminated",
+        "details": {"name": "ada", "kind": "pods", "causes": [
+            {"reason": "NamespaceTerminating", "message": "namespace units is being terminated", "field": "metadata.namespace"},
+        ]},
+    });
+    Answer::Fails(Box::new(serde_json::from_value(status).unwrap()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn unit_of_a_namespace_that_is_being_deleted_gets_no_orderly_withdrawal() {
+    let mut scenario = Scenario::ready().await;
+    // The pod is deleted first, and the operator tries to restore its Service meanwhile.
+    scenario.server.remove(SERVICES, "ada");
+    scenario.watch();
+    scenario.server.fault(create(SERVICES).answered(namespace_terminating()));
+    scenario.reconcile().await.unwrap();
+    let blocked = scenario.context.blocked.of("ada-uid", (None, None));
+    assert_eq!(blocked.find(Write::Service).map(|blocked| blocked.reason), Some(Reason::NamespaceTerminating));
+    terminate(&mut scenario);
+    scenario.expect([finalizers(&[])]).await.unwrap();
+    assert_eq!(scenario.server.get(UNITS, "ada"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn abandoned_withdrawal_does_not_wait_for_its_event() {
+    let mut scenario = Scenario::ready().await;
+    scenario.server.fault(events().answered(Answer::Hangs));
+    scenario.server.fault(publication().answered(error(500)));
+    scenario.edit(|unit| unit["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"));
+    let reconcile = scenario.reconcile();
+    let removed = async {
+        while scenario.server.get(UNITS, "ada").is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    // The clock does not advance while a task is ready, so this is before the timeout of the Event.
+    tokio::select! { biased; _ = reconcile => panic!("the Event timed out first"), () = removed => {} }
 }
 
 #[tokio::test(start_paused = true)]
