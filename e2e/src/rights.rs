@@ -102,11 +102,11 @@ fn account(release: &str) -> String {
 /// The Roles and bindings of the chart.
 async fn rendered(cluster: &Cluster, release: &str, namespaces: Namespaces<'_>) -> anyhow::Result<Vec<Value>> {
     let line = format!(
-        "helm template {NAME} {} --namespace {release} --show-only templates/rbac.yaml --set \
-         operator.watchNamespaces={{{}}} --set operator.gatewayNamespaces={{{}}}",
+        "helm template {NAME} {} --namespace {release} --show-only templates/rbac.yaml --set-json \
+         operator.watchNamespaces={} --set-json operator.gatewayNamespaces={}",
         tool::file("charts/computing-unit-operator"),
-        namespaces.units.join(","),
-        namespaces.gateways.join(",")
+        json!(namespaces.units),
+        json!(namespaces.gateways)
     );
     let text = tool::line(cluster, &line).await?;
     let documents = text.split("\n---").map(serde_saphyr::from_str::<Value>);

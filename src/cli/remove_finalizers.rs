@@ -70,17 +70,20 @@ async fn remove_until_settled(client: Client, namespaces: &[String], settle: Dur
     let mut total = 0;
     loop {
         ticks.tick().await;
-        let mut pass = Pass::default();
+        let (mut pass, mut failure) = (Pass::default(), None);
         for scope in &scopes {
-            let seen = remove_all(&client, scope).await?;
-            pass = Pass { removed: pass.removed + seen.removed, left: pass.left + seen.left };
+            match remove_all(&client, scope).await {
+                Ok(seen) => pass = Pass { removed: pass.removed + seen.removed, left: pass.left + seen.left },
+                // The other namespaces do not depend on it.
+                Err(error) => failure = Some(error),
+            }
         }
         total += pass.removed;
         if pass.removed > 0 {
             tracing::info!(units = pass.removed, "removed finalizers");
         }
         if pass.removed == 0 && pass.left == 0 && started.elapsed() >= settle {
-            return Ok(total);
+            return failure.map_or(Ok(total), Err);
         }
     }
 }
@@ -182,6 +185,23 @@ mod tests {
         };
         let (removed, ()) = tokio::join!(work, script);
         assert_eq!(removed.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn namespace_that_fails_does_not_stop_the_others() {
+        let (service, mut server) = tower_test::mock::pair();
+        let client = Client::new(service, "default");
+        let namespaces = ["a".to_owned(), "b".to_owned()];
+        let work = remove_until_settled(client, &namespaces, Duration::ZERO);
+        let script = async {
+            answer(&mut server, StatusCode::FORBIDDEN, refusal(403, "Forbidden")).await;
+            answer(&mut server, StatusCode::OK, page("", &[unit("held", "1", &[FINALIZER])])).await;
+            answer(&mut server, StatusCode::OK, unit("held", "2", &[])).await;
+            answer(&mut server, StatusCode::FORBIDDEN, refusal(403, "Forbidden")).await;
+            answer(&mut server, StatusCode::OK, page("", &[])).await;
+        };
+        let (removed, ()) = tokio::join!(work, script);
+        assert!(removed.is_err(), "reported at the end");
     }
 
     #[tokio::test]

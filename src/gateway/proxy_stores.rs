@@ -36,19 +36,23 @@ pub struct GatewayProxies {
 impl ProxyStores {
     /// The proxies of `gateway`, none if it does not exist.
     pub fn of(&self, gateway: &GatewayRef, host: Option<&str>) -> Result<GatewayProxies, NotListed> {
-        // A store that was never filled looks like a Gateway without proxies, whose routes count as withdrawn.
-        self.gateways.iter().try_for_each(|store| listed(store, "Gateways"))?;
-        listed(&self.classes, "GatewayClasses")?;
-        self.slices.iter().try_for_each(|store| listed(store, "EndpointSlices of the proxies"))?;
+        // A store that was never filled looks like a Gateway without proxies, whose routes count as withdrawn. But a namespace
+        // that cannot be listed must not affect the Gateways of the others.
         let key = ObjectRef::new(&gateway.name).within(&gateway.namespace);
         let Some(object) = self.gateways.iter().find_map(|store| store.get(&key)) else {
+            self.gateways.iter().try_for_each(|store| listed(store, "Gateways"))?;
             return Ok(GatewayProxies::default());
         };
+        listed(&self.classes, "GatewayClasses")?;
         let class = self.classes.get(&ObjectRef::new(&object.spec.gateway_class_name));
         let controller = class.as_ref().map(|class| class.spec.controller_name.as_str());
         let slices: Vec<_> = self.slices.iter().flat_map(Store::state).collect();
         let provider = registry::provider(&object, controller, &slices);
         let proxies = proxies(&object, gateway.section_name.as_deref(), provider, &slices, host);
+        // All proxies of a Gateway are in one namespace.
+        if proxies.is_empty() {
+            self.slices.iter().try_for_each(|store| listed(store, "EndpointSlices of the proxies"))?;
+        }
         Ok(GatewayProxies { provider, proxies })
     }
 }
@@ -93,6 +97,41 @@ mod tests {
         writer.apply_watcher_event(&Event::InitDone);
     }
 
+    fn slice() -> EndpointSlice {
+        serde_json::from_value(json!({
+            "metadata": {"name": "a", "namespace": "envoy-gateway-system", "labels": {
+                "gateway.envoyproxy.io/owning-gateway-name": "shared",
+                "gateway.envoyproxy.io/owning-gateway-namespace": "gateways",
+            }},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": ["10.0.0.1"]}],
+            "ports": [{"name": "http-80", "port": 10080, "protocol": "TCP"}],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn namespace_that_is_not_listed_does_not_affect_the_gateways_of_others() {
+        let (gateways, mut gateway_writer) = store();
+        let (classes, mut class_writer) = store();
+        let (slices, mut slice_writer) = store();
+        let ((more_gateways, _gateways), (more_slices, mut more_slices_writer)) = (store(), store());
+        let stores =
+            ProxyStores { gateways: vec![more_gateways, gateways], classes, slices: vec![more_slices, slices] };
+        fill(&mut gateway_writer, [gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP"}]))]);
+        fill(&mut class_writer, [class("True")]);
+        fill(&mut slice_writer, []);
+        let shared = GatewayRef { name: "shared".into(), namespace: "gateways".into(), section_name: None };
+        assert!(stores.resolve(&shared, None).is_err(), "its proxies may be in the other namespace");
+        fill(&mut slice_writer, [slice()]);
+        assert_eq!(stores.resolve(&shared, None).unwrap().len(), 1);
+        let other = GatewayRef { name: "other".into(), ..shared.clone() };
+        assert!(stores.resolve(&other, None).is_err(), "it may be in the other namespace");
+        fill(&mut slice_writer, []);
+        fill(&mut more_slices_writer, []);
+        assert_eq!(stores.resolve(&shared, None), Ok(Vec::new()));
+    }
+
     #[test]
     fn proxies_are_unknown_until_everything_is_listed() {
         let (gateways, mut gateway_writer) = store();
@@ -106,17 +145,7 @@ mod tests {
         assert!(missing(" GatewayClasses "));
         fill(&mut class_writer, [class("True")]);
         assert!(missing(" EndpointSlices "));
-        let slice: EndpointSlice = serde_json::from_value(json!({
-            "metadata": {"name": "a", "namespace": "envoy-gateway-system", "labels": {
-                "gateway.envoyproxy.io/owning-gateway-name": "shared",
-                "gateway.envoyproxy.io/owning-gateway-namespace": "gateways",
-            }},
-            "addressType": "IPv4",
-            "endpoints": [{"addresses": ["10.0.0.1"]}],
-            "ports": [{"name": "http-80", "port": 10080, "protocol": "TCP"}],
-        }))
-        .unwrap();
-        fill(&mut slice_writer, [slice]);
+        fill(&mut slice_writer, [slice()]);
         assert_eq!(stores.resolve(&shared, None).unwrap()[0].to_string(), "10.0.0.1:10080");
 
         let gone = GatewayRef { name: "gone".into(), ..shared };
