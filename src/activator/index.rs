@@ -50,8 +50,8 @@ impl Index {
     }
 
     /// Records that all units and pools of a scope have been listed once.
-    pub fn set_synced(&self, scope: &Option<String>) {
-        self.pending.write().remove(scope);
+    pub fn set_synced(&self, scope: Option<&str>) {
+        self.pending.write().retain(|pending| pending.as_deref() != scope);
     }
 
     /// Whether a unit of the namespace that is not in the index does not exist; of any namespace, if it is `None`.
@@ -225,15 +225,15 @@ mod tests {
     #[test]
     fn scope_that_is_not_listed_does_not_affect_the_others() {
         let scopes = ["a", "b"].map(|name| Some(name.to_owned()));
-        let index = Index::new(scopes.clone());
+        let index = Index::new(scopes);
         assert!(!index.synced(Some("a")) && !index.synced(None));
-        index.set_synced(&scopes[0]);
+        index.set_synced(Some("a"));
         assert!(index.synced(Some("a")) && !index.synced(Some("b")) && !index.synced(None));
-        index.set_synced(&scopes[1]);
+        index.set_synced(Some("b"));
         assert!(index.synced(Some("b")) && index.synced(None));
         let index = Index::new([None]);
         assert!(!index.synced(Some("a")));
-        index.set_synced(&None);
+        index.set_synced(None);
         assert!(index.synced(Some("a")));
     }
 

@@ -7,7 +7,10 @@ use computing_unit_api::{ComputingUnit, ComputingUnitPool, ComputingUnitSpec, Co
 use futures::{StreamExt, stream::FuturesUnordered};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::{Client, Resource, ResourceExt, core::NamespaceResourceScope, runtime::watcher::Event};
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 
 use super::index::Index;
 use crate::{
@@ -43,7 +46,7 @@ pub fn start(
         let index = index.clone();
         scopes_listed.push(async move {
             listed(started.map(|watch| watch.progress)).await;
-            index.set_synced(&scope);
+            index.set_synced(scope.as_deref());
         });
     }
     let gates = gates.clone();
@@ -57,7 +60,7 @@ pub fn start(
 /// Waits until every scope is listed. A scope that cannot be listed is not waited for longer than the others take, after a
 /// grace period.
 async fn enough_listed(mut scopes: FuturesUnordered<impl Future<Output = ()>>) {
-    let mut grace = pin!(sleep(GRACE));
+    let mut grace = pin!(sleep_until(Instant::now() + GRACE));
     let mut some = false;
     loop {
         tokio::select! {
@@ -114,7 +117,7 @@ impl Watches<'_> {
         // No reconcile is triggered, and the leader reports objects that cannot be read.
         let watch =
             Watch::in_scope(label, self.client, self.scope.as_deref(), &cache).prune(prune).after_store(move |event| {
-                handle(event, &|| cache.all().iter().filter_map(|object| object.uid()).collect())
+                handle(event, &|| cache.all().iter().filter_map(|object| object.uid()).collect());
             });
         watch.start(Waker::new(&[]).0, self.reporter, self.tasks)
     }
@@ -153,14 +156,17 @@ fn prune_pool(pool: &mut ComputingUnitPool) {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::{Duration, Instant};
+    use tokio::time::Duration;
 
     use super::*;
     use crate::testing;
 
     #[tokio::test(start_paused = true)]
     async fn scope_that_cannot_be_listed_is_not_waited_for_after_the_grace_period() {
-        let scopes = |after: [Duration; 2]| after.into_iter().map(sleep).collect::<FuturesUnordered<_>>();
+        let scopes = |after: [Duration; 2]| {
+            let ends = after.into_iter().map(|after| sleep_until(Instant::now() + after));
+            ends.collect::<FuturesUnordered<_>>()
+        };
         let (soon, late, never) = (Duration::from_secs(1), 2 * GRACE, Duration::from_hours(1));
         for (after, expected) in [([soon; 2], soon), ([soon, never], GRACE), ([late, never], late)] {
             let began = Instant::now();

@@ -98,9 +98,9 @@ impl Caches {
         scope.is_none_or(|scope| *scope.synced.borrow())
     }
 
-    /// How much longer a namespace that is not listed is waited for.
-    pub fn grace(&self) -> Duration {
-        GRACE.saturating_sub(self.started.elapsed())
+    /// Until when a namespace that cannot be listed is waited for.
+    pub fn grace(&self) -> Instant {
+        self.started + GRACE
     }
 
     /// The pools of all scopes.

@@ -65,7 +65,7 @@ app.kubernetes.io/component: operator
 {{- end }}
 {{- end }}
 
-{{/* Permissions in the namespaces of units. src/rbac.rs documents each of them; a test keeps both lists equal. */}}
+{{/* Permissions in the namespaces of units. api/src/rbac.rs documents each of them; a test keeps both lists equal. */}}
 {{- define "cuo.rules.units" -}}
 - apiGroups: [texera.apache.org]
   resources: [computingunits]
@@ -115,7 +115,7 @@ app.kubernetes.io/component: operator
   verbs: [list, watch]
 {{- end }}
 
-{{/* Permissions that must not be in a namespace of units. While a namespace is deleted, its Roles may be deleted before its units,
+{{/* Permissions on cluster-scoped resources, and those that must not be in a namespace of units. While a namespace is deleted, its Roles may be deleted before its units,
 and the operator still has to find those units and to remove its finalizer. */}}
 {{- define "cuo.rules.cluster" -}}
 - apiGroups: [gateway.networking.k8s.io]

@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 use computing_unit_api::ComputingUnit;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
+use tokio::time::Instant;
 
 use super::{
     apply::apply,
@@ -28,7 +29,7 @@ pub(super) async fn reconcile(unit: Arc<ComputingUnit>, context: &UnitContext) -
     let deadline = withdrawal::deadlines(&snapshot, &UnitState::Terminating).overdue.unwrap_or(snapshot.now);
     let left = Duration::try_from(deadline.duration_since(snapshot.now)).unwrap_or_default();
     // The namespace may be listed in a moment, if the operator has just started.
-    let left = left.max(context.caches.grace());
+    let left = left.max(context.caches.grace().saturating_duration_since(Instant::now()));
     if !left.is_zero() {
         return Ok(Action::requeue(left));
     }

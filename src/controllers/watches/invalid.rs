@@ -10,7 +10,7 @@ use kube::{
     core::error_boundary::InvalidObject,
     runtime::events::{Event, EventType},
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     controllers::{events, unit::context::UnitContext},
@@ -45,7 +45,7 @@ impl InvalidObjects {
         // The operator may write Events in the namespaces of units only.
         if self.context.caches.scope(metadata.namespace.as_deref().unwrap_or_default()).is_some() {
             let (context, object) = (self.context.clone(), reference::<K>(metadata));
-            let event = event(&invalid.error.to_string());
+            let event = event(&invalid.error);
             tokio::spawn(async move { events::publish_on(&context.recorder, &object, event).await });
         }
     }
@@ -79,6 +79,6 @@ async fn remove_finalizer(client: Client, metadata: ObjectMeta) {
     for _ in 0..ATTEMPTS {
         let Err(error) = finalizer::remove_from_unreadable(&client, metadata.clone()).await else { return };
         tracing::warn!(%error, "cannot remove the finalizer of a unit that cannot be deserialized");
-        sleep(backoff.failed(())).await;
+        sleep_until(Instant::now() + backoff.failed(())).await;
     }
 }

@@ -14,7 +14,7 @@ use futures::{
 };
 use k8s_openapi::jiff::Timestamp;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
-use tokio::{sync::watch, time::sleep};
+use tokio::{sync::watch, time::sleep_until};
 
 use super::{Running, affected};
 use crate::{
@@ -41,7 +41,7 @@ pub async fn sync(context: Arc<UnitContext>, running: Running, gates: Gates) {
     let scopes = scopes.map(|((scope, watches), restored)| sync.scope(scope, watches, restored));
     let gateways = caches.gateways.iter().zip(&running.gateways).map(|(scope, watches)| sync.gateways(scope, watches));
     let report = async {
-        sleep(caches.grace()).await;
+        sleep_until(caches.grace()).await;
         sync.report(&running);
     };
     futures::join!(join_all(scopes), join_all(gateways), report);
@@ -100,14 +100,16 @@ impl Sync<'_> {
         restore(self.context, &scope.units.all());
         restored.send_replace(true);
         join(listed(receivers(watches)), listed([self.classes.progress.clone()])).await;
-        select(self.all_restored().boxed(), sleep(self.context.caches.grace()).boxed()).await;
+        select(self.all_restored().boxed(), sleep_until(self.context.caches.grace()).boxed()).await;
         let units = scope.units.all();
         // Which keys its units wait for depends on their pools.
         restore(self.context, &units);
         scope.synced.send_replace(true);
         tracing::info!(namespace, units = units.len(), "caches of units are filled");
         self.admitted(WatchedScope::Units, namespace);
-        units.iter().for_each(|unit| self.context.waker.wake(ObjectRef::from_obj(unit.as_ref())));
+        for unit in &units {
+            self.context.waker.wake(ObjectRef::from_obj(unit.as_ref()));
+        }
     }
 
     async fn all_restored(&self) {
@@ -125,7 +127,9 @@ impl Sync<'_> {
         self.admitted(WatchedScope::Gateways, namespace);
         let units =
             affected::behind(&self.context.caches, |gateway| namespace.is_none_or(|own| own == gateway.namespace));
-        units.into_iter().for_each(|unit| self.context.waker.wake(unit));
+        for unit in units {
+            self.context.waker.wake(unit);
+        }
     }
 
     /// Opens the gate when units of some namespace can be reconciled.

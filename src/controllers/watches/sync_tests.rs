@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, convert::Infallible};
 
-use computing_unit_api::ComputingUnitPool;
+use computing_unit_api::ComputingUnitStatus;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use kube::{Client, client::Body};
@@ -94,7 +94,7 @@ impl Server {
         self.objects.lock().entry((namespace, resource.to_owned())).or_default().push(object);
     }
 
-    /// A unit with the cuid 42, of a pool on the Gateway in `gateways`.
+    /// A unit of a pool on the Gateway in `gateways`.
     fn unit(&self, namespace: &str, gateways: &str) {
         let mut pool = json!(pool(namespace));
         pool["spec"]["gatewayRef"]["namespace"] = json!(gateways);
@@ -103,10 +103,14 @@ impl Server {
     }
 }
 
+/// A unit that holds its key.
 fn unit(namespace: &str) -> ComputingUnit {
-    let mut unit = testing::unit("ada", Some(42), "2026-01-01T00:00:00Z");
+    let cuid = namespace.bytes().map(i64::from).sum();
+    let mut unit = testing::unit("ada", Some(cuid), "2026-01-01T00:00:00Z");
     unit.metadata.namespace = Some(namespace.to_owned());
     unit.metadata.uid = Some(format!("{namespace}-uid"));
+    let held_key = Some(RoutingKey::new(&unit, &pool(namespace)).to_string());
+    unit.status = Some(ComputingUnitStatus { held_key, ..ComputingUnitStatus::default() });
     unit
 }
 
@@ -115,6 +119,11 @@ fn pool(namespace: &str) -> ComputingUnitPool {
     pool.metadata.namespace = Some(namespace.to_owned());
     pool.spec.gateway_ref.namespace = "g".to_owned();
     pool
+}
+
+/// Lets the paused clock advance, with everything that is due until then.
+async fn pass(time: Duration) {
+    tokio::time::sleep_until(Instant::now() + time).await;
 }
 
 /// Running watches of the namespaces `a` and `b`, and of the Gateways in `g` and `h`.
@@ -145,6 +154,13 @@ impl Fixture {
         self.started.elapsed()
     }
 
+    /// Whether the unit of a namespace holds its key.
+    fn holds(&self, namespace: &str) -> bool {
+        let unit = unit(namespace);
+        let key = RoutingKey::new(&unit, &pool(namespace));
+        self.context.keys.reservation(&unit, key).holder == Holder::Unit
+    }
+
     fn problems(&self) -> String {
         self.gates.problems().join("\n")
     }
@@ -162,8 +178,7 @@ async fn scopes_that_can_be_listed_are_admitted_at_once() {
     assert!(fixture.synced("a").await < GRACE && fixture.synced("b").await < GRACE);
     assert!(fixture.gates.closed().is_empty() && fixture.problems().is_empty(), "{:?}", fixture.gates);
     assert!(fixture.context.synced(&unit("b")));
-    let key = RoutingKey::new(&unit("b"), &pool("b"));
-    assert_ne!(fixture.context.keys.reservation(&unit("b"), key.clone()).holder, Holder::Nobody, "restored");
+    assert!(fixture.holds("b"), "restored");
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,7 +191,7 @@ async fn scope_that_cannot_be_listed_holds_up_its_own_units_only() {
         let fixture = Fixture::start(&server);
         assert!(fixture.synced("a").await >= GRACE, "{answer:?}: its units may hold keys");
         assert!(fixture.context.synced(&unit("a")) && !fixture.context.synced(&unit("b")), "{answer:?}");
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        pass(Duration::from_millis(1)).await;
         assert!(fixture.gates.closed().is_empty(), "{answer:?}");
         assert!(fixture.problems().contains("units of namespace b: not listed: computingunits, "), "{answer:?}");
         assert!(!fixture.problems().contains("namespace a"), "{answer:?}: {}", fixture.problems());
@@ -192,19 +207,20 @@ async fn scope_that_cannot_be_listed_holds_up_its_own_units_only() {
         // Its keys are known before its units are reconciled.
         server.set("b", Answer::Lists);
         fixture.synced("b").await;
-        let key = RoutingKey::new(&unit("b"), &pool("b"));
-        assert_ne!(fixture.context.keys.reservation(&unit("b"), key).holder, Holder::Nobody);
+        assert!(fixture.holds("b"));
         assert!(fixture.problems().is_empty(), "{}", fixture.problems());
         assert!(fixture.metric("computing_unit_operator_watches_failing{namespace=\"b\",resource=\"pods\"} 0"));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn deleted_namespace_delays_nobody() {
+async fn namespace_without_a_role_delays_nobody() {
     let server = Server::default();
+    server.unit("b", "g");
     server.set("b", Answer::UnitsOnly);
     let fixture = Fixture::start(&server);
-    assert!(fixture.synced("a").await < GRACE, "there are no units in b, and so no keys");
+    assert!(fixture.synced("a").await < GRACE);
+    assert!(fixture.holds("b"), "its units keep their keys");
     assert!(!*fixture.context.caches.scope("b").unwrap().synced.borrow());
 }
 
@@ -235,7 +251,7 @@ async fn gateways_that_cannot_be_listed_hold_up_their_own_units_only() {
     assert_eq!(gateways(&fixture), (true, false));
     assert!(fixture.context.synced(&unit("a")) && !fixture.context.synced(&unit("b")));
     assert!(fixture.gates.closed().is_empty());
-    tokio::time::sleep(GRACE + Duration::from_millis(1)).await;
+    pass(GRACE + Duration::from_millis(1)).await;
     assert!(fixture.problems().contains("gateways of namespace h: not listed: gateways, "), "{}", fixture.problems());
     server.set("h", Answer::Lists);
     let mut synced = fixture.context.caches.gateways[1].synced.subscribe();
@@ -249,7 +265,7 @@ async fn operator_is_not_ready_while_no_scope_can_be_listed() {
     server.set("a", Answer::Forbidden);
     server.set("b", Answer::Hangs);
     let fixture = Fixture::start(&server);
-    tokio::time::sleep(2 * GRACE).await;
+    pass(2 * GRACE).await;
     assert_eq!(fixture.gates.closed(), [GATE]);
     server.set("a", Answer::Lists);
     fixture.synced("a").await;

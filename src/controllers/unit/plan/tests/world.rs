@@ -124,7 +124,8 @@ impl World {
         let said = json!({"type": "Replacing", "status": "True", "reason": "RouteClosing", "message": "",
                           "lastTransitionTime": since});
         self.unit(|unit| {
-            unit.status = serde_json::from_value(json!({"heldKey": testing::held_key(), "conditions": [said]})).unwrap();
+            unit.status =
+                serde_json::from_value(json!({"heldKey": testing::held_key(), "conditions": [said]})).unwrap();
         })
     }
 
