@@ -32,11 +32,14 @@ enum Answer {
     NotServed,
 }
 
-/// The answers by namespace, and objects by namespace and resource.
+/// Objects by namespace and resource.
+type Objects = HashMap<(String, String), Vec<Value>>;
+
+/// The answers by namespace, and the objects.
 #[derive(Clone, Default)]
 struct Server {
     answers: Arc<Mutex<HashMap<String, Answer>>>,
-    objects: Arc<Mutex<HashMap<(String, String), Vec<Value>>>>,
+    objects: Arc<Mutex<Objects>>,
     events: Arc<Mutex<Vec<Value>>>,
 }
 
