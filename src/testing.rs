@@ -22,6 +22,7 @@ use crate::{
     controllers::{
         gateway_binding::GatewayBinding,
         unit::{
+            admitted::AdmittedReplacements,
             blocked::BlockedWrites,
             build::{self, Children},
             context::{HeldStatuses, UnitContext},
@@ -56,6 +57,7 @@ pub fn context(
         overlays: Arc::default(),
         keys: KeyIndex::default(),
         blocked: BlockedWrites::default(),
+        admitted: AdmittedReplacements::default(),
         rollouts: Rollouts::default(),
         prober,
         waker,

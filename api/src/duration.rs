@@ -8,6 +8,8 @@ use std::{borrow::Cow, fmt, str::FromStr, time};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+/// 99999h59m59s999ms.
+const MAX_MILLIS: u64 = 100_000 * 3_600_000 - 1;
 const PATTERN: &str = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
 
 /// A duration in `h`, `m`, `s` and `ms`, each a whole number of at most five digits.
@@ -63,8 +65,10 @@ impl FromStr for Duration {
 
 impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.subsec_millis();
-        let seconds = self.0.as_secs();
+        // Gateway API allows five digits. Larger values can come of several parts, such as 99999h99m.
+        let value = self.0.min(time::Duration::from_millis(MAX_MILLIS));
+        let millis = value.subsec_millis();
+        let seconds = value.as_secs();
         let parts = [(seconds / 3600, "h"), (seconds % 3600 / 60, "m"), (seconds % 60, "s"), (millis.into(), "ms")];
         if parts.iter().all(|(n, _)| *n == 0) {
             return f.write_str("0s");
@@ -110,6 +114,16 @@ mod tests {
             let parsed: Duration = text.parse().unwrap();
             assert_eq!(parsed.0.as_millis(), millis, "{text}");
             assert_eq!(parsed.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn large_durations_are_formatted_within_the_five_digits_of_gateway_api() {
+        for (text, formatted) in
+            [("99999h99m", "99999h59m59s999ms"), ("99999m", "1666h39m"), ("99999h59m", "99999h59m")]
+        {
+            let parsed: Duration = text.parse().unwrap();
+            assert_eq!(parsed.to_string(), formatted);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::{Resource, ResourceExt};
 
 use crate::ComputingUnit;
@@ -16,6 +17,8 @@ pub const OWNER: &str = "texera.apache.org/owner";
 pub const TEMPLATE_HASH: &str = "texera.apache.org/template-hash";
 /// Annotation of a pod: CPU and memory that the unit requested when the pod was created, as JSON.
 pub const TEMPLATE_AMOUNTS: &str = "texera.apache.org/resources";
+/// Annotation of a pod: the container that `kubectl logs` and `kubectl exec` choose. It is the unit's own.
+pub const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 /// Annotation of a unit: time of the last use as a backend records it, in RFC 3339.
 pub const LAST_ACTIVITY: &str = "texera.apache.org/last-activity";
 /// Annotation of a unit that was suspended because it was idle: the generation of that suspension, and the time since which
@@ -133,4 +136,11 @@ pub fn owner_reference(unit: &ComputingUnit) -> k8s_openapi::apimachinery::pkg::
         controller: Some(true),
         block_owner_deletion: Some(true),
     }
+}
+/// The unit's own container of its pod, into which an admission webhook may have put others before it.
+#[must_use]
+pub fn own_container(pod: &Pod) -> Option<&Container> {
+    let containers = &pod.spec.as_ref()?.containers;
+    let named = pod.annotations().get(DEFAULT_CONTAINER);
+    containers.iter().find(|container| Some(&container.name) == named).or_else(|| containers.first())
 }

@@ -51,6 +51,8 @@ names! {
         PodStarting,
         /// Containers of the pod are not ready.
         ContainersNotReady,
+        /// A scheduling gate holds the pod back.
+        SchedulingGated,
         /// No node can take the pod.
         Unschedulable,
         /// A PersistentVolumeClaim of the unit is not bound.
@@ -133,6 +135,8 @@ names! {
         TemplateChanged,
         /// Other units of the pool are replaced first.
         Queued,
+        /// The API server does not accept the pod that would replace the running one.
+        ReplacementRefused,
         /// The cluster does not support or does not accept the resize.
         ResizeRefused,
         /// The resize has not been processed by the node yet.
@@ -213,6 +217,7 @@ impl Reason {
             | Self::Deferred
             | Self::Error
             | Self::Forbidden
+            | Self::ReplacementRefused
             | Self::GatewayApiMissing => Severity::Problem,
             _ => Severity::Normal,
         }

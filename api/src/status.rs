@@ -68,6 +68,11 @@ pub struct ComputingUnitStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarts: Option<Restarts>,
 
+    /// Whether the unit holds a slot in the rollout of its pool, so that other units wait: its pod is being replaced, or the
+    /// unit has not been Ready since, or it has failed with the new template.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub rollout_slot: bool,
+
     /// Conditions of the unit. `Accepted`, `PodReady`, `RouteAccepted`, `Reachable` and `Ready` are always present.
     /// `Suspended` is present while `spec.operatingMode` is `Suspended`, `UpdatePending` while a change takes effect at the
     /// next start, `ResizePending` while CPU and memory of the running pod are being changed, `Replacing` while the pod is
@@ -77,6 +82,11 @@ pub struct ComputingUnitStatus {
     pub conditions: Vec<Condition>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 /// Times at which a start reached each stage.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -84,6 +94,9 @@ pub struct Stages {
     /// The unit was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Time>,
+    /// The last scheduling gate of the pod was removed. `startTimeout` counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ungated: Option<Time>,
     /// The pod was scheduled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<Time>,
@@ -151,6 +164,9 @@ pub struct Failure {
     /// Exit code of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
+    /// Hash of the template that the pod was created from. A unit that failed is started again if its template changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template_hash: Option<String>,
 }
 
 /// Restarts of a unit's pod.

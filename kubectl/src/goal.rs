@@ -96,7 +96,7 @@ fn resized(unit: &ComputingUnit) -> Option<Verdict> {
         return Some(Verdict::Failed(reason_and_message(unit, ConditionType::UpdatePending)));
     }
     match condition(unit, ConditionType::ResizePending) {
-        Some(pending) if pending.reason == Reason::Infeasible => {
+        Some(pending) if pending.reason == Reason::Infeasible || pending.reason == Reason::Forbidden => {
             Some(Verdict::Failed(reason_and_message(unit, ConditionType::ResizePending)))
         }
         Some(_) => None,

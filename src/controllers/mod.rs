@@ -35,6 +35,7 @@ use self::{
     idle::context::IdleContext,
     pool::PoolContext,
     unit::{
+        admitted::AdmittedReplacements,
         blocked::BlockedWrites,
         context::{HeldStatuses, UnitContext},
         rollout::Rollouts,
@@ -89,6 +90,7 @@ pub async fn run(
         overlays: overlays.clone(),
         keys: KeyIndex::default(),
         blocked: BlockedWrites::default(),
+        admitted: AdmittedReplacements::default(),
         rollouts: Rollouts::default(),
         prober,
         waker: waker.clone(),

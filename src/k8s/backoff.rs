@@ -32,6 +32,11 @@ impl<K: Eq + Hash> Backoff<K> {
         delay.mul_f64(1.0 - f64::from(u32::try_from(spread).unwrap_or(0)) / 1000.0)
     }
 
+    /// How often a key has failed since its last success.
+    pub fn failures(&self, key: &K) -> u32 {
+        self.failures.lock().get(key).copied().unwrap_or(0)
+    }
+
     /// Resets the failures of a key.
     pub fn succeeded(&self, key: &K) {
         self.failures.lock().remove(key);

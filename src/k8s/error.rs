@@ -2,6 +2,7 @@
 
 use kube::core::Status;
 
+use super::no_response::NoResponse;
 use crate::metrics::Outcome;
 
 /// Whether the API server does not have the object, or does not serve its resource.
@@ -27,12 +28,35 @@ pub fn contended(status: &Status) -> bool {
     status.is_conflict() || status.code == 429 || failed_test(status)
 }
 
+/// The API server's words, or what became of the request.
+pub fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        error => error.to_string(),
+    }
+}
+
+/// Whether an error usually clears within a moment.
+pub fn brief(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => contended(status),
+        kube::Error::Service(error) => !error.is::<NoResponse>(),
+        _ => true,
+    }
+}
+
 /// A failure of one reconcile. Neither waiting nor a rejected unit is a failure.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot write the {resource}: {source}")]
     Write {
         resource: &'static str,
+        #[source]
+        source: Box<kube::Error>,
+    },
+    #[error("cannot read the {resource}: {source}")]
+    Read {
+        resource: String,
         #[source]
         source: Box<kube::Error>,
     },
@@ -54,8 +78,10 @@ impl Error {
         match self {
             Self::Write { source, .. } => match source.as_ref() {
                 kube::Error::Api(status) if failed_test(status) => Outcome::Conflict,
+                kube::Error::Service(error) if error.is::<NoResponse>() => Outcome::Timeout,
                 error => Outcome::of(error),
             },
+            Self::Read { source, .. } => Outcome::of(source),
             Self::Timeout(_) => Outcome::Timeout,
             Self::NotConverged { .. } => Outcome::NotConverged,
         }

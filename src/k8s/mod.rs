@@ -8,6 +8,7 @@ pub(crate) mod caches;
 pub(crate) mod endpoints;
 pub(crate) mod error;
 pub(crate) mod finalizer;
+pub(crate) mod no_response;
 pub(crate) mod overlay;
 pub(crate) mod patch;
 pub(crate) mod progress;

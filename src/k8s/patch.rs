@@ -27,13 +27,23 @@ pub fn terminating<K: Resource>(mut object: K) -> K {
     object
 }
 
-/// Replaces labels, owners and `fields`. `add` replaces an existing value.
-pub fn replacement(meta: &ObjectMeta, fields: Fields<'_>) -> Patch {
-    let mut operations = vec![
-        test(&["metadata", "uid"], json!(meta.uid)),
-        add(&["metadata", "ownerReferences"], json!(meta.owner_references)),
-        add(&["metadata", "labels"], json!(meta.labels)),
-    ];
+/// Replaces the labels and owners in which `wanted` differs from `current`, and `fields`. `add` replaces an existing value.
+/// What others write in the meantime is kept: labels are set one by one, and owners only if they have not changed.
+pub fn replacement(current: &ObjectMeta, wanted: &ObjectMeta, fields: Fields<'_>) -> Patch {
+    let mut operations = vec![test(&["metadata", "uid"], json!(wanted.uid))];
+    if current.owner_references != wanted.owner_references {
+        if let Some(owners) = current.owner_references.as_ref().filter(|owners| !owners.is_empty()) {
+            operations.push(test(&["metadata", "ownerReferences"], json!(owners)));
+        }
+        operations.push(add(&["metadata", "ownerReferences"], json!(wanted.owner_references)));
+    }
+    match &current.labels {
+        Some(labels) if !labels.is_empty() => {
+            let changed = wanted.labels.iter().flatten().filter(|(key, value)| labels.get(*key) != Some(value));
+            operations.extend(changed.map(|(key, value)| add(&["metadata", "labels", key], json!(value))));
+        }
+        _ => operations.push(add(&["metadata", "labels"], json!(wanted.labels))),
+    }
     match fields {
         Fields::None => {}
         Fields::Spec(spec) => operations.push(add(&["spec"], spec.clone())),
@@ -52,4 +62,40 @@ pub fn test(path: &[&str], value: Value) -> PatchOperation {
 /// An operation that sets the value at `path`.
 pub fn add(path: &[&str], value: Value) -> PatchOperation {
     PatchOperation::Add(AddOperation { path: PointerBuf::from_tokens(path.iter().copied()), value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn operations(current: Value, wanted: Value) -> Value {
+        let meta = |value| serde_json::from_value(value).unwrap();
+        json!(replacement(&meta(current), &meta(wanted), Fields::None))
+    }
+
+    #[test]
+    fn repair_sets_only_what_differs() {
+        let owner = |uid: &str| json!({"apiVersion": "v1", "kind": "Node", "name": "n", "uid": uid});
+        let both = json!([owner("own"), owner("other")]);
+        assert_eq!(
+            operations(
+                json!({"labels": {"own/a": "changed", "other": "1"}, "ownerReferences": [owner("other")]}),
+                json!({"uid": "u", "labels": {"own/a": "1", "other": "1"}, "ownerReferences": both}),
+            ),
+            json!([
+                {"op": "test", "path": "/metadata/uid", "value": "u"},
+                {"op": "test", "path": "/metadata/ownerReferences", "value": [owner("other")]},
+                {"op": "add", "path": "/metadata/ownerReferences", "value": both},
+                {"op": "add", "path": "/metadata/labels/own~1a", "value": "1"},
+            ])
+        );
+        assert_eq!(
+            operations(json!({}), json!({"uid": "u", "labels": {"a": "1"}, "ownerReferences": [owner("own")]})),
+            json!([
+                {"op": "test", "path": "/metadata/uid", "value": "u"},
+                {"op": "add", "path": "/metadata/ownerReferences", "value": [owner("own")]},
+                {"op": "add", "path": "/metadata/labels", "value": {"a": "1"}},
+            ])
+        );
+    }
 }

@@ -1,6 +1,12 @@
 //! All writes to the API server: each counted, each under the operator's field manager, and limited in number.
 
-use std::{fmt::Debug, future::Future, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    future::Future,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use computing_unit_api::names::FIELD_MANAGER;
 use kube::{
@@ -8,11 +14,12 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
     core::NamespaceResourceScope,
 };
+use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
-use super::patch;
+use super::{no_response::NoResponse, patch};
 use crate::metrics::{Metrics, Resource as Label, Verb};
 
 /// A namespaced kind that the operator writes.
@@ -35,33 +42,55 @@ pub enum Precondition {
     Version,
 }
 
+/// How long the API server may take for one request: a webhook may take 10 s by default.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
 #[derive(Clone)]
 pub struct Writer {
     client: Client,
     metrics: Arc<Metrics>,
     permits: Arc<Semaphore>,
+    /// Permits of one namespace, which are half of all: a slow webhook of one namespace does not hold up the others.
+    shares: Arc<Mutex<HashMap<String, Weak<Semaphore>>>>,
+    share: usize,
 }
 
 impl Writer {
     /// A writer that has at most `limit` writes in flight.
     pub fn new(client: Client, metrics: Arc<Metrics>, limit: usize) -> Self {
-        Self { client, metrics, permits: Arc::new(Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS))) }
+        let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
+        let permits = Arc::new(Semaphore::new(limit));
+        Self { client, metrics, permits, shares: Arc::default(), share: limit.div_ceil(2) }
     }
 
     pub async fn create<K: Writable>(&self, label: Label, object: &K) -> kube::Result<K> {
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        self.send(Verb::Create, label, self.api(object).create(&params, object)).await
+        self.send(object.namespace(), Verb::Create, label, self.api(object).create(&params, object)).await
+    }
+
+    /// Creates an object without storing it: the API server responds as it would to the creation.
+    pub async fn dry_run<K: Writable>(&self, label: Label, object: &K) -> kube::Result<()> {
+        let params = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()) };
+        self.send(object.namespace(), Verb::DryRun, label, self.api(object).create(&params, object)).await.map(drop)
     }
 
     /// Reads an object, to find out who owns it after a create failed because it exists. `None` if it does not exist.
     pub async fn read<K: Writable>(&self, object: &K) -> kube::Result<Option<K>> {
-        self.api(object).get_opt(&object.name_any()).await
+        limited(self.api(object).get_opt(&object.name_any())).await
     }
 
-    /// Replaces labels, owners and `fields` of the object that has the UID of `object`.
-    pub async fn replace<K: Writable>(&self, label: Label, object: &K, fields: patch::Fields<'_>) -> kube::Result<K> {
-        let patch = Patch::Json::<()>(patch::replacement(object.meta(), fields));
-        self.send(Verb::Patch, label, self.api(object).patch(&object.name_any(), &params(), &patch)).await
+    /// Replaces the labels and owners in which `object` differs from `current`, and `fields`, of the object that has the
+    /// UID of `object`. Fails with a conflict if its owners have changed since.
+    pub async fn replace<K: Writable>(
+        &self,
+        label: Label,
+        current: &K,
+        object: &K,
+        fields: patch::Fields<'_>,
+    ) -> kube::Result<K> {
+        let patch = Patch::Json::<()>(patch::replacement(current.meta(), object.meta(), fields));
+        self.send(object.namespace(), Verb::Patch, label, self.api(object).patch(&object.name_any(), &params(), &patch))
+            .await
     }
 
     /// Applies a JSON patch to a subresource of `object`.
@@ -74,14 +103,26 @@ impl Writer {
     ) -> kube::Result<K> {
         let patch = Patch::Json::<()>(patch);
         let api: Api<K> = self.api(object);
-        self.send(Verb::Patch, label, api.patch_subresource(subresource, &object.name_any(), &params(), &patch)).await
+        self.send(
+            object.namespace(),
+            Verb::Patch,
+            label,
+            api.patch_subresource(subresource, &object.name_any(), &params(), &patch),
+        )
+        .await
     }
 
     /// Applies a merge patch to the object that has the UID and the version of `object`. Fails with 409 if it has changed.
     pub async fn merge_exact<K: Writable>(&self, label: Label, object: &K, mut patch: Value) -> kube::Result<K> {
         patch["metadata"]["uid"] = json!(object.uid());
         patch["metadata"]["resourceVersion"] = json!(object.resource_version());
-        self.send(Verb::Patch, label, self.api(object).patch(&object.name_any(), &params(), &Patch::Merge(patch))).await
+        self.send(
+            object.namespace(),
+            Verb::Patch,
+            label,
+            self.api(object).patch(&object.name_any(), &params(), &Patch::Merge(patch)),
+        )
+        .await
     }
 
     /// Replaces the status of the object that has the UID of `object`.
@@ -99,7 +140,7 @@ impl Writer {
             "status": status,
         }));
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        self.send(Verb::Apply, label, self.api(object).patch_status(&name, &params, &patch)).await
+        self.send(object.namespace(), Verb::Apply, label, self.api(object).patch_status(&name, &params, &patch)).await
     }
 
     /// Deletes an object. Returns its state after the deletion. Fails with 409 if the precondition does not hold.
@@ -110,7 +151,9 @@ impl Writer {
         };
         let preconditions = Preconditions { uid: object.uid(), resource_version };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        let answer = self.send(Verb::Delete, label, self.api(object).delete(&object.name_any(), &params)).await?;
+        let answer = self
+            .send(object.namespace(), Verb::Delete, label, self.api(object).delete(&object.name_any(), &params))
+            .await?;
         Ok(answer.left().unwrap_or_else(|| patch::terminating(object.clone())))
     }
 
@@ -118,20 +161,80 @@ impl Writer {
         Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
     }
 
+    fn share(&self, namespace: Option<String>) -> Arc<Semaphore> {
+        let mut shares = self.shares.lock();
+        shares.retain(|_, share| share.strong_count() > 0);
+        let namespace = namespace.unwrap_or_default();
+        if let Some(share) = shares.get(&namespace).and_then(Weak::upgrade) {
+            return share;
+        }
+        let share = Arc::new(Semaphore::new(self.share));
+        shares.insert(namespace, Arc::downgrade(&share));
+        share
+    }
+
     async fn send<T>(
         &self,
+        namespace: Option<String>,
         verb: Verb,
         resource: Label,
         request: impl Future<Output = kube::Result<T>>,
     ) -> kube::Result<T> {
-        // The semaphore is never closed.
+        // The semaphores are never closed.
+        let share = self.share(namespace);
+        let _share = share.acquire().await;
         let _permit = self.permits.acquire().await;
-        let answer = request.await;
+        let answer = limited(request).await;
         self.metrics.wrote(verb, resource, answer.is_ok());
         answer
     }
 }
 
+async fn limited<T>(request: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+    timeout(TIMEOUT, request).await.unwrap_or_else(|_| Err(kube::Error::Service(NoResponse(TIMEOUT).into())))
+}
+
 fn params() -> PatchParams {
     PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use k8s_openapi::api::core::v1::Pod;
+    use kube::client::Body;
+    use tower::{BoxError, service_fn};
+
+    use super::*;
+
+    fn pod(namespace: &str) -> Pod {
+        let mut pod = Pod::default();
+        (pod.metadata.name, pod.metadata.namespace) = (Some("ada".to_owned()), Some(namespace.to_owned()));
+        pod
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_namespace_holds_up_no_other_and_no_request_lasts_for_ever() {
+        let service = service_fn(|request: Request<Body>| async move {
+            if request.uri().path().contains("/slow/") {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, BoxError>(Response::new(Body::from(serde_json::to_vec(&pod("quick")).unwrap())))
+        });
+        let writer = Writer::new(Client::new(service, "default"), Arc::default(), 4);
+        let slow = futures::future::join_all((0..4).map(|_| {
+            let writer = writer.clone();
+            tokio::spawn(async move { writer.create(Label::Pods, &pod("slow")).await })
+        }));
+        let slow = tokio::spawn(slow);
+        tokio::task::yield_now().await;
+        let began = tokio::time::Instant::now();
+        writer.create(Label::Pods, &pod("quick")).await.unwrap();
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        for result in slow.await.unwrap() {
+            assert!(matches!(result.unwrap(), Err(kube::Error::Service(error)) if error.is::<NoResponse>()));
+        }
+        // Two after two.
+        assert_eq!(began.elapsed(), TIMEOUT * 2);
+    }
 }

@@ -91,6 +91,8 @@ labels! {
     /// The kind of a write.
     Verb {
         Create = "create",
+        /// A create that stores nothing.
+        DryRun = "dry_run",
         /// Server-side apply.
         Apply = "apply",
         /// Any other patch.

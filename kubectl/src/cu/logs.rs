@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use computing_unit_api::ComputingUnit;
+use computing_unit_api::{ComputingUnit, names::own_container};
 use futures::{AsyncBufReadExt, StreamExt, stream::FuturesUnordered};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt, api::LogParams};
@@ -88,7 +88,7 @@ async fn copy(
     let pods = Api::<Pod>::namespaced(connection.client.clone(), &connection.namespace);
     let pod = unit.status.as_ref().and_then(|status| status.pod_name.clone()).unwrap_or_else(|| name.clone());
     let engine = match connection.request(&name, pods.get_opt(&pod)).await {
-        Ok(Some(pod)) => pod.spec.and_then(|spec| spec.containers.into_iter().next()).map(|container| container.name),
+        Ok(Some(pod)) => own_container(&pod).map(|container| container.name.clone()),
         Ok(None) => return Ok(Err(vec![no_pod(unit)])),
         Err(messages) => return Ok(Err(messages)),
     };

@@ -178,7 +178,7 @@ impl Controller<'_> {
     async fn replace(&self, current: &HTTPRoute, wanted: HTTPRoute) -> kube::Result<()> {
         let repaired = drift::repaired(current, wanted);
         let spec = json!(repaired.spec);
-        self.context.writer.replace(Label::HttpRoutes, &repaired, Fields::Spec(&spec)).await.map(drop)
+        self.context.writer.replace(Label::HttpRoutes, current, &repaired, Fields::Spec(&spec)).await.map(drop)
     }
 }
 

@@ -17,12 +17,21 @@ pub enum Write {
     PersistentVolumeClaim,
     /// The resize of a running pod.
     Resize,
+    /// The dry run of the pod that is to replace the running one.
+    DryRun,
     Status,
 }
 
 impl Write {
-    pub const ALL: [Self; 6] =
-        [Self::Service, Self::Pod, Self::HTTPRoute, Self::PersistentVolumeClaim, Self::Resize, Self::Status];
+    pub const ALL: [Self; 7] = [
+        Self::Service,
+        Self::Pod,
+        Self::HTTPRoute,
+        Self::PersistentVolumeClaim,
+        Self::Resize,
+        Self::DryRun,
+        Self::Status,
+    ];
 
     /// The kind of the object, for messages.
     pub const fn as_str(self) -> &'static str {
@@ -32,6 +41,7 @@ impl Write {
             Self::HTTPRoute => "HTTPRoute",
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::Resize => "Pod (resize)",
+            Self::DryRun => "Pod (dry run)",
             Self::Status => "status of the ComputingUnit",
         }
     }
@@ -41,7 +51,7 @@ impl From<Write> for Resource {
     fn from(write: Write) -> Self {
         match write {
             Write::Service => Self::Services,
-            Write::Pod => Self::Pods,
+            Write::Pod | Write::DryRun => Self::Pods,
             Write::HTTPRoute => Self::HttpRoutes,
             Write::PersistentVolumeClaim => Self::PersistentVolumeClaims,
             Write::Resize => Self::PodsResize,
@@ -66,6 +76,8 @@ pub struct BlockedWrite {
     pub reason: Reason,
     pub message: String,
     pub fault: Fault,
+    /// What was attempted, if the rejection says nothing about another attempt: see [`attempt`](super::assess::attempt).
+    pub attempt: Option<String>,
 }
 
 /// The generations of unit and pool that a child is built from. If one changes, a blocked write is retried at once.
@@ -81,18 +93,25 @@ struct Entry {
 pub struct BlockedWrites {
     entries: Mutex<HashMap<(String, Write), Entry>>,
     backoff: Backoff<(String, Write)>,
+    /// Delays of dry runs, which are longer: the running pod serves meanwhile.
+    patient: Backoff<(String, Write)>,
 }
 
 impl Default for BlockedWrites {
     fn default() -> Self {
-        Self { entries: Mutex::default(), backoff: Backoff::new(Duration::from_secs(1), Duration::from_mins(1)) }
+        let backoff = |longest| Backoff::new(Duration::from_secs(1), longest);
+        Self {
+            entries: Mutex::default(),
+            backoff: backoff(Duration::from_mins(1)),
+            patient: backoff(Duration::from_mins(10)),
+        }
     }
 }
 
 impl BlockedWrites {
     pub fn record(&self, uid: &str, inputs: Inputs, blocked: BlockedWrite) {
         let key = (uid.to_owned(), blocked.write);
-        let retry = Instant::now() + self.backoff.failed(key.clone());
+        let retry = Instant::now() + self.backoff(blocked.write).failed(key.clone());
         self.entries.lock().insert(key, Entry { blocked, inputs, retry });
     }
 
@@ -100,7 +119,14 @@ impl BlockedWrites {
     pub fn clear(&self, uid: &str, write: Write) {
         let key = (uid.to_owned(), write);
         if self.entries.lock().remove(&key).is_some() {
-            self.backoff.succeeded(&key);
+            self.backoff(write).succeeded(&key);
+        }
+    }
+
+    const fn backoff(&self, write: Write) -> &Backoff<(String, Write)> {
+        match write {
+            Write::DryRun => &self.patient,
+            _ => &self.backoff,
         }
     }
 
@@ -150,6 +176,11 @@ impl Blocked {
         self.all.iter().find(|blocked| blocked.write == write)
     }
 
+    /// A blocked write, if it was rejected in exactly this attempt.
+    pub fn in_attempt(&self, write: Write, attempt: &str) -> Option<&BlockedWrite> {
+        self.find(write).filter(|blocked| blocked.attempt.as_deref() == Some(attempt))
+    }
+
     /// The first blocked write that is the unit's own fault.
     pub fn by_unit(&self) -> Option<&BlockedWrite> {
         self.all.iter().find(|blocked| blocked.fault == Fault::Unit)
@@ -166,7 +197,13 @@ mod tests {
     use super::*;
 
     fn forbidden() -> BlockedWrite {
-        BlockedWrite { write: Write::Pod, reason: Reason::Forbidden, message: "no".into(), fault: Fault::Cluster }
+        BlockedWrite {
+            write: Write::Pod,
+            reason: Reason::Forbidden,
+            message: "no".into(),
+            fault: Fault::Cluster,
+            attempt: None,
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 //!
 //! A reconcile never waits for the cluster. A change in the cluster wakes the unit again, or the requeue does.
 
+pub mod admitted;
 pub mod apply;
 pub mod assess;
 pub mod blocked;
@@ -69,11 +70,12 @@ pub fn error_policy(unit: Arc<ComputingUnit>, error: &Error, context: Arc<UnitCo
 }
 
 async fn converge(unit: &ComputingUnit, context: &UnitContext) -> Result<Action> {
-    let mut pod_created = false;
+    let (mut pod_created, mut absence_confirmed) = (false, false);
     for _ in 0..MAX_ROUNDS {
-        let Some(snapshot) = observe(unit, context, pod_created, Timestamp::now()) else {
+        let Some(mut snapshot) = observe(unit, context, pod_created, Timestamp::now()) else {
             return Ok(Action::await_change());
         };
+        snapshot.absence_confirmed = absence_confirmed;
         let wanted = validate::of(&snapshot).map(|unit| build::children(&unit));
         let assessment = assess(&snapshot, &wanted);
         let status = status(&snapshot, &wanted, &assessment);
@@ -87,6 +89,7 @@ async fn converge(unit: &ComputingUnit, context: &UnitContext) -> Result<Action>
             return Ok(Action::await_change());
         }
         pod_created = applied.pod_created(pod_created);
+        absence_confirmed |= applied.absence_confirmed();
     }
     Err(Error::NotConverged { rounds: MAX_ROUNDS })
 }

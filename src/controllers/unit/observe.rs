@@ -79,6 +79,7 @@ fn pool_state(snapshot: &mut Snapshot, context: &UnitContext) {
 fn own_memory(snapshot: &mut Snapshot, context: &UnitContext) {
     let uid = snapshot.uid();
     snapshot.blocked = context.blocked.of(&uid, snapshot.inputs());
+    snapshot.admitted = context.admitted.of(&uid);
     snapshot.slot = context.rollouts.slot(&snapshot.unit);
     snapshot.probe = context.prober.report(&uid);
     snapshot.activity = Tracked { known: context.activity.tracks(&uid), activity: context.activity.published(&uid) };

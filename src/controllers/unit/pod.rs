@@ -2,7 +2,7 @@
 //!
 //! Pure. Nothing here knows what a unit is.
 
-use computing_unit_api::Reason;
+use computing_unit_api::{Reason, names::own_container};
 use k8s_openapi::{
     api::core::v1::{ContainerState, ContainerStatus, Pod, PodCondition},
     apimachinery::pkg::apis::meta::v1::Time,
@@ -43,6 +43,12 @@ pub fn display_name(pod: &Pod) -> String {
     }
 }
 
+/// The scheduling gates that hold the pod back.
+pub fn scheduling_gates(pod: &Pod) -> Vec<&str> {
+    let gates = pod.spec.iter().flat_map(|spec| spec.scheduling_gates.iter().flatten());
+    gates.map(|gate| gate.name.as_str()).collect()
+}
+
 /// The True condition `DisruptionTarget`, which the cluster sets on a pod that it evicts.
 pub fn disruption(pod: &Pod) -> Option<&PodCondition> {
     condition(pod, "DisruptionTarget").filter(|condition| condition.status == "True")
@@ -55,10 +61,12 @@ pub fn not_ready(pod: &Pod) -> (Reason, String) {
 
 /// The container that made the pod fail or keeps it from being Ready.
 pub fn failed_container(pod: &Pod) -> Option<&ContainerStatus> {
-    containers(pod).find(|container| exit_code(container).is_some_and(|code| code != 0)).or_else(|| {
-        let only = containers(pod).last()?;
-        exit_code(only).is_some().then_some(only)
-    })
+    let (sidecars, others): (Vec<_>, Vec<_>) =
+        containers(pod).into_iter().partition(|container| is_sidecar(pod, container));
+    let failed = |container: &&&ContainerStatus| exit_code(container).is_some_and(|code| code != 0);
+    let own = || others.iter().find(|container| is_own(pod, container) && exit_code(container).is_some());
+    // A sidecar is stopped when the others have ended, and often ends with an error.
+    others.iter().find(failed).or_else(own).or_else(|| sidecars.iter().find(failed)).copied()
 }
 
 /// The exit code of the last termination of a container.
@@ -67,20 +75,46 @@ pub fn exit_code(container: &ContainerStatus) -> Option<i32> {
     code(&container.state).or_else(|| code(&container.last_state))
 }
 
-/// Init containers, then the others.
-fn containers(pod: &Pod) -> impl DoubleEndedIterator<Item = &ContainerStatus> {
+/// The containers in the order in which they are to blame: init containers that have not completed, the unit's own
+/// container, those that others have added, and sidecars.
+fn containers(pod: &Pod) -> Vec<&ContainerStatus> {
     let init = pod.status.iter().flat_map(|status| status.init_container_statuses.iter().flatten());
     let main = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-    init.chain(main)
+    let (sidecars, init): (Vec<_>, Vec<_>) = init.partition(|container| is_sidecar(pod, container));
+    let init = init.into_iter().filter(|container| !completed(container));
+    let (own, added): (Vec<_>, Vec<_>) = main.partition(|container| is_own(pod, container));
+    init.chain(own).chain(added).chain(sidecars).collect()
+}
+
+/// Whether an init container runs beside the others.
+fn is_sidecar(pod: &Pod, container: &ContainerStatus) -> bool {
+    let inits = pod.spec.iter().flat_map(|spec| spec.init_containers.iter().flatten());
+    inits.into_iter().any(|init| init.name == container.name && init.restart_policy.as_deref() == Some("Always"))
+}
+
+fn is_own(pod: &Pod, container: &ContainerStatus) -> bool {
+    own_container(pod).is_some_and(|own| own.name == container.name)
+}
+
+fn completed(container: &ContainerStatus) -> bool {
+    let terminated = container.state.as_ref().and_then(|state| state.terminated.as_ref());
+    terminated.is_some_and(|terminated| terminated.exit_code == 0)
 }
 
 /// A failure that needs intervention.
 fn permanent_failure(pod: &Pod) -> Option<(Reason, String)> {
+    let gates = scheduling_gates(pod);
+    if !gates.is_empty() {
+        return Some((
+            Reason::SchedulingGated,
+            format!("the pod waits for its scheduling gates: {}", gates.join(", ")),
+        ));
+    }
     if let Some(scheduled) = condition(pod, "PodScheduled").filter(|condition| condition.status == "False") {
         let why = scheduled.message.clone().unwrap_or_default();
         return Some((Reason::Unschedulable, format!("the pod cannot be scheduled: {why}")));
     }
-    containers(pod).find_map(|container| {
+    containers(pod).into_iter().find_map(|container| {
         let name = &container.name;
         let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
         let why = waiting.and_then(|waiting| waiting.message.clone()).unwrap_or_default();
@@ -141,9 +175,82 @@ pub fn termination_message(pod: &Pod) -> String {
         (reason, message) => reason.clone().or_else(|| message.clone()),
     });
     let why = own.or_else(|| {
-        let container =
-            containers(pod).find(|container| exited_nonzero(container)).or_else(|| containers(pod).last())?;
+        let container = failed_container(pod).or_else(|| containers(pod).into_iter().next())?;
         Some(format!("container {:?} {}", container.name, termination(container)))
     });
     format!("the pod terminated: {}", why.unwrap_or_else(|| "no reason reported".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A pod with a mesh's container before the unit's own, an init container and a sidecar.
+    fn pod(init: Value, sidecar: Value, mesh: Value, engine: Value) -> Pod {
+        let status = |name: &str, state: Value| {
+            let restarts = i32::from(name == "init");
+            json!({"name": name, "image": name, "imageID": "", "ready": false, "restartCount": restarts, "started": false,
+                   "state": state})
+        };
+        serde_json::from_value(json!({
+            "metadata": {"annotations": {"kubectl.kubernetes.io/default-container": "engine"}},
+            "spec": {
+                "initContainers": [{"name": "init"}, {"name": "sidecar", "restartPolicy": "Always"}],
+                "containers": [{"name": "mesh"}, {"name": "engine"}],
+            },
+            "status": {
+                "phase": "Failed",
+                "initContainerStatuses": [status("init", init), status("sidecar", sidecar)],
+                "containerStatuses": [status("mesh", mesh), status("engine", engine)],
+            },
+        }))
+        .unwrap()
+    }
+
+    fn ended(code: i32) -> Value {
+        json!({"terminated": {"exitCode": code}})
+    }
+
+    #[test]
+    fn container_that_is_at_fault_is_blamed() {
+        let waiting = || json!({"waiting": {"reason": "PodInitializing"}});
+        for (what, pod, blamed, code) in [
+            ("the engine, then the sidecar", pod(ended(0), ended(143), ended(0), ended(3)), "engine", 3),
+            ("the engine completed", pod(ended(0), ended(143), ended(0), ended(0)), "engine", 0),
+            ("the engine and the mesh", pod(ended(0), ended(0), ended(1), ended(3)), "engine", 3),
+            ("the mesh alone", pod(ended(0), ended(0), ended(1), json!({"running": {}})), "mesh", 1),
+            ("an init container", pod(ended(7), waiting(), waiting(), waiting()), "init", 7),
+            ("the sidecar alone", pod(ended(0), ended(2), waiting(), waiting()), "sidecar", 2),
+        ] {
+            let failed = failed_container(&pod).unwrap();
+            assert_eq!((&*failed.name, exit_code(failed)), (blamed, Some(code)), "{what}");
+            assert!(
+                termination_message(&pod).contains(&format!("container {blamed:?} exited with code {code}")),
+                "{what}"
+            );
+        }
+    }
+
+    #[test]
+    fn pod_that_a_gate_holds_back_names_it() {
+        let gated: Pod = serde_json::from_value(json!({
+            "spec": {"containers": [], "schedulingGates": [{"name": "kueue.x-k8s.io/admission"}]},
+            "status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]},
+        }))
+        .unwrap();
+        let (reason, message) = not_ready(&gated);
+        assert!(reason == Reason::SchedulingGated && message.ends_with(": kueue.x-k8s.io/admission"), "{message}");
+    }
+
+    #[test]
+    fn init_container_that_completed_after_a_retry_is_not_blamed() {
+        let starting = pod(ended(0), json!({"running": {}}), json!({"running": {}}), json!({"running": {}}));
+        assert_eq!(not_ready(&starting).0, Reason::PodStarting);
+        let pull = json!({"waiting": {"reason": "ErrImagePull", "message": "no"}});
+        let (reason, message) = not_ready(&pod(ended(0), json!({"running": {}}), json!({"running": {}}), pull));
+        assert_eq!(reason, Reason::ImagePullFailed);
+        assert!(message.contains("engine"), "{message}");
+    }
 }

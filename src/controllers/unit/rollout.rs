@@ -1,8 +1,7 @@
 //! Limits how many units of a pool are replaced at once, like a Deployment's `maxUnavailable`.
 //!
-//! A slot is released when its unit is Ready again, or never will be, so that a change that breaks units stops after the
-//! first few. Slots are lost with the process: a unit whose status records that it is being replaced gets its slot back
-//! at startup.
+//! A slot is released when its unit is Ready again. A unit that fails keeps it, so that a change that breaks units stops
+//! after the first few. Slots are lost with the process: a unit whose status records a slot gets it back at startup.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub gateway: Option<GatewayBinding>,
     /// Writes that the API server rejected.
     pub blocked: Blocked,
+    /// The replacement of the pod that the API server has admitted in a dry run.
+    pub admitted: Option<String>,
     /// The reservation of the routing key. `None` without a pool.
     pub key: Option<Reservation>,
     /// Whether the unit has requested other keys than that one, for instance that of an earlier pool.
@@ -63,6 +65,8 @@ pub struct Snapshot {
     pub activity: Tracked,
     /// For how long a change of status has been held back.
     pub status_held: Option<Duration>,
+    /// Whether this reconcile has read the children that the cache does not have: they do not exist.
+    pub absence_confirmed: bool,
     /// Whether the snapshot contains an object that only the overlay knows.
     pub unconfirmed: bool,
     pub now: Timestamp,
@@ -93,12 +97,14 @@ impl Snapshot {
             endpoint_ready: false,
             gateway: None,
             blocked: Blocked::default(),
+            admitted: None,
             key: None,
             has_other_keys: false,
             slot: Slot::default(),
             probe: None,
             activity: Tracked::default(),
             status_held: None,
+            absence_confirmed: false,
             unconfirmed: false,
             now,
         }

@@ -18,7 +18,7 @@ use tokio::{sync::watch, time::sleep_until};
 
 use super::{Running, affected};
 use crate::{
-    controllers::unit::{assess::update, context::UnitContext},
+    controllers::unit::context::UnitContext,
     health::Gates,
     k8s::{
         caches::{GatewayScope, Scope},
@@ -51,7 +51,8 @@ pub async fn sync(context: Arc<UnitContext>, running: Running, gates: Gates) {
 
 /// Restores keys and rollout slots from the statuses.
 fn restore(context: &UnitContext, units: &[Arc<ComputingUnit>]) {
-    units.iter().filter(|unit| update::being_replaced(unit)).for_each(|unit| context.rollouts.restore(unit));
+    let holds_slot = |unit: &&Arc<ComputingUnit>| unit.status.as_ref().is_some_and(|status| status.rollout_slot);
+    units.iter().filter(holds_slot).for_each(|unit| context.rollouts.restore(unit));
     restore_keys(&context.keys, units, |unit| context.caches.pool_of(unit));
 }
 

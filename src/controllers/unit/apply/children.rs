@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use computing_unit_api::{ComputingUnit, Reason};
-use kube::{Resource, ResourceExt};
+use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 
 use super::Target;
 use crate::{
@@ -13,13 +13,16 @@ use crate::{
     },
     gateway::served,
     k8s::{
-        error::{Error, Result, contended, namespace_terminating, not_found},
+        error::{Error, Result, brief, contended, namespace_terminating, not_found, words},
         overlay::Overlay,
         patch::{self, Fields},
         writer::{Precondition, Writable},
     },
     metrics::Resource as Label,
 };
+
+/// After so many failures in a row, which are some seconds, a failure counts as lasting.
+const LASTING: u32 = 4;
 
 /// Whether an object with the name of a child belongs to a unit. `None` if it belongs to somebody else.
 type Ownership<K> = fn(&ComputingUnit, Arc<K>) -> Option<Child<K>>;
@@ -65,12 +68,14 @@ impl Target<'_> {
             }
             Some(Child::Terminating | Child::Absent) => self.blocked(
                 write,
+                None,
                 Reason::ChildTerminating,
                 format!("waiting for the {kind} {name:?} of a previous owner to be deleted"),
                 Fault::Cluster,
             ),
             None => self.blocked(
                 write,
+                None,
                 Reason::ChildNotOwned,
                 match write {
                     Write::PersistentVolumeClaim => format!(
@@ -93,49 +98,61 @@ impl Target<'_> {
     /// If a retry alone may help.
     fn failed(&self, write: Write, error: kube::Error) -> Result<()> {
         let kind = write.as_str();
-        let kube::Error::Api(status) = &error else { return Err(Error::write(kind, error)) };
+        let kube::Error::Api(status) = &error else { return Err(self.unwritten(write, None, error)) };
         let message = &status.message;
         if contended(status) {
-            return Err(Error::write(kind, error));
+            return Err(self.unwritten(write, None, error));
         }
         if status.is_invalid() || status.code == 400 {
             let message = format!("the API server rejected the {kind}: {message}");
-            self.blocked(write, Reason::ChildRefused, message, Fault::Unit);
+            self.blocked(write, None, Reason::ChildRefused, message, Fault::Unit);
         } else if namespace_terminating(status) {
             let message = format!("the namespace is being deleted: no {kind} can be created in it");
-            self.blocked(write, Reason::NamespaceTerminating, message, Fault::Cluster);
+            self.blocked(write, None, Reason::NamespaceTerminating, message, Fault::Cluster);
         } else if status.is_forbidden() {
             let message = format!("the API server does not allow the operator to write the {kind}: {message}");
-            self.blocked(write, Reason::Forbidden, message, Fault::Cluster);
+            self.blocked(write, None, Reason::Forbidden, message, Fault::Cluster);
         } else if not_found(status) && write == Write::HTTPRoute {
             let missing = served::api_missing();
-            self.blocked(write, missing.reason, missing.message, Fault::Cluster);
+            self.blocked(write, None, missing.reason, missing.message, Fault::Cluster);
         } else {
-            self.not_written(write, message);
-            return Err(Error::write(kind, error));
+            return Err(self.unwritten(write, None, error));
         }
         Ok(())
     }
 
-    /// Records a failure that may be brief.
-    pub(super) fn not_written(&self, write: Write, message: &str) {
-        let message = format!("cannot write the {}: {message}", write.as_str());
-        self.blocked(write, Reason::NotWritten, message, Fault::Cluster);
+    /// Records a failure that a retry may clear. A conflict, a busy API server or a lost connection clears within a moment,
+    /// so it is recorded only if it lasts.
+    pub(super) fn unwritten(&self, write: Write, attempt: Option<String>, error: kube::Error) -> Error {
+        let failures = self.context.backoff.failures(&ObjectRef::from_obj(self.snapshot.unit.as_ref()));
+        if !brief(&error) || failures >= LASTING {
+            return self.not_written(write, attempt, error);
+        }
+        Error::write(write.as_str(), error)
     }
 
-    pub(super) fn blocked(&self, write: Write, reason: Reason, message: String, fault: Fault) {
-        self.context.blocked.record(&self.uid, self.inputs, BlockedWrite { write, reason, message, fault });
+    /// Records a failure at once.
+    pub(super) fn not_written(&self, write: Write, attempt: Option<String>, error: kube::Error) -> Error {
+        let message = format!("cannot write the {}: {}", write.as_str(), words(&error));
+        self.blocked(write, attempt, Reason::NotWritten, message, Fault::Cluster);
+        Error::write(write.as_str(), error)
+    }
+
+    pub(super) fn blocked(&self, write: Write, attempt: Option<String>, reason: Reason, message: String, fault: Fault) {
+        let blocked = BlockedWrite { write, reason, message, fault, attempt };
+        self.context.blocked.record(&self.uid, self.inputs, blocked);
     }
 
     /// Replaces fields of the spec, regardless of their field manager, and restores labels and owner.
     pub(super) async fn repair<K: Writable>(
         &self,
         write: Write,
+        current: Option<&K>,
         child: &K,
         fields: Fields<'_>,
         overlay: &Overlay<K>,
     ) -> Result<()> {
-        match self.context.writer.replace(Label::from(write), child, fields).await {
+        match self.context.writer.replace(Label::from(write), current.unwrap_or(child), child, fields).await {
             Ok(object) => {
                 self.succeeded(write, overlay, object);
                 Ok(())
@@ -155,8 +172,9 @@ impl Target<'_> {
             Err(kube::Error::Api(status)) if not_found(&status) => overlay.put(Arc::new(patch::terminating(child))),
             // Another object has the name by now.
             Err(kube::Error::Api(status)) if status.is_conflict() => overlay.gone(&child),
-            Err(error) => return Err(Error::write(write.as_str(), error)),
+            Err(error) => return Err(self.unwritten(write, None, error)),
         }
+        self.context.blocked.clear(&self.uid, write);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use computing_unit_api::{ComputingUnit, OperatingMode};
 use kube::ResourceExt;
 
 use super::Target;
-use crate::routing::keys::RoutingKey;
+use crate::{controllers::unit::blocked::Write, routing::keys::RoutingKey};
 
 impl Target<'_> {
     pub(super) fn request_key(&self, key: &RoutingKey) {
@@ -26,6 +26,13 @@ impl Target<'_> {
         let of_pool = |other: &Arc<ComputingUnit>| (other.namespace(), &other.spec.pool_name) == pool;
         let count = self.context.caches.units().filter(running).filter(of_pool).count();
         self.context.rollouts.request(unit, count);
+    }
+
+    /// Forgets what the API server said about the previous pod.
+    pub(super) fn forget_attempts(&self) {
+        self.context.blocked.clear(&self.uid, Write::Resize);
+        self.context.blocked.clear(&self.uid, Write::DryRun);
+        self.context.admitted.forget(&self.uid);
     }
 
     pub(super) fn release_slot(&self) {

@@ -4,7 +4,10 @@
 //! somebody else owns is left alone.
 
 mod children;
+mod dry_run;
 mod memory;
+mod quota;
+mod read;
 mod resize;
 mod status;
 mod unit;
@@ -17,13 +20,13 @@ use super::{
     blocked::{Inputs, Write},
     context::UnitContext,
     plan::Step,
-    snapshot::Snapshot,
+    snapshot::{Child, Snapshot},
     status::events,
 };
 use crate::{
     controllers::ownership::{owned_child, owned_pvc},
     k8s::{
-        error::{Error, Result, contended},
+        error::{Error, Result, brief, words},
         patch::Fields,
     },
 };
@@ -32,6 +35,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
     pod_created: bool,
+    absence_confirmed: bool,
     status_published: bool,
     unit_gone: bool,
 }
@@ -42,6 +46,11 @@ impl Applied {
         self.pod_created || (before && !self.status_published)
     }
 
+    /// Whether the children that the cache does not have were read.
+    pub const fn absence_confirmed(self) -> bool {
+        self.absence_confirmed
+    }
+
     /// Whether the unit is gone, or the finalizer was removed: nothing remains to be done.
     pub const fn unit_gone(self) -> bool {
         self.unit_gone
@@ -50,6 +59,7 @@ impl Applied {
     const fn and(self, other: Self) -> Self {
         Self {
             pod_created: self.pod_created || other.pod_created,
+            absence_confirmed: self.absence_confirmed || other.absence_confirmed,
             status_published: self.status_published || other.status_published,
             unit_gone: self.unit_gone || other.unit_gone,
         }
@@ -87,10 +97,9 @@ impl Target<'_> {
         };
         let ((), applied) = tokio::join!(event, self.step(step));
         if let Err(Error::Write { resource, source }) = &applied
-            && let kube::Error::Api(status) = source.as_ref()
-            && !contended(status)
+            && !brief(source)
         {
-            self.publish_event(events::not_written(resource, &status.message)).await;
+            self.publish_event(events::not_written(resource, &words(source))).await;
         }
         match applied {
             // The unit is deleted without its last status.
@@ -110,6 +119,9 @@ impl Target<'_> {
             Step::ReleaseKeys { kept } => self.release_keys(kept.as_ref()),
             Step::RequestSlot => self.request_slot(),
             Step::ReleaseSlot => self.release_slot(),
+            Step::ForgetBlocked(writes) => {
+                writes.into_iter().for_each(|write| self.context.blocked.clear(&self.uid, write))
+            }
             Step::StartProbe(goal, target) => self.context.prober.start(*target, goal),
             Step::StopProbe => self.context.prober.stop(&self.uid),
             Step::ForgetActivity => self.context.activity.forget(&self.uid),
@@ -119,6 +131,10 @@ impl Target<'_> {
             Step::PublishStatus(status) => {
                 applied.unit_gone = !self.publish_status(&status).await?;
                 applied.status_published = true;
+            }
+            Step::ReadAbsent => {
+                self.read_absent().await?;
+                applied.absence_confirmed = true;
             }
             Step::AddFinalizer => applied.unit_gone = !self.set_finalizer(true).await?,
             Step::RemoveFinalizer { .. } => {
@@ -135,25 +151,37 @@ impl Target<'_> {
             }
             Step::CreatePod(pod) => {
                 applied.pod_created = self.create(Write::Pod, *pod, &overlays.pods, owned_child).await?;
+                if applied.pod_created {
+                    self.forget_attempts();
+                }
             }
+            Step::DryRunPod { current, next } => self.dry_run(&current, &next).await?,
             Step::CreateRoute(route) => {
                 self.create(Write::HTTPRoute, *route, &overlays.routes, owned_child).await?;
             }
             Step::RepairPvc(claim) => {
-                self.repair(Write::PersistentVolumeClaim, &*claim, Fields::None, &overlays.pvcs).await?;
+                let current = self.snapshot.pvcs.get(&claim.name_any()).and_then(Child::owned);
+                self.repair(Write::PersistentVolumeClaim, current, &*claim, Fields::None, &overlays.pvcs).await?;
             }
             Step::RepairService(service) => {
                 let spec = service.spec.as_ref();
                 let fields = [
+                    // An ExternalName or a cluster IP would take the requests elsewhere.
+                    ("type", json!("ClusterIP")),
+                    ("clusterIP", json!(spec.map(|spec| &spec.cluster_ip))),
                     ("selector", json!(spec.map(|spec| &spec.selector))),
                     ("ports", json!(spec.map(|spec| &spec.ports))),
                 ];
-                self.repair(Write::Service, &*service, Fields::Of(&fields), &overlays.services).await?;
+                let current = self.snapshot.service.owned();
+                self.repair(Write::Service, current, &*service, Fields::Of(&fields), &overlays.services).await?;
             }
-            Step::RepairPod(pod) => self.repair(Write::Pod, &*pod, Fields::None, &overlays.pods).await?,
+            Step::RepairPod(pod) => {
+                self.repair(Write::Pod, self.snapshot.pod.owned(), &*pod, Fields::None, &overlays.pods).await?
+            }
             Step::ReplaceRoute(route) => {
                 let spec = json!(route.spec);
-                self.repair(Write::HTTPRoute, &*route, Fields::Spec(&spec), &overlays.routes).await?;
+                let current = self.snapshot.route.owned();
+                self.repair(Write::HTTPRoute, current, &*route, Fields::Spec(&spec), &overlays.routes).await?;
             }
             Step::ResizePod { pod, container, resizes } => self.resize(&pod, &container, &resizes).await?,
             Step::DeletePod { pod, .. } => self.delete(Write::Pod, *pod, &overlays.pods).await?,

@@ -10,14 +10,14 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::core::Status;
 use serde_json::json;
 
-use super::Target;
+use super::{Target, quota};
 use crate::{
     controllers::unit::{
-        assess::update::Resize,
+        assess::attempt::{self, Resize},
         blocked::{Fault, Write},
     },
     k8s::{
-        error::{Error, Result, contended, not_found},
+        error::{Result, contended, not_found},
         patch,
     },
     metrics::Resource as Label,
@@ -27,6 +27,7 @@ impl Target<'_> {
     /// Changes all amounts of one container of the pod that has the UID of `pod`.
     pub(super) async fn resize(&self, pod: &Pod, container: &str, resizes: &[Resize]) -> Result<()> {
         let Some(patch) = resize_patch(pod, container, resizes) else { return Ok(()) };
+        let attempt = || Some(attempt::resize(pod, resizes));
         match self.context.writer.patch_subresource(Label::PodsResize, pod, "resize", patch).await {
             Ok(pod) => {
                 self.context.blocked.clear(&self.uid, Write::Resize);
@@ -39,15 +40,12 @@ impl Target<'_> {
             }
             Err(kube::Error::Api(status)) => {
                 if let Some((reason, message)) = rejection(&status) {
-                    self.blocked(Write::Resize, reason, message, Fault::Cluster);
+                    self.blocked(Write::Resize, attempt(), reason, message, Fault::Cluster);
                     return Ok(());
                 }
-                if !contended(&status) {
-                    self.not_written(Write::Resize, &status.message);
-                }
-                Err(Error::write(Write::Resize.as_str(), kube::Error::Api(status)))
+                Err(self.unwritten(Write::Resize, attempt(), kube::Error::Api(status)))
             }
-            Err(error) => Err(Error::write(Write::Resize.as_str(), error)),
+            Err(error) => Err(self.unwritten(Write::Resize, attempt(), error)),
         }
     }
 }
@@ -82,6 +80,8 @@ fn rejection(status: &Status) -> Option<(Reason, String)> {
         }
         // Later releases of Kubernetes check the node's capacity at admission.
         403 if message.contains("node didn't have enough") => Some((Reason::Infeasible, message)),
+        // The next pod would be refused for the same amounts.
+        403 if quota::limits_amounts(&message) => Some((Reason::Forbidden, message)),
         400 | 403 | 422 => Some((Reason::ResizeRefused, message)),
         _ => None,
     }
@@ -104,6 +104,11 @@ mod tests {
                           allocatable: 0";
         assert_eq!(answer(403, infeasible), Some(Reason::Infeasible));
         assert_eq!(answer(403, "cannot patch resource \"pods/resize\""), Some(Reason::ResizeRefused));
+        let quota = "pods \"ada\" is forbidden: exceeded quota: units, requested: limits.memory=2Gi, used: limits.memory=3Gi, \
+                     limited: limits.memory=4Gi";
+        assert_eq!(answer(403, quota), Some(Reason::Forbidden));
+        let range = "pods \"ada\" is forbidden: maximum memory usage per Container is 128Mi, but limit is 1Gi";
+        assert_eq!(answer(403, range), Some(Reason::Forbidden));
         assert_eq!(answer(422, "Pod QOS Class may not change"), Some(Reason::ResizeRefused));
         assert_eq!(answer(404, "404 page not found"), Some(Reason::ResizeRefused));
         assert_eq!(answer(409, "conflict"), None);

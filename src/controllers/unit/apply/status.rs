@@ -9,7 +9,10 @@ use tokio::time::timeout;
 use super::Target;
 use crate::{
     controllers::unit::{blocked::Write, status::events},
-    k8s::error::{Error, Result, contended, not_found},
+    k8s::{
+        error::{Error, Result, not_found},
+        no_response::NoResponse,
+    },
     metrics::Resource as Label,
 };
 
@@ -25,7 +28,8 @@ impl Target<'_> {
         let written = self.context.writer.apply_status(Label::ComputingUnitsStatus, unit.as_ref(), new);
         let written = timeout(if deleted { LAST_STATUS_TIMEOUT } else { Duration::MAX }, written).await;
         let Ok(written) = written else {
-            self.not_written(Write::Status, "the API server does not respond");
+            let error = kube::Error::Service(NoResponse(LAST_STATUS_TIMEOUT).into());
+            let _ = self.not_written(Write::Status, None, error);
             return Err(Error::Timeout(LAST_STATUS_TIMEOUT));
         };
         match written {
@@ -39,17 +43,9 @@ impl Target<'_> {
                 self.context.overlays.units.gone(unit);
                 return Ok(false);
             }
-            Err(error) => {
-                // The unit goes on without its status. A deleted one does not retry it.
-                match &error {
-                    kube::Error::Api(status) if deleted || !contended(status) => {
-                        self.not_written(Write::Status, &status.message);
-                    }
-                    error if deleted => self.not_written(Write::Status, &error.to_string()),
-                    _ => {}
-                }
-                return Err(Error::write(Write::Status.as_str(), error));
-            }
+            // The unit goes on without its status. A deleted one does not retry it.
+            Err(error) if deleted => return Err(self.not_written(Write::Status, None, error)),
+            Err(error) => return Err(self.unwritten(Write::Status, None, error)),
         }
         if let Some(took) = start_duration(old, new) {
             self.context.metrics.became_reachable(took);

@@ -3,10 +3,12 @@
 //!
 //! Pure. It does not decide how a route is withdrawn.
 
+use computing_unit_api::names::TEMPLATE_HASH;
 use k8s_openapi::{
     api::core::v1::Pod,
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
 };
+use kube::ResourceExt;
 
 use super::{
     pod_failure,
@@ -15,17 +17,18 @@ use super::{
     time_limits,
 };
 use crate::controllers::unit::{
+    build::{Wanted, pod::outdated},
     pod,
     snapshot::{Child, Snapshot},
 };
 
 /// The lifecycle state of the unit.
-pub fn state(snapshot: &Snapshot) -> UnitState {
+pub fn state(snapshot: &Snapshot, wanted: &Wanted) -> UnitState {
     if snapshot.terminating() {
         return UnitState::Terminating;
     }
     let recorded = recorded_finish(snapshot);
-    if let Some(finish) = recorded.and_then(|condition| final_until_edited(snapshot, condition)) {
+    if let Some(finish) = recorded.and_then(|condition| still_final(snapshot, wanted, condition)) {
         return UnitState::Finished(finish);
     }
     if let Some(finish) = time_limits::exceeded(snapshot) {
@@ -58,11 +61,20 @@ fn without_pod(snapshot: &Snapshot) -> UnitState {
     }
 }
 
-/// A recorded end of the pod is final until the unit is edited. Time limits are read off the clock instead.
-fn final_until_edited(snapshot: &Snapshot, condition: &Condition) -> Option<Finish> {
+/// A recorded end of the pod is final until the unit is edited, and a failure until the template is. Time limits are read
+/// off the clock instead.
+fn still_final(snapshot: &Snapshot, wanted: &Wanted, condition: &Condition) -> Option<Finish> {
     let reason = FinishReason::parse(&condition.reason).filter(|reason| !reason.is_time_limit())?;
     let current = condition.observed_generation == snapshot.unit.metadata.generation;
-    current.then(|| Finish { reason, message: condition.message.clone(), failure: None })
+    let corrected = reason.is_failure() && template_changed(snapshot, wanted);
+    (current && !corrected).then(|| Finish { reason, message: condition.message.clone(), failure: None })
+}
+
+/// Whether the template has changed since the last failure.
+fn template_changed(snapshot: &Snapshot, wanted: &Wanted) -> bool {
+    let failed = status(snapshot).and_then(|status| status.last_failure.as_ref()?.template_hash.as_ref());
+    let now = wanted.as_ref().ok().and_then(|children| children.pod.annotations().get(TEMPLATE_HASH));
+    failed.zip(now).is_some_and(|(failed, now)| outdated(failed, now))
 }
 
 /// Whether the status records the end of this pod: it names a pod only while that pod runs.

@@ -2,6 +2,7 @@
 //!
 //! Pure. [`assess`] calls the parts in the order of their dependencies: lifecycle state, update, probe, withdrawal.
 
+pub mod attempt;
 pub mod history;
 pub mod key_record;
 pub mod lifecycle;
@@ -64,7 +65,7 @@ pub struct Assessment {
 
 /// Assesses a snapshot and the children that the unit should have.
 pub fn assess(snapshot: &Snapshot, wanted: &Wanted) -> Assessment {
-    let state = lifecycle::state(snapshot);
+    let state = lifecycle::state(snapshot, wanted);
     let update = update::update(snapshot, wanted, &state);
     let at_rest = snapshot.suspended() || state.at_rest();
     let withdrawing = state == UnitState::Terminating || at_rest || update.replacement == Replacement::Now;

@@ -2,7 +2,7 @@
 //!
 //! Pure.
 
-use computing_unit_api::{Failure, Reason};
+use computing_unit_api::{Failure, Reason, names::TEMPLATE_HASH};
 use k8s_openapi::{
     api::core::v1::Pod,
     apimachinery::pkg::apis::meta::v1::Time,
@@ -33,6 +33,9 @@ const EVICTION_REASONS: &[&str] = &[
     "UnexpectedAdmissionError",
 ];
 
+/// How a unit that failed is started again.
+const RETRY: &str = "to retry, edit the unit, suspend and resume it, or correct the template of its pool";
+
 /// The transition of a unit whose pod has terminated. The restart policy decides whether the unit is finished.
 pub(super) fn ended(pod: &Pod, now: Timestamp) -> Transition {
     let reason = pod.status.as_ref().and_then(|status| status.reason.as_deref()).unwrap_or_default();
@@ -48,7 +51,7 @@ pub(super) fn ended(pod: &Pod, now: Timestamp) -> Transition {
         }),
         (true, "Never") => Transition::Finished(Finish {
             reason: FinishReason::PodFailed,
-            message: format!("{}; edit the unit, or suspend and resume it, to retry", termination_message(pod)),
+            message: format!("{}; {RETRY}", termination_message(pod)),
             failure: Some(failure(Reason::PodFailed)),
         }),
         (true, _) => Transition::PodLost(failure(Reason::PodFailed)),
@@ -61,7 +64,7 @@ pub(super) fn start_timeout(pod: &Pod, now: Timestamp) -> Transition {
     let why = format!("the pod was not Ready within the pool's startTimeout: {}", pod::not_ready(pod).1);
     Transition::Finished(Finish {
         reason: FinishReason::StartTimeout,
-        message: format!("{why}; edit the unit, or suspend and resume it, to retry"),
+        message: format!("{why}; {RETRY}"),
         failure: Some(failure(pod, Reason::StartTimeout, why, now)),
     })
 }
@@ -97,6 +100,7 @@ fn failure(pod: &Pod, reason: Reason, message: String, now: Timestamp) -> Failur
         message,
         container: container.map(|container| container.name.clone()),
         exit_code: container.and_then(pod::exit_code),
+        template_hash: pod.annotations().get(TEMPLATE_HASH).cloned(),
     }
 }
 

@@ -2,11 +2,15 @@
 //!
 //! Pure. The controller's requeue is the only timer queue: each unit is reconciled when its next limit is reached.
 
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use computing_unit_api::{ConditionType, Reason};
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::Time,
+    jiff::{SignedDuration, Timestamp},
+};
 
 use super::{
     history, pod_failure,
-    recorded::{recorded_finish, restart_at},
+    recorded::{condition, recorded_finish, restart_at},
     state::{Finish, FinishReason, UnitState},
 };
 use crate::controllers::unit::{pod, snapshot::Snapshot};
@@ -46,12 +50,24 @@ pub fn start_deadline(snapshot: &Snapshot) -> Option<Timestamp> {
     let timeout = SignedDuration::try_from(snapshot.pool.as_ref()?.spec.start_timeout.0).ok()?;
     let pod = snapshot.pod.owned().filter(|pod| !pod::terminated(pod) && !pod::ready(pod))?;
     let created = pod.metadata.creation_timestamp.as_ref()?;
+    if !pod::scheduling_gates(pod).is_empty() {
+        return None;
+    }
     let was_ready = snapshot
         .unit
         .status
         .as_ref()
         .is_some_and(|status| status.start_time.as_ref() == Some(created) && status.stages.pod_ready.is_some());
-    created.0.checked_add(timeout).ok().filter(|_| !was_ready)
+    let began = ungated(snapshot, created).unwrap_or(created.0);
+    began.checked_add(timeout).ok().filter(|_| !was_ready)
+}
+
+/// Since when no scheduling gate holds the pod back: as recorded, or now if the status still records the gate.
+fn ungated(snapshot: &Snapshot, created: &Time) -> Option<Timestamp> {
+    let status = snapshot.unit.status.as_ref().filter(|status| status.start_time.as_ref() == Some(created))?;
+    let gated =
+        condition(snapshot, ConditionType::PodReady).is_some_and(|ready| ready.reason == Reason::SchedulingGated);
+    status.stages.ungated.as_ref().map(|time| time.0).or_else(|| gated.then_some(snapshot.now))
 }
 
 /// When a finished unit is deleted.

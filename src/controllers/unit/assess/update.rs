@@ -12,7 +12,10 @@ use k8s_openapi::{
 };
 use kube::ResourceExt;
 
-use super::state::UnitState;
+use super::{
+    attempt::{self, Resize},
+    state::UnitState,
+};
 use crate::controllers::unit::{
     blocked::{BlockedWrite, Write},
     build::{
@@ -29,8 +32,12 @@ use crate::controllers::unit::{
 pub struct Update {
     /// Resources to be changed in the running pod.
     pub resizes: Vec<Resize>,
+    /// The resize that the API server rejected for exactly these amounts of this pod.
+    pub blocked_resize: Option<BlockedWrite>,
     /// What the running pod cannot take up.
     pub pending: Option<Pending>,
+    /// Why the API server does not admit the pod that would replace the running one.
+    pub blocked_replacement: Option<BlockedWrite>,
     /// Whether the pod is replaced for it.
     pub replacement: Replacement,
     /// Whether the previous pod was deleted for replacement and the next one does not exist yet. Read off the status, so
@@ -55,18 +62,12 @@ pub enum Replacement {
     NotDue,
     /// It is due, and other units of the pool come first.
     Queued,
+    /// It is due, and a dry run has to show first that the API server admits the next pod.
+    DryRun,
+    /// It is due, and the API server does not admit the next pod: the running one stays.
+    Refused,
     /// It is under way.
     Now,
-}
-
-/// A resource amount of the running pod that should be different.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Resize {
-    /// `limits` or `requests`.
-    pub list: &'static str,
-    /// `cpu` or `memory`.
-    pub name: &'static str,
-    pub wanted: Amount,
 }
 
 /// How the changes of a unit in that state reach its pod.
@@ -75,17 +76,32 @@ pub fn update(snapshot: &Snapshot, wanted: &Wanted, state: &UnitState) -> Update
         return Update { between_pods: between_pods(snapshot, state), ..Update::default() };
     };
     let resizes = resizes(snapshot, children);
-    let pending = pending(snapshot, children, &resizes);
+    let blocked_resize = blocked_resize(snapshot, &resizes).cloned();
+    let pending = pending(snapshot, children, blocked_resize.as_ref());
     let due = *state == UnitState::Running
         && snapshot.unit.spec.update_strategy == UpdateStrategy::Recreate
         && pending.is_some();
-    let replacement = match (due, snapshot.slot) {
-        (false, _) => Replacement::NotDue,
-        (true, Slot::Granted) => Replacement::Now,
-        (true, _) if needs_no_slot(snapshot) => Replacement::Now,
-        (true, _) => Replacement::Queued,
+    let attempt = snapshot.pod.owned().filter(|_| due).map(|pod| attempt::replacement(pod, &children.pod));
+    let blocked = attempt.as_ref().and_then(|attempt| snapshot.blocked.in_attempt(Write::DryRun, attempt));
+    let replacement = if !due {
+        Replacement::NotDue
+    } else if blocked.is_some() && snapshot.blocked.blocks(Write::DryRun) {
+        Replacement::Refused
+    } else if snapshot.slot != Slot::Granted && !needs_no_slot(snapshot) {
+        Replacement::Queued
+    } else if attempt.is_some() && snapshot.admitted == attempt {
+        Replacement::Now
+    } else {
+        Replacement::DryRun
     };
-    Update { resizes, pending, replacement, between_pods: between_pods(snapshot, state) }
+    let blocked_replacement = blocked.cloned();
+    let between_pods = between_pods(snapshot, state);
+    Update { resizes, blocked_resize, pending, blocked_replacement, replacement, between_pods }
+}
+
+fn blocked_resize<'a>(snapshot: &'a Snapshot, resizes: &[Resize]) -> Option<&'a BlockedWrite> {
+    let pod = snapshot.pod.owned().filter(|_| !resizes.is_empty())?;
+    snapshot.blocked.in_attempt(Write::Resize, &attempt::resize(pod, resizes))
 }
 
 /// The amounts of the running container that differ from the wanted ones. An amount that the pod lacks cannot be added
@@ -148,7 +164,7 @@ fn annotation<'a>(pod: &'a Pod, key: &str) -> Option<&'a String> {
     pod.annotations().get(key)
 }
 
-fn pending(snapshot: &Snapshot, children: &Children, resizes: &[Resize]) -> Option<Pending> {
+fn pending(snapshot: &Snapshot, children: &Children, blocked: Option<&BlockedWrite>) -> Option<Pending> {
     let pod = snapshot.pod.owned()?;
     if let (Some(made), Some(wanted)) = (annotation(pod, TEMPLATE_HASH), annotation(&children.pod, TEMPLATE_HASH))
         && outdated(made, wanted)
@@ -157,8 +173,8 @@ fn pending(snapshot: &Snapshot, children: &Children, resizes: &[Resize]) -> Opti
     }
     // If the API server itself changed the amounts at creation, another pod would not help.
     let requested = annotation(pod, TEMPLATE_AMOUNTS) != annotation(&children.pod, TEMPLATE_AMOUNTS);
-    let refused = snapshot.blocked.find(Write::Resize).filter(|blocked| blocked.reason == Reason::ResizeRefused)?;
-    (requested && !resizes.is_empty()).then(|| Pending::Resize(refused.clone()))
+    let refused = blocked.filter(|blocked| blocked.reason == Reason::ResizeRefused)?;
+    requested.then(|| Pending::Resize(refused.clone()))
 }
 
 /// Whether the pod may be replaced without a rollout slot: the unit itself was edited, which concerns no other unit; it

@@ -29,11 +29,14 @@ fn changed(before: &Unit, after: &Unit) -> (Snapshot, Children) {
 }
 
 fn all_pending(snapshot: &Snapshot, children: &Children) -> Option<Pending> {
-    pending(snapshot, children, &resizes(snapshot, children))
+    pending(snapshot, children, blocked_resize(snapshot, &resizes(snapshot, children)))
 }
 
 fn replaced(snapshot: &Snapshot, wanted: &Wanted) -> bool {
-    update(snapshot, wanted, &super::super::lifecycle::state(snapshot)).replacement == Replacement::Now
+    let mut snapshot = snapshot.clone();
+    snapshot.admitted = Some(attempt::replacement(snapshot.pod.owned().unwrap(), &wanted.as_ref().unwrap().pod));
+    let state = super::super::lifecycle::state(&snapshot, wanted);
+    update(&snapshot, wanted, &state).replacement == Replacement::Now
 }
 
 fn resized(before: &Unit, after: &Unit) -> Vec<String> {
@@ -124,16 +127,21 @@ fn refused_resize_replaces_the_pod_once() {
         (unit(json!({"limits": {"cpu": "1"}}), json!(null)), unit(json!({"limits": {"cpu": "2"}}), json!(null)));
     let (mut snapshot, children) = changed(&before, &after);
     Arc::make_mut(&mut snapshot.unit).spec.update_strategy = UpdateStrategy::Recreate;
-    let refuse = |snapshot: &mut Snapshot, reason| {
-        let blocked = BlockedWrite { write: Write::Resize, reason, message: "no".to_owned(), fault: Fault::Cluster };
-        snapshot.blocked.all = vec![blocked];
-    };
     let wanted: Wanted = Ok(children.clone());
+    let refuse = |snapshot: &mut Snapshot, reason| {
+        let pod = snapshot.pod.owned().unwrap();
+        let attempt = Some(attempt::resize(pod, &resizes(snapshot, wanted.as_ref().unwrap())));
+        let (write, message) = (Write::Resize, "no".to_owned());
+        snapshot.blocked.all = vec![BlockedWrite { write, reason, message, fault: Fault::Cluster, attempt }];
+    };
     assert!(!replaced(&snapshot, &wanted), "it is tried in place first");
     refuse(&mut snapshot, Reason::Infeasible);
     assert!(!replaced(&snapshot, &wanted), "another pod would not find room either");
     refuse(&mut snapshot, Reason::ResizeRefused);
     assert!(replaced(&snapshot, &wanted));
+    // The amounts of a later edit were not refused.
+    let later = build::children(&unit(json!({"limits": {"cpu": "3"}}), json!(null)));
+    assert!(!replaced(&snapshot, &Ok(later)));
     // An admission webhook changed the amounts at creation, and would change those of the next pod too.
     let mut pod = children.pod;
     pod.spec.as_mut().unwrap().containers[0].resources =

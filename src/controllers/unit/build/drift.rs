@@ -49,6 +49,8 @@ pub fn service_matches(snapshot: &Service, desired: &Service) -> bool {
     let (Some(was), Some(wanted)) = (&snapshot.spec, &desired.spec) else { return false };
     metadata_matches(snapshot, desired)
         && was.selector == wanted.selector
+        && was.type_.as_deref().is_none_or(|type_| type_ == "ClusterIP")
+        && was.external_name.is_none()
         && covers(&serde_json::to_value(was).unwrap_or_default(), &serde_json::to_value(wanted).unwrap_or_default())
 }
 

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use computing_unit_api::{
     Quantity, Resources,
-    names::{self, PORT, PORT_NAME, RESERVED_ENV, RESERVED_PREFIX, TEMPLATE_AMOUNTS, TEMPLATE_HASH, labels},
+    names::{
+        self, DEFAULT_CONTAINER, PORT, PORT_NAME, RESERVED_ENV, RESERVED_PREFIX, TEMPLATE_AMOUNTS, TEMPLATE_HASH,
+        labels,
+    },
 };
 use k8s_openapi::{
     api::core::v1::{
@@ -35,6 +38,8 @@ pub fn pod(unit: &Unit) -> Pod {
     all_labels.extend(names::child_labels(object));
     let mut annotations = template.annotations.unwrap_or_default();
     annotations.retain(|key, _| !key.starts_with(RESERVED_PREFIX));
+    let own = spec.as_ref().and_then(|spec| spec.containers.first());
+    annotations.extend(own.map(|container| (DEFAULT_CONTAINER.to_owned(), container.name.clone())));
     annotations.insert(TEMPLATE_HASH.to_owned(), hash(unit));
     annotations.insert(TEMPLATE_AMOUNTS.to_owned(), amounts(unit).to_string());
     Pod {

@@ -1,16 +1,16 @@
 //! Steps that change the operator's own memory of a unit, and those that publish its status.
 
-use computing_unit_api::{ComputingUnitStatus, Phase, Reason};
+use computing_unit_api::{ComputingUnitStatus, Reason};
 
 use super::Step;
 use crate::{
     controllers::unit::{
-        assess::{Assessment, state::UnitState, update::Replacement},
+        assess::{Assessment, update::Replacement},
         blocked::Write,
         build::Wanted,
         context::STATUS_DELAY,
         rollout::Slot,
-        snapshot::Snapshot,
+        snapshot::{Child, Snapshot},
         status::Urgency,
     },
     routing::keys::Reservation,
@@ -19,10 +19,25 @@ use crate::{
 /// Steps on the operator's memory.
 pub(super) fn steps(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment) -> Vec<Step> {
     let activity = (assessment.at_rest && snapshot.activity.known).then_some(Step::ForgetActivity);
-    [key(snapshot, wanted), requested_slot(snapshot, assessment), probe(snapshot, assessment), activity]
+    let blocked = unwanted_blocked(snapshot, assessment);
+    [key(snapshot, wanted), requested_slot(snapshot, assessment), probe(snapshot, assessment), activity, blocked]
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// The blocked writes of children that a unit at rest does not have and does not want.
+fn unwanted_blocked(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
+    let unwanted = [
+        (Write::Pod, snapshot.pod.is_absent()),
+        (Write::HTTPRoute, snapshot.route.is_absent()),
+        (Write::PersistentVolumeClaim, snapshot.pvcs.values().any(Child::is_absent)),
+        (Write::Resize, snapshot.pod.owned().is_none()),
+        (Write::DryRun, true),
+    ];
+    let unwanted = unwanted.into_iter().filter(|(write, absent)| *absent && snapshot.blocked.find(*write).is_some());
+    let writes: Vec<_> = unwanted.map(|(write, _)| write).collect();
+    (assessment.at_rest && !writes.is_empty()).then_some(Step::ForgetBlocked(writes))
 }
 
 /// A key is requested once everything else about the unit is accepted. A unit that is rejected for another reason has
@@ -53,27 +68,19 @@ fn requested_slot(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> 
     requested.then_some(Step::RequestSlot)
 }
 
-/// Releases the rollout slot of a unit that needs none any more. Planned once the status is published: otherwise the
-/// next unit could be reported as being replaced before this one is reported as Ready.
+/// Releases the rollout slot of a unit that needs none any more, or leaves the queue. Planned once the status is published:
+/// otherwise the next unit could be reported as being replaced before this one is reported as Ready.
 pub(super) fn released_slot(
     snapshot: &Snapshot,
-    wanted: &Wanted,
     assessment: &Assessment,
     status: &ComputingUnitStatus,
 ) -> Option<Step> {
-    let held = assessment.update.replacement == Replacement::NotDue
-        && matches!(snapshot.slot, Slot::Granted | Slot::Queued { .. });
-    let between_pods = wanted.is_ok() && assessment.update.between_pods;
-    let kept = between_pods || starting(wanted, assessment, status);
-    (held && !kept).then_some(Step::ReleaseSlot)
-}
-
-/// Whether the unit is about to become reachable with the pod that it has, or gets next.
-fn starting(wanted: &Wanted, assessment: &Assessment, status: &ComputingUnitStatus) -> bool {
-    matches!(status.phase, Some(Phase::Pending | Phase::Starting))
-        && status.stages.reachable.is_none()
-        && wanted.is_ok()
-        && assessment.state == UnitState::Running
+    let unneeded = match snapshot.slot {
+        Slot::NotRequested => false,
+        Slot::Queued { .. } => assessment.update.replacement != Replacement::Queued,
+        Slot::Granted => !status.rollout_slot,
+    };
+    unneeded.then_some(Step::ReleaseSlot)
 }
 
 fn probe(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {

@@ -2,6 +2,7 @@
 //!
 //! Pure. Steps of one plan are independent of each other: what depends on a step is planned in the next round.
 
+mod absence;
 mod bookkeeping;
 mod expose;
 mod pod;
@@ -31,6 +32,13 @@ use super::{
 /// status before it is acted upon, unless the API server does not accept the status. Everything else that the status
 /// reports follows once the cluster is as it should be, and then the release of the rollout slot.
 pub fn plan(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment, status: &ComputingUnitStatus) -> Vec<Step> {
+    // Nothing else depends on what the pod is replaced for before it is known whether it can be.
+    if let Some(dry_run) = pod::dry_run(snapshot, wanted, assessment) {
+        return vec![dry_run];
+    }
+    if let Some(read) = absence::read(snapshot, assessment) {
+        return vec![read];
+    }
     let own = bookkeeping::steps(snapshot, wanted, assessment);
     if !own.is_empty() {
         return own;
@@ -56,7 +64,7 @@ pub fn plan(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment, statu
     if !steps.is_empty() {
         return steps;
     }
-    bookkeeping::released_slot(snapshot, wanted, assessment, status).into_iter().collect()
+    bookkeeping::released_slot(snapshot, assessment, status).into_iter().collect()
 }
 
 /// The steps that change the unit's children, its finalizer, or the unit itself.

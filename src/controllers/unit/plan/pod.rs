@@ -4,18 +4,23 @@ use k8s_openapi::api::core::v1::Pod;
 
 use super::{Step, pvc};
 use crate::controllers::unit::{
-    assess::{Assessment, state::UnitState, update},
+    assess::{
+        Assessment,
+        state::UnitState,
+        update::{self, Replacement},
+    },
     blocked::Write,
-    build::{Children, drift},
+    build::{Children, Wanted, drift},
     snapshot::{Child, Snapshot},
 };
 
 pub(super) fn step(snapshot: &Snapshot, children: &Children, assessment: &Assessment) -> Option<Step> {
     match &snapshot.pod {
+        _ if snapshot.blocked.blocks(Write::Pod) => None,
         Child::Owned(current) if assessment.state == UnitState::PodTerminated => {
             Some(Step::DeletePod { pod: Box::new(current.as_ref().clone()), overdue: false })
         }
-        _ if snapshot.blocked.blocks(Write::Pod) || assessment.state != UnitState::Running => None,
+        _ if assessment.state != UnitState::Running => None,
         Child::Absent => pvc::all_exist(snapshot, children).then(|| Step::CreatePod(Box::new(children.pod.clone()))),
         Child::Owned(current) if !drift::metadata_matches(current.as_ref(), &children.pod) => {
             Some(Step::RepairPod(Box::new(drift::repaired(current.as_ref(), children.pod.clone()))))
@@ -25,9 +30,18 @@ pub(super) fn step(snapshot: &Snapshot, children: &Children, assessment: &Assess
     }
 }
 
+/// The dry run of the pod that is to replace the running one.
+pub(super) fn dry_run(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment) -> Option<Step> {
+    let next = &wanted.as_ref().ok()?.pod;
+    let due = assessment.update.replacement == Replacement::DryRun;
+    let current = snapshot.pod.owned().filter(|_| due)?;
+    Some(Step::DryRunPod { current: Box::new(current.clone()), next: Box::new(next.clone()) })
+}
+
 fn resize(snapshot: &Snapshot, current: &Pod, children: &Children, assessment: &Assessment) -> Option<Step> {
     let resizes = assessment.update.resizes.clone();
-    if resizes.is_empty() || snapshot.blocked.blocks(Write::Resize) {
+    let blocked = assessment.update.blocked_resize.is_some() && snapshot.blocked.blocks(Write::Resize);
+    if resizes.is_empty() || blocked {
         return None;
     }
     let container = update::unit_container(children)?.name.clone();

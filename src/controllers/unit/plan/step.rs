@@ -4,7 +4,7 @@ use computing_unit_api::{ComputingUnitStatus, gateway::HTTPRoute};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 
 use crate::{
-    controllers::unit::assess::update::Resize,
+    controllers::unit::{assess::attempt::Resize, blocked::Write},
     probe::{Goal, Target},
     routing::keys::RoutingKey,
 };
@@ -23,6 +23,8 @@ pub enum Step {
     RequestSlot,
     /// Releases the slot, or leaves the queue.
     ReleaseSlot,
+    /// Forgets that writes of children were rejected that the unit does not want any more.
+    ForgetBlocked(Vec<Write>),
     /// Probes the proxies.
     StartProbe(Goal, Box<Target>),
     StopProbe,
@@ -34,6 +36,8 @@ pub enum Step {
     ReleaseStatus,
 
     // On the unit.
+    /// Reads pod and route by name if the cache has none, before something is concluded from that.
+    ReadAbsent,
     PublishStatus(Box<ComputingUnitStatus>),
     AddFinalizer,
     RemoveFinalizer {
@@ -50,6 +54,11 @@ pub enum Step {
     CreateService(Box<Service>),
     RepairService(Box<Service>),
     CreatePod(Box<Pod>),
+    /// Asks the API server whether it admits the pod that is to replace the running one, before that is deleted.
+    DryRunPod {
+        current: Box<Pod>,
+        next: Box<Pod>,
+    },
     /// Restores the labels and the owner of the pod.
     RepairPod(Box<Pod>),
     ResizePod {
@@ -82,11 +91,13 @@ impl Step {
             Self::ReleaseKeys { .. } => "release keys",
             Self::RequestSlot => "request a rollout slot",
             Self::ReleaseSlot => "release the rollout slot",
+            Self::ForgetBlocked(_) => "forget blocked writes",
             Self::StartProbe(..) => "start the probe",
             Self::StopProbe => "stop the probe",
             Self::ForgetActivity => "forget the activity",
             Self::HoldStatus => "hold the status",
             Self::ReleaseStatus => "release the status",
+            Self::ReadAbsent => "read what is absent",
             Self::PublishStatus(_) => "publish the status",
             Self::AddFinalizer => "add the finalizer",
             Self::RemoveFinalizer { .. } => "remove the finalizer",
@@ -96,6 +107,7 @@ impl Step {
             Self::CreateService(_) => "create the Service",
             Self::RepairService(_) => "repair the Service",
             Self::CreatePod(_) => "create the pod",
+            Self::DryRunPod { .. } => "dry-run the next pod",
             Self::RepairPod(_) => "repair the pod",
             Self::ResizePod { .. } => "resize the pod",
             Self::DeletePod { .. } => "delete the pod",

@@ -43,7 +43,8 @@ pub(super) fn for_rest(snapshot: &Snapshot, assessment: &Assessment) -> Option<S
     }
     match &snapshot.route {
         Child::Owned(current) => withdraw(snapshot, assessment, |overdue| {
-            Some(Step::DeleteRoute { route: Box::new(current.as_ref().clone()), overdue })
+            let route = Box::new(current.as_ref().clone());
+            (!snapshot.blocked.blocks(Write::HTTPRoute)).then_some(Step::DeleteRoute { route, overdue })
         }),
         Child::Terminating => None,
         Child::Absent => delete_pod(snapshot, false),
@@ -78,5 +79,6 @@ fn guard(snapshot: &Snapshot, open: &HTTPRoute) -> Option<Step> {
 }
 
 fn delete_pod(snapshot: &Snapshot, overdue: bool) -> Option<Step> {
-    snapshot.pod.owned().map(|pod: &Pod| Step::DeletePod { pod: Box::new(pod.clone()), overdue })
+    let pod = snapshot.pod.owned().filter(|_| !snapshot.blocked.blocks(Write::Pod));
+    pod.map(|pod: &Pod| Step::DeletePod { pod: Box::new(pod.clone()), overdue })
 }

@@ -6,8 +6,8 @@ use kube::runtime::events::{Event, EventType};
 
 use super::urgency::is_problem;
 
-/// The API server accepts notes of at most 1 kB.
-const MAX_NOTE: usize = 1000;
+/// The API server accepts notes of at most 1024 bytes.
+const MAX_NOTE: usize = 1024;
 
 /// The Events of the change from `old` to `new`.
 pub fn of_change(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> Vec<Event> {
@@ -112,6 +112,25 @@ fn find(status: Option<&ComputingUnitStatus>, type_: ConditionType) -> Option<&C
 }
 
 fn event(type_: EventType, reason: &str, note: String, action: &str) -> Event {
-    let note = note.chars().take(MAX_NOTE).collect();
-    Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None }
+    let end = note.floor_char_boundary(MAX_NOTE);
+    Event {
+        type_,
+        reason: reason.to_owned(),
+        note: Some(note[..end].to_owned()),
+        action: action.to_owned(),
+        secondary: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn note_is_cut_at_a_character_within_the_bytes_that_the_api_server_accepts() {
+        let note = |message: &str| not_written("Pod", message).note.unwrap();
+        assert_eq!(note("short"), "cannot write the Pod: short");
+        let long = note(&"\u{8a08}\u{7b97}".repeat(400));
+        assert!(long.len() <= 1024 && long.len() > 1020, "{}", long.len());
+    }
 }

@@ -5,10 +5,11 @@
 mod conditions;
 pub mod events;
 mod phase;
+mod slot;
 mod stages;
 mod urgency;
 
-use computing_unit_api::{Activity, ComputingUnitStatus, VerifiedRoute};
+use computing_unit_api::{Activity, ComputingUnitStatus, VerifiedRoute, names::own_container};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
@@ -51,6 +52,7 @@ pub fn status(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment) -> 
     let unit = &snapshot.unit;
     let conditions = conditions::all(facts);
     let stages = stages::stages(facts, &conditions);
+    let rollout_slot = slot::keeps(facts, &stages);
     let pod = snapshot.pod.owned();
     let spec = pod.and_then(|pod| pod.spec.as_ref());
     let (url, key) = address(facts);
@@ -63,13 +65,14 @@ pub fn status(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment) -> 
         held_key: held_key(facts).map(|key| key.to_string()),
         pod_name: pod.filter(|_| !pod_over(&assessment.state)).map(ResourceExt::name_any),
         node_name: spec.and_then(|spec| spec.node_name.clone()),
-        image: spec.and_then(|spec| spec.containers.first()?.image.clone()),
+        image: pod.and_then(|pod| own_container(pod)?.image.clone()),
         start_time: facts.started(),
         stages,
         verified_route: verified_route(facts),
         activity: activity(facts),
         last_failure: assessment.history.last_failure.clone(),
         restarts: assessment.history.restarts.clone(),
+        rollout_slot,
         conditions: conditions
             .iter()
             .map(|draft| draft.dated(previous, unit.metadata.generation, snapshot.now))

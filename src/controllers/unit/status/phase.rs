@@ -5,6 +5,9 @@ use computing_unit_api::{ConditionType, Phase, Reason, Stages};
 use super::Facts;
 use crate::controllers::{condition::Draft, unit::pod};
 
+/// Reasons for which the pod has no node yet.
+const UNSCHEDULED: [Reason; 3] = [Reason::SchedulingGated, Reason::Unschedulable, Reason::VolumePending];
+
 pub(super) fn phase(facts: Facts<'_>, conditions: &[Draft], stages: &Stages) -> Phase {
     let find = |type_| conditions.iter().find(|draft| draft.type_ == type_);
     let snapshot = facts.snapshot;
@@ -27,8 +30,8 @@ pub(super) fn phase(facts: Facts<'_>, conditions: &[Draft], stages: &Stages) -> 
     if find(ConditionType::Replacing).is_some() {
         return Phase::Starting;
     }
-    let unscheduled = find(ConditionType::PodReady)
-        .is_some_and(|draft| draft.reason == Reason::Unschedulable || draft.reason == Reason::VolumePending);
+    let unscheduled =
+        find(ConditionType::PodReady).is_some_and(|draft| UNSCHEDULED.iter().any(|reason| draft.reason == *reason));
     if pod::terminated(pod) {
         Phase::Pending
     } else if find(ConditionType::Ready).is_some_and(Draft::holds) {

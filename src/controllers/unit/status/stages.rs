@@ -1,7 +1,7 @@
 //! When each stage of a start was passed.
 
-use computing_unit_api::{ConditionType, Stages};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use computing_unit_api::{ConditionType, Conditions, Reason, Stages};
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time};
 
 use super::Facts;
 use crate::{
@@ -20,6 +20,7 @@ pub(super) fn stages(facts: Facts<'_>, conditions: &[Draft]) -> Stages {
         |was: Option<Time>, holds: bool, at: Option<Time>| was.or_else(|| if holds { at.or_else(now) } else { None });
     Stages {
         accepted: passed(earlier.accepted, holds(ConditionType::Accepted), None),
+        ungated: passed(earlier.ungated, current.is_some_and(|pod| ungated(facts, pod)), None),
         scheduled: passed(earlier.scheduled, since("PodScheduled").is_some(), since("PodScheduled")),
         pod_ready: passed(earlier.pod_ready, holds(ConditionType::PodReady), since("Ready")),
         route_accepted: passed(earlier.route_accepted, current.is_some() && holds(ConditionType::RouteAccepted), None),
@@ -32,6 +33,12 @@ pub(super) fn stages(facts: Facts<'_>, conditions: &[Draft]) -> Stages {
             },
         ),
     }
+}
+
+/// Whether the status records a scheduling gate that the pod does not have any more.
+fn ungated(facts: Facts<'_>, pod: &Pod) -> bool {
+    let recorded = facts.previous().and_then(|previous| previous.conditions.find(ConditionType::PodReady));
+    pod::scheduling_gates(pod).is_empty() && recorded.is_some_and(|ready| ready.reason == Reason::SchedulingGated)
 }
 
 /// The recorded stages, if they belong to the present start.

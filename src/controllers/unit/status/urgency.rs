@@ -76,8 +76,14 @@ fn problems(status: &ComputingUnitStatus) -> BTreeSet<(&str, &str)> {
 fn same(a: &ComputingUnitStatus, b: &ComputingUnitStatus) -> bool {
     let timeless = |status: &ComputingUnitStatus| {
         let stages = &status.stages;
-        let passed =
-            [&stages.accepted, &stages.scheduled, &stages.pod_ready, &stages.route_accepted, &stages.reachable];
+        let passed = [
+            &stages.accepted,
+            &stages.ungated,
+            &stages.scheduled,
+            &stages.pod_ready,
+            &stages.route_accepted,
+            &stages.reachable,
+        ];
         let passed = passed.map(Option::is_some);
         let conditions: Vec<_> = status.conditions.iter().map(untimed).collect();
         let rest = ComputingUnitStatus { stages: Stages::default(), conditions: vec![], ..status.clone() };

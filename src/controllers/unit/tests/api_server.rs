@@ -14,7 +14,9 @@ use kube::{Client, client::Body, core::Status};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, EVENTS, Received, UNITS, already_exists, error, failed_test, failure, missing};
+use super::call::{
+    Answer, Call, DRY_RUN, EVENTS, Received, UNITS, already_exists, error, failed_test, failure, missing,
+};
 
 /// Shared by the client and the test.
 #[derive(Clone, Default)]
@@ -113,7 +115,7 @@ impl ApiServer {
         let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
         let received = Received {
             method: parts.method,
-            path: parts.uri.path().to_owned(),
+            path: received_path(&parts.uri),
             content_type: content_type.unwrap_or_default().to_owned(),
             body: serde_json::from_slice(&body).unwrap_or_default(),
         };
@@ -157,6 +159,9 @@ impl State {
     fn carry_out(&mut self, received: &Received) -> Result<Value> {
         let Received { method, path, content_type, body } = received;
         if path.starts_with(EVENTS) {
+            return Ok(body.clone());
+        }
+        if path.ends_with(DRY_RUN) {
             return Ok(body.clone());
         }
         if *method == Method::POST {
@@ -231,6 +236,12 @@ fn check(object: &Value, required: &Value) -> Result<()> {
 
 fn path(collection: &str, object: &Value) -> String {
     format!("{collection}/{}", object["metadata"]["name"].as_str().unwrap_or_default())
+}
+
+/// The path of a request. A dry run is told from the real request.
+fn received_path(uri: &http::Uri) -> String {
+    let dry_run = uri.query().is_some_and(|query| query.contains(&DRY_RUN[1..]));
+    format!("{}{}", uri.path(), if dry_run { DRY_RUN } else { "" })
 }
 
 /// In the resolution of the API server.

@@ -11,6 +11,8 @@ pub const ROUTES: &str = "/apis/gateway.networking.k8s.io/v1/namespaces/units/ht
 pub const UNITS: &str = "/apis/texera.apache.org/v1alpha1/namespaces/units/computingunits";
 pub const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/units/events";
 
+pub const DRY_RUN: &str = "?dryRun=All";
+
 const JSON: &str = "application/json";
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -80,6 +82,11 @@ impl Call {
 
 pub fn create(collection: &str) -> Call {
     Call::new(Method::POST, collection.to_owned(), Some(JSON))
+}
+
+/// A create that stores nothing.
+pub fn dry_run(collection: &str) -> Call {
+    Call::new(Method::POST, format!("{collection}{DRY_RUN}"), Some(JSON))
 }
 
 pub fn read(collection: &str) -> Call {

@@ -10,7 +10,7 @@ use super::{
     call::{Call, PODS, PVCS, ROUTES, SERVICES, create, delete, patch, resize},
     outcomes::{
         FAILURES, Failure,
-        Result::{self, Blocks, Done, Events, Reports, Retries},
+        Result::{self, Blocks, Done, Reports, Retries},
         check,
     },
     scenario::Scenario,
@@ -21,7 +21,7 @@ use crate::{
 };
 
 const BUSY: Result = Retries(Throttled);
-const SLOW: Result = Retries(Timeout);
+const SLOW: Result = Reports(Timeout);
 const DOWN: Result = Retries(Unavailable);
 const RACE: Result = Retries(Conflict);
 
@@ -38,7 +38,7 @@ fn rows() -> Vec<Row> {
         Blocks(ResizeRefused), Done, RACE, Reports(Other), Blocks(ResizeRefused), BUSY, Reports(Unavailable), SLOW, DOWN,
     ];
     let deleted = [
-        Events(Outcome::Forbidden), Done, Done, Events(Other), Events(Outcome::Invalid), BUSY, Events(Unavailable), SLOW,
+        Reports(Outcome::Forbidden), Done, Done, Reports(Other), Reports(Outcome::Invalid), BUSY, Reports(Unavailable), SLOW,
         DOWN,
     ];
     let replaced = created(Done);
@@ -51,8 +51,8 @@ fn rows() -> Vec<Row> {
         ("repair the pod", Some(Write::Pod), patch(PODS), replaced),
         ("repair the route", Some(Write::HTTPRoute), patch(ROUTES), replaced),
         ("resize the pod", Some(Write::Resize), resize(), resized),
-        ("delete the route", None, delete(ROUTES), deleted),
-        ("delete the pod", None, delete(PODS), deleted),
+        ("delete the route", Some(Write::HTTPRoute), delete(ROUTES), deleted),
+        ("delete the pod", Some(Write::Pod), delete(PODS), deleted),
     ]
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     api_server::now,
-    call::{PODS, ROUTES, SERVICES, UNITS, create, delete_only, event, finalizers, status},
+    call::{PODS, ROUTES, SERVICES, UNITS, create, delete_only, event, finalizers, read, status},
     scenario::{Scenario, waits_for_a_change},
     starts::{first_calls, guard, is_open},
 };
@@ -80,7 +80,7 @@ async fn suspend(scenario: &mut Scenario) {
     scenario.expect([]).await.unwrap();
     scenario.server.remove(PODS, "ada");
     scenario.watch();
-    scenario.expect([status("Suspended"), event("Suspended")]).await.unwrap();
+    scenario.expect([read(PODS), read(ROUTES), status("Suspended"), event("Suspended")]).await.unwrap();
     scenario.watch();
 }
 

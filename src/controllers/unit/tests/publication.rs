@@ -75,7 +75,7 @@ async fn lost_pod_is_published_before_the_next_one_is_created() {
     let mut scenario = Scenario::ready().await;
     scenario.server.remove(PODS, "ada");
     scenario.watch();
-    let calls = [guard(&scenario.uid(ROUTES)), status("Pending"), event("PodLost")];
+    let calls = [read(PODS), guard(&scenario.uid(ROUTES)), status("Pending"), event("PodLost")];
     scenario.expect(calls).await.unwrap();
     scenario.expect([]).await.unwrap();
     assert_eq!(scenario.condition(ConditionType::PodReady).unwrap().reason, "Restarting");

@@ -31,7 +31,7 @@ const RESULTS: [Result; 9] = [
     Events(Invalid),
     Retries(Throttled),
     Events(Unavailable),
-    Retries(Timeout),
+    Events(Timeout),
     Retries(Unavailable),
 ];
 

@@ -10,7 +10,10 @@ use proptest::prelude::*;
 use super::world::{Pods, Routes, World, ready_pod};
 use crate::{
     controllers::unit::{
-        assess::state::{Transition, UnitState},
+        assess::{
+            attempt,
+            state::{Transition, UnitState},
+        },
         build::route,
         context::STATUS_DELAY,
         plan::{Step, plan},
@@ -40,10 +43,12 @@ impl World {
                 let progress = Progress::Done { at: snapshot.now };
                 snapshot.probe = Some(Report { goal, target: *target, progress });
             }
+            Step::ForgetBlocked(writes) => snapshot.blocked.all.retain(|blocked| !writes.contains(&blocked.write)),
             Step::StopProbe => snapshot.probe = None,
             Step::ForgetActivity => snapshot.activity.known = false,
             Step::HoldStatus => snapshot.status_held = Some(std::time::Duration::ZERO),
             Step::ReleaseStatus => snapshot.status_held = None,
+            Step::ReadAbsent => snapshot.absence_confirmed = true,
             Step::PublishStatus(status) => {
                 let written = serde_json::from_value(serde_json::to_value(status).unwrap()).unwrap();
                 Arc::make_mut(&mut snapshot.unit).status = Some(written);
@@ -63,6 +68,7 @@ impl World {
                 snapshot.pod = Child::Owned(Arc::new(*pod));
                 snapshot.endpoint_ready = true;
             }
+            Step::DryRunPod { current, next } => snapshot.admitted = Some(attempt::replacement(&current, &next)),
             Step::CreatePvc(claim) | Step::RepairPvc(claim) => {
                 snapshot.pvcs.insert(claim.name_any(), Child::Owned(Arc::new(*claim)));
             }
@@ -138,6 +144,7 @@ proptest! {
         if outdated { world = world.outdated(); }
         if recreated { world = world.recreated(); }
         world.snapshot.slot = Slot::NotRequested;
+        world = world.unadmitted();
         if claiming { world = world.claiming(Child::Absent); }
         if deleted { world = world.deleted("2026-01-01T00:59:59Z"); }
         if suspended { world = world.suspended(); }
@@ -162,6 +169,7 @@ proptest! {
                         let routeless = matches!(world.snapshot.route, Child::Absent);
                         prop_assert!(routeless || ((terminated(pod) || replaced) && !world.open()));
                         let recorded = !matches!(assessment.state, UnitState::Unrecorded(Transition::PodLost(_) | Transition::Finished(_)));
+                        prop_assert!(assessment.at_rest || terminated(pod) || world.snapshot.admitted.is_some(), "the next pod is tried first");
                         prop_assert!(suspended || recorded, "a transition is recorded first");
                     }
                     Step::DeleteRoute { .. } | Step::RemoveFinalizer { .. } => {
@@ -179,7 +187,7 @@ proptest! {
         }
         if deleted {
             prop_assert!(world.snapshot.unit.metadata.finalizers.is_none() || unserved == Some(Reason::NoController));
-        } else if suspended || over || (never && pods == Pods::Ended) {
+        } else if suspended || over || (never && pods == Pods::Ended && (!outdated || refused.is_some())) {
             let rest = matches!((&world.snapshot.route, &world.snapshot.pod), (Child::Absent, Child::Absent));
             prop_assert!(rest || unserved == Some(Reason::NoController));
         } else if refused.is_none() && unserved.is_none() && pods != Pods::Unready {

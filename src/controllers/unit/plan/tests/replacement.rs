@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     controllers::unit::{
-        assess::assess,
+        assess::{assess, attempt},
         blocked::Write,
         build,
         plan::{Step, plan},
@@ -46,6 +46,34 @@ fn outdated_pod_is_replaced_only_with_strategy_recreate() {
 }
 
 #[test]
+fn pod_is_replaced_only_by_one_that_the_api_server_admits() {
+    let due = || World::new().service().pod(Pods::Ready).route(Routes::Open).outdated().recreated();
+    let steps = |world: &World| {
+        let assessment = assess(&world.snapshot, &world.wanted);
+        let status = status(&world.snapshot, &world.wanted, &assessment);
+        let steps = plan(&world.snapshot, &world.wanted, &assessment, &status);
+        steps.iter().map(Step::name).collect::<Vec<_>>()
+    };
+    assert_eq!(steps(&due().unadmitted()), ["dry-run the next pod"]);
+    assert!(!steps(&due().unadmitted().queued()).contains(&"dry-run the next pod"), "not before a slot is free");
+    let refused = || {
+        let mut world = due().unadmitted().blocked(Write::DryRun);
+        let next = &world.wanted.as_ref().unwrap().pod;
+        let attempt = attempt::replacement(world.snapshot.pod.owned().unwrap(), next);
+        world.snapshot.blocked.all[0].attempt = Some(attempt);
+        world
+    };
+    assert_eq!(refused().names(false), [""; 0], "the pod is kept, and its route open");
+    assert_eq!(refused().route(Routes::Guarded).names(true), [REPLACE], "its route is opened again");
+    let mut later = refused();
+    later.snapshot.blocked.all[0].attempt = Some("another template".to_owned());
+    assert_eq!(steps(&later), ["dry-run the next pod"]);
+    let mut later = refused();
+    later.snapshot.blocked.due = vec![Write::DryRun];
+    assert_eq!(steps(&later), ["dry-run the next pod"]);
+}
+
+#[test]
 fn replacement_continues_after_the_deadline_of_the_withdrawal() {
     let closed = || World::new().service().pod(Pods::Ready).route(Routes::Guarded).outdated().recreated();
     let overdue = |world: World, reached| world.plan(reached).iter().map(Step::overdue).collect::<Vec<_>>();
@@ -76,7 +104,12 @@ fn pod_is_resized_once() {
     assert_eq!(world.names(true), Vec::<&str>::new());
     let world = asks(world, "2");
     assert_eq!(world.names(true), ["resize the pod"]);
-    assert_eq!(world.clone().blocked(Write::Resize).names(true), Vec::<&str>::new());
+    let mut blocked = world.clone().blocked(Write::Resize);
+    assert_eq!(blocked.names(true), ["resize the pod"], "other amounts were rejected");
+    let resizes = &blocked.assess().update.resizes;
+    let attempt = attempt::resize(blocked.snapshot.pod.owned().unwrap(), resizes);
+    blocked.snapshot.blocked.all[0].attempt = Some(attempt);
+    assert_eq!(blocked.names(true), Vec::<&str>::new());
     assert_eq!(world.suspended().names(false), [REPLACE], "not while it is being suspended");
 }
 
@@ -84,6 +117,7 @@ fn pod_is_resized_once() {
 fn rollout_slot_is_released_after_the_status_is_published() {
     let mut world = World::new().service().unprobed().unit(|unit| unit.spec.operating_mode = OperatingMode::Suspended);
     world.snapshot.slot = Slot::Granted;
+    world.snapshot.absence_confirmed = true;
     let round = |world: &World| {
         let assessment = assess(&world.snapshot, &world.wanted);
         let status = status(&world.snapshot, &world.wanted, &assessment);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::super::cluster_steps;
 use crate::{
     controllers::unit::{
-        assess::{Assessment, assess},
+        assess::{Assessment, assess, attempt},
         blocked::{BlockedWrite, Fault, Write},
         build::{Wanted, route},
         plan::Step,
@@ -77,7 +77,9 @@ pub fn existing_pvc() -> PersistentVolumeClaim {
 impl World {
     /// A unit with the finalizer and no children, on a Gateway that is served.
     pub fn new() -> Self {
-        Self { snapshot: testing::snapshot(NOW), wanted: Ok(children()) }
+        let mut snapshot = testing::snapshot(NOW);
+        snapshot.admitted = Some(attempt::replacement(&ready_pod(), &children().pod));
+        Self { snapshot, wanted: Ok(children()) }
     }
 
     pub fn unit(mut self, change: impl FnOnce(&mut ComputingUnit)) -> Self {
@@ -161,9 +163,20 @@ impl World {
     }
 
     pub fn blocked(mut self, write: Write) -> Self {
-        let blocked =
-            BlockedWrite { write, reason: Reason::Forbidden, message: "no".to_owned(), fault: Fault::Cluster };
+        let blocked = BlockedWrite {
+            write,
+            reason: Reason::Forbidden,
+            message: "no".to_owned(),
+            fault: Fault::Cluster,
+            attempt: None,
+        };
         self.snapshot.blocked.all.push(blocked);
+        self
+    }
+
+    /// The API server has not been asked yet whether it admits the next pod.
+    pub fn unadmitted(mut self) -> Self {
+        self.snapshot.admitted = None;
         self
     }
 

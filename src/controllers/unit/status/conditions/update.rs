@@ -8,7 +8,6 @@ use crate::controllers::{
     condition::{Draft, ReasonText},
     unit::{
         assess::update::{Pending, Replacement, amount, running_container, same},
-        blocked::Write,
         build::{Children, pod::AMOUNTS},
         pod,
     },
@@ -44,6 +43,9 @@ fn update_pending(facts: Facts<'_>) -> Option<Draft> {
     let type_ = ConditionType::UpdatePending;
     facts.wanted.as_ref().ok()?;
     facts.snapshot.pod.owned().filter(|pod| !pod::terminated(pod))?;
+    if let Some(blocked) = facts.assessment.update.blocked_replacement.as_ref() {
+        return Some(Draft::yes(type_, blocked.reason, &blocked.message));
+    }
     if facts.assessment.update.replacement == Replacement::Queued {
         return Some(Draft::yes(
             type_,
@@ -75,8 +77,12 @@ fn resize_pending(facts: Facts<'_>) -> Option<Draft> {
     let children = facts.wanted.as_ref().ok()?;
     let current = facts.snapshot.pod.owned().filter(|pod| !pod::terminated(pod))?;
     if !facts.assessment.update.resizes.is_empty() {
-        let blocked = facts.snapshot.blocked.find(Write::Resize);
-        let blocked = blocked.filter(|blocked| blocked.reason != Reason::ResizeRefused)?;
+        let blocked = facts
+            .assessment
+            .update
+            .blocked_resize
+            .as_ref()
+            .filter(|blocked| blocked.reason != Reason::ResizeRefused)?;
         return Some(Draft::yes(type_, blocked.reason, &blocked.message));
     }
     // A condition of an earlier resize says nothing about this one.
@@ -132,8 +138,8 @@ mod tests {
     use super::*;
     use crate::{
         controllers::unit::{
-            assess::assess,
-            blocked::{BlockedWrite, Fault},
+            assess::{assess, attempt},
+            blocked::{BlockedWrite, Fault, Write},
             build::{self, Wanted},
             rollout::Slot,
             snapshot::{Child, Snapshot},
@@ -210,9 +216,10 @@ mod tests {
                     .unwrap()
                     .remove(computing_unit_api::names::TEMPLATE_AMOUNTS);
             }
-            let blocked =
-                BlockedWrite { write: Write::Resize, reason, message: "no".to_owned(), fault: Fault::Cluster };
-            snapshot.blocked.all.push(blocked);
+            let resizes = assess(&snapshot, &wanted).update.resizes;
+            let attempt = Some(attempt::resize(snapshot.pod.owned().unwrap(), &resizes));
+            let (write, message) = (Write::Resize, "no".to_owned());
+            snapshot.blocked.all.push(BlockedWrite { write, reason, message, fault: Fault::Cluster, attempt });
             (snapshot, wanted)
         };
         assert_eq!(reasons(&refused(Reason::ResizeRefused)), [(ConditionType::UpdatePending, Reason::ResizeRefused)]);
@@ -237,6 +244,8 @@ mod tests {
         snapshot.slot = Slot::Queued { free: false };
         assert_eq!(reasons(&(snapshot.clone(), wanted.clone())), [(ConditionType::UpdatePending, Reason::Queued)]);
         snapshot.slot = Slot::Granted;
+        let admitted = attempt::replacement(snapshot.pod.owned().unwrap(), &wanted.as_ref().unwrap().pod);
+        snapshot.admitted = Some(admitted);
         assert_eq!(reasons(&(snapshot.clone(), wanted.clone())), [(ConditionType::Replacing, Reason::RouteClosing)]);
         // Reported until the next pod exists.
         let unit = Arc::make_mut(&mut snapshot.unit);

@@ -1,0 +1,61 @@
+//! Reads the children that the cache does not have. A watch may be behind, so absence in a cache proves nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use computing_unit_api::gateway::{HTTPRoute, types::HttpRouteSpec};
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::ResourceExt;
+use tokio::time::timeout;
+
+use super::Target;
+use crate::{
+    controllers::{ownership::owned_child, unit::snapshot::Child},
+    k8s::{
+        error::{Error, Result, not_found},
+        no_response::NoResponse,
+        overlay::Overlay,
+        writer::Writable,
+    },
+};
+
+/// How long a read for a unit that is being deleted may take, which does not wait for it.
+const LAST_READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Target<'_> {
+    /// Reads the pod and the route if the snapshot has none. What exists gets into the overlay.
+    pub(super) async fn read_absent(&self) -> Result<()> {
+        let overlays = &self.context.overlays;
+        if self.snapshot.pod.is_absent() {
+            self.read(Pod::default(), &overlays.pods).await?;
+        }
+        if self.snapshot.route.is_absent() {
+            self.read(HTTPRoute::new("", HttpRouteSpec::default().into()), &overlays.routes).await?;
+        }
+        Ok(())
+    }
+
+    async fn read<K: Writable>(&self, mut child: K, overlay: &Overlay<K>) -> Result<()> {
+        let unit = &self.snapshot.unit;
+        let (name, namespace) = (Some(unit.name_any()), unit.namespace());
+        *child.meta_mut() = ObjectMeta { name, namespace, ..ObjectMeta::default() };
+        let read = self.context.writer.read(&child);
+        let limit = if self.snapshot.terminating() { LAST_READ_TIMEOUT } else { Duration::MAX };
+        let no_response = |_| Err(kube::Error::Service(NoResponse(limit).into()));
+        match timeout(limit, read).await.unwrap_or_else(no_response) {
+            Ok(Some(found)) => {
+                if let Some(Child::Owned(found)) = owned_child(unit, Arc::new(found)) {
+                    overlay.put(found);
+                }
+            }
+            Ok(None) => {}
+            // The cluster does not serve the kind.
+            Err(kube::Error::Api(status)) if not_found(&status) => {}
+            // Nothing stands before the removal of the finalizer for ever.
+            Err(error) if self.snapshot.terminating() => {
+                tracing::warn!(unit = self.name(), %error, "cannot read a child of a unit that is being deleted");
+            }
+            Err(error) => return Err(Error::Read { resource: K::kind(&()).into_owned(), source: Box::new(error) }),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,25 @@
+//! What is concluded from the absence of a child is confirmed by a read first: a cache may be behind.
+
+use computing_unit_api::Phase;
+
+use super::Step;
+use crate::controllers::unit::{
+    assess::{
+        Assessment,
+        state::{Transition, UnitState},
+    },
+    snapshot::Snapshot,
+};
+
+/// The read before a pod is called lost, the finalizer is removed, or a unit is reported as stopped.
+pub(super) fn read(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
+    let lost = matches!(assessment.state, UnitState::Unrecorded(Transition::PodLost(_)))
+        && snapshot.pod.is_absent()
+        && snapshot.terminating_pod.is_none();
+    let released = snapshot.terminating() && snapshot.has_finalizer() && snapshot.route.is_absent();
+    let reported = snapshot.unit.status.as_ref().and_then(|status| status.phase);
+    let stopped = assessment.at_rest
+        && snapshot.stopped()
+        && !matches!(reported, Some(Phase::Suspended | Phase::Finished | Phase::Failed));
+    (!snapshot.absence_confirmed && (lost || released || stopped)).then_some(Step::ReadAbsent)
+}
