@@ -7,7 +7,7 @@ use super::{
     api_server::now,
     call::{
         Answer, Call, PODS, ROUTES, SERVICES, UNITS, create, delete, error, event, events, failed_test, finalizers,
-        merge, patch, publication,
+        merge, patch, publication, read,
     },
     outcomes::{
         FAILURES, Failure,
@@ -126,7 +126,7 @@ async fn finalizer_is_removed_before_anything_else_is_written_if_there_is_no_rou
     scenario.reconcile().await.unwrap();
     scenario.watch();
     terminate(&mut scenario);
-    scenario.expect([finalizers(&[])]).await.unwrap();
+    scenario.expect([read(ROUTES), finalizers(&[])]).await.unwrap();
     assert_eq!(scenario.server.get(UNITS, "ada"), None);
 }
 
