@@ -13,7 +13,7 @@ use crate::{
         snapshot::{Child, Snapshot},
         status::Urgency,
     },
-    routing::keys::Reservation,
+    routing::keys::{Holder, Reservation},
 };
 
 /// Steps on the operator's memory.
@@ -49,7 +49,14 @@ fn key(snapshot: &Snapshot, wanted: &Wanted) -> Option<Step> {
     let reservation = snapshot.key.as_ref();
     let eligible = match wanted {
         Ok(_) => true,
-        Err(rejection) => rejection.reason == Reason::KeyConflict,
+        // A unit of another namespace queues only to learn of the release: it does not take over the key.
+        Err(rejection) => match rejection.reason {
+            Reason::KeyConflict => true,
+            Reason::KeyConflictInOtherNamespace => {
+                reservation.is_some_and(|reservation| reservation.holder == Holder::OtherNamespace)
+            }
+            _ => false,
+        },
     };
     let own = reservation.filter(|_| eligible);
     if let Some(Reservation { key, requested: false, .. }) = own {

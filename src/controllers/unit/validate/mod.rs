@@ -86,7 +86,7 @@ pub fn validate(
 fn check_key(object: &ComputingUnit, key: Option<&Reservation>) -> Result<(), Rejection> {
     let other_namespace = |message: &str| Err(Rejection::new(Reason::KeyConflictInOtherNamespace, message));
     match key.map(|key| &key.holder) {
-        Some(Holder::Nobody) if refused_for_other_namespace(object) => other_namespace(
+        Some(Holder::Nobody | Holder::Unit) if refused_for_other_namespace(object) => other_namespace(
             "a unit in another namespace had this key when this unit requested it, and requests for that unit may still \
              be in flight: edit the spec or recreate the unit to take over the key",
         ),
@@ -204,7 +204,7 @@ mod tests {
             }]}))
             .unwrap(),
         );
-        assert!(ask(&object, Holder::Nobody).is_err());
+        assert!(ask(&object, Holder::Nobody).is_err() && ask(&object, Holder::Unit).is_err());
         object.metadata.generation = Some(2);
         assert!(ask(&object, Holder::Nobody).is_ok());
     }
