@@ -33,6 +33,7 @@ use crate::{
 
 /// What the steps of one plan have done that no snapshot can show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Applied {
     pod_created: bool,
     absence_confirmed: bool,
@@ -120,7 +121,9 @@ impl Target<'_> {
             Step::RequestSlot => self.request_slot(),
             Step::ReleaseSlot => self.release_slot(),
             Step::ForgetBlocked(writes) => {
-                writes.into_iter().for_each(|write| self.context.blocked.clear(&self.uid, write))
+                for write in writes {
+                    self.context.blocked.clear(&self.uid, write);
+                }
             }
             Step::StartProbe(goal, target) => self.context.prober.start(*target, goal),
             Step::StopProbe => self.context.prober.stop(&self.uid),
@@ -176,7 +179,7 @@ impl Target<'_> {
                 self.repair(Write::Service, current, &*service, Fields::Of(&fields), &overlays.services).await?;
             }
             Step::RepairPod(pod) => {
-                self.repair(Write::Pod, self.snapshot.pod.owned(), &*pod, Fields::None, &overlays.pods).await?
+                self.repair(Write::Pod, self.snapshot.pod.owned(), &*pod, Fields::None, &overlays.pods).await?;
             }
             Step::ReplaceRoute(route) => {
                 let spec = json!(route.spec);

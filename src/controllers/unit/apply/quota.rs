@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 /// What the refusals of limit ranges contain.
 const LIMIT_RANGE: [&str; 2] = [" usage per ", " max limit to request ratio per "];
 
-/// Whether a ResourceQuota or a LimitRange refuses the amounts.
+/// Whether a quota or a limit range refuses the amounts.
 pub(super) fn limits_amounts(message: &str) -> bool {
     message.contains("exceeded quota: ") || LIMIT_RANGE.iter().any(|words| message.contains(words))
 }
