@@ -102,7 +102,10 @@ pub fn lookup_routing() -> Routing {
 
 /// Units under `/units`, which they do not see.
 pub fn path_routing() -> Routing {
-    serde_json::from_value(json!({"type": "Path", "path": {"prefix": "/units", "replacePrefixMatch": "/"}})).unwrap()
+    serde_json::from_value(json!({
+        "type": "Path", "path": {"prefix": "/units", "replacePrefixMatch": "/"}, "isolation": "None",
+    }))
+    .unwrap()
 }
 
 /// Units in `units.example.org`.

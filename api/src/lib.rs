@@ -36,7 +36,8 @@ pub use probe::{ProbeMethod, ProbeMode, ProbeSpec};
 pub use quantity::Quantity;
 pub use reason::{Reason, Severity};
 pub use routing::{
-    HostRouting, PathMatch, PathMatchType, PathRouting, QueryLookup, QueryRouting, Routing, RoutingType, Timeouts,
+    HostRouting, Isolation, PathMatch, PathMatchType, PathRouting, QueryLookup, QueryRouting, Routing, RoutingType,
+    Timeouts,
 };
 pub use schema::crds;
 pub use status::{Activity, ComputingUnitStatus, Failure, Restarts, Stages, VerifiedRoute};

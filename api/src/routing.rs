@@ -13,7 +13,8 @@ use crate::Duration;
     validation = ("self.type == oldSelf.type", "spec.routing.type is immutable; create another pool"),
     validation = ("(self.type == 'Query') == has(self.query)", "spec.routing.query must be set if and only if spec.routing.type is Query"),
     validation = ("(self.type == 'Path') == has(self.path)", "spec.routing.path must be set if and only if spec.routing.type is Path"),
-    validation = ("(self.type == 'Host') == has(self.host)", "spec.routing.host must be set if and only if spec.routing.type is Host")
+    validation = ("(self.type == 'Host') == has(self.host)", "spec.routing.host must be set if and only if spec.routing.type is Host"),
+    validation = ("self.type != 'Path' || has(self.isolation)", "spec.routing.isolation is required in Path mode, in which all units have the browser origin of the Gateway's host: set it to Sandbox, or to None if you trust the HTML of every unit")
 )]
 pub struct Routing {
     /// Routing mode. `Query`: a query parameter has the routing key. `Path`: the name of the unit follows a path prefix.
@@ -35,9 +36,36 @@ pub struct Routing {
     #[serde(default, rename = "baseURL", skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^https?://[A-Za-z0-9.:\\[\\]_-]+$"), length(max = 512))]
     pub base_url: Option<String>,
+    /// How browsers keep the HTML of a unit apart from other sites of the same origin. `Sandbox`: responses get the headers
+    /// `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`, headers with effects on the whole origin, such
+    /// as `Set-Cookie`, are removed, and `Cookie` and `Authorization` are removed from requests. `None`: requests and responses
+    /// are not changed. Defaults to Sandbox in Query mode and to None in Host mode. Required in Path mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
     /// Timeouts of requests.
     #[serde(default)]
     pub timeouts: Timeouts,
+}
+
+impl Routing {
+    /// The isolation, with the default of the mode.
+    #[must_use]
+    pub fn effective_isolation(&self) -> Isolation {
+        self.isolation.unwrap_or(match self.r#type {
+            // The API server rejects a pool in Path mode without one.
+            RoutingType::Query | RoutingType::Path => Isolation::Sandbox,
+            RoutingType::Host => Isolation::None,
+        })
+    }
+}
+
+/// How browsers keep the HTML of a unit apart from other sites of the same origin.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Isolation {
+    /// HTML of a unit has an opaque origin.
+    Sandbox,
+    /// HTML of a unit has the origin of its URL.
+    None,
 }
 
 /// Routing mode: where a request has the routing key.

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use reqwest::{Client, Method};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
@@ -32,9 +33,30 @@ const FLAGS: [&str; 11] = [
 
 /// A browser with one window. It is closed on drop.
 pub struct Browser {
-    _driver: Child,
+    _driver: Driver,
     client: Client,
     session: String,
+}
+
+/// The driver and the browser that it starts. The browser would outlive a driver that is killed, so the process group of
+/// both is killed on drop.
+struct Driver(Child);
+
+impl Driver {
+    fn start(port: u16) -> anyhow::Result<Self> {
+        let mut command = Command::new("chromedriver");
+        command.arg(format!("--port={port}")).process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        Ok(Self(command.spawn().context("start chromedriver")?))
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(group) = self.0.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 impl Browser {
@@ -43,21 +65,24 @@ impl Browser {
     /// # Errors
     /// If it cannot be installed or started.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_trusting(None).await
+    }
+
+    /// Starts a browser that gives `origin` the features that other browsers only give to HTTPS, such as service workers.
+    ///
+    /// # Errors
+    /// If it cannot be installed or started.
+    pub async fn start_trusting(origin: Option<&str>) -> anyhow::Result<Self> {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         tokio::task::spawn_blocking(packages::browser).await??;
         let first = u16::try_from(std::process::id() % 1000).unwrap_or(0);
         let port = 31_000 + first + NEXT.fetch_add(1, Ordering::Relaxed);
-        let driver = Command::new("chromedriver")
-            .arg(format!("--port={port}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .context("start chromedriver")?;
+        let driver = Driver::start(port)?;
+        let trusted = origin.map(|origin| format!("--unsafely-treat-insecure-origin-as-secure={origin}"));
+        let flags: Vec<_> = FLAGS.iter().map(|flag| (*flag).to_owned()).chain(trusted).collect();
         let client = Client::builder().no_proxy().build()?;
         let server = format!("http://127.0.0.1:{port}");
-        let options = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": FLAGS}}}});
+        let options = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": flags}}}});
         let session = || async {
             let Ok(answer) = call(&client, Method::POST, &format!("{server}/session"), Some(&options)).await else {
                 return Ok(None);
@@ -80,7 +105,7 @@ impl Browser {
         self.post("url", &json!({"url": url})).await.map(drop)
     }
 
-    /// Runs a script in the page. Returns its result.
+    /// Runs a script in the page. Returns its result, or that of the promise that it returns.
     ///
     /// # Errors
     /// If it fails.

@@ -36,7 +36,10 @@ impl Mode {
             ]}}),
             // Each test has its own prefix, so that parallel tests do not overlap.
             Self::Path => {
-                json!({"type": "Path", "path": {"prefix": format!("/{namespace}"), "replacePrefixMatch": "/"}})
+                json!({
+                    "type": "Path", "isolation": "Sandbox",
+                    "path": {"prefix": format!("/{namespace}"), "replacePrefixMatch": "/"},
+                })
             }
             Self::Host => json!({"type": "Host", "host": {"domain": domain(namespace)}}),
         }

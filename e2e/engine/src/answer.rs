@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::header::HOST;
+use axum::http::header::{AUTHORIZATION, COOKIE, HOST};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use serde::Serialize;
@@ -64,7 +64,7 @@ pub struct Answer<'a> {
     query: Option<&'a str>,
     /// Bytes of the request's body.
     received: u64,
-    /// The `host` header and every header that starts with `x-`: those that a gateway adds or must remove.
+    /// The `host` header, credentials, and every header that starts with `x-`: those that a gateway adds or must remove.
     headers: BTreeMap<&'a str, String>,
 }
 
@@ -89,7 +89,8 @@ fn repeated(headers: &HeaderMap) -> BTreeMap<&str, String> {
         let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
         values.collect::<Vec<_>>().join(", ")
     };
-    let wanted = headers.keys().filter(|name| **name == HOST || name.as_str().starts_with("x-"));
+    let wanted =
+        headers.keys().filter(|name| [HOST, AUTHORIZATION, COOKIE].contains(name) || name.as_str().starts_with("x-"));
     wanted.map(HeaderName::as_str).map(|name| (name, values(name))).collect()
 }
 

@@ -8,7 +8,7 @@
 //! | `POST /api/healthcheck?healthy=false` (or `true`) | sets the result of health checks |
 //! | `/busy` | `{"busy": false}`, or the configured answer |
 //! | `PUT /busy?answer=true` (or `false`, `hang`, `garbage`, `huge`) | sets the answer of `/busy` |
-//! | anything else, any method | JSON: unit, part, method, path, query, bytes received, host and `x-` headers |
+//! | anything else, any method | JSON: unit, part, method, path, query, bytes received, credentials, host and `x-` headers |
 //!
 //! Every response has the header `x-engine: <unit>`. A path prefix that a gateway did not strip is ignored.
 //!
@@ -22,6 +22,8 @@
 //! | `CRASH_AFTER` | seconds of serving after which it exits with code 1 |
 //! | `DRAIN` | seconds to keep serving after SIGTERM while connections are open, including WebSockets and exports |
 //! | `PAGE` | HTML for a GET of any other path, like a static service |
+//! | `SCRIPT` | JavaScript for such a path with a query parameter `script` |
+//! | `HEADERS` | headers of the page and the script, as lines `name: value` |
 //! | `EXPORT_CHUNKS`, `EXPORT_INTERVAL_MS` | the default export: 10 lines, 100 ms apart |
 //!
 //! It starts no process, reads no file and needs no user, so it can be process 1 of an empty image.
@@ -33,6 +35,7 @@ mod connections;
 mod export;
 mod routes;
 mod settings;
+mod site;
 
 use std::fs::File;
 use std::io::Write;
@@ -76,7 +79,7 @@ async fn main() -> anyhow::Result<ExitCode> {
 
 /// Serves until SIGTERM and the drain that follows, or until the scheduled crash.
 async fn serve(settings: &Settings, terminated: &mut Signal) -> anyhow::Result<ExitCode> {
-    let engine = Arc::new(Engine::new(settings.unit(), settings.export(), settings.page.clone()));
+    let engine = Arc::new(Engine::new(settings.unit(), settings.export(), settings.site()));
     let listener = TcpListener::bind(("0.0.0.0", settings.port))
         .await
         .with_context(|| format!("listen on port {}", settings.port))?;

@@ -10,7 +10,7 @@ use axum::extract::{FromRequestParts, Query, Request, State};
 use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use futures::future::ready;
 use futures::{SinkExt, StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -18,6 +18,7 @@ use serde::Deserialize;
 use crate::answer::{Answer, Part};
 use crate::busy::{Busy, BusyQuery};
 use crate::export::{Export, Wanted};
+use crate::site::Site;
 
 /// The response header with the name of the unit.
 const ENGINE: HeaderName = HeaderName::from_static("x-engine");
@@ -26,17 +27,17 @@ const ENGINE: HeaderName = HeaderName::from_static("x-engine");
 pub struct Engine {
     unit: String,
     export: Export,
-    page: Option<String>,
+    site: Site,
     healthy: AtomicBool,
     busy: Mutex<Busy>,
     draining: AtomicBool,
 }
 
 impl Engine {
-    /// A healthy engine with this name, its default export, and a page for paths that are not part of the engine.
-    pub fn new(unit: String, export: Export, page: Option<String>) -> Self {
+    /// A healthy engine with this name, its default export, and a site on paths that are not part of the engine.
+    pub fn new(unit: String, export: Export, site: Site) -> Self {
         let (healthy, draining) = (AtomicBool::new(true), AtomicBool::new(false));
-        Self { unit, export, page, healthy, busy: Mutex::default(), draining }
+        Self { unit, export, site, healthy, busy: Mutex::default(), draining }
     }
 
     /// The name of the unit, which is in every response.
@@ -84,12 +85,7 @@ async fn respond(State(engine): State<Arc<Engine>>, request: Request) -> Respons
         }
         (Part::Export, _) => export(&engine, &request),
         (Part::Busy, _) => busy(&engine, &request).await,
-        (Part::Other, _)
-            if let Some(page) = &engine.page
-                && request.method == Method::GET =>
-        {
-            Html(page.clone()).into_response()
-        }
+        (Part::Other, _) if let Some(response) = engine.site.response(&request) => response,
         _ => match received(body).await {
             Ok(bytes) => engine.json(&request, bytes),
             Err(_) => StatusCode::BAD_REQUEST.into_response(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::export::Export;
+use crate::site::Site;
 
 /// The behavior of an engine, from the environment or arguments.
 #[derive(Debug, Parser)]
@@ -45,6 +46,14 @@ pub struct Settings {
     #[arg(long, env = "PAGE")]
     pub page: Option<String>,
 
+    /// The JavaScript response to a GET of such a path with a query parameter `script`.
+    #[arg(long, env = "SCRIPT")]
+    pub script: Option<String>,
+
+    /// Headers of the response with the page or the script, as lines `name: value`.
+    #[arg(long, env = "HEADERS", default_value = "")]
+    headers: String,
+
     /// The default number of lines of an export.
     #[arg(long, env = "EXPORT_CHUNKS", default_value_t = 10)]
     export_chunks: u64,
@@ -63,6 +72,14 @@ impl Settings {
             "" => "engine".to_owned(),
             name => name.to_owned(),
         }
+    }
+
+    /// What the engine serves on paths that are not part of it.
+    pub fn site(&self) -> Site {
+        let line =
+            |line: &str| line.split_once(':').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
+        let headers = self.headers.lines().filter_map(line).collect();
+        Site { page: self.page.clone(), script: self.script.clone(), headers }
     }
 
     /// The default export.

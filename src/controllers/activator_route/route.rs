@@ -14,8 +14,8 @@ use computing_unit_api::{
         types::{
             HttpRouteRules, HttpRouteRulesBackendRefs, HttpRouteRulesFilters,
             HttpRouteRulesFiltersRequestHeaderModifier, HttpRouteRulesFiltersRequestHeaderModifierSet,
-            HttpRouteRulesFiltersResponseHeaderModifier, HttpRouteRulesFiltersResponseHeaderModifierSet,
-            HttpRouteRulesFiltersType, HttpRouteRulesMatches, HttpRouteRulesTimeouts, HttpRouteSpec,
+            HttpRouteRulesFiltersResponseHeaderModifier, HttpRouteRulesFiltersType, HttpRouteRulesMatches,
+            HttpRouteRulesTimeouts, HttpRouteSpec,
         },
     },
     names::{self, headers},
@@ -25,7 +25,10 @@ use kube::{Resource, ResourceExt};
 
 use crate::{
     config::ActivatorService,
-    controllers::unit::build::route::{filter, parent},
+    controllers::unit::build::{
+        route::{filter, parent, set},
+        sandbox,
+    },
     routing::{matches, mode, overlap},
 };
 
@@ -123,7 +126,8 @@ fn route(
     route
 }
 
-/// Sets the pool in requests, and overwrites what the client sent. Marks responses of the activator.
+/// Sets the pool in requests, and overwrites what the client sent. Removes credentials, which the activator does not need.
+/// Marks responses of the activator.
 fn filters(uid: &str) -> Vec<HttpRouteRulesFilters> {
     let pool_header = HttpRouteRulesFilters {
         request_header_modifier: Some(HttpRouteRulesFiltersRequestHeaderModifier {
@@ -131,16 +135,13 @@ fn filters(uid: &str) -> Vec<HttpRouteRulesFilters> {
                 name: headers::POOL.to_owned(),
                 value: uid.to_owned(),
             }]),
-            ..Default::default()
+            ..sandbox::request()
         }),
         ..filter(HttpRouteRulesFiltersType::RequestHeaderModifier)
     };
     let activator_header = HttpRouteRulesFilters {
         response_header_modifier: Some(HttpRouteRulesFiltersResponseHeaderModifier {
-            set: Some(vec![HttpRouteRulesFiltersResponseHeaderModifierSet {
-                name: headers::ACTIVATOR.to_owned(),
-                value: "true".to_owned(),
-            }]),
+            set: Some(vec![set(headers::ACTIVATOR, "true")]),
             ..Default::default()
         }),
         ..filter(HttpRouteRulesFiltersType::ResponseHeaderModifier)

@@ -9,6 +9,7 @@ mod host_lookup;
 mod idle;
 mod idle_faults;
 mod install;
+mod isolation;
 mod java_client;
 mod keys;
 mod kubectl_create;

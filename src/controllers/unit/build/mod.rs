@@ -6,6 +6,7 @@ pub mod drift;
 pub mod pod;
 pub mod pvc;
 pub mod route;
+pub mod sandbox;
 pub mod service;
 
 use computing_unit_api::gateway::HTTPRoute;

@@ -7,7 +7,7 @@
 
 pub use computing_unit_api::gateway::is_guarded;
 use computing_unit_api::{
-    GatewayRef,
+    GatewayRef, Isolation,
     gateway::{
         HTTPRoute,
         types::{
@@ -23,6 +23,7 @@ use computing_unit_api::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
+use super::sandbox;
 use crate::{
     controllers::unit::validate::Unit,
     routing::{Mode, mode},
@@ -40,7 +41,7 @@ pub fn route(unit: &Unit) -> HTTPRoute {
         hostnames: unit.address.route_host.clone().map(|host| vec![host]),
         rules: Some(vec![HttpRouteRules {
             matches: Some(mode.map(|mode| mode.unit_matches(&name, &unit.key)).unwrap_or_default()),
-            filters: Some(filters(mode, &object.uid().unwrap_or_default())),
+            filters: Some(filters(mode, routing.effective_isolation(), &object.uid().unwrap_or_default())),
             backend_refs: Some(vec![HttpRouteRulesBackendRefs {
                 group: Some(String::new()),
                 kind: Some("Service".to_owned()),
@@ -79,16 +80,22 @@ pub fn parent(gateway: &GatewayRef) -> HttpRouteParentRefs {
     }
 }
 
-fn filters(mode: Option<&dyn Mode>, uid: &str) -> Vec<HttpRouteRulesFilters> {
-    let unit_header = HttpRouteRulesFilters {
-        r#type: HttpRouteRulesFiltersType::ResponseHeaderModifier,
-        response_header_modifier: Some(HttpRouteRulesFiltersResponseHeaderModifier {
-            set: Some(vec![HttpRouteRulesFiltersResponseHeaderModifierSet {
-                name: headers::UNIT.to_owned(),
-                value: uid.to_owned(),
-            }]),
-            ..Default::default()
-        }),
+fn filters(mode: Option<&dyn Mode>, isolation: Isolation, uid: &str) -> Vec<HttpRouteRulesFilters> {
+    // An HTTPRoute must not have two filters of one type in a rule.
+    let response = HttpRouteRulesFiltersResponseHeaderModifier {
+        set: Some(vec![set(headers::UNIT, uid)]),
+        ..HttpRouteRulesFiltersResponseHeaderModifier::default()
+    };
+    let (request, response) = match isolation {
+        Isolation::Sandbox => (Some(sandbox::request()), sandbox::response(response)),
+        Isolation::None => (None, response),
+    };
+    let request = request.map(|modifier| HttpRouteRulesFilters {
+        request_header_modifier: Some(modifier),
+        ..filter(HttpRouteRulesFiltersType::RequestHeaderModifier)
+    });
+    let response = HttpRouteRulesFilters {
+        response_header_modifier: Some(response),
         ..filter(HttpRouteRulesFiltersType::ResponseHeaderModifier)
     };
     let rewrite = mode.and_then(Mode::replace_prefix_match).map(|replacement| HttpRouteRulesFilters {
@@ -102,7 +109,12 @@ fn filters(mode: Option<&dyn Mode>, uid: &str) -> Vec<HttpRouteRulesFilters> {
         }),
         ..filter(HttpRouteRulesFiltersType::UrlRewrite)
     });
-    std::iter::once(unit_header).chain(rewrite).collect()
+    request.into_iter().chain([response]).chain(rewrite).collect()
+}
+
+/// A response header with a value.
+pub fn set(name: &str, value: &str) -> HttpRouteRulesFiltersResponseHeaderModifierSet {
+    HttpRouteRulesFiltersResponseHeaderModifierSet { name: name.to_owned(), value: value.to_owned() }
 }
 
 /// A filter of a type, without its settings.
@@ -148,4 +160,57 @@ fn renamed(host: &str, label: &str) -> String {
 
 fn all_matches(route: &mut HTTPRoute) -> impl Iterator<Item = &mut HttpRouteRulesMatches> {
     route.spec.rules.iter_mut().flatten().flat_map(|rule| rule.matches.iter_mut().flatten())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{accepted, host_routing, path_routing, query_routing};
+
+    fn filters_of(route: &HTTPRoute) -> Vec<HttpRouteRulesFilters> {
+        route.spec.rules.clone().unwrap()[0].filters.clone().unwrap()
+    }
+
+    #[test]
+    fn route_of_a_sandboxed_unit_isolates_it_while_open_and_while_guarded() {
+        let open = route(&accepted(query_routing()));
+        insta::assert_yaml_snapshot!(filters_of(&open));
+        assert_eq!(filters_of(&guarded(open.clone(), "ada-uid")), filters_of(&open));
+    }
+
+    #[test]
+    fn isolation_has_the_default_of_the_mode() {
+        let isolated = |routing| {
+            let filters = filters_of(&route(&accepted(routing)));
+            filters.iter().any(|filter| filter.request_header_modifier.is_some())
+        };
+        assert!(isolated(query_routing()));
+        assert!(!isolated(host_routing()));
+        for isolation in [Isolation::Sandbox, Isolation::None] {
+            for mut routing in [query_routing(), path_routing(), host_routing()] {
+                routing.isolation = Some(isolation);
+                assert_eq!(isolated(routing), isolation == Isolation::Sandbox);
+            }
+        }
+    }
+
+    /// The API server rejects a route with two filters of a type, and Envoy Gateway one that both sets and removes a header.
+    #[test]
+    fn each_type_of_filter_and_each_header_occurs_once() {
+        for mut routing in [query_routing(), path_routing(), host_routing()] {
+            routing.isolation = Some(Isolation::Sandbox);
+            let filters = filters_of(&route(&accepted(routing)));
+            for (index, filter) in filters.iter().enumerate() {
+                assert!(filters[index + 1..].iter().all(|other| other.r#type != filter.r#type));
+                let Some(modifier) = &filter.response_header_modifier else { continue };
+                let set = modifier.set.iter().flatten().map(|header| header.name.clone());
+                let mut names: Vec<_> = set.chain(modifier.remove.iter().flatten().cloned()).collect();
+                assert!(names.len() <= 16);
+                let count = names.len();
+                names.sort();
+                names.dedup();
+                assert_eq!(names.len(), count);
+            }
+        }
+    }
 }
