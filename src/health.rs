@@ -5,8 +5,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -20,7 +20,10 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use crate::{
+    http_server::{self, Limits},
+    metrics::Metrics,
+};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -64,22 +67,21 @@ impl Gates {
     }
 }
 
+/// The kubelet and Prometheus need few connections. The limits keep other clients from delaying them.
+const LIMITS: Limits = Limits {
+    connections: 64,
+    connections_per_address: 8,
+    header_timeout: Duration::from_secs(5),
+    lifetime: Some(Duration::from_secs(30)),
+};
+
 /// Serves requests until `stop`.
-pub async fn serve(
-    listener: TcpListener,
-    metrics: Arc<Metrics>,
-    gates: Gates,
-    stop: CancellationToken,
-) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, gates: Gates, stop: CancellationToken) {
     let routes = Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready).with_state(gates))
         .route("/metrics", get(text).with_state(metrics));
-    // Without a graceful shutdown: an idle connection of a scraper would delay the exit.
-    tokio::select! {
-        ended = axum::serve(listener, routes).into_future() => ended,
-        () = stop.cancelled() => Ok(()),
-    }
+    http_server::serve(listener, routes, LIMITS, stop).await;
 }
 
 async fn ready(State(gates): State<Gates>) -> (StatusCode, String) {
@@ -145,6 +147,6 @@ mod tests {
         assert!(metrics.contains(OPEN_METRICS) && metrics.contains("computing_unit_operator_leader 0"), "{metrics}");
 
         stop.cancel();
-        serving.await.unwrap().unwrap();
+        serving.await.unwrap();
     }
 }

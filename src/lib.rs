@@ -9,6 +9,7 @@ mod controllers;
 mod gateway;
 mod health;
 mod http1;
+mod http_server;
 mod k8s;
 mod leader;
 mod listen;

@@ -4,7 +4,7 @@
 
 mod response;
 
-use std::{io, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -28,16 +28,23 @@ use super::{
 };
 use crate::{
     health::Gates,
+    http_server::{self, Limits},
     k8s::scope::scopes,
     metrics::{ActivatorOutcome, Metrics},
     routing::{request_key, same_host},
 };
 
+/// More than the requests that are held at a time. The clients are the gateway's proxies, so an address may have many.
+const LIMITS: Limits = Limits {
+    connections: 2000,
+    connections_per_address: 1000,
+    header_timeout: Duration::from_secs(5),
+    // A request is held for as long as its pool says.
+    lifetime: None,
+};
+
 /// Serves the activator for the pools of `namespaces`, or of all if it is empty, until `shutdown`. Held requests are
 /// answered then.
-///
-/// # Errors
-/// If the listener fails.
 pub async fn serve(
     listener: TcpListener,
     client: Client,
@@ -45,7 +52,7 @@ pub async fn serve(
     metrics: Arc<Metrics>,
     gates: &Gates,
     shutdown: CancellationToken,
-) -> io::Result<()> {
+) {
     let index = Arc::new(Index::new(scopes(namespaces)));
     // The watches end when this is dropped.
     let _watches = watch::start(&client, namespaces, &index, &metrics, gates);
@@ -55,7 +62,7 @@ pub async fn serve(
         held_requests: HeldRequests::new(metrics.clone(), shutdown.clone()),
         metrics,
     });
-    axum::serve(listener, router(activator)).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    http_server::serve(listener, router(activator), LIMITS, shutdown).await;
 }
 
 fn router(activator: Arc<Activator>) -> Router {

@@ -2,7 +2,7 @@
 
 mod args;
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{io, panic, sync::Arc, time::Duration};
 
 use kube::{Client, Config, config::InferConfigError};
 use tokio::{
@@ -41,10 +41,8 @@ pub enum Error {
     Bind(#[from] BindError),
     #[error("cannot handle SIGTERM and SIGINT: {0}")]
     Signals(#[source] io::Error),
-    #[error("the server of health and metrics stopped: {0}")]
+    #[error("cannot serve health and metrics: {0}")]
     Health(#[source] io::Error),
-    #[error("the activator stopped: {0}")]
-    Activator(#[source] io::Error),
     #[error(transparent)]
     Lost(#[from] Lost),
     #[error(transparent)]
@@ -70,12 +68,12 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let controllers = run_controllers(settings, client, metrics.clone(), gates.clone(), &shutdown);
     // The process exits with the controllers. The activator also serves while this process is a standby.
     let work = async {
-        let mut activator = pin!(activator);
+        let mut activator = tokio::spawn(activator);
         let result = tokio::select! {
             result = controllers => result,
-            Err(error) = &mut activator => return Err(Error::Activator(error)),
+            Err(panicked) = &mut activator => panic::resume_unwind(panicked.into_panic()),
         };
-        if shutdown.is_cancelled() {
+        if shutdown.is_cancelled() && !activator.is_finished() {
             // Held requests get an answer.
             let _ = timeout(DRAIN_TIMEOUT, activator).await;
         }
@@ -84,7 +82,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     tokio::select! {
         result = work => result,
         // Without the shutdown token, so that metrics cover the whole shutdown.
-        result = health::serve(http, metrics, gates, CancellationToken::new()) => result.map_err(Error::Health),
+        () = health::serve(http, metrics, gates, CancellationToken::new()) => Ok(()),
     }
 }
 
@@ -96,12 +94,11 @@ async fn serve_activator(
     metrics: Arc<Metrics>,
     gates: Gates,
     shutdown: CancellationToken,
-) -> io::Result<()> {
-    if let Some(listener) = listener {
-        return activator::serve(listener, client, &namespaces, metrics, &gates, shutdown).await;
+) {
+    match listener {
+        Some(listener) => activator::serve(listener, client, &namespaces, metrics, &gates, shutdown).await,
+        None => shutdown.cancelled().await,
     }
-    shutdown.cancelled().await;
-    Ok(())
 }
 
 /// Runs the controllers until `shutdown`; with leader election, while this process leads.
