@@ -68,7 +68,7 @@ unit: helm ## Tests that need no cluster
 
 .PHONY: helm-lint
 helm-lint: helm ## Check the charts
-	@$(WITH_HELM) helm lint --strict --quiet $(CHART)
+	@$(WITH_HELM) helm lint --strict --quiet $(CHART) $(UNRESOLVABLE)
 	@$(WITH_HELM) for values in laptop production; do \
 	  helm lint --strict --quiet charts/texera-gateway --values charts/texera-gateway/values-$$values.yaml; done
 
@@ -128,11 +128,13 @@ down: ## Take the cluster down, with all that is left of it
 	@$(CU_CLUSTER) down
 
 .PHONY: generate
+# The top-level domain is reserved, so nobody can publish an image of this name.
+UNRESOLVABLE := --set image.repository=registry.invalid/computing-unit-operator
 generate: helm ## Write what is generated: crds/, docs/api.md, the chart's copies, config/install.yaml
 	cargo run --quiet --locked --bin computing-unit-operator -- crd --dir crds --api-doc docs/api.md
 	cp crds/*.yaml $(CHART)/files/crds/
 	@$(WITH_HELM) { cat config/namespace.yaml; \
-	  helm template computing-unit-operator $(CHART) --namespace computing-unit-system --no-hooks; } > config/install.yaml
+	  helm template computing-unit-operator $(CHART) --namespace computing-unit-system --no-hooks $(UNRESOLVABLE); } > config/install.yaml
 
 # Helm, from the cache of the cluster's programs.
 .PHONY: helm

@@ -15,6 +15,8 @@ pub struct Settings {
     pub watch_namespaces: Vec<String>,
     /// Namespaces of Gateways and their proxies, sorted; empty for all.
     pub gateway_namespaces: Vec<String>,
+    /// Namespace of Envoy Gateway's controller, and of the proxies that it creates.
+    pub envoy_gateway_namespace: String,
     /// Maximum number of concurrent reconciles.
     pub concurrency: NonZeroU16,
     /// Maximum number of concurrent probes.

@@ -47,7 +47,7 @@ pub fn context(
     gateways: &[Option<String>],
 ) -> (UnitContext, Vec<UnboundedReceiver<ObjectRef<ComputingUnit>>>) {
     let metrics = Arc::<Metrics>::default();
-    let caches = Arc::new(Caches::new(scopes, gateways));
+    let caches = Arc::new(Caches::new(scopes, gateways, "envoy-gateway-system"));
     let (waker, wakes) = Waker::new(scopes);
     // The proxies are not known before they are listed, so no probe ends by itself.
     let (prober, _) = Prober::new(caches.proxies(), 1, metrics.clone());

@@ -68,6 +68,26 @@ fn rules_accept_and_reject_the_listed_objects() {
 }
 
 #[test]
+fn size_of_a_unit_is_bounded() {
+    let (cases, schemas) = (cases(), schemas());
+    let found = |spec: Value| {
+        let unit = merged(&cases.bases["ComputingUnit"], &serde_json::json!({"spec": spec}));
+        messages(&schemas["ComputingUnit"], &unit, None)
+    };
+    let env = |count: usize, size: usize| -> Value {
+        (0..count).map(|index| serde_json::json!({"name": format!("A{index:03}"), "value": "x".repeat(size)})).collect()
+    };
+    assert!(found(serde_json::json!({"env": env(16, 4092)})).is_empty());
+    let too_large = found(serde_json::json!({"env": env(16, 4093)}));
+    assert!(too_large.len() == 1 && too_large[0].contains("65536 characters"), "{too_large:?}");
+    for list in ["limits", "requests"] {
+        let named = |length: usize| found(serde_json::json!({"resources": {list: {"x".repeat(length): "1"}}}));
+        assert!(named(253).is_empty());
+        assert!(named(254)[0].contains("at most 253 characters"));
+    }
+}
+
+#[test]
 fn every_rule_has_a_test_case() {
     fn collect(schema: &Value, found: &mut BTreeSet<String>) {
         match schema {

@@ -38,6 +38,31 @@ fn file(name: &str) -> String {
     format!("{CHART}/{name}")
 }
 
+/// Envoy buffers a body that has a limit, before any authorization: clients that upload slowly could fill its memory.
+#[test]
+fn open_uploads_do_not_fill_the_memory_of_a_proxy() {
+    let all = rendered(&[]);
+    for policy in of_kind(&all, "BackendTrafficPolicy") {
+        let limit = policy["spec"]["requestBuffer"]["limit"].as_str().unwrap_or("0Ki");
+        let kibibytes: u32 = limit.strip_suffix("Ki").and_then(|number| number.parse().ok()).expect(limit);
+        assert!(kibibytes <= 256, "{}: {limit}", policy["metadata"]["name"]);
+    }
+    let clients = of_kind(&all, "ClientTrafficPolicy").next().expect("a ClientTrafficPolicy");
+    assert_eq!(clients["spec"]["timeout"]["http"]["requestReceivedTimeout"], "5m");
+}
+
+/// A variable of a unit would override one from the Secret that the template refers to.
+#[test]
+fn units_set_only_the_variables_and_resources_that_the_pool_lists() {
+    let all = rendered(&[]);
+    let spec = &named(&all, "ComputingUnitPool", "default")["spec"];
+    assert!(spec["template"]["spec"]["containers"][0]["envFrom"].is_array());
+    assert_eq!(spec["env"], json!({"policy": "Listed", "names": ["JAVA_OPTS", "USER_JWT_TOKEN"]}));
+    assert_eq!(spec["references"]["secrets"], json!(["{unit}-credentials"]));
+    assert_eq!(spec["resources"]["max"]["nvidia.com/gpu"], "5");
+    assert_eq!(spec["routing"]["isolation"], "Sandbox");
+}
+
 #[test]
 fn each_path_of_texera_is_routed_to_its_service() {
     let all = rendered(&["--set", "objectStore.enabled=true,objectStore.hostname=s3.example.org"]);
@@ -78,7 +103,7 @@ fn each_path_of_texera_is_routed_to_its_service() {
     assert_eq!(store["spec"]["rules"][0]["filters"][0]["type"], "CORS");
     // Uploads to the object store are not buffered.
     assert!(named(&all, "BackendTrafficPolicy", "texera-object-store")["spec"].get("requestBuffer").is_none());
-    assert_eq!(named(&all, "BackendTrafficPolicy", "texera-config")["spec"]["requestBuffer"]["limit"], "1Mi");
+    assert_eq!(named(&all, "BackendTrafficPolicy", "texera-config")["spec"]["requestBuffer"]["limit"], "64Ki");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod routing;
 mod schema;
 mod status;
 mod unit;
+mod unit_limits;
 mod volumes;
 
 pub use activator::ActivatorSpec;
@@ -42,6 +43,7 @@ pub use routing::{
 pub use schema::crds;
 pub use status::{Activity, ComputingUnitStatus, Failure, Restarts, Stages, VerifiedRoute};
 pub use unit::{ComputingUnit, ComputingUnitSpec, OperatingMode, Resources};
+pub use unit_limits::{EnvPolicy, EnvSpec, ResourcesSpec};
 pub use volumes::{ClaimMetadata, ClaimRetention, ClaimRetentionPolicy, VolumeClaimTemplate};
 
 /// API group of both resources.

@@ -81,9 +81,10 @@ pub mod headers {
     pub const PAGE: &str = "x-computing-unit-page";
 }
 
-/// Labels of the children of a unit.
+/// Labels of the children of a unit. `cuid` is its `spec.cuid` if that is its routing key: otherwise several units may have the
+/// same one.
 #[must_use]
-pub fn child_labels(unit: &ComputingUnit) -> BTreeMap<String, String> {
+pub fn child_labels(unit: &ComputingUnit, cuid: Option<i64>) -> BTreeMap<String, String> {
     let name = unit.name_any();
     let mut all = BTreeMap::from([
         (labels::MANAGED_BY.to_owned(), labels::OPERATOR.to_owned()),
@@ -92,7 +93,7 @@ pub fn child_labels(unit: &ComputingUnit) -> BTreeMap<String, String> {
         (labels::TEXERA_TYPE.to_owned(), labels::COMPUTING_UNIT.to_owned()),
         (labels::TEXERA_NAME.to_owned(), name),
     ]);
-    if let Some(cuid) = unit.spec.cuid {
+    if let Some(cuid) = cuid {
         all.insert(labels::TEXERA_CUID.to_owned(), cuid.to_string());
     }
     all

@@ -5,8 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ActivatorSpec, ActivitySpec, ClaimRetentionPolicy, ComputingUnitPoolStatus, Duration, PoolLifecycle, ProbeSpec,
-    RestartBackoff, Routing, VolumeClaimTemplate,
+    ActivatorSpec, ActivitySpec, ClaimRetentionPolicy, ComputingUnitPoolStatus, Duration, EnvSpec, PoolLifecycle,
+    ProbeSpec, ResourcesSpec, RestartBackoff, Routing, VolumeClaimTemplate,
 };
 
 /// ComputingUnitPool is the deployer's policy for units: the Gateway and the routing, the pod template, the images on offer,
@@ -45,7 +45,8 @@ use crate::{
     validation = ("!has(self.template.spec) || size(self.template.spec.containers) == 0 || (has(self.images) && self.images.exists(i, has(i.default) && i.default)) || (has(self.template.spec.containers[0].image) && self.template.spec.containers[0].image != '')", "an image is required: set spec.template.spec.containers[0].image, or mark one of spec.images as the default"),
     validation = ("has(self.volumeClaimTemplates) == has(oldSelf.volumeClaimTemplates) && (!has(self.volumeClaimTemplates) || self.volumeClaimTemplates == oldSelf.volumeClaimTemplates)", "spec.volumeClaimTemplates is immutable; create another pool"),
     validation = ("!has(self.routing.query) || self.routing.query.paths.exists(p, p.type != 'RegularExpression') || (has(self.probe) && has(self.probe.path))", "spec.probe.path is required if all of spec.routing.query.paths have type RegularExpression"),
-    validation = ("!has(self.routing.query) || self.routing.query.lookup != 'Host' || has(self.activator)", "spec.activator is required if spec.routing.query.lookup is Host; {} is enough")
+    validation = ("!has(self.routing.query) || self.routing.query.lookup != 'Host' || has(self.activator)", "spec.activator is required if spec.routing.query.lookup is Host; {} is enough"),
+    validation = ("!has(self.env) || self.env.policy == 'Listed' || !has(self.template.spec) || size(self.template.spec.containers) == 0 || !has(self.template.spec.containers[0].envFrom) || size(self.template.spec.containers[0].envFrom) == 0", "spec.env.policy must be Listed if spec.template.spec.containers[0].envFrom is set, because a variable of a unit would override one from there")
 )]
 pub struct ComputingUnitPoolSpec {
     /// Gateway that the routes of the units attach to. Immutable.
@@ -57,7 +58,8 @@ pub struct ComputingUnitPoolSpec {
 
     /// Template of the units' pods. The first container is the engine. It serves HTTP on its container port named `http`, or
     /// on 8085 if no port has that name. The image, resources and environment of the unit apply to this container. Labels
-    /// and annotations are copied, except those that are reserved for the operator.
+    /// and annotations are copied, except those that are reserved for the operator. With `terminationMessagePolicy:
+    /// FallbackToLogsOnError` the status of a unit has the last log lines of an engine that failed.
     #[x_kube(
         validation = ("has(self.spec) && size(self.spec.containers) > 0", "spec.template.spec.containers must have at least one container, the engine"),
         validation = ("!has(self.spec) || !has(self.spec.restartPolicy) || self.spec.restartPolicy in ['Always', 'OnFailure', 'Never']", "spec.template.spec.restartPolicy must be Always, OnFailure or Never")
@@ -73,6 +75,15 @@ pub struct ComputingUnitPoolSpec {
     /// Secrets and ConfigMaps that units can refer to in `env` and `envFrom`. If absent, units cannot refer to any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub references: Option<References>,
+
+    /// Environment variables that units can set. If absent, `policy` is `Allowed`, or `Listed` if the engine's container in the
+    /// template has `envFrom`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<EnvSpec>,
+
+    /// Resources that units can request in `spec.resources`.
+    #[serde(default)]
+    pub resources: ResourcesSpec,
 
     /// Time in which the pod of a unit must be Ready after its creation. Otherwise the unit fails: its pod is deleted, and it
     /// is not retried until it is edited or resumed.
@@ -148,19 +159,26 @@ pub struct OfferedImage {
     pub default: bool,
 }
 
-/// Secrets and ConfigMaps that units can refer to. `{unit}` in a name is replaced by the name of the unit.
+/// Secrets and ConfigMaps that units can refer to. `{unit}` in a name is replaced by the name of the unit, which the creator of
+/// the unit chooses, and `{uid}` by its UID, which nobody can choose.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct References {
     /// Names of Secrets that units can refer to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
-    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = ("self.all(name, name != '{unit}')", "spec.references.secrets must not contain {unit} alone, because a unit can have the name of any Secret; use {uid}, or a pattern such as cu-{unit}-credentials")
+    )]
     pub secrets: Vec<String>,
     /// Names of ConfigMaps that units can refer to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
-    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = ("self.all(name, name != '{unit}')", "spec.references.configMaps must not contain {unit} alone, because a unit can have the name of any ConfigMap; use {uid}, or a pattern such as cu-{unit}-settings")
+    )]
     pub config_maps: Vec<String>,
 }
 

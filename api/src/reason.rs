@@ -23,6 +23,8 @@ names! {
         ImageNotOffered,
         /// The pool does not allow the Secret or ConfigMap.
         ReferenceNotAllowed,
+        /// The pool does not allow the environment variable.
+        EnvNotAllowed,
         /// The unit requests more than its pool or its own limits allow.
         LimitExceeded,
         /// Another unit of the namespace has the routing key.

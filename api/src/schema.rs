@@ -24,6 +24,17 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
             }
         }
     }
+    // The types of Kubernetes have no bounds. Every watcher of units holds them in memory.
+    for (name, length) in [("name", 128), ("value", 4096)] {
+        if let Some(text) = schema(&mut unit).and_then(|root| field(root, &["spec", "env", "[]", name])) {
+            text.max_length = Some(length);
+        }
+    }
+    for (crd, length, size) in [(&mut unit, 253, 64), (&mut pool, 32_768, 256)] {
+        if let Some(spec) = schema(crd).and_then(|root| field(root, &["spec"])) {
+            visit(spec, &mut |schema| bound(schema, length, size));
+        }
+    }
     vec![unit, pool]
 }
 
@@ -43,6 +54,22 @@ fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     if schema.x_kubernetes_int_or_string == Some(true) {
         schema.any_of = None;
+    }
+}
+
+/// Bounds strings, and lists and maps, that have no bound yet.
+fn bound(schema: &mut JSONSchemaProps, length: i64, size: i64) {
+    match schema.type_.as_deref() {
+        Some("string") if schema.enum_.is_none() && schema.format.is_none() => {
+            schema.max_length.get_or_insert(length);
+        }
+        Some("array") => {
+            schema.max_items.get_or_insert(size);
+        }
+        Some("object") if schema.additional_properties.is_some() => {
+            schema.max_properties.get_or_insert(size);
+        }
+        _ => {}
     }
 }
 
@@ -118,11 +145,8 @@ mod tests {
 
     #[test]
     fn strings_lists_and_maps_are_bounded() {
-        for (mut crd, outside) in
-            crds().into_iter().zip([&["env", "envFrom"][..], &["template", "volumeClaimTemplates"]])
-        {
+        for mut crd in crds() {
             let spec = field(schema(&mut crd).unwrap(), &["spec"]).unwrap();
-            spec.properties.as_mut().unwrap().retain(|name, _| !outside.contains(&name.as_str()));
             visit(spec, &mut |schema| match schema.type_.as_deref() {
                 Some("string") => {
                     let bounded = schema.max_length.is_some() || schema.enum_.is_some() || schema.format.is_some();

@@ -49,7 +49,8 @@ use crate::{ComputingUnitStatus, Quantity, UnitLifecycle, UpdateStrategy};
     validation = ("!has(self.sharedMemory) || !has(self.resources) || !has(self.resources.limits) || !('memory' in self.resources.limits) || !isQuantity(string(self.sharedMemory)) || !isQuantity(string(self.resources.limits['memory'])) || quantity(string(self.sharedMemory)).compareTo(quantity(string(self.resources.limits['memory']))) <= 0", "spec.sharedMemory must not exceed spec.resources.limits.memory"),
     validation = ("!has(self.sharedMemory) || !isQuantity(string(self.sharedMemory)) || quantity(string(self.sharedMemory)).isGreaterThan(quantity('0'))", "spec.sharedMemory must be greater than 0; omit it for the default size"),
     validation = ("!has(self.env) || self.env.all(e, !e.name.startsWith('COMPUTING_UNIT_'))", "spec.env must not have names that start with COMPUTING_UNIT_; they are reserved for the operator"),
-    validation = ("!has(self.envFrom) || self.envFrom.all(e, !has(e.prefix) || !e.prefix.startsWith('COMPUTING_UNIT_'))", "spec.envFrom must not have a prefix that starts with COMPUTING_UNIT_; it is reserved for the operator")
+    validation = ("!has(self.envFrom) || self.envFrom.all(e, !has(e.prefix) || !e.prefix.startsWith('COMPUTING_UNIT_'))", "spec.envFrom must not have a prefix that starts with COMPUTING_UNIT_; it is reserved for the operator"),
+    validation = ("!has(self.env) || self.env.map(e, size(e.name) + (has(e.value) ? size(e.value) : 0)).sum() <= 65536", "the names and values in spec.env must not have more than 65536 characters in total; use a ConfigMap for more")
 )]
 pub struct ComputingUnitSpec {
     /// Whether the unit runs. `Suspended` closes the route, then stops the pod, and keeps the Service, the routing key, the
@@ -81,25 +82,26 @@ pub struct ComputingUnitSpec {
     #[schemars(length(min = 1, max = 1024))]
     pub image: Option<String>,
 
-    /// Compute resources of the engine. Defaults to those of the pool's template. A change of CPU or memory is applied to the
+    /// Compute resources of the engine, within `spec.resources` of the pool. Defaults to those of the pool's template. A change of CPU or memory is applied to the
     /// running pod if the cluster supports it. `updateStrategy` determines when any other change takes effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
 
-    /// Size of /dev/shm. It counts against the memory limit and must not exceed it. Defaults to that of the container runtime
+    /// Size of /dev/shm. It counts against the memory limit, which must exist, and must not exceed it. Defaults to that of the container runtime
     /// (64Mi).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_memory: Option<Quantity>,
 
-    /// Environment variables of the engine, in addition to those of the pool's template. A variable of the template takes
-    /// precedence over one of the same name. Values can be taken from Secrets and ConfigMaps that `spec.references` of the
+    /// Environment variables of the engine, in addition to those of the pool's template. `spec.env` of the pool must allow
+    /// them. A variable of the template takes precedence over one of the same name. Values can be taken from Secrets and ConfigMaps that `spec.references` of the
     /// pool allows. Names that start with `COMPUTING_UNIT_` are reserved for the operator.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Vec<EnvVar>,
 
-    /// Secrets and ConfigMaps whose entries become environment variables. `spec.references` of the pool must allow them.
+    /// Secrets and ConfigMaps whose entries become environment variables. `spec.references` and `spec.env` of the pool must
+    /// allow them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -139,6 +141,7 @@ impl OperatingMode {
 /// Compute resources of a container.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("(!has(self.limits) || self.limits.all(name, size(name) <= 253)) && (!has(self.requests) || self.requests.all(name, size(name) <= 253))", "names in spec.resources must have at most 253 characters"))]
 pub struct Resources {
     /// Maximum amounts by resource name: `cpu`, `memory`, `nvidia.com/gpu`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -9,6 +9,7 @@ const PERMANENT: &[Reason] = &[
     Reason::PoolNotAccepted,
     Reason::ImageNotOffered,
     Reason::ReferenceNotAllowed,
+    Reason::EnvNotAllowed,
     Reason::LimitExceeded,
     Reason::KeyConflict,
     Reason::KeyConflictInOtherNamespace,

@@ -75,7 +75,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let (scopes, gateways) = (scopes(&settings.watch_namespaces), scopes(&settings.gateway_namespaces));
-    let caches = Arc::new(Caches::new(&scopes, &gateways));
+    let caches = Arc::new(Caches::new(&scopes, &gateways, &settings.envoy_gateway_namespace));
     let (waker, wakes) = Waker::new(&scopes);
     let probe_limit = usize::from(settings.probe_concurrency.get());
     let (prober, probe_wakes) = Prober::new(caches.proxies(), probe_limit, metrics.clone());
@@ -187,6 +187,7 @@ mod tests {
         let settings = Settings {
             watch_namespaces: vec![],
             gateway_namespaces: vec![],
+            envoy_gateway_namespace: "envoy-gateway-system".to_owned(),
             concurrency: 1.try_into().unwrap(),
             probe_concurrency: 1.try_into().unwrap(),
             http_address: ([127, 0, 0, 1], 0).into(),

@@ -95,7 +95,7 @@ mod tests {
     use computing_unit_api::{Routing, gateway::Gateway};
 
     fn caches(from: &serde_json::Value, labels: &[(&str, serde_json::Value)]) -> Caches {
-        let caches = Caches::new(&[None], &[None]);
+        let caches = Caches::new(&[None], &[None], "envoy-gateway-system");
         let allowed: Gateway =
             gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP", "allowedRoutes": {"namespaces": from}}]));
         caches.gateways[0].gateways.fill([allowed]);

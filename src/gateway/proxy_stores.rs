@@ -1,5 +1,7 @@
 //! Resolves the proxies of a Gateway from watch caches.
 
+use std::sync::Arc;
+
 use computing_unit_api::{
     GatewayRef,
     gateway::{Gateway, GatewayClass},
@@ -24,6 +26,9 @@ pub struct ProxyStores {
     pub classes: Store<GatewayClass>,
     /// The EndpointSlices of the proxies. Each resolution iterates over all of them.
     pub slices: Vec<Store<EndpointSlice>>,
+    /// The namespace of the controller, which creates proxies there or in the namespace of their Gateway. Slices of other
+    /// namespaces do not count, whatever their labels: whoever may create Services there decides the labels.
+    pub controller_namespace: String,
 }
 
 /// The proxies of a Gateway, and the implementation that they belong to if it is a supported one.
@@ -46,7 +51,11 @@ impl ProxyStores {
         listed(&self.classes, "GatewayClasses")?;
         let class = self.classes.get(&ObjectRef::new(&object.spec.gateway_class_name));
         let controller = class.as_ref().map(|class| class.spec.controller_name.as_str());
-        let slices: Vec<_> = self.slices.iter().flat_map(Store::state).collect();
+        let trusted = |slice: &Arc<EndpointSlice>| {
+            let namespace = slice.metadata.namespace.as_deref();
+            namespace == Some(&*self.controller_namespace) || namespace == Some(&*gateway.namespace)
+        };
+        let slices: Vec<_> = self.slices.iter().flat_map(Store::state).filter(trusted).collect();
         let provider = registry::provider(&object, controller, &slices);
         let proxies = proxies(&object, gateway.section_name.as_deref(), provider, &slices, host);
         // All proxies of a Gateway are in one namespace.
@@ -97,14 +106,14 @@ mod tests {
         writer.apply_watcher_event(&Event::InitDone);
     }
 
-    fn slice() -> EndpointSlice {
+    fn slice(namespace: &str, address: &str) -> EndpointSlice {
         serde_json::from_value(json!({
-            "metadata": {"name": "a", "namespace": "envoy-gateway-system", "labels": {
+            "metadata": {"name": "a", "namespace": namespace, "labels": {
                 "gateway.envoyproxy.io/owning-gateway-name": "shared",
                 "gateway.envoyproxy.io/owning-gateway-namespace": "gateways",
             }},
             "addressType": "IPv4",
-            "endpoints": [{"addresses": ["10.0.0.1"]}],
+            "endpoints": [{"addresses": [address]}],
             "ports": [{"name": "http-80", "port": 10080, "protocol": "TCP"}],
         }))
         .unwrap()
@@ -116,14 +125,18 @@ mod tests {
         let (classes, mut class_writer) = store();
         let (slices, mut slice_writer) = store();
         let ((more_gateways, _gateways), (more_slices, mut more_slices_writer)) = (store(), store());
-        let stores =
-            ProxyStores { gateways: vec![more_gateways, gateways], classes, slices: vec![more_slices, slices] };
+        let stores = ProxyStores {
+            gateways: vec![more_gateways, gateways],
+            classes,
+            slices: vec![more_slices, slices],
+            controller_namespace: "envoy-gateway-system".into(),
+        };
         fill(&mut gateway_writer, [gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP"}]))]);
         fill(&mut class_writer, [class("True")]);
         fill(&mut slice_writer, []);
         let shared = GatewayRef { name: "shared".into(), namespace: "gateways".into(), section_name: None };
         assert!(stores.resolve(&shared, None).is_err(), "its proxies may be in the other namespace");
-        fill(&mut slice_writer, [slice()]);
+        fill(&mut slice_writer, [slice("envoy-gateway-system", "10.0.0.1")]);
         assert_eq!(stores.resolve(&shared, None).unwrap().len(), 1);
         let other = GatewayRef { name: "other".into(), ..shared.clone() };
         assert!(stores.resolve(&other, None).is_err(), "it may be in the other namespace");
@@ -137,7 +150,12 @@ mod tests {
         let (gateways, mut gateway_writer) = store();
         let (classes, mut class_writer) = store();
         let (slices, mut slice_writer) = store();
-        let stores = ProxyStores { gateways: vec![gateways], classes, slices: vec![slices] };
+        let stores = ProxyStores {
+            gateways: vec![gateways],
+            classes,
+            slices: vec![slices],
+            controller_namespace: "envoy-gateway-system".into(),
+        };
         let shared = GatewayRef { name: "shared".into(), namespace: "gateways".into(), section_name: None };
         let missing = |what: &str| stores.resolve(&shared, None).unwrap_err().to_string().contains(what);
         assert!(missing(" Gateways "));
@@ -145,8 +163,12 @@ mod tests {
         assert!(missing(" GatewayClasses "));
         fill(&mut class_writer, [class("True")]);
         assert!(missing(" EndpointSlices "));
-        fill(&mut slice_writer, [slice()]);
+        fill(&mut slice_writer, [slice("envoy-gateway-system", "10.0.0.1")]);
         assert_eq!(stores.resolve(&shared, None).unwrap()[0].to_string(), "10.0.0.1:10080");
+        // With the labels of the proxies: by a tenant, and by Envoy Gateway in the mode that creates proxies at the Gateway.
+        fill(&mut slice_writer, [slice("tenant", "10.0.0.2"), slice("gateways", "10.0.0.3")]);
+        let found = stores.resolve(&shared, None).unwrap();
+        assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.3:10080"]);
 
         let gone = GatewayRef { name: "gone".into(), ..shared };
         assert_eq!(stores.resolve(&gone, None), Ok(Vec::new()));

@@ -62,11 +62,13 @@ pub struct Caches {
     pub classes: Cached<GatewayClass>,
     /// Their labels only. Empty if they cannot be read.
     pub namespaces: Cached<Namespace>,
+    /// The namespace of Envoy Gateway's controller.
+    controller_namespace: String,
 }
 
 impl Caches {
     /// Empty caches for the namespaces of units and of Gateways.
-    pub fn new(scopes: &[Option<String>], gateways: &[Option<String>]) -> Self {
+    pub fn new(scopes: &[Option<String>], gateways: &[Option<String>], controller_namespace: &str) -> Self {
         let scope = |namespace: &Option<String>| Scope { namespace: namespace.clone(), ..Scope::default() };
         let gateway = |namespace: &Option<String>| GatewayScope {
             namespace: namespace.clone(),
@@ -79,6 +81,7 @@ impl Caches {
             gateways: gateways.iter().map(gateway).collect(),
             classes: Cached::default(),
             namespaces: Cached::default(),
+            controller_namespace: controller_namespace.to_owned(),
         }
     }
 
@@ -124,6 +127,7 @@ impl Caches {
         ProxyStores {
             gateways: self.gateways.iter().map(|scope| scope.gateways.store()).collect(),
             classes: self.classes.store(),
+            controller_namespace: self.controller_namespace.clone(),
             slices: self.gateways.iter().flat_map(|scope| &scope.proxies).map(Cached::store).collect(),
         }
     }

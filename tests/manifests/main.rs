@@ -15,6 +15,8 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use serde_json::Value;
 
 const CHART: &str = "charts/computing-unit-operator";
+/// That of the generated manifests.
+const IMAGE: &str = "registry.invalid/computing-unit-operator";
 const RELEASE_NAMESPACE: &str = "computing-unit-system";
 
 /// The kinds without a namespace that the chart creates, besides the CRDs.
@@ -27,11 +29,32 @@ fn root(path: &str) -> String {
 fn rendered(more: &[&str]) -> String {
     let helm = Command::new("helm")
         .args(["template", "computing-unit-operator", &root(CHART), "--namespace", RELEASE_NAMESPACE])
+        .args(["--set", &format!("image.repository={IMAGE}")])
         .args(more)
         .output()
         .expect("helm is not on PATH: run `make helm`, and add .cluster/bin to PATH");
     assert!(helm.status.success(), "{}", String::from_utf8_lossy(&helm.stderr));
     String::from_utf8(helm.stdout).expect("UTF-8")
+}
+
+#[test]
+fn image_has_no_default() {
+    let helm = Command::new("helm").args(["template", "computing-unit-operator", &root(CHART)]).output().expect("helm");
+    let error = String::from_utf8_lossy(&helm.stderr);
+    assert!(!helm.status.success() && error.contains("image.repository is required"), "{error}");
+}
+
+/// Nobody can publish an image under the reserved domain `invalid`.
+#[test]
+fn images_in_manifests_and_samples_cannot_be_published_by_others() {
+    let samples = fs::read_dir(root("config/samples")).expect("samples").map(|file| file.expect("a file").path());
+    for file in samples.chain([root("config/install.yaml").into()]) {
+        let text = fs::read_to_string(&file).expect("a file");
+        for line in text.lines().filter_map(|line| line.split_once(" image: ")) {
+            let image = line.1.trim_matches('"');
+            assert!(image.starts_with("registry.invalid/"), "{}: {image}", file.display());
+        }
+    }
 }
 
 fn documents(text: &str) -> Vec<Value> {
@@ -213,7 +236,8 @@ fn contradictory_values_are_rejected() {
         ("operator.watchNamespace=one", "watchNamespace"),
         ("serviceAccount.create=false", "serviceAccount.name is required"),
     ] {
-        let helm = Command::new("helm").args(["template", "x", &root(CHART), "--set", set]).output().expect("helm");
+        let all = format!("image.repository={IMAGE},{set}");
+        let helm = Command::new("helm").args(["template", "x", &root(CHART), "--set", &all]).output().expect("helm");
         let error = String::from_utf8_lossy(&helm.stderr);
         assert!(!helm.status.success() && error.contains(message), "{set}: {error}");
     }

@@ -58,10 +58,11 @@ app.kubernetes.io/component: operator
 {{- end }}
 
 {{- define "cuo.image" -}}
+{{- $repository := required "image.repository is required: no image of the operator is published, so build one and push it to a registry of your own" .Values.image.repository -}}
 {{- if .Values.image.digest -}}
-{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{ $repository }}@{{ .Values.image.digest }}
 {{- else -}}
-{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{ $repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
 {{- end }}
 {{- end }}
 

@@ -87,9 +87,8 @@ fn pool(cluster: &Cluster) -> anyhow::Result<String> {
     if let Some(port) = port(cluster) {
         pool["spec"]["routing"]["baseURL"] = format!("http://localhost:{port}").into();
     }
-    if let Ok(image) = env::var("ENGINE_IMAGE") {
-        pool["spec"]["template"]["spec"]["containers"][0]["image"] = image.into();
-    }
+    let image = env::var("ENGINE_IMAGE").unwrap_or_else(|_| units::ENGINE.to_owned());
+    pool["spec"]["template"]["spec"]["containers"][0]["image"] = image.into();
     Ok(serde_saphyr::to_string(&pool)?)
 }
 

@@ -9,7 +9,7 @@ use kube::Api;
 use super::show::run;
 use crate::{
     attach::Cluster,
-    cluster::images::{self, Own},
+    cluster::images::{self, Own, REPOSITORY},
 };
 
 /// The namespace of the operator.
@@ -59,5 +59,6 @@ fn image() -> anyhow::Result<String> {
     // The tag is the same for all builds. The annotation triggers a rollout of each new build.
     let archive = images::own(Own::Operator)?;
     let build = archive.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-    Ok(format!("--set image.tag=dev --set podAnnotations.build={build}"))
+    let repository = format!("{REPOSITORY}/computing-unit-operator");
+    Ok(format!("--set image.repository={repository} --set image.tag=dev --set podAnnotations.build={build}"))
 }

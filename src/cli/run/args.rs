@@ -20,6 +20,10 @@ pub struct Args {
     #[arg(long, env = "CU_GATEWAY_NAMESPACES", value_delimiter = ',', value_name = "NAMES")]
     gateway_namespaces: Vec<String>,
 
+    /// Namespace of Envoy Gateway's controller. Proxies are only found there, and in the namespace of their Gateway
+    #[arg(long, env = "CU_ENVOY_GATEWAY_NAMESPACE", default_value = "envoy-gateway-system", value_name = "NAME")]
+    envoy_gateway_namespace: String,
+
     /// Maximum number of concurrent reconciles, in each watched namespace if namespaces are listed, and of concurrent
     /// API writes
     #[arg(long, env = "CU_CONCURRENCY", default_value = "32", value_name = "N")]
@@ -103,6 +107,7 @@ impl Args {
         Ok(Settings {
             watch_namespaces: namespaces("--watch-namespaces", self.watch_namespaces)?,
             gateway_namespaces: namespaces("--gateway-namespaces", self.gateway_namespaces)?,
+            envoy_gateway_namespace: namespace("--envoy-gateway-namespace", self.envoy_gateway_namespace)?,
             concurrency: self.concurrency,
             probe_concurrency: self.probe_concurrency,
             http_address: self.http_address,

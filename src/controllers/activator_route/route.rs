@@ -26,7 +26,8 @@ use kube::{Resource, ResourceExt};
 use crate::{
     config::ActivatorService,
     controllers::unit::build::{
-        route::{filter, parent, set},
+        filters::{filter, set},
+        route::parent,
         sandbox,
     },
     routing::{matches, mode, overlap},

@@ -11,7 +11,7 @@ use crate::testing::{self, query_routing};
 /// Units `ada` and `bob` of pool `default`, `cleo` of pool `other` on the same Gateway, `dora` of pool `apart` on another
 /// Gateway, `eve` without a pool, and `ada` in another namespace.
 fn caches() -> Caches {
-    let caches = Caches::new(&[None], &[None]);
+    let caches = Caches::new(&[None], &[None], "envoy-gateway-system");
     let scope = &caches.scopes[0];
     for pool in [pool_named("default", "shared"), pool_named("other", "shared"), pool_named("apart", "private")] {
         scope.pools.apply(&Event::Apply(pool));

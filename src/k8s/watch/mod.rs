@@ -26,6 +26,9 @@ use super::{
 };
 use crate::metrics::Resource as Label;
 
+/// Objects in a page of a list. An object can have hundreds of kilobytes, and a page is held in memory before it is pruned.
+const PAGE_SIZE: u32 = 100;
+
 /// Called for each `T`.
 type Callback<T> = Box<dyn Fn(&T) + Send>;
 
@@ -68,7 +71,7 @@ where
             label,
             namespace: None,
             api,
-            config: watcher::Config::default(),
+            config: watcher::Config::default().page_size(PAGE_SIZE),
             cache: cache.clone(),
             before_store: Box::new(|_| ()),
             after_store: Box::new(|_| ()),

@@ -34,7 +34,8 @@ const TAKEOVER: Duration = Duration::from_mins(2);
 async fn install(fixture: &Fixture, system: &str) -> anyhow::Result<String> {
     let chart = tool::file("charts/computing-unit-operator");
     let line = format!(
-        "helm install {NAME} {chart} --namespace {system} --set crds.install=false --wait --timeout 3m --set image.tag=dev \
+        "helm install {NAME} {chart} --namespace {system} --set crds.install=false --wait --timeout 3m \
+         --set image.repository=docker.io/local/computing-unit-operator --set image.tag=dev \
          --set operator.watchNamespaces={{{}}} --set operator.gatewayNamespaces={{{}}}",
         fixture.namespace,
         fixture.cluster.gateway().namespace

@@ -10,7 +10,12 @@ async fn the_java_client_manages_units() -> anyhow::Result<()> {
     tokio::task::spawn_blocking(packages::maven).await??;
     with_fixture("client", |fixture| async move {
         // An engine that ends is a unit that has ended: what a backend has to be told of.
-        fixture.create_pool_with(&json!({"template": {"spec": {"restartPolicy": "Never"}}})).await?;
+        let pool = json!({
+            "template": {"spec": {"restartPolicy": "Never"}},
+            "resources": {"max": {"nvidia.com/gpu": "1"}},
+            "references": {"secrets": ["{unit}-credentials"]},
+        });
+        fixture.create_pool_with(&pool).await?;
         let _operator = fixture.start().await?;
         let mut variables = vec![("UNITS_NAMESPACE", fixture.namespace.as_str())];
         if gateway::is_ours(&fixture.cluster).await? {

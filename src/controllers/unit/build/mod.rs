@@ -3,6 +3,7 @@
 //! Pure, one file for each kind. When each of them may exist is decided by the plan.
 
 pub mod drift;
+pub mod filters;
 pub mod pod;
 pub mod pvc;
 pub mod route;

@@ -35,7 +35,7 @@ pub fn pod(unit: &Unit) -> Pod {
     let template = metadata.unwrap_or_default();
     let mut all_labels = template.labels.unwrap_or_default();
     all_labels.retain(|key, _| !labels::reserved(key));
-    all_labels.extend(names::child_labels(object));
+    all_labels.extend(names::child_labels(object, unit.cuid()));
     let mut annotations = template.annotations.unwrap_or_default();
     annotations.retain(|key, _| !key.starts_with(RESERVED_PREFIX));
     let own = spec.as_ref().and_then(|spec| spec.containers.first());
@@ -157,8 +157,6 @@ fn unit_container(unit: &Unit, container: &mut Container) {
             ..VolumeMount::default()
         });
     }
-    // The status reports the last log lines of a container that fails.
-    container.termination_message_policy.get_or_insert_with(|| "FallbackToLogsOnError".to_owned());
     let ports = container.ports.get_or_insert_default();
     if !ports.iter().any(|port| port.name.as_deref() == Some(PORT_NAME)) {
         match ports.iter_mut().find(|port| port.container_port == PORT && port.name.is_none()) {
@@ -187,7 +185,7 @@ fn env(unit: &Unit, pools: Vec<EnvVar>) -> Vec<EnvVar> {
         ..EnvVar::default()
     };
     let mut all = vec![own("NAME", object.name_any())];
-    all.extend(object.spec.cuid.map(|cuid| own("CUID", cuid.to_string())));
+    all.extend(unit.cuid().map(|cuid| own("CUID", cuid.to_string())));
     let taken: BTreeSet<&str> = pools.iter().map(|variable| variable.name.as_str()).collect();
     all.extend(object.spec.env.iter().filter(|variable| !taken.contains(variable.name.as_str())).cloned());
     all.extend(pools.iter().filter(|variable| !variable.name.starts_with(RESERVED_ENV)).cloned());

@@ -24,7 +24,7 @@ fn pvc(unit: &Unit, template: &VolumeClaimTemplate) -> PersistentVolumeClaim {
     let object = &unit.object;
     let mut all_labels = template.metadata.labels.clone();
     all_labels.retain(|key, _| !labels::reserved(key));
-    all_labels.extend(names::child_labels(object));
+    all_labels.extend(names::child_labels(object, unit.cuid()));
     let mut annotations = template.metadata.annotations.clone();
     annotations.retain(|key, _| !key.starts_with(RESERVED_PREFIX));
     annotations.extend(object.spec.owner.clone().map(|owner| (names::OWNER.to_owned(), owner)));

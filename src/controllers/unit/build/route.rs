@@ -12,10 +12,9 @@ use computing_unit_api::{
         HTTPRoute,
         types::{
             HttpRouteParentRefs, HttpRouteRules, HttpRouteRulesBackendRefs, HttpRouteRulesFilters,
-            HttpRouteRulesFiltersResponseHeaderModifier, HttpRouteRulesFiltersResponseHeaderModifierSet,
-            HttpRouteRulesFiltersType, HttpRouteRulesFiltersUrlRewrite, HttpRouteRulesFiltersUrlRewritePath,
-            HttpRouteRulesFiltersUrlRewritePathType, HttpRouteRulesMatches, HttpRouteRulesMatchesHeaders,
-            HttpRouteRulesMatchesHeadersType, HttpRouteRulesTimeouts, HttpRouteSpec,
+            HttpRouteRulesFiltersResponseHeaderModifier, HttpRouteRulesFiltersType, HttpRouteRulesFiltersUrlRewrite,
+            HttpRouteRulesFiltersUrlRewritePath, HttpRouteRulesFiltersUrlRewritePathType, HttpRouteRulesMatches,
+            HttpRouteRulesMatchesHeaders, HttpRouteRulesMatchesHeadersType, HttpRouteRulesTimeouts, HttpRouteSpec,
         },
     },
     names::{self, PORT, headers},
@@ -23,7 +22,10 @@ use computing_unit_api::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
-use super::sandbox;
+use super::{
+    filters::{filter, set},
+    sandbox,
+};
 use crate::{
     controllers::unit::validate::Unit,
     routing::{Mode, mode},
@@ -61,7 +63,7 @@ pub fn route(unit: &Unit) -> HTTPRoute {
     *route.meta_mut() = ObjectMeta {
         name: Some(name),
         namespace: object.namespace(),
-        labels: Some(names::child_labels(object)),
+        labels: Some(names::child_labels(object, unit.cuid())),
         owner_references: Some(vec![names::owner_reference(object)]),
         ..ObjectMeta::default()
     };
@@ -110,25 +112,6 @@ fn filters(mode: Option<&dyn Mode>, isolation: Isolation, uid: &str) -> Vec<Http
         ..filter(HttpRouteRulesFiltersType::UrlRewrite)
     });
     request.into_iter().chain([response]).chain(rewrite).collect()
-}
-
-/// A response header with a value.
-pub fn set(name: &str, value: &str) -> HttpRouteRulesFiltersResponseHeaderModifierSet {
-    HttpRouteRulesFiltersResponseHeaderModifierSet { name: name.to_owned(), value: value.to_owned() }
-}
-
-/// A filter of a type, without its settings.
-pub fn filter(r#type: HttpRouteRulesFiltersType) -> HttpRouteRulesFilters {
-    HttpRouteRulesFilters {
-        r#type,
-        cors: None,
-        extension_ref: None,
-        request_header_modifier: None,
-        request_mirror: None,
-        request_redirect: None,
-        response_header_modifier: None,
-        url_rewrite: None,
-    }
 }
 
 /// Adds the guard of the unit `uid` to every match.

@@ -8,7 +8,7 @@ use computing_unit_api::gateway::types::{
     HttpRouteRulesFiltersRequestHeaderModifier, HttpRouteRulesFiltersResponseHeaderModifier,
 };
 
-use super::route::set;
+use super::filters::set;
 
 /// Never `allow-same-origin`, which would undo the sandbox. Popups inherit the sandbox.
 const POLICY: &str = "sandbox allow-downloads allow-forms allow-popups allow-scripts";

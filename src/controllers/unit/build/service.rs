@@ -17,7 +17,7 @@ pub fn service(unit: &Unit) -> Service {
         metadata: ObjectMeta {
             name: Some(object.name_any()),
             namespace: object.namespace(),
-            labels: Some(names::child_labels(object)),
+            labels: Some(names::child_labels(object, unit.cuid())),
             owner_references: Some(vec![names::owner_reference(object)]),
             ..ObjectMeta::default()
         },

@@ -38,6 +38,31 @@ pub(super) fn idle_timeout(object: &ComputingUnit, pool: &ComputingUnitPool) -> 
     Err(Rejection::new(Reason::LimitExceeded, message))
 }
 
+/// Resources that a unit can request although its pool does not list them.
+const ALWAYS: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
+
+/// A resource other than these may be a device of the node, so the pool has to list it.
+pub(super) fn resources(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {
+    let Some(resources) = &object.spec.resources else { return Ok(()) };
+    let max = &pool.spec.resources.max;
+    let pool = pool.name_any();
+    for (list, amounts) in [("limits", &resources.limits), ("requests", &resources.requests)] {
+        for (name, amount) in amounts {
+            let field = format!("spec.resources.{list}[{name}]");
+            let message = match max.get(name) {
+                None if ALWAYS.contains(&name.as_str()) => continue,
+                None => {
+                    format!("{field}: pool {pool:?} does not offer this resource: remove it, or have the pool list it")
+                }
+                Some(max) if amount.value().zip(max.value()).is_some_and(|(amount, max)| amount <= max) => continue,
+                Some(max) => format!("{field} {amount} is more than the {max} that pool {pool:?} allows: lower it"),
+            };
+            return Err(Rejection::new(Reason::LimitExceeded, message));
+        }
+    }
+    Ok(())
+}
+
 /// The API server compares the two if the unit sets both. Here the limit may be the pool's.
 pub(super) fn shared_memory(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {
     let Some(wanted) = &object.spec.shared_memory else { return Ok(()) };
@@ -47,7 +72,13 @@ pub(super) fn shared_memory(object: &ComputingUnit, pool: &ComputingUnitPool) ->
         let limit = engine.resources.as_ref()?.limits.as_ref()?.get("memory")?;
         Some(Quantity(limit.0.clone()))
     });
-    let Some(limit) = limit else { return Ok(()) };
+    let Some(limit) = limit else {
+        // Otherwise it could take all memory of the node.
+        return Err(Rejection::new(
+            Reason::LimitExceeded,
+            "spec.sharedMemory needs a memory limit, which includes it: set spec.resources.limits.memory",
+        ));
+    };
     match (wanted.value(), limit.value()) {
         (Some(wanted_bytes), Some(limit_bytes)) if wanted_bytes <= limit_bytes => Ok(()),
         _ => Err(Rejection::new(

@@ -3,13 +3,14 @@
 //!
 //! Pure. What the API server validates by itself is not checked again.
 
+mod env;
 mod limits;
 mod offers;
 mod rejection;
 
 use std::sync::Arc;
 
-use computing_unit_api::{ComputingUnit, ComputingUnitPool, ConditionType, Conditions, Reason};
+use computing_unit_api::{ComputingUnit, ComputingUnitPool, ConditionType, Conditions, Reason, RoutingType};
 use kube::ResourceExt;
 
 pub use self::rejection::Rejection;
@@ -33,6 +34,13 @@ pub struct Unit {
     pub key: String,
     /// Where it is reached.
     pub address: Address,
+}
+
+impl Unit {
+    /// Its `spec.cuid`, if that is its routing key. In other modes nothing keeps it unique, so nothing may rely on it.
+    pub fn cuid(&self) -> Option<i64> {
+        self.object.spec.cuid.filter(|_| self.pool.spec.routing.r#type == RoutingType::Query)
+    }
 }
 
 /// Decides whether the unit of a snapshot may run.
@@ -70,6 +78,8 @@ pub fn validate(
     }
     let image = offers::image(spec.image.as_deref(), pool)?;
     offers::references(object, pool)?;
+    env::check(object, pool)?;
+    limits::resources(object, pool)?;
     limits::shared_memory(object, pool)?;
     limits::time_to_live(object, pool)?;
     limits::idle_timeout(object, pool)?;
@@ -159,6 +169,9 @@ mod tests {
         assert!(check(asks("shared"), allows.clone()).is_ok());
         assert!(check(asks("ada-keys"), allows.clone()).is_ok());
         assert_eq!(reason(asks("bob-keys"), allows.clone()), Reason::ReferenceNotAllowed);
+        let by_uid = json!({"references": {"secrets": ["cu-{uid}"]}});
+        assert!(check(asks("cu-ada-uid"), by_uid.clone()).is_ok());
+        assert_eq!(reason(asks("cu-ada"), by_uid), Reason::ReferenceNotAllowed);
         assert_eq!(reason(asks("shared"), json!({})), Reason::ReferenceNotAllowed);
         let all = json!({"envFrom": [{"configMapRef": {"name": "shared"}}]});
         assert_eq!(reason(all, allows), Reason::ReferenceNotAllowed, "a Secret's name allows no ConfigMap");
@@ -186,6 +199,42 @@ mod tests {
         assert_eq!(reason(json!({"sharedMemory": "2Gi"}), template.clone()), Reason::LimitExceeded);
         let raised = json!({"sharedMemory": "2Gi", "resources": {"limits": {"memory": "4Gi"}}});
         assert!(check(raised, template).is_ok());
+    }
+
+    #[test]
+    fn shared_memory_needs_a_memory_limit() {
+        let rejection = check(json!({"sharedMemory": "1Mi"}), json!({})).unwrap_err();
+        assert_eq!(rejection.reason, Reason::LimitExceeded);
+        assert!(rejection.message.contains("needs a memory limit"), "{}", rejection.message);
+        assert!(check(json!({"sharedMemory": "1Mi", "resources": {"limits": {"memory": "1Mi"}}}), json!({})).is_ok());
+    }
+
+    #[test]
+    fn only_resources_of_the_pool_can_be_requested() {
+        let asks = |list: &str, name: &str, amount: &str| json!({"resources": {list: {name: amount}}});
+        let allows = json!({"resources": {"max": {"cpu": "4", "nvidia.com/gpu": 2}}});
+        for list in ["limits", "requests"] {
+            for name in ["cpu", "memory", "ephemeral-storage"] {
+                assert!(check(asks(list, name, "100"), json!({})).is_ok());
+            }
+            for name in ["nvidia.com/gpu", "hugepages-2Mi", "devices.kubevirt.io/kvm"] {
+                let rejection = check(asks(list, name, "1"), json!({})).unwrap_err();
+                assert_eq!(rejection.reason, Reason::LimitExceeded);
+                assert!(rejection.message.contains(name), "{}", rejection.message);
+            }
+            assert!(check(asks(list, "nvidia.com/gpu", "2"), allows.clone()).is_ok());
+            assert!(check(asks(list, "memory", "1Ti"), allows.clone()).is_ok());
+            assert!(check(asks(list, "cpu", "4000m"), allows.clone()).is_ok());
+            assert_eq!(reason(asks(list, "nvidia.com/gpu", "3"), allows.clone()), Reason::LimitExceeded);
+            assert_eq!(reason(asks(list, "cpu", "4001m"), allows.clone()), Reason::LimitExceeded);
+        }
+    }
+
+    #[test]
+    fn cuid_counts_only_if_it_is_the_routing_key() {
+        assert_eq!(testing::accepted(testing::query_routing()).cuid(), Some(42));
+        assert_eq!(testing::accepted(testing::path_routing()).cuid(), None);
+        assert_eq!(testing::accepted(testing::host_routing()).cuid(), None);
     }
 
     #[test]

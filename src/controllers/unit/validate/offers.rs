@@ -50,9 +50,9 @@ pub(super) fn image(wanted: Option<&str>, pool: &ComputingUnitPool) -> Result<St
 pub(super) fn references(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {
     let none = References::default();
     let allowed = pool.spec.references.as_ref().unwrap_or(&none);
-    let name = object.name_any();
+    let (name, uid) = (object.name_any(), object.uid().unwrap_or_default());
     let check = |kind: &str, list: &[String], field: String, wanted: &str| {
-        if list.iter().any(|entry| entry.replace("{unit}", &name) == wanted) {
+        if list.iter().any(|entry| entry.replace("{unit}", &name).replace("{uid}", &uid) == wanted) {
             return Ok(());
         }
         Err(Rejection::new(

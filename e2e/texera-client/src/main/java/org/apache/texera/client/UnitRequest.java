@@ -16,7 +16,7 @@ import org.apache.texera.v1alpha1.ComputingUnitSpec;
 public final class UnitRequest {
     private final long cuid;
     private final Map<String, Quantity> limits = new LinkedHashMap<>();
-    private final Map<String, String> environment = new LinkedHashMap<>();
+    private final Map<String, EnvVar> environment = new LinkedHashMap<>();
     private String pool;
     private String owner;
     private String image;
@@ -73,9 +73,19 @@ public final class UnitRequest {
         return this;
     }
 
-    /** An environment variable of the engine. A variable of the same name in the pool takes precedence. */
+    /**
+     * An environment variable of the engine, which the pool must allow. A variable of the same name in the pool takes
+     * precedence. Everyone who may read units can read the value: use {@link #secretEnv} for credentials.
+     */
     public UnitRequest env(String name, Object value) {
-        environment.put(name, value.toString());
+        environment.put(name, new EnvVarBuilder().withName(name).withValue(value.toString()).build());
+        return this;
+    }
+
+    /** An environment variable from a key of a Secret. The pool must allow the variable and the Secret. */
+    public UnitRequest secretEnv(String name, String secret, String key) {
+        environment.put(name, new EnvVarBuilder().withName(name)
+            .withNewValueFrom().withNewSecretKeyRef(key, secret, false).endValueFrom().build());
         return this;
     }
 
@@ -104,9 +114,7 @@ public final class UnitRequest {
             spec.setResources(new ResourceRequirementsBuilder().withLimits(limits).build());
         }
         if (!environment.isEmpty()) {
-            var env = new ArrayList<EnvVar>();
-            environment.forEach((name, value) -> env.add(new EnvVarBuilder().withName(name).withValue(value).build()));
-            spec.setEnv(env);
+            spec.setEnv(new ArrayList<>(environment.values()));
         }
         var unit = new ComputingUnit();
         unit.setMetadata(new ObjectMetaBuilder().withName(ComputingUnits.nameOf(cuid)).build());

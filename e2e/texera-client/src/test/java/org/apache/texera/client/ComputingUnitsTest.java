@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.fabric8.kubernetes.api.model.Quantity;
+import io.fabric8.kubernetes.api.model.SecretBuilder;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Map;
@@ -46,8 +47,11 @@ class ComputingUnitsTest {
     @Test
     void unitHasRequestedSpecAndAnswersFirstRequest() throws Exception {
         long cuid = Cluster.newCuid();
+        var secret = ComputingUnits.nameOf(cuid) + "-credentials";
+        cluster.admin.secrets().inNamespace(cluster.namespace).resource(new SecretBuilder()
+            .withNewMetadata().withName(secret).endMetadata().addToStringData("token", "t").build()).create();
         units.create(UnitRequest.of(cuid).owner("7").cpu("200m").memory("96Mi").limit("nvidia.com/gpu", "0")
-            .sharedMemory("16Mi").env("JAVA_OPTS", "-Xmx64m").env("USER_JWT_TOKEN", "t"));
+            .sharedMemory("16Mi").env("JAVA_OPTS", "-Xmx64m").secretEnv("USER_JWT_TOKEN", secret, "token"));
         var unit = units.awaitReady(cuid, TIMEOUT);
         assertEquals("Ready", unit.getStatus().getPhase());
 
@@ -62,6 +66,8 @@ class ComputingUnitsTest {
         var engine = pod.getContainers().get(0);
         assertEquals(units.limits(unit), engine.getResources().getLimits());
         assertTrue(engine.getEnv().stream().anyMatch(env -> env.getName().equals("JAVA_OPTS") && env.getValue().equals("-Xmx64m")));
+        assertTrue(engine.getEnv().stream().anyMatch(env -> env.getName().equals("USER_JWT_TOKEN") && env.getValue() == null
+            && env.getValueFrom().getSecretKeyRef().getName().equals(secret)));
         assertTrue(engine.getVolumeMounts().stream().anyMatch(mount -> mount.getMountPath().equals("/dev/shm")));
         units.delete(cuid);
         units.awaitDeleted(cuid, TIMEOUT);
