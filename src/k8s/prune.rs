@@ -1,5 +1,6 @@
 //! Removes fields that are never read before objects are cached: most of a pod, and `managedFields`.
 
+use computing_unit_api::{ComputingUnit, names::RESERVED_PREFIX};
 use k8s_openapi::api::{
     core::v1::{
         Container, Namespace, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus, Pod,
@@ -59,6 +60,14 @@ pub fn pvc(pvc: &mut PersistentVolumeClaim) {
         .map(|status| PersistentVolumeClaimStatus { phase: status.phase, ..PersistentVolumeClaimStatus::default() });
 }
 
+/// Drops the annotations of a unit that are not the operator's. The fields of its spec are bounded, annotations are not.
+pub fn unit(unit: &mut ComputingUnit) {
+    managed_fields(unit);
+    if let Some(annotations) = &mut unit.metadata.annotations {
+        annotations.retain(|key, _| key.starts_with(RESERVED_PREFIX));
+    }
+}
+
 /// Drops the status of a Service.
 pub fn service(service: &mut Service) {
     managed_fields(service);
@@ -70,4 +79,20 @@ pub fn slice(slice: &mut EndpointSlice) {
     managed_fields(slice);
     slice.endpoints = vec![];
     slice.ports = None;
+}
+
+#[cfg(test)]
+mod tests {
+    use computing_unit_api::names::LAST_ACTIVITY;
+
+    use super::*;
+
+    #[test]
+    fn unit_keeps_only_annotations_that_are_read() {
+        let mut object = crate::testing::unit("ada", None, "2026-01-01T00:00:00Z");
+        let annotations = [(LAST_ACTIVITY, "now"), ("kubectl.kubernetes.io/last-applied-configuration", "{}")];
+        object.metadata.annotations = Some(annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+        unit(&mut object);
+        assert!(object.metadata.annotations.unwrap().into_keys().eq([LAST_ACTIVITY]));
+    }
 }

@@ -119,6 +119,7 @@ impl Watches<'_> {
         // Changes of status and labels do not trigger a reconcile.
         let inputs = |unit: &ComputingUnit| (unit.uid(), unit.metadata.generation, unit.metadata.finalizers.clone());
         Watch::in_scope(Label::ComputingUnits, self.client, namespace, units)
+            .prune(prune::unit)
             .before_store(move |event| deletions.before_store(&cached, event))
             .after_store(move |event| {
                 overlays.units.observe_event(event);

@@ -14,16 +14,20 @@ use super::filters::set;
 const POLICY: &str = "sandbox allow-downloads allow-forms allow-popups allow-scripts";
 
 /// Response headers by which a response has effects on its whole origin, in lower case.
-const ORIGIN_WIDE: [&str; 7] = [
+const ORIGIN_WIDE: [&str; 6] = [
     "alt-svc",
     "clear-site-data",
     // Both of Network Error Logging: the browser would report the URLs of all requests to the origin, with their queries.
     "nel",
     "report-to",
-    "service-worker-allowed",
     "set-cookie",
     "strict-transport-security",
 ];
+
+/// The only path that a service worker with a script of a unit may have as its scope. It contains no page. Browsers do not
+/// apply the sandbox to a script that a page of the site itself registers, so removing the header is not enough: the
+/// directory of the script would be the scope.
+const SERVICE_WORKER_SCOPE: &str = "/.computing-unit-has-no-service-worker/";
 
 /// Request headers with credentials for the whole origin. The gateway's authorization runs before they are removed.
 pub const CREDENTIALS: [&str; 2] = ["authorization", "cookie"];
@@ -35,6 +39,7 @@ pub fn response(
     let headers = modifier.set.get_or_insert_default();
     headers.push(set("content-security-policy", POLICY));
     headers.push(set("x-content-type-options", "nosniff"));
+    headers.push(set("service-worker-allowed", SERVICE_WORKER_SCOPE));
     modifier.remove.get_or_insert_default().extend(ORIGIN_WIDE.map(str::to_owned));
     modifier
 }

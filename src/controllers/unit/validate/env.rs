@@ -96,7 +96,7 @@ fn is_loader(name: &str) -> bool {
 /// Whether a variable with this prefix may be a loader's.
 fn begins_loader(prefix: &str) -> bool {
     let begins = |name: &&str| !prefix.is_empty() && name.starts_with(prefix);
-    is_loader(prefix) || LOADERS.iter().any(|name| begins(name)) || LOADER_PREFIXES.iter().any(|name| begins(name))
+    is_loader(prefix) || LOADERS.iter().chain(&LOADER_PREFIXES).any(begins)
 }
 
 #[cfg(test)]
