@@ -22,6 +22,7 @@ use crate::{
     controllers::{
         gateway_binding::GatewayBinding,
         unit::{
+            admissions::Admissions,
             admitted::AdmittedReplacements,
             blocked::BlockedWrites,
             build::{self, Children},
@@ -57,6 +58,7 @@ pub fn context(
         overlays: Arc::default(),
         keys: KeyIndex::default(),
         blocked: BlockedWrites::default(),
+        admissions: Admissions::default(),
         admitted: AdmittedReplacements::default(),
         rollouts: Rollouts::default(),
         prober,
@@ -180,7 +182,14 @@ pub fn snapshot(now: &str) -> Snapshot {
     Snapshot {
         key: Some(Reservation { key, holder: Holder::Unit, requested: true }),
         pool: Some(pool),
-        gateway: Some(GatewayBinding { gateway, controller: Ok("controller".into()), origin: None }),
+        gateway: Some(GatewayBinding {
+            gateway,
+            controller: Ok("controller".into()),
+            version: None,
+            listener: None,
+            choices: 1,
+            origin: None,
+        }),
         slot: Slot::Granted,
         ..Snapshot::alone(Arc::new(unit), time(now).0)
     }

@@ -82,7 +82,7 @@ impl Default for GatewayActivity {
 #[serde(rename_all = "camelCase")]
 pub struct BusyProbe {
     /// Path of the request.
-    #[schemars(length(min = 1, max = 1024), regex(pattern = "^/[^#\\s]*$"))]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = "^/([-A-Za-z0-9/._~!$&'()*+,;=:@?]|%[0-9A-Fa-f]{2})*$"))]
     pub path: String,
     /// Port of the pod. If absent, the port of the engine is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]

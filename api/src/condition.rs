@@ -65,7 +65,7 @@ macro_rules! names {
 pub(crate) use names;
 
 names! {
-    /// The types of conditions. A unit has the first ten, a pool `Accepted` and the last two.
+    /// The types of conditions. A unit has all but the last two, a pool `Accepted`, `Ready` and the last two.
     ConditionType {
         /// The spec is valid, the pool allows it, and the routing key is reserved for the unit.
         Accepted,
@@ -75,7 +75,8 @@ names! {
         RouteAccepted,
         /// Every proxy of the Gateway answers requests under the unit's route.
         Reachable,
-        /// The unit answers at its URL.
+        /// The unit answers at its URL. Absent while the unit is suspended or finished as its spec asks, so that clients
+        /// which wait for `Ready` do not wait for such a unit. The pool is accepted, and its Gateway and its activator work.
         Ready,
         /// The unit is suspended and has no pod. Present only while `spec.operatingMode` is `Suspended`.
         Suspended,
@@ -85,8 +86,12 @@ names! {
         ResizePending,
         /// The pod is being replaced to apply a change.
         Replacing,
+        /// Admission changes what the operator writes, so that children of the unit differ from the desired ones.
+        Overridden,
         /// The unit does not run again unless it is edited or resumed.
         Finished,
+        /// The unit has failed, and is not retried. Present only then. Clients such as Helm and Flux stop waiting.
+        Stalled,
         /// The Gateway of the pool exists.
         GatewayFound,
         /// The Gateway sends requests for units without a route to the activator.
@@ -114,6 +119,12 @@ pub trait Conditions {
     /// The condition of that type, if its status is True.
     fn holding(&self, type_: ConditionType) -> Option<&Condition> {
         self.find(type_).filter(|condition| condition.status == ConditionStatus::True)
+    }
+
+    /// The condition that sums a unit up: `Ready`, or the one that explains its absence.
+    fn summary(&self) -> Option<&Condition> {
+        let types = [ConditionType::Ready, ConditionType::Finished, ConditionType::Suspended];
+        types.into_iter().find_map(|type_| self.find(type_))
     }
 }
 

@@ -24,6 +24,7 @@ pub struct UnitLifecycle {
     /// Time at which the unit is finished even if it is in use: its route is closed, then its pod is stopped. It is not
     /// started again unless this field is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self < timestamp('9999-01-01T00:00:00Z')", "spec.lifecycle.shutdownTime must be before the year 9999; omit it for no limit"))]
     pub shutdown_time: Option<Time>,
 
     /// Seconds after which the unit is deleted once it is finished or has failed. It must not exceed that of the pool, which

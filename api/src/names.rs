@@ -17,6 +17,8 @@ pub const OWNER: &str = "texera.apache.org/owner";
 pub const TEMPLATE_HASH: &str = "texera.apache.org/template-hash";
 /// Annotation of a pod: CPU and memory that the unit requested when the pod was created, as JSON.
 pub const TEMPLATE_AMOUNTS: &str = "texera.apache.org/resources";
+/// Annotation of a pod: the amounts of CPU and memory that it was created with, before admission.
+pub const SENT_AMOUNTS: &str = "texera.apache.org/sent-amounts";
 /// Annotation of a pod: the container that `kubectl logs` and `kubectl exec` choose. It is the unit's own.
 pub const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 /// Annotation of a unit: time of the last use as a backend records it, in RFC 3339.

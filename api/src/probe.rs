@@ -18,7 +18,7 @@ pub struct ProbeSpec {
     /// Path of the request. Defaults to the path of `status.url`. In Path mode it is appended to the prefix of the unit. In
     /// Query mode it must match one of `spec.routing.query.paths`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024), regex(pattern = "^/[^?#\\s]*$"))]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = "^/([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*$"))]
     pub path: Option<String>,
 }
 

@@ -8,7 +8,9 @@ use k8s_openapi::apimachinery::pkg::api::resource;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
-const PATTERN: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
+/// As in Kubernetes, without negative amounts, and with exponents that are whole numbers.
+pub(crate) const PATTERN: &str =
+    r"^\+?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?[0-9]{1,2}))?$";
 
 /// A quantity as it was written. [`Quantity::value`] is its value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -86,6 +88,7 @@ impl JsonSchema for Quantity {
         json_schema!({
             "anyOf": [{ "type": "integer" }, { "type": "string" }],
             "pattern": PATTERN,
+            "minimum": 0,
             "x-kubernetes-int-or-string": true
         })
     }

@@ -152,6 +152,10 @@ names! {
         /// The kubelet failed to apply the resize.
         Error,
 
+        // Overridden.
+        /// A mutating webhook or admission policy changes what the operator writes.
+        ChangedByAdmission,
+
         // Finished.
         /// `spec.lifecycle.shutdownTime` has passed.
         ShutdownTime,

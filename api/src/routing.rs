@@ -34,7 +34,10 @@ pub struct Routing {
     /// Scheme, host and port of `status.url` of the units, for example `https://units.example.org`. If absent, they are taken
     /// from the listener and the address of the Gateway. In Host mode the host is replaced by the host name of the unit.
     #[serde(default, rename = "baseURL", skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^https?://[A-Za-z0-9.:\\[\\]_-]+$"), length(max = 512))]
+    #[schemars(
+        regex(pattern = "^https?://([A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9_])?|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?$"),
+        length(max = 512)
+    )]
     pub base_url: Option<String>,
     /// How browsers keep the HTML of a unit apart from other sites of the same origin. `Sandbox`: responses get the headers
     /// `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`, headers with effects on the whole origin, such
@@ -101,7 +104,7 @@ pub struct QueryRouting {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 189),
-        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        regex(pattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$")
     )]
     pub lookup_domain: Option<String>,
 }
@@ -162,7 +165,7 @@ pub struct PathRouting {
     /// Replaces `<prefix>/<unit name>` in the path that is sent to the unit, for example `/`. If absent, the path is not
     /// rewritten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512), regex(pattern = "^/"))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = "^/([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*$"))]
     pub replace_prefix_match: Option<String>,
 }
 
@@ -173,7 +176,7 @@ pub struct HostRouting {
     /// Domain of the host names of the units, for example `units.example.org`. It must not have other host names. Immutable.
     #[schemars(
         length(min = 1, max = 189),
-        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        regex(pattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$")
     )]
     pub domain: String,
 }
@@ -181,6 +184,7 @@ pub struct HostRouting {
 /// Timeouts of requests, as in HTTPRoute. `0s` disables a timeout.
 #[derive(KubeSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("duration(self.request) < duration('100000h') && (!has(self.backendRequest) || duration(self.backendRequest) < duration('100000h'))", "spec.routing.timeouts must be less than 100000h, as in HTTPRoute; 0s disables a timeout"))]
 #[x_kube(validation = ("!has(self.backendRequest) || !self.request.matches('[1-9]') || duration(self.backendRequest) <= duration(self.request)", "spec.routing.timeouts.backendRequest must not exceed spec.routing.timeouts.request"))]
 pub struct Timeouts {
     /// Timeout of a request, from its first byte to the last byte of the response. Disabled by default because WebSockets and

@@ -3,11 +3,16 @@
 //! The descriptions of the fields are the doc comments of the Rust types.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
+use serde_json::json;
 
-use crate::{ComputingUnit, ComputingUnitPool};
+use crate::{ComputingUnit, ComputingUnitPool, quantity};
+
+/// The timestamps that the operator can parse. The format `date-time` of the API server also accepts `9999-12-31T23:59:59Z`,
+/// which clocks west of Greenwich would show in the year 10000, and offsets such as `+99:99`.
+const TIMESTAMP: &str = "^([0-8][0-9]{3}|9[0-8][0-9]{2}|99[0-8][0-9]|999[0-8])-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$";
 
 /// Both CustomResourceDefinitions.
 #[must_use]
@@ -46,6 +51,11 @@ fn root(crd: &mut CustomResourceDefinition, spec_description: &str) {
         root.description = spec.description.replace(spec_description.to_owned());
     }
     visit(root, &mut tidy);
+    // An object without a status of the operator is not current. Clients would take it for one that has no conditions to
+    // wait for.
+    if let Some(status) = field(root, &["status"]) {
+        status.default = Some(JSON(json!({"observedGeneration": -1})));
+    }
 }
 
 fn tidy(schema: &mut JSONSchemaProps) {
@@ -54,6 +64,28 @@ fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     if schema.x_kubernetes_int_or_string == Some(true) {
         schema.any_of = None;
+    }
+    // A number or a name of a port, or else an amount. Neither has a format that bounds it.
+    for (name, field) in schema.properties.iter_mut().flatten() {
+        if field.x_kubernetes_int_or_string == Some(true) && name == "port" {
+            (field.minimum, field.maximum) = (Some(1.0), Some(65535.0));
+        } else {
+            amount(field);
+        }
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(value)) = schema.additional_properties.as_mut() {
+        amount(value);
+    }
+    if schema.format.as_deref() == Some("date-time") {
+        schema.pattern.get_or_insert_with(|| TIMESTAMP.to_owned());
+    }
+}
+
+/// Bounds an amount of the pod template by what Kubernetes accepts.
+fn amount(schema: &mut JSONSchemaProps) {
+    if schema.x_kubernetes_int_or_string == Some(true) {
+        schema.pattern.get_or_insert_with(|| quantity::PATTERN.to_owned());
+        schema.minimum.get_or_insert(0.0);
     }
 }
 

@@ -52,7 +52,7 @@ pub struct ComputingUnitStatus {
     #[serde(default, skip_serializing_if = "Stages::is_empty")]
     pub stages: Stages,
 
-    /// Generation of the HTTPRoute with which every proxy answered for this unit most recently.
+    /// Generation of the HTTPRoute, and of its Gateway, with which every proxy answered for this unit most recently.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_route: Option<VerifiedRoute>,
 
@@ -73,7 +73,8 @@ pub struct ComputingUnitStatus {
     #[serde(default, skip_serializing_if = "is_false")]
     pub rollout_slot: bool,
 
-    /// Conditions of the unit. `Accepted`, `PodReady`, `RouteAccepted`, `Reachable` and `Ready` are always present.
+    /// Conditions of the unit. `Accepted`, `PodReady`, `RouteAccepted` and `Reachable` are always present, and `Ready`
+    /// unless the unit is suspended or finished as its spec asks. `Stalled` is present if the unit has failed.
     /// `Suspended` is present while `spec.operatingMode` is `Suspended`, `UpdatePending` while a change takes effect at the
     /// next start, `ResizePending` while CPU and memory of the running pod are being changed, `Replacing` while the pod is
     /// being replaced to apply a change, and `Finished` if the unit does not run again unless it is edited or resumed.
@@ -126,6 +127,19 @@ pub struct VerifiedRoute {
     /// `metadata.uid` of the HTTPRoute.
     pub uid: String,
     /// `metadata.generation` of the HTTPRoute.
+    pub generation: i64,
+    /// Version of the Gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<VerifiedGateway>,
+}
+
+/// Version of a Gateway.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifiedGateway {
+    /// `metadata.uid` of the Gateway.
+    pub uid: String,
+    /// `metadata.generation` of the Gateway.
     pub generation: i64,
 }
 

@@ -42,12 +42,14 @@ use crate::{ComputingUnitStatus, Quantity, UnitLifecycle, UpdateStrategy};
         .message("metadata.name must have at most 63 characters: lower-case letters, digits and '-', starting with a letter and ending with a letter or digit"),
 )]
 #[serde(rename_all = "camelCase")]
+// An amount with an exponent of many digits keeps the API server busy until the request times out, although its pattern
+// rejects it: rules are evaluated nevertheless.
 #[x_kube(
     validation = ("has(self.cuid) == has(oldSelf.cuid) && (!has(self.cuid) || self.cuid == oldSelf.cuid)", "spec.cuid is immutable; create another unit"),
     validation = ("has(self.poolName) == has(oldSelf.poolName) && (!has(self.poolName) || self.poolName == oldSelf.poolName)", "spec.poolName is immutable; create another unit in the other pool"),
     validation = ("has(self.owner) == has(oldSelf.owner) && (!has(self.owner) || self.owner == oldSelf.owner)", "spec.owner is immutable; create another unit for the other owner"),
-    validation = ("!has(self.sharedMemory) || !has(self.resources) || !has(self.resources.limits) || !('memory' in self.resources.limits) || !isQuantity(string(self.sharedMemory)) || !isQuantity(string(self.resources.limits['memory'])) || quantity(string(self.sharedMemory)).compareTo(quantity(string(self.resources.limits['memory']))) <= 0", "spec.sharedMemory must not exceed spec.resources.limits.memory"),
-    validation = ("!has(self.sharedMemory) || !isQuantity(string(self.sharedMemory)) || quantity(string(self.sharedMemory)).isGreaterThan(quantity('0'))", "spec.sharedMemory must be greater than 0; omit it for the default size"),
+    validation = ("!has(self.sharedMemory) || !has(self.resources) || !has(self.resources.limits) || !('memory' in self.resources.limits) || string(self.sharedMemory).matches('[eE][-+]?[0-9]{3}') || !isQuantity(string(self.sharedMemory)) || string(self.resources.limits['memory']).matches('[eE][-+]?[0-9]{3}') || !isQuantity(string(self.resources.limits['memory'])) || quantity(string(self.sharedMemory)).compareTo(quantity(string(self.resources.limits['memory']))) <= 0", "spec.sharedMemory must not exceed spec.resources.limits.memory"),
+    validation = ("!has(self.sharedMemory) || string(self.sharedMemory).matches('[eE][-+]?[0-9]{3}') || !isQuantity(string(self.sharedMemory)) || quantity(string(self.sharedMemory)).isGreaterThan(quantity('0'))", "spec.sharedMemory must be greater than 0; omit it for the default size"),
     validation = ("!has(self.env) || self.env.all(e, !e.name.startsWith('COMPUTING_UNIT_'))", "spec.env must not have names that start with COMPUTING_UNIT_; they are reserved for the operator"),
     validation = ("!has(self.envFrom) || self.envFrom.all(e, !has(e.prefix) || !e.prefix.startsWith('COMPUTING_UNIT_'))", "spec.envFrom must not have a prefix that starts with COMPUTING_UNIT_; it is reserved for the operator"),
     validation = ("!has(self.env) || self.env.map(e, size(e.name) + (has(e.value) ? size(e.value) : 0)).sum() <= 65536", "the names and values in spec.env must not have more than 65536 characters in total; use a ConfigMap for more")

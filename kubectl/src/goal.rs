@@ -127,9 +127,14 @@ mod tests {
         assert_eq!(of(Value::Null), None);
         assert_eq!(of(json!({"phase": "Ready"})), Some(Verdict::Reached));
         assert_eq!(of(json!({"phase": "Terminating"})), Some(Verdict::Deleted));
-        for (phase, reason) in [("Failed", "StartTimeout"), ("Finished", "ShutdownTime"), ("Suspended", "Suspended")] {
+        for (phase, type_, reason) in [
+            ("Failed", "Ready", "StartTimeout"),
+            ("Finished", "Finished", "ShutdownTime"),
+            ("Suspended", "Suspended", "Suspended"),
+        ] {
+            let status = if type_ == "Ready" { "False" } else { "True" };
             assert_eq!(
-                of(json!({"phase": phase, "conditions": [condition("Ready", "False", reason)]})),
+                of(json!({"phase": phase, "conditions": [condition(type_, status, reason)]})),
                 Some(failed(&format!("{reason}: about {reason}")))
             );
         }

@@ -16,9 +16,15 @@ pub fn condition(unit: &ComputingUnit, type_: ConditionType) -> Option<&Conditio
     current.then_some(condition)
 }
 
-/// Reason and message of a condition.
+/// `Ready`, or the condition that explains its absence, if it is of the current generation.
+pub fn summary(unit: &ComputingUnit) -> Option<&Condition> {
+    condition(unit, ConditionType::parse(&unit.status.as_ref()?.conditions.summary()?.type_)?)
+}
+
+/// Reason and message of a condition. For `Ready`, those of the condition that explains its absence.
 pub fn reason_and_message(unit: &ComputingUnit, type_: ConditionType) -> String {
-    condition(unit, type_).map_or_else(
+    let found = if type_ == ConditionType::Ready { summary(unit) } else { condition(unit, type_) };
+    found.map_or_else(
         || "no reason reported".to_owned(),
         |condition| format!("{}: {}", condition.reason, one_line(&condition.message)),
     )

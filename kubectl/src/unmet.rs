@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
     goal::Goal,
-    status::{condition, one_line},
+    status::{condition, one_line, summary},
 };
 
 /// The condition that keeps a unit from reaching its goal.
@@ -36,7 +36,9 @@ pub fn unmet(goal: Goal, unit: &ComputingUnit) -> Unmet {
         Goal::Ready => start(unit),
         Goal::Suspended => of(ConditionType::Suspended),
         Goal::Resized if condition(unit, ConditionType::ResizePending).is_some() => of(ConditionType::ResizePending),
-        Goal::Finished | Goal::Resized | Goal::Deleted => of(ConditionType::Ready),
+        Goal::Finished | Goal::Resized | Goal::Deleted => {
+            summary(unit).map_or_else(not_reconciled, |condition| of_condition(condition, "the unit"))
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Pure. It contains phase, stages and the reason of a condition, but never the message of a condition: that is for
 //! users who may read the unit.
 
-use computing_unit_api::{ComputingUnit, Phase, Stages};
+use computing_unit_api::{ComputingUnit, ConditionType, Conditions, Phase, Stages};
 use http::StatusCode;
 use kube::ResourceExt;
 use serde_json::{Value, json};
@@ -188,11 +188,11 @@ fn progress(phase: Option<Phase>, reason: Option<&str>) -> String {
     }
 }
 
-/// The reason of the condition Ready, unless it is True.
+/// The reason of the condition Ready, or of the one that explains its absence, unless the unit is Ready.
 fn reason(unit: &ComputingUnit) -> Option<String> {
     let conditions = &unit.status.as_ref()?.conditions;
-    let ready = conditions.iter().find(|condition| condition.type_ == "Ready" && condition.status != "True")?;
-    Some(ready.reason.clone())
+    let summary = conditions.summary().filter(|_| conditions.holding(ConditionType::Ready).is_none())?;
+    Some(summary.reason.clone())
 }
 
 #[cfg(test)]

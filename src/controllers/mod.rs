@@ -35,6 +35,7 @@ use self::{
     idle::context::IdleContext,
     pool::PoolContext,
     unit::{
+        admissions::Admissions,
         admitted::AdmittedReplacements,
         blocked::BlockedWrites,
         context::{HeldStatuses, UnitContext},
@@ -89,6 +90,7 @@ pub async fn run(
         caches: caches.clone(),
         overlays: overlays.clone(),
         keys: KeyIndex::default(),
+        admissions: Admissions::default(),
         blocked: BlockedWrites::default(),
         admitted: AdmittedReplacements::default(),
         rollouts: Rollouts::default(),

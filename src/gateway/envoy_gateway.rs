@@ -116,7 +116,7 @@ mod tests {
         for (port, protocol, expected) in [(80, "HTTP", Some(10080)), (443, "HTTPS", Some(10444)), (8080, "HTTP", None)]
         {
             let gateway = gateway(&json!([{"name": "listener", "port": port, "protocol": protocol}]));
-            let listener = listener::preferred(&gateway, None, None).unwrap();
+            let listener = listener::preferred(&gateway, listener::Choice::default()).unwrap();
             assert_eq!(EnvoyGateway.port(&slice(&Value::Null), &listener), expected, "{port}");
         }
     }

@@ -1,14 +1,18 @@
 //! The HTTP listeners of a Gateway, and the origin that clients use.
 //!
 //! Pure. A route without a section name attaches to every listener that allows it. The operator publishes and probes one
-//! of them, preferably one with TLS. Whether a listener allows the namespace of a route is up to the controller: see
-//! [`super::route_status`].
+//! of them, preferably one with TLS. Listeners that do not admit the namespace of the route, or are not in use, are left
+//! out if there are others: see [`super::allowed_routes`] and [`super::listener_status`].
 
 use computing_unit_api::gateway::{
     Gateway,
     gateway_types::{GatewayListeners, GatewayListenersTlsMode},
 };
 
+use super::{
+    allowed_routes::{NamespaceLabels, listener_allows},
+    listener_status::unusable,
+};
 use crate::routing::Origin;
 
 /// A listener for HTTP, or for HTTPS that the gateway terminates.
@@ -76,12 +80,36 @@ fn for_http(listener: &GatewayListeners) -> Option<Listener<'_>> {
     })
 }
 
-/// The first TLS listener that accepts requests to `host`, or else the first listener that does.
-pub fn preferred<'a>(gateway: &'a Gateway, section_name: Option<&str>, host: Option<&str>) -> Option<Listener<'a>> {
-    let mut accepting =
-        listeners(gateway, section_name).filter(|listener| host.is_none_or(|host| listener.accepts(host)));
-    let first = accepting.next()?;
-    if first.tls { Some(first) } else { Some(accepting.find(|listener| listener.tls).unwrap_or(first)) }
+/// Which routes a listener is chosen for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choice<'a> {
+    pub section_name: Option<&'a str>,
+    /// The namespace of the routes. `None` for any.
+    pub namespace: Option<&'a str>,
+    /// The labels of that namespace.
+    pub labels: NamespaceLabels<'a>,
+    /// The host name of requests. `None` for any.
+    pub host: Option<&'a str>,
+}
+
+/// Of the listeners that a route may be attached to, the first with TLS that accepts requests to the host, or else the
+/// first that does.
+pub fn preferred<'a>(gateway: &'a Gateway, choice: Choice<'_>) -> Option<Listener<'a>> {
+    let accepting: Vec<_> = listeners(gateway, choice.section_name)
+        .filter(|listener| choice.host.is_none_or(|host| listener.accepts(host)))
+        .collect();
+    let attached = |listener: &&Listener<'_>| may_attach(gateway, listener.name, choice);
+    let chosen = |all: &[Listener<'a>]| all.iter().find(|listener| listener.tls).or(all.first()).copied();
+    let eligible: Vec<_> = accepting.iter().filter(attached).copied().collect();
+    chosen(&eligible).or_else(|| chosen(&accepting))
+}
+
+fn may_attach(gateway: &Gateway, listener: &str, choice: Choice<'_>) -> bool {
+    let object = gateway.spec.listeners.iter().find(|object| object.name == listener);
+    let allowed = object
+        .zip(choice.namespace)
+        .is_none_or(|(object, namespace)| listener_allows(gateway, object, namespace, choice.labels));
+    allowed && unusable(gateway).all(|name| name != listener)
 }
 
 /// Why no listener of the Gateway can have routes with this section name. `None` if one can.
@@ -114,8 +142,8 @@ pub fn addresses(gateway: &Gateway) -> Vec<String> {
 
 /// The origin of the units' URLs. The host name of a listener precedes the Gateway's address, because the listener
 /// accepts no other. `None` until there is either.
-pub fn origin(gateway: &Gateway, section_name: Option<&str>) -> Option<Origin> {
-    let listener = preferred(gateway, section_name, None)?;
+pub fn origin(gateway: &Gateway, choice: Choice<'_>) -> Option<Origin> {
+    let listener = preferred(gateway, choice)?;
     let host = match listener.concrete_hostname() {
         Some(name) => name.to_owned(),
         None => addresses(gateway).into_iter().next()?,
@@ -154,12 +182,39 @@ mod tests {
     #[test]
     fn preferred_listener_has_tls_if_it_accepts_the_host() {
         let gateway = several();
-        let of = |section, host| preferred(&gateway, section, host).map(|listener| listener.name);
+        let of = |section_name, host| {
+            preferred(&gateway, Choice { section_name, host, ..Choice::default() }).map(|listener| listener.name)
+        };
         assert_eq!(of(None, None), Some("https"));
         assert_eq!(of(None, Some("ada.units.example.org")), Some("https"));
         assert_eq!(of(None, Some("example.org")), Some("http"));
         assert_eq!(of(Some("http"), None), Some("http"));
         assert_eq!(of(Some("https"), Some("example.org")), None);
+    }
+
+    #[test]
+    fn listener_that_does_not_admit_the_namespace_or_is_not_in_use_is_left_out() {
+        let all = json!({"namespaces": {"from": "All"}});
+        let listeners = json!([
+            {"name": "other", "port": 443, "protocol": "HTTPS"},
+            {"name": "broken", "port": 8443, "protocol": "HTTPS", "allowedRoutes": all},
+            {"name": "http", "port": 80, "protocol": "HTTP", "allowedRoutes": all},
+        ]);
+        let mut object = serde_json::to_value(gateway(&listeners)).unwrap();
+        let of = |object: &Value, namespace| {
+            let gateway: Gateway = serde_json::from_value(object.clone()).unwrap();
+            preferred(&gateway, Choice { namespace, ..Choice::default() }).map(|listener| listener.name.to_owned())
+        };
+        assert_eq!(of(&object, None).as_deref(), Some("other"));
+        assert_eq!(of(&object, Some("gateways")).as_deref(), Some("other"));
+        assert_eq!(of(&object, Some("units")).as_deref(), Some("broken"));
+        object["status"]["listeners"] = json!([{"name": "broken", "attachedRoutes": 0, "conditions": [{
+            "type": "ResolvedRefs", "status": "False", "reason": "InvalidCertificateRef", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }]}]);
+        assert_eq!(of(&object, Some("units")).as_deref(), Some("http"));
+        object["spec"]["listeners"].as_array_mut().unwrap().truncate(1);
+        assert_eq!(of(&object, Some("units")).as_deref(), Some("other"), "there is no other");
     }
 
     #[test]
@@ -180,7 +235,7 @@ mod tests {
 
     #[test]
     fn origin_has_the_host_name_of_the_listener_or_the_address_of_the_gateway() {
-        let of = |listener: Value| origin(&gateway(&json!([listener])), None);
+        let of = |listener: Value| origin(&gateway(&json!([listener])), Choice::default());
         assert_eq!(
             of(json!({"name": "http", "port": 80, "protocol": "HTTP"})),
             Some(Origin { tls: false, host: "10.96.0.7".into(), port: 80 })
@@ -197,7 +252,7 @@ mod tests {
         for (hostname, expected) in [("units.example.org", Some("units.example.org")), ("*.example.org", None)] {
             let mut gateway = gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP", "hostname": hostname}]));
             gateway.status = None;
-            assert_eq!(origin(&gateway, None).map(|origin| origin.host).as_deref(), expected);
+            assert_eq!(origin(&gateway, Choice::default()).map(|origin| origin.host).as_deref(), expected);
             assert!(addresses(&gateway).is_empty());
         }
     }

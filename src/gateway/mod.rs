@@ -3,6 +3,7 @@
 pub mod allowed_routes;
 pub mod envoy_gateway;
 pub mod listener;
+pub mod listener_status;
 pub mod provider;
 pub mod proxies;
 pub mod proxy_stores;

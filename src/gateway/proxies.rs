@@ -6,15 +6,25 @@ use computing_unit_api::{GatewayRef, gateway::Gateway};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 
 use super::{
+    allowed_routes::NamespaceLabels,
     listener::{self, Listener},
     provider::Provider,
 };
 
 /// Finds the proxies of a Gateway.
 pub trait ProxyResolver: Send + Sync + 'static {
-    /// The proxies of `gateway` now, addressed for requests to `host`. Cheap and without blocking: it is called before
+    /// The proxies of `gateway` now, addressed for these requests. Cheap and without blocking: it is called before
     /// every probe.
-    fn resolve(&self, gateway: &GatewayRef, host: Option<&str>) -> Result<Vec<Proxy>, NotListed>;
+    fn resolve(&self, gateway: &GatewayRef, requests: Requests<'_>) -> Result<Vec<Proxy>, NotListed>;
+}
+
+/// The requests that proxies are resolved for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Requests<'a> {
+    /// The namespace of the route. `None` for any.
+    pub namespace: Option<&'a str>,
+    /// The host name. `None` for any.
+    pub host: Option<&'a str>,
 }
 
 /// The proxies are unknown, which is not the same as none.
@@ -51,9 +61,12 @@ pub fn proxies(
     section_name: Option<&str>,
     provider: Option<&dyn Provider>,
     slices: &[impl Borrow<EndpointSlice>],
-    host: Option<&str>,
+    requests: Requests<'_>,
+    labels: NamespaceLabels<'_>,
 ) -> Vec<Proxy> {
-    let Some(listener) = listener::preferred(gateway, section_name, host) else { return Vec::new() };
+    let Requests { namespace, host } = requests;
+    let choice = listener::Choice { section_name, namespace, labels, host };
+    let Some(listener) = listener::preferred(gateway, choice) else { return Vec::new() };
     let name = host.map(str::to_owned).or_else(|| accepted_name(&listener));
     let proxy = |address: &str, port: u16, draining: bool| Proxy {
         address: address.to_owned(),
@@ -149,7 +162,7 @@ mod tests {
 
     fn resolve(gateway: &Gateway, controller: &str, slices: &[EndpointSlice], host: Option<&str>) -> Vec<Proxy> {
         let provider = registry::provider(gateway, Some(controller), slices);
-        proxies(gateway, None, provider, slices, host)
+        proxies(gateway, None, provider, slices, Requests { host, namespace: None }, None)
     }
 
     fn found(gateway: &Gateway, slices: &[EndpointSlice], host: Option<&str>) -> Vec<String> {

@@ -7,15 +7,15 @@ use computing_unit_api::{
     gateway::{Gateway, GatewayClass},
 };
 use futures::FutureExt;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::{core::v1::Namespace, discovery::v1::EndpointSlice};
 use kube::{
-    Resource,
+    Resource, ResourceExt,
     runtime::reflector::{ObjectRef, Store},
 };
 
 use super::{
     provider::Provider,
-    proxies::{NotListed, Proxy, ProxyResolver, proxies},
+    proxies::{NotListed, Proxy, ProxyResolver, Requests, proxies},
     registry,
 };
 
@@ -24,6 +24,7 @@ pub struct ProxyStores {
     /// The Gateways, one store for each watched namespace.
     pub gateways: Vec<Store<Gateway>>,
     pub classes: Store<GatewayClass>,
+    pub namespaces: Store<Namespace>,
     /// The EndpointSlices of the proxies. Each resolution iterates over all of them.
     pub slices: Vec<Store<EndpointSlice>>,
     /// The namespace of the controller, which creates proxies there or in the namespace of their Gateway. Slices of other
@@ -40,7 +41,7 @@ pub struct GatewayProxies {
 
 impl ProxyStores {
     /// The proxies of `gateway`, none if it does not exist.
-    pub fn of(&self, gateway: &GatewayRef, host: Option<&str>) -> Result<GatewayProxies, NotListed> {
+    pub fn of(&self, gateway: &GatewayRef, requests: Requests<'_>) -> Result<GatewayProxies, NotListed> {
         // A store that was never filled looks like a Gateway without proxies, whose routes count as withdrawn. But a namespace
         // that cannot be listed must not affect the Gateways of the others.
         let key = ObjectRef::new(&gateway.name).within(&gateway.namespace);
@@ -57,7 +58,9 @@ impl ProxyStores {
         };
         let slices: Vec<_> = self.slices.iter().flat_map(Store::state).filter(trusted).collect();
         let provider = registry::provider(&object, controller, &slices);
-        let proxies = proxies(&object, gateway.section_name.as_deref(), provider, &slices, host);
+        let namespace = requests.namespace.and_then(|namespace| self.namespaces.get(&ObjectRef::new(namespace)));
+        let labels = namespace.as_ref().map(|namespace| namespace.labels());
+        let proxies = proxies(&object, gateway.section_name.as_deref(), provider, &slices, requests, labels);
         // All proxies of a Gateway are in one namespace.
         if proxies.is_empty() {
             self.slices.iter().try_for_each(|store| listed(store, "EndpointSlices of the proxies"))?;
@@ -67,8 +70,8 @@ impl ProxyStores {
 }
 
 impl ProxyResolver for ProxyStores {
-    fn resolve(&self, gateway: &GatewayRef, host: Option<&str>) -> Result<Vec<Proxy>, NotListed> {
-        self.of(gateway, host).map(|found| found.proxies)
+    fn resolve(&self, gateway: &GatewayRef, requests: Requests<'_>) -> Result<Vec<Proxy>, NotListed> {
+        self.of(gateway, requests).map(|found| found.proxies)
     }
 }
 
@@ -128,6 +131,7 @@ mod tests {
         let stores = ProxyStores {
             gateways: vec![more_gateways, gateways],
             classes,
+            namespaces: store().0,
             slices: vec![more_slices, slices],
             controller_namespace: "envoy-gateway-system".into(),
         };
@@ -135,14 +139,14 @@ mod tests {
         fill(&mut class_writer, [class("True")]);
         fill(&mut slice_writer, []);
         let shared = GatewayRef { name: "shared".into(), namespace: "gateways".into(), section_name: None };
-        assert!(stores.resolve(&shared, None).is_err(), "its proxies may be in the other namespace");
+        assert!(stores.resolve(&shared, Requests::default()).is_err(), "its proxies may be in the other namespace");
         fill(&mut slice_writer, [slice("envoy-gateway-system", "10.0.0.1")]);
-        assert_eq!(stores.resolve(&shared, None).unwrap().len(), 1);
+        assert_eq!(stores.resolve(&shared, Requests::default()).unwrap().len(), 1);
         let other = GatewayRef { name: "other".into(), ..shared.clone() };
-        assert!(stores.resolve(&other, None).is_err(), "it may be in the other namespace");
+        assert!(stores.resolve(&other, Requests::default()).is_err(), "it may be in the other namespace");
         fill(&mut slice_writer, []);
         fill(&mut more_slices_writer, []);
-        assert_eq!(stores.resolve(&shared, None), Ok(Vec::new()));
+        assert_eq!(stores.resolve(&shared, Requests::default()), Ok(Vec::new()));
     }
 
     #[test]
@@ -153,24 +157,25 @@ mod tests {
         let stores = ProxyStores {
             gateways: vec![gateways],
             classes,
+            namespaces: store().0,
             slices: vec![slices],
             controller_namespace: "envoy-gateway-system".into(),
         };
         let shared = GatewayRef { name: "shared".into(), namespace: "gateways".into(), section_name: None };
-        let missing = |what: &str| stores.resolve(&shared, None).unwrap_err().to_string().contains(what);
+        let missing = |what: &str| stores.resolve(&shared, Requests::default()).unwrap_err().to_string().contains(what);
         assert!(missing(" Gateways "));
         fill(&mut gateway_writer, [gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP"}]))]);
         assert!(missing(" GatewayClasses "));
         fill(&mut class_writer, [class("True")]);
         assert!(missing(" EndpointSlices "));
         fill(&mut slice_writer, [slice("envoy-gateway-system", "10.0.0.1")]);
-        assert_eq!(stores.resolve(&shared, None).unwrap()[0].to_string(), "10.0.0.1:10080");
+        assert_eq!(stores.resolve(&shared, Requests::default()).unwrap()[0].to_string(), "10.0.0.1:10080");
         // With the labels of the proxies: by a tenant, and by Envoy Gateway in the mode that creates proxies at the Gateway.
         fill(&mut slice_writer, [slice("tenant", "10.0.0.2"), slice("gateways", "10.0.0.3")]);
-        let found = stores.resolve(&shared, None).unwrap();
+        let found = stores.resolve(&shared, Requests::default()).unwrap();
         assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.3:10080"]);
 
         let gone = GatewayRef { name: "gone".into(), ..shared };
-        assert_eq!(stores.resolve(&gone, None), Ok(Vec::new()));
+        assert_eq!(stores.resolve(&gone, Requests::default()), Ok(Vec::new()));
     }
 }

@@ -127,6 +127,7 @@ impl Caches {
         ProxyStores {
             gateways: self.gateways.iter().map(|scope| scope.gateways.store()).collect(),
             classes: self.classes.store(),
+            namespaces: self.namespaces.store(),
             controller_namespace: self.controller_namespace.clone(),
             slices: self.gateways.iter().flat_map(|scope| &scope.proxies).map(Cached::store).collect(),
         }

@@ -23,6 +23,12 @@ pub(super) enum Inconclusive {
     NoConnection(String),
     #[error("did not respond: {0}")]
     NoResponse(String),
+    /// It took the connection, and ended it without a response.
+    #[error(
+        "closed the connection: {0}. A listener that requires client certificates or the PROXY protocol cannot be probed: \
+         set spec.probe.mode of the pool to Disabled"
+    )]
+    Closed(String),
     /// The proxy may respond with this status before it selects a route.
     #[error("responded with {}", .0.as_u16())]
     Status(StatusCode),

@@ -1,6 +1,6 @@
 //! Sends one probe: a request on a connection of its own.
 
-use std::time::Duration;
+use std::{error::Error, io, time::Duration};
 
 use computing_unit_api::{ProbeMethod, names::headers};
 use http::{HeaderMap, Method, StatusCode};
@@ -56,12 +56,23 @@ impl ProbeClient {
             let name = proxy.name.as_deref().unwrap_or(&proxy.address).to_owned();
             let name = ServerName::try_from(name).map_err(|error| Inconclusive::NoResponse(error.to_string()))?;
             let stream = self.tls.connect(name, stream).await;
-            send(stream.map_err(|error| Inconclusive::NoResponse(describe(&error)))?, message).await
+            send(stream.map_err(|error| Inconclusive::Closed(describe(&error)))?, message).await
         } else {
             send(stream, message).await
         };
-        let (status, headers) = response.map_err(|error| Inconclusive::NoResponse(error.to_string()))?;
+        let (status, headers) = response.map_err(|error| failure(&error))?;
         Ok(outcome(uid, status, &headers))
+    }
+}
+
+fn failure(error: &hyper::Error) -> Inconclusive {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let text = io.map_or_else(|| error.to_string(), describe);
+    // With TLS 1.3 a missing client certificate is reported after the handshake.
+    if error.is_incomplete_message() || io.is_some() {
+        Inconclusive::Closed(text)
+    } else {
+        Inconclusive::NoResponse(text)
     }
 }
 

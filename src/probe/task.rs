@@ -26,7 +26,7 @@ use super::{
     wake::WakePolicy,
 };
 use crate::{
-    gateway::proxies::{NotListed, Proxy, ProxyResolver},
+    gateway::proxies::{NotListed, Proxy, ProxyResolver, Requests},
     metrics::Metrics,
 };
 
@@ -122,8 +122,9 @@ impl Task {
     /// Probes each pending proxy. Returns whether that completed the tally, in which case the proxies have to be resolved
     /// once more: there may be new ones.
     async fn round(&self, tally: &mut Tally) -> Result<bool, NotListed> {
-        let host = self.target.request.host.as_deref();
-        let proxies = tally.pending_proxies(self.context.proxies.resolve(&self.target.gateway, host)?);
+        let requests =
+            Requests { namespace: self.target.unit.namespace.as_deref(), host: self.target.request.host.as_deref() };
+        let proxies = tally.pending_proxies(self.context.proxies.resolve(&self.target.gateway, requests)?);
         if proxies.is_empty() {
             return Ok(false);
         }

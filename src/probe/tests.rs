@@ -26,7 +26,7 @@ use tokio_rustls::{
 };
 
 use super::*;
-use crate::gateway::proxies::{NotListed, Proxy, ProxyResolver};
+use crate::gateway::proxies::{NotListed, Proxy, ProxyResolver, Requests};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -162,7 +162,7 @@ impl FakeResolver {
 }
 
 impl ProxyResolver for FakeResolver {
-    fn resolve(&self, _: &GatewayRef, _: Option<&str>) -> Result<Vec<Proxy>, NotListed> {
+    fn resolve(&self, _: &GatewayRef, _: Requests<'_>) -> Result<Vec<Proxy>, NotListed> {
         self.0.lock().unwrap().clone()
     }
 }
@@ -171,7 +171,7 @@ fn target(unit: &str) -> Target {
     Target {
         unit: ObjectRef::new(unit).within("units"),
         uid: format!("{unit}-uid"),
-        route: VerifiedRoute { uid: "route-uid".into(), generation: 1 },
+        route: VerifiedRoute { uid: "route-uid".into(), generation: 1, gateway: None },
         gateway: GatewayRef { name: "shared".into(), namespace: "gateways".into(), section_name: None },
         request: Request { method: ProbeMethod::Head, host: None, path_and_query: "/wsapi?cuid=42".into() },
     }

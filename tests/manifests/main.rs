@@ -187,7 +187,7 @@ fn httproutes_in_the_configured_namespaces_may_refer_to_the_activator() {
 #[test]
 fn the_operator_listens_on_the_container_ports() {
     let text = rendered(&["--set", "ports.http=9080,ports.activator=9090"]);
-    for expected in ["containerPort: 9080", "0.0.0.0:9080", "containerPort: 9090", "0.0.0.0:9090"] {
+    for expected in ["containerPort: 9080", "[::]:9080", "containerPort: 9090", "[::]:9090"] {
         assert!(text.contains(expected), "no {expected}");
     }
 }

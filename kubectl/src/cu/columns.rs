@@ -126,6 +126,7 @@ fn reason(unit: &ComputingUnit) -> Option<String> {
     let types: &[ConditionType] = match phase {
         Phase::Ready => &[ConditionType::ResizePending, ConditionType::UpdatePending],
         Phase::Suspended => &[ConditionType::Suspended],
+        Phase::Finished => &[ConditionType::Finished],
         _ => &[ConditionType::Ready],
     };
     let found = types.iter().find_map(|type_| condition(unit, *type_))?;

@@ -34,7 +34,7 @@ pub struct Args {
     probe_concurrency: NonZeroU16,
 
     /// Address of health and metrics. Port 0 selects a free port
-    #[arg(long, env = "CU_HTTP_ADDRESS", default_value = "0.0.0.0:8080", value_name = "IP:PORT")]
+    #[arg(long, env = "CU_HTTP_ADDRESS", default_value = "[::]:8080", value_name = "IP:PORT")]
     http_address: SocketAddr,
 
     /// Log format
@@ -81,7 +81,7 @@ pub struct Args {
     activator_service: Option<String>,
 
     /// Address that the activator listens on. Port 0 selects a free port
-    #[arg(long, env = "CU_ACTIVATOR_ADDRESS", default_value = "0.0.0.0:8090", value_name = "IP:PORT")]
+    #[arg(long, env = "CU_ACTIVATOR_ADDRESS", default_value = "[::]:8090", value_name = "IP:PORT")]
     activator_address: SocketAddr,
 
     /// Resync period: how often each unit is reconciled without an event. At least 10s
@@ -144,7 +144,7 @@ mod tests {
         let settings = settings(&["--identity=me"]).unwrap();
         assert!(settings.watch_namespaces.is_empty() && settings.gateway_namespaces.is_empty());
         assert_eq!((settings.concurrency.get(), settings.probe_concurrency.get()), (32, 64));
-        assert_eq!(settings.http_address.port(), 8080);
+        assert_eq!(settings.http_address.to_string(), "[::]:8080", "IPv4 and IPv6");
         assert_eq!(settings.resync_period, time::Duration::from_hours(1));
         let election = settings.election.unwrap();
         assert_eq!((election.namespace(), election.lease()), (None, "computing-unit-operator"));

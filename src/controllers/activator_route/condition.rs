@@ -31,7 +31,8 @@ pub fn condition(
     let namespace = pool.namespace().unwrap_or_default();
     let scope = context.caches.scope(&namespace);
     let route = scope.and_then(|scope| scope.activator_routes.get(&namespace, &names::activator(&pool.name_any())));
-    let binding = GatewayBinding::of(&context.caches, pool.spec.gateway_ref.clone());
+    let binding =
+        GatewayBinding::of(&context.caches, pool.spec.gateway_ref.clone(), &pool.namespace().unwrap_or_default());
     let verdict = match (&route, &binding.controller) {
         (Some(route), Ok(controller)) => verdict(route, &binding.gateway, controller),
         _ => Verdict::Unseen,

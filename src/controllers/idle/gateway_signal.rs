@@ -16,7 +16,7 @@ use super::{
     tracked::TrackedUnit,
 };
 use crate::{
-    gateway::{provider::Provider, proxy_stores::ProxyStores},
+    gateway::{provider::Provider, proxies::Requests, proxy_stores::ProxyStores},
     metrics::{Metrics, Signal, UnreadableReason},
 };
 
@@ -50,7 +50,9 @@ pub async fn read(
 
 fn source(proxies: &ProxyStores, gateway: &GatewayRef) -> Result<Source, Unreadable> {
     let failed = |reason, problem: String| Unreadable::new(reason, problem).about(PREFIX);
-    let found = proxies.of(gateway, None).map_err(|error| failed(UnreadableReason::NoProxies, error.to_string()))?;
+    let found = proxies
+        .of(gateway, Requests::default())
+        .map_err(|error| failed(UnreadableReason::NoProxies, error.to_string()))?;
     let mut addresses: Vec<String> = found.proxies.into_iter().map(|proxy| proxy.address).collect();
     addresses.sort();
     addresses.dedup();

@@ -57,11 +57,13 @@ pub fn status(
     now: Timestamp,
 ) -> ComputingUnitPoolStatus {
     let previous = pool.status.as_ref().map_or(&[][..], |status| &status.conditions);
-    let conditions = [accepted(pool, conflict), gateway_found(pool, gateway.as_deref())].into_iter().chain(activator);
+    let mut conditions = vec![accepted(pool, conflict), gateway_found(pool, gateway.as_deref())];
+    conditions.extend(activator);
+    conditions.push(ready(&conditions));
     ComputingUnitPoolStatus {
         observed_generation: pool.metadata.generation,
         units: members.of(pool),
-        conditions: conditions.map(|draft| draft.dated(previous, pool.metadata.generation, now)).collect(),
+        conditions: conditions.iter().map(|draft| draft.dated(previous, pool.metadata.generation, now)).collect(),
         addresses: gateway.map(|gateway| listener::addresses(&gateway)).unwrap_or_default(),
     }
 }
@@ -76,6 +78,14 @@ fn accepted(pool: &ComputingUnitPool, conflict: Option<&PoolConflict>) -> Draft 
         PoolConflict::Overlap(_) => Reason::Overlap,
     };
     Draft::no(type_, reason, format!("{}. Units of this pool are not started", conflict.message(pool)))
+}
+
+/// `Ready` repeats the first of the others that does not hold.
+fn ready(others: &[Draft]) -> Draft {
+    match others.iter().find(|draft| !draft.holds()) {
+        Some(draft) => Draft::no(ConditionType::Ready, draft.reason.clone(), &draft.message),
+        None => Draft::yes(ConditionType::Ready, Reason::Ready, "the pool takes units"),
+    }
 }
 
 fn gateway_found(pool: &ComputingUnitPool, gateway: Option<&Gateway>) -> Draft {
@@ -144,6 +154,7 @@ mod tests {
         let conflict = PoolConflict::Overlap(Arc::new(old.clone()));
         let status = of(&young, Some(&conflict), vec![]);
         assert_eq!((reason(&status, "Accepted"), reason(&status, "GatewayFound")), ("Overlap", "GatewayNotFound"));
+        assert_eq!(reason(&status, "Ready"), "Overlap");
         let status = of(&young, Some(&PoolConflict::NotAllowedByListeners), vec![]);
         assert_eq!(reason(&status, "Accepted"), "NotAllowedByListeners");
         assert_eq!(reason(&of(&old, None, vec![]), "Accepted"), "Accepted");

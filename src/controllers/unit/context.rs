@@ -10,7 +10,7 @@ use kube::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{admitted::AdmittedReplacements, blocked::BlockedWrites, rollout::Rollouts};
+use super::{admissions::Admissions, admitted::AdmittedReplacements, blocked::BlockedWrites, rollout::Rollouts};
 use crate::{
     controllers::{gateway_binding::parent_gateway, idle},
     k8s::{backoff::Backoff, caches::Caches, overlay::Overlays, waker::Waker, writer::Writer},
@@ -29,6 +29,7 @@ pub struct UnitContext {
     pub overlays: Arc<Overlays>,
     pub keys: KeyIndex,
     pub blocked: BlockedWrites,
+    pub admissions: Admissions,
     pub admitted: AdmittedReplacements,
     pub rollouts: Rollouts,
     pub prober: Prober,
@@ -70,6 +71,7 @@ impl UnitContext {
         self.backoff.succeeded(&ObjectRef::from_obj(unit));
         self.prober.stop(uid);
         self.blocked.forget(uid);
+        self.admissions.forget(uid);
         self.admitted.forget(uid);
         self.held_statuses.release(uid);
         self.activity.forget(uid);

@@ -2,6 +2,7 @@
 //!
 //! A reconcile never waits for the cluster. A change in the cluster wakes the unit again, or the requeue does.
 
+pub mod admissions;
 pub mod admitted;
 pub mod apply;
 pub mod assess;

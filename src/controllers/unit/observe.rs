@@ -43,7 +43,7 @@ pub fn observe(unit: &ComputingUnit, context: &UnitContext, pod_created: bool, n
     }
     let pool_gateway = snapshot.pool.as_ref().map(|pool| pool.spec.gateway_ref.clone());
     let gateway = snapshot.route.owned().and_then(parent_gateway).or(pool_gateway);
-    snapshot.gateway = gateway.map(|gateway| GatewayBinding::of(caches, gateway));
+    snapshot.gateway = gateway.map(|gateway| GatewayBinding::of(caches, gateway, &namespace));
     pool_state(&mut snapshot, context);
     own_memory(&mut snapshot, context);
     Some(snapshot)
@@ -79,6 +79,7 @@ fn pool_state(snapshot: &mut Snapshot, context: &UnitContext) {
 fn own_memory(snapshot: &mut Snapshot, context: &UnitContext) {
     let uid = snapshot.uid();
     snapshot.blocked = context.blocked.of(&uid, snapshot.inputs());
+    snapshot.admissions = context.admissions.of(&uid);
     snapshot.admitted = context.admitted.of(&uid);
     snapshot.slot = context.rollouts.slot(&snapshot.unit);
     snapshot.probe = context.prober.report(&uid);

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use computing_unit_api::{
-    Activity, ComputingUnit, ComputingUnitPool, OperatingMode, ProbeMode,
+    Activity, ComputingUnit, ComputingUnitPool, OperatingMode, ProbeMode, VerifiedRoute,
     gateway::{HTTPRoute, is_guarded},
     names::FINALIZER,
 };
@@ -16,6 +16,7 @@ use k8s_openapi::{
 use kube::ResourceExt;
 
 use super::{
+    admissions::Admitted,
     blocked::{Blocked, Inputs},
     pod,
     rollout::Slot,
@@ -51,6 +52,8 @@ pub struct Snapshot {
     pub gateway: Option<GatewayBinding>,
     /// Writes that the API server rejected.
     pub blocked: Blocked,
+    /// What admission made of the last writes.
+    pub admissions: Admitted,
     /// The replacement of the pod that the API server has admitted in a dry run.
     pub admitted: Option<String>,
     /// The reservation of the routing key. `None` without a pool.
@@ -97,6 +100,7 @@ impl Snapshot {
             endpoint_ready: false,
             gateway: None,
             blocked: Blocked::default(),
+            admissions: Admitted::default(),
             admitted: None,
             key: None,
             has_other_keys: false,
@@ -150,9 +154,14 @@ impl Snapshot {
     /// Whether every proxy was seen to answer under the route as it is now.
     pub fn route_verified(&self) -> bool {
         let verified = self.unit.status.as_ref().and_then(|status| status.verified_route.as_ref());
-        self.route.owned().zip(verified).is_some_and(|(route, verified)| {
-            Some(&verified.uid) == route.metadata.uid.as_ref() && Some(verified.generation) == route.metadata.generation
-        })
+        verified.is_some() && self.route_version().as_ref() == verified
+    }
+
+    /// The version of the route and of the Gateway that it is attached to.
+    pub fn route_version(&self) -> Option<VerifiedRoute> {
+        let route = self.route.owned()?;
+        let gateway = self.gateway.as_ref().and_then(|binding| binding.version.clone());
+        Some(VerifiedRoute { uid: route.uid()?, generation: route.metadata.generation?, gateway })
     }
 
     /// The routing key that the status records as held.

@@ -11,7 +11,7 @@ use k8s_openapi::api::{core::v1::Namespace, discovery::v1::EndpointSlice};
 use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
-    gateway::{listener, served},
+    gateway::{listener, listener_status, served},
     k8s::{caches::Caches, endpoints, waker::Units},
 };
 
@@ -83,6 +83,7 @@ pub fn gateway(caches: &Caches, before: Option<&Gateway>, after: Option<&Gateway
         && before.uid() == after.uid()
         && before.metadata.generation == after.metadata.generation
         && listener::addresses(before) == listener::addresses(after)
+        && listener_status::unusable(before).eq(listener_status::unusable(after))
     {
         return Units::new();
     }

@@ -1,6 +1,7 @@
 //! A child that is deleted or edited by hand is restored. An object of another owner is not touched.
 
-use computing_unit_api::{Phase, gateway::HTTPRoute};
+use anyhow::Context;
+use computing_unit_api::{ComputingUnitStatus, ConditionType, Conditions, Phase, gateway::HTTPRoute};
 use e2e::{
     fixture::{Fixture, SOON},
     units::Mode,
@@ -69,6 +70,61 @@ async fn edited_children_are_restored() -> anyhow::Result<()> {
 
         fixture.until("ada", Phase::Ready).await?;
         assert_eq!(fixture.pods().get("ada").await?.uid(), pod, "the pod was not replaced by any of it");
+        fixture.delete("ada").await
+    })
+    .await
+}
+
+/// Labels by which the operator watches its children.
+const SELECTOR: [&str; 2] = ["app.kubernetes.io/managed-by", "app.kubernetes.io/name"];
+
+/// Removes each label of the selector from a child, and waits until it is restored.
+async fn unlabelled<K>(api: Api<K>, kind: &str) -> anyhow::Result<()>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Serialize + DeserializeOwned + Send + 'static,
+{
+    for label in SELECTOR {
+        let patch = json!({"metadata": {"labels": {label: null}}});
+        edited(api.clone(), &format!("{label} of the {kind}"), &patch, |child: &K| child.labels().contains_key(label))
+            .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn children_without_the_labels_of_the_selector_are_restored() -> anyhow::Result<()> {
+    with_fixture("unlabelled", |fixture| async move {
+        let _operator = fixture.start().await?;
+        one_ready(&fixture).await?;
+        let before = fixture.units().get("ada").await?.status.context("a status")?;
+        let pod = fixture.pods().get("ada").await?.uid();
+        unlabelled(fixture.routes(), "route").await?;
+        unlabelled(fixture.services(), "Service").await?;
+        unlabelled(fixture.pods(), "pod").await?;
+        let after = fixture.until("ada", Phase::Ready).await?.status.context("a status")?;
+        let ready = |status: &ComputingUnitStatus| status.conditions.find(ConditionType::Ready).cloned();
+        assert_eq!(ready(&after), ready(&before), "it stayed Ready");
+        assert_eq!((after.last_failure, fixture.pods().get("ada").await?.uid()), (None, pod), "its pod was not lost");
+        fixture.delete("ada").await?;
+        fixture.until_nothing_is_left("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn children_that_lost_their_labels_while_no_operator_ran_are_withdrawn_and_stopped() -> anyhow::Result<()> {
+    with_fixture("unlabelled-suspend", |fixture| async move {
+        let operator = fixture.start().await?;
+        one_ready(&fixture).await?;
+        operator.kill().await?;
+        let patch = Patch::Merge(json!({"metadata": {"labels": {SELECTOR[0]: null}}}));
+        fixture.routes().patch("ada", &PatchParams::default(), &patch).await?;
+        fixture.pods().patch("ada", &PatchParams::default(), &patch).await?;
+        fixture.set_mode("ada", "Suspended").await?;
+        let _operator = fixture.start().await?;
+        fixture.until("ada", Phase::Suspended).await?;
+        assert!(fixture.routes().get_opt("ada").await?.is_none(), "the route is withdrawn");
+        assert!(fixture.pods().get_opt("ada").await?.is_none(), "the pod is stopped");
         fixture.delete("ada").await
     })
     .await

@@ -1,10 +1,12 @@
 //! Tests that run side by side. Each has its own namespace, operator and addresses, and leaves the shared gateway as it is.
 
 mod activator;
+mod admission;
 mod changes;
 mod deletion;
 mod drift;
 mod failures;
+mod gitops;
 mod host_lookup;
 mod idle;
 mod idle_faults;
@@ -23,9 +25,11 @@ mod namespaces;
 mod operator_crash;
 mod rbac;
 mod rollout;
+mod schema;
 mod suspend;
 mod texera;
 mod traffic;
+mod unready;
 mod validation;
 mod volumes;
 mod waiting;

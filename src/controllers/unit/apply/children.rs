@@ -8,6 +8,7 @@ use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 use super::Target;
 use crate::{
     controllers::unit::{
+        admissions::content,
         blocked::{BlockedWrite, Fault, Write},
         snapshot::Child,
     },
@@ -38,7 +39,7 @@ impl Target<'_> {
     ) -> Result<bool> {
         match self.context.writer.create(Label::from(write), &child).await {
             Ok(created) => {
-                self.succeeded(write, overlay, created);
+                self.succeeded(write, overlay, &child, created);
                 return Ok(true);
             }
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
@@ -54,8 +55,13 @@ impl Target<'_> {
         Ok(false)
     }
 
-    fn succeeded<K: Resource>(&self, write: Write, overlay: &Overlay<K>, object: K) {
+    fn succeeded<K: Writable>(&self, write: Write, overlay: &Overlay<K>, sent: &K, object: K) {
         self.context.blocked.clear(&self.uid, write);
+        // Which of several claims a record is about would be unknown.
+        if write != Write::PersistentVolumeClaim {
+            let (sent, stored) = (content(write, sent), content(write, &object));
+            self.context.admissions.record(&self.uid, write, &sent, &stored);
+        }
         overlay.put(Arc::new(object));
     }
 
@@ -154,7 +160,7 @@ impl Target<'_> {
     ) -> Result<()> {
         match self.context.writer.replace(Label::from(write), current.unwrap_or(child), child, fields).await {
             Ok(object) => {
-                self.succeeded(write, overlay, object);
+                self.succeeded(write, overlay, child, object);
                 Ok(())
             }
             Err(kube::Error::Api(status)) if not_found(&status) => {
@@ -168,8 +174,10 @@ impl Target<'_> {
     /// Deletes the object that has the UID of `child`.
     pub(super) async fn delete<K: Writable>(&self, write: Write, child: K, overlay: &Overlay<K>) -> Result<()> {
         match self.context.writer.delete(Label::from(write), &child, Precondition::Uid).await {
-            Ok(object) => overlay.put(Arc::new(object)),
-            Err(kube::Error::Api(status)) if not_found(&status) => overlay.put(Arc::new(patch::terminating(child))),
+            Ok(object) => overlay.deleting(&child, Arc::new(object)),
+            Err(kube::Error::Api(status)) if not_found(&status) => {
+                overlay.deleting(&child, Arc::new(patch::terminating(child.clone())));
+            }
             // Another object has the name by now.
             Err(kube::Error::Api(status)) if status.is_conflict() => overlay.gone(&child),
             Err(error) => return Err(self.unwritten(write, None, error)),

@@ -118,6 +118,7 @@ impl Target<'_> {
         match step {
             Step::RequestKey(key) => self.request_key(&key),
             Step::ReleaseKeys { kept } => self.release_keys(kept.as_ref()),
+
             Step::RequestSlot => self.request_slot(),
             Step::ReleaseSlot => self.release_slot(),
             Step::ForgetBlocked(writes) => {

@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use computing_unit_api::Reason;
 use json_patch::Patch;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::core::Status;
 use serde_json::json;
 
 use super::{Target, quota};
 use crate::{
     controllers::unit::{
-        assess::attempt::{self, Resize},
+        assess::{
+            attempt::{self, Resize},
+            update::resized,
+        },
         blocked::{Fault, Write},
     },
     k8s::{
@@ -29,9 +32,13 @@ impl Target<'_> {
         let Some(patch) = resize_patch(pod, container, resizes) else { return Ok(()) };
         let attempt = || Some(attempt::resize(pod, resizes));
         match self.context.writer.patch_subresource(Label::PodsResize, pod, "resize", patch).await {
-            Ok(pod) => {
+            Ok(stored) => {
                 self.context.blocked.clear(&self.uid, Write::Resize);
-                self.context.overlays.pods.put(Arc::new(pod));
+                if let (Some(before), Some(after)) = (named(pod, container), named(&stored, container)) {
+                    let (sent, stored) = (resized(before, resizes), json!(after.resources));
+                    self.context.admissions.record(&self.uid, Write::Resize, &sent, &stored);
+                }
+                self.context.overlays.pods.put(Arc::new(stored));
                 Ok(())
             }
             Err(kube::Error::Api(status)) if pod_gone(&status, &self.name()) => {
@@ -48,6 +55,10 @@ impl Target<'_> {
             Err(error) => Err(self.unwritten(Write::Resize, attempt(), error)),
         }
     }
+}
+
+fn named<'a>(pod: &'a Pod, container: &str) -> Option<&'a Container> {
+    pod.spec.as_ref()?.containers.iter().find(|each| each.name == container)
 }
 
 /// A patch that applies to that pod and that container only.

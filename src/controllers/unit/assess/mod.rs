@@ -2,7 +2,10 @@
 //!
 //! Pure. [`assess`] calls the parts in the order of their dependencies: lifecycle state, update, probe, withdrawal.
 
+pub mod admitted_amounts;
+pub mod amounts;
 pub mod attempt;
+pub mod drift;
 pub mod history;
 pub mod key_record;
 pub mod lifecycle;
@@ -17,6 +20,7 @@ pub mod withdrawal;
 use k8s_openapi::jiff::Timestamp;
 
 use self::{
+    drift::Drifts,
     history::History,
     key_record::{KeyRecord, key_record},
     state::UnitState,
@@ -31,7 +35,6 @@ use crate::{
 
 /// What a snapshot means.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Assessment {
     pub state: UnitState,
     /// What the status records of the unit's pods.
@@ -51,16 +54,14 @@ pub struct Assessment {
     pub withdrawing: bool,
     pub withdrawal: Withdrawal,
     pub withdrawal_deadlines: Deadlines,
+    /// How the children differ from the desired ones.
+    pub drifts: Drifts,
     /// The probe that the unit needs.
     pub probe: Option<(Goal, Target)>,
     /// How far that probe has come. `None` if it has not been started.
     pub progress: Option<Progress>,
     /// Whether requests of users were seen to reach the unit under the route as it is now.
     pub verified: bool,
-    /// Whether the status records the key that the unit needs as held.
-    pub key: KeyRecord,
-    /// Whether a guarded route can be opened.
-    pub may_open: bool,
 }
 
 /// Assesses a snapshot and the children that the unit should have.
@@ -75,8 +76,11 @@ pub fn assess(snapshot: &Snapshot, wanted: &Wanted) -> Assessment {
         report.map(|report| report.progress.clone())
     });
     let goal_reached = matches!(progress, Some(Progress::Done { .. }));
-    let withdrawal_deadlines = withdrawal::deadlines(snapshot, &state);
     let key = key_record(snapshot);
+    let may_open = key == KeyRecord::Held
+        && snapshot.ready()
+        && (goal_reached || (snapshot.probes_disabled() && route_accepted(snapshot)));
+    let withdrawal_deadlines = withdrawal::deadlines(snapshot, &state);
     Assessment {
         history: history::history(snapshot, &state),
         stuck_pod: pod_failure::stuck(snapshot),
@@ -88,10 +92,7 @@ pub fn assess(snapshot: &Snapshot, wanted: &Wanted) -> Assessment {
         verified: snapshot.probes_disabled()
             || snapshot.route_verified()
             || (goal_reached && matches!(probe, Some((Goal::Open, _)))),
-        may_open: key == KeyRecord::Held
-            && snapshot.ready()
-            && (goal_reached || (snapshot.probes_disabled() && route_accepted(snapshot))),
-        key,
+        drifts: drift::drifts(snapshot, wanted, key, may_open),
         state,
         update,
         at_rest,

@@ -2,10 +2,7 @@
 //!
 //! Pure. Probes are sent by [`crate::probe`].
 
-use computing_unit_api::{
-    VerifiedRoute,
-    gateway::{HTTPRoute, types::HttpRouteRulesMatchesPathType},
-};
+use computing_unit_api::gateway::{HTTPRoute, types::HttpRouteRulesMatchesPathType};
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
@@ -49,7 +46,7 @@ fn target(snapshot: &Snapshot, goal: Goal) -> Option<Target> {
     Some(Target {
         unit: ObjectRef::from_obj(snapshot.unit.as_ref()),
         uid: snapshot.unit.uid()?,
-        route: VerifiedRoute { uid: route.uid()?, generation: route.metadata.generation? },
+        route: snapshot.route_version()?,
         gateway: snapshot.gateway.as_ref()?.gateway.clone(),
         request: Request { method: probe.method, host, path_and_query: path },
     })

@@ -3,16 +3,16 @@
 //! Pure. A pod created by a release with another hash version does not count as outdated.
 
 use computing_unit_api::{
-    ComputingUnit, ConditionType, Conditions, Quantity, Reason, UpdateStrategy,
+    ComputingUnit, ConditionType, Conditions, Reason, UpdateStrategy,
     names::{TEMPLATE_AMOUNTS, TEMPLATE_HASH},
 };
-use k8s_openapi::{
-    api::core::v1::{Container, Pod, ResourceRequirements},
-    apimachinery::pkg::api::resource::Quantity as Amount,
-};
+use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::ResourceExt;
+use serde_json::{Value, json};
 
+pub use super::amounts::{amount, running_container, same, unit_container};
 use super::{
+    admitted_amounts,
     attempt::{self, Resize},
     state::UnitState,
 };
@@ -70,6 +70,15 @@ pub enum Replacement {
     Now,
 }
 
+/// The resources of a container with the amounts of a resize, to be compared with those of another.
+pub fn resized(container: &Container, resizes: &[Resize]) -> Value {
+    let mut resources = json!(container.resources);
+    for Resize { list, name, wanted } in resizes {
+        resources[list][name] = json!(wanted);
+    }
+    resources
+}
+
 /// How the changes of a unit in that state reach its pod.
 pub fn update(snapshot: &Snapshot, wanted: &Wanted, state: &UnitState) -> Update {
     let Ok(children) = wanted else {
@@ -123,41 +132,13 @@ fn resizes(snapshot: &Snapshot, children: &Children) -> Vec<Resize> {
             if let Some((has, wanted)) = pair
                 && (same_template || given)
                 && !same(has, wanted)
+                && !admitted_amounts::sent(pod, list, name, wanted)
             {
                 all.push(Resize { list, name, wanted: wanted.clone() });
             }
         }
     }
     all
-}
-
-/// An amount of a container. A missing request equals the limit.
-pub fn amount<'a>(resources: &'a ResourceRequirements, list: &str, name: &str) -> Option<&'a Amount> {
-    let limit = || resources.limits.as_ref()?.get(name);
-    if list == "limits" {
-        return limit();
-    }
-    resources.requests.as_ref().and_then(|requests| requests.get(name)).or_else(limit)
-}
-
-/// Whether two amounts are equal, whatever their notation.
-pub fn same(a: &Amount, b: &Amount) -> bool {
-    let value = |amount: &Amount| Quantity(amount.0.clone()).value();
-    match (value(a), value(b)) {
-        (Some(a), Some(b)) => (a - b).abs() <= f64::EPSILON * 4.0 * a.abs().max(b.abs()),
-        _ => a == b,
-    }
-}
-
-/// The unit's container as it should be: the first of the template.
-pub fn unit_container(children: &Children) -> Option<&Container> {
-    children.pod.spec.as_ref()?.containers.first()
-}
-
-/// The unit's container in a pod, into which an admission webhook may have put others before it.
-pub fn running_container<'a>(pod: &'a Pod, children: &Children) -> Option<&'a Container> {
-    let name = &unit_container(children)?.name;
-    pod.spec.as_ref()?.containers.iter().find(|container| container.name == *name)
 }
 
 fn annotation<'a>(pod: &'a Pod, key: &str) -> Option<&'a String> {

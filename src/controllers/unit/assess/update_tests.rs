@@ -1,5 +1,6 @@
 //! Which changes are applied in place, and which need another pod.
 
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
 use std::sync::Arc;
 
 use computing_unit_api::{ConditionType, Reason};

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use computing_unit_api::{
     Quantity, Resources,
     names::{
-        self, DEFAULT_CONTAINER, PORT, PORT_NAME, RESERVED_ENV, RESERVED_PREFIX, TEMPLATE_AMOUNTS, TEMPLATE_HASH,
-        labels,
+        self, DEFAULT_CONTAINER, PORT, PORT_NAME, RESERVED_ENV, RESERVED_PREFIX, SENT_AMOUNTS, TEMPLATE_AMOUNTS,
+        TEMPLATE_HASH, labels,
     },
 };
 use k8s_openapi::{
@@ -42,6 +42,8 @@ pub fn pod(unit: &Unit) -> Pod {
     annotations.extend(own.map(|container| (DEFAULT_CONTAINER.to_owned(), container.name.clone())));
     annotations.insert(TEMPLATE_HASH.to_owned(), hash(unit));
     annotations.insert(TEMPLATE_AMOUNTS.to_owned(), amounts(unit).to_string());
+    let spec = spec.map(|spec| pod_spec(unit, spec));
+    annotations.extend(sent_amounts(spec.as_ref()).map(|sent| (SENT_AMOUNTS.to_owned(), sent.to_string())));
     Pod {
         metadata: ObjectMeta {
             name: Some(object.name_any()),
@@ -51,7 +53,7 @@ pub fn pod(unit: &Unit) -> Pod {
             owner_references: Some(vec![names::owner_reference(object)]),
             ..ObjectMeta::default()
         },
-        spec: spec.map(|spec| pod_spec(unit, spec)),
+        spec,
         status: None,
     }
 }
@@ -100,6 +102,23 @@ fn amounts(unit: &Unit) -> Value {
         list.into_iter().filter(|(name, _)| AMOUNTS.contains(&name.as_str())).collect()
     };
     json!({"limits": part(requested.limits), "requests": part(requested.requests)})
+}
+
+/// The amounts of CPU and memory of the container, which admission may change. A missing request equals the limit.
+fn sent_amounts(spec: Option<&PodSpec>) -> Option<Value> {
+    let resources = spec?.containers.first()?.resources.as_ref()?;
+    let of = |list: &Option<BTreeMap<String, resource::Quantity>>, name: &str| list.as_ref()?.get(name).cloned();
+    let mut sent = json!({"limits": {}, "requests": {}});
+    for name in AMOUNTS {
+        let limit = of(&resources.limits, name);
+        let request = of(&resources.requests, name).or_else(|| limit.clone());
+        for (list, amount) in [("limits", limit), ("requests", request)] {
+            if let Some(amount) = amount {
+                sent[list][name] = json!(amount);
+            }
+        }
+    }
+    Some(sent)
 }
 
 /// Whether two hashes are of different inputs. Hashes of different versions cannot be compared.

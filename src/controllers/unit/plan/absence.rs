@@ -11,15 +11,19 @@ use crate::controllers::unit::{
     snapshot::Snapshot,
 };
 
-/// The read before a pod is called lost, the finalizer is removed, or a unit is reported as stopped.
+/// The read before a pod is called lost, a route is withdrawn, the finalizer is removed, or a unit is reported as stopped.
 pub(super) fn read(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
-    let lost = matches!(assessment.state, UnitState::Unrecorded(Transition::PodLost(_)))
-        && snapshot.pod.is_absent()
-        && snapshot.terminating_pod.is_none();
-    let released = snapshot.terminating() && snapshot.has_finalizer() && snapshot.route.is_absent();
+    let (pod, route) = (snapshot.pod.is_absent(), snapshot.route.is_absent());
     let reported = snapshot.unit.status.as_ref().and_then(|status| status.phase);
+    let lost = matches!(assessment.state, UnitState::Unrecorded(Transition::PodLost(_)))
+        && pod
+        && snapshot.terminating_pod.is_none();
+    // A route behind which nothing seems to be is not withdrawn, and one that seems to be absent cannot be.
+    let withdrawn =
+        assessment.withdrawing && (pod || route) && matches!(reported, Some(Phase::Ready | Phase::NotReady));
+    let released = snapshot.terminating() && snapshot.has_finalizer() && (pod || route);
     let stopped = assessment.at_rest
         && snapshot.stopped()
         && !matches!(reported, Some(Phase::Suspended | Phase::Finished | Phase::Failed));
-    (!snapshot.absence_confirmed && (lost || released || stopped)).then_some(Step::ReadAbsent)
+    (!snapshot.absence_confirmed && (lost || withdrawn || released || stopped)).then_some(Step::ReadAbsent)
 }

@@ -4,9 +4,9 @@ use kube::ResourceExt;
 
 use super::Step;
 use crate::controllers::unit::{
-    assess::{Assessment, key_record::KeyRecord},
+    assess::Assessment,
     blocked::Write,
-    build::{Children, drift, route},
+    build::{Children, route},
     snapshot::{Child, Snapshot},
 };
 
@@ -16,18 +16,7 @@ pub(super) fn step(snapshot: &Snapshot, children: &Children, assessment: &Assess
         _ if snapshot.blocked.blocks(Write::HTTPRoute) => None,
         Child::Absent => (snapshot.ready() && gateway_served(snapshot)).then(|| Step::CreateRoute(Box::new(guarded()))),
         Child::Terminating => None,
-        Child::Owned(current) => {
-            let open = !route::is_guarded(current);
-            // An open route of another key is guarded before that key is released.
-            let other_key = assessment.key == KeyRecord::Other;
-            let desired = if (open && snapshot.serving() && !other_key) || (!open && assessment.may_open) {
-                children.route.clone()
-            } else {
-                guarded()
-            };
-            (!drift::route_matches(current, &desired))
-                .then(|| Step::ReplaceRoute(Box::new(drift::repaired(current.as_ref(), desired))))
-        }
+        Child::Owned(_) => assessment.drifts.route.repair().map(|route| Step::ReplaceRoute(Box::new(route.clone()))),
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
         update::being_replaced,
     },
     blocked::Write,
-    build::{Children, Wanted, drift},
+    build::{Children, Wanted},
     snapshot::{Child, Snapshot},
     status::{Urgency, urgency},
 };
@@ -88,25 +88,26 @@ fn cluster_steps(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment) 
     } else {
         [expose::step(snapshot, children, assessment), pod::step(snapshot, children, assessment)]
     };
-    let all = [route, service(snapshot, children), pod];
+    let all = [route, service(snapshot, children, assessment), pod];
     all.into_iter().flatten().chain(pvc::steps(snapshot, children, false)).collect()
 }
 
 /// A suspended or finished unit keeps its Service and its volumes.
 fn at_rest(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment) -> Vec<Step> {
-    let kept = |children| service(snapshot, children).into_iter().chain(pvc::steps(snapshot, children, true));
+    let kept =
+        |children| service(snapshot, children, assessment).into_iter().chain(pvc::steps(snapshot, children, true));
     let kept = wanted.as_ref().ok().into_iter().flat_map(kept);
     withdraw::for_rest(snapshot, assessment).into_iter().chain(kept).collect()
 }
 
-fn service(snapshot: &Snapshot, children: &Children) -> Option<Step> {
+fn service(snapshot: &Snapshot, children: &Children, assessment: &Assessment) -> Option<Step> {
     match &snapshot.service {
         _ if snapshot.blocked.blocks(Write::Service) => None,
         Child::Absent => Some(Step::CreateService(Box::new(children.service.clone()))),
-        Child::Owned(current) if !drift::service_matches(current, &children.service) => {
-            Some(Step::RepairService(Box::new(drift::repaired(current.as_ref(), children.service.clone()))))
+        Child::Owned(_) => {
+            assessment.drifts.service.repair().map(|service| Step::RepairService(Box::new(service.clone())))
         }
-        Child::Owned(_) | Child::Terminating => None,
+        Child::Terminating => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The pod of a unit that runs: created when its volumes exist, repaired, resized, and deleted after its end is recorded.
 
 use k8s_openapi::api::core::v1::Pod;
+use serde_json::json;
 
 use super::{Step, pvc};
 use crate::controllers::unit::{
@@ -10,7 +11,7 @@ use crate::controllers::unit::{
         update::{self, Replacement},
     },
     blocked::Write,
-    build::{Children, Wanted, drift},
+    build::{Children, Wanted},
     snapshot::{Child, Snapshot},
 };
 
@@ -22,10 +23,10 @@ pub(super) fn step(snapshot: &Snapshot, children: &Children, assessment: &Assess
         }
         _ if assessment.state != UnitState::Running => None,
         Child::Absent => pvc::all_exist(snapshot, children).then(|| Step::CreatePod(Box::new(children.pod.clone()))),
-        Child::Owned(current) if !drift::metadata_matches(current.as_ref(), &children.pod) => {
-            Some(Step::RepairPod(Box::new(drift::repaired(current.as_ref(), children.pod.clone()))))
-        }
-        Child::Owned(current) => resize(snapshot, current, children, assessment),
+        Child::Owned(current) => match assessment.drifts.pod.repair() {
+            Some(pod) => Some(Step::RepairPod(Box::new(pod.clone()))),
+            None => resize(snapshot, current, children, assessment),
+        },
         Child::Terminating => None,
     }
 }
@@ -44,6 +45,11 @@ fn resize(snapshot: &Snapshot, current: &Pod, children: &Children, assessment: &
     if resizes.is_empty() || blocked {
         return None;
     }
-    let container = update::unit_container(children)?.name.clone();
+    let container = update::running_container(current, children)?;
+    let (sent, stored) = (update::resized(container, &resizes), json!(container.resources));
+    if snapshot.admissions.repeats(Write::Resize, &sent, &stored) {
+        return None;
+    }
+    let container = container.name.clone();
     Some(Step::ResizePod { pod: Box::new(current.clone()), container, resizes })
 }

@@ -1,13 +1,13 @@
 //! Withdraws the route of a unit that is deleted, comes to rest, is rejected or gets another pod: the route is guarded at
 //! every proxy first, and only then is the pod stopped.
 
-use computing_unit_api::gateway::HTTPRoute;
+use computing_unit_api::{gateway::HTTPRoute, names};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
 use super::Step;
 use crate::controllers::unit::{
-    assess::{Assessment, state::UnitState, withdrawal::Withdrawal},
+    assess::{Assessment, drift, state::UnitState, withdrawal::Withdrawal},
     blocked::Write,
     build::route,
     snapshot::{Child, Snapshot},
@@ -54,8 +54,8 @@ pub(super) fn for_rest(snapshot: &Snapshot, assessment: &Assessment) -> Option<S
 /// The pod is deleted when the route is withdrawn. The guarded route stays for the next pod.
 pub(super) fn for_replacement(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
     // Even if nothing serves the route any more: the next pod must not be exposed before it is ready.
-    if let Some(open) = open_route(snapshot) {
-        return guard(snapshot, open);
+    if let Some(step) = open_route(snapshot).and_then(|open| guard(snapshot, open)) {
+        return Some(step);
     }
     withdraw(snapshot, assessment, |overdue| delete_pod(snapshot, overdue))
 }
@@ -73,9 +73,14 @@ fn open_route(snapshot: &Snapshot) -> Option<&HTTPRoute> {
     snapshot.route.owned().filter(|route| !route::is_guarded(route))
 }
 
+/// `None` if the write is blocked, or admission has removed the guard before.
 fn guard(snapshot: &Snapshot, open: &HTTPRoute) -> Option<Step> {
-    let guarded = || route::guarded(open.clone(), &snapshot.unit.uid().unwrap_or_default());
-    (!snapshot.blocked.blocks(Write::HTTPRoute)).then(|| Step::ReplaceRoute(Box::new(guarded())))
+    let mut guarded = route::guarded(open.clone(), &snapshot.unit.uid().unwrap_or_default());
+    // Without its labels the watch would not report the deletion of the route.
+    guarded.metadata.labels.get_or_insert_default().extend(names::child_labels(&snapshot.unit, None));
+    let refused =
+        snapshot.blocked.blocks(Write::HTTPRoute) || drift::repeats(snapshot, Write::HTTPRoute, &guarded, open);
+    (!refused).then(|| Step::ReplaceRoute(Box::new(guarded)))
 }
 
 fn delete_pod(snapshot: &Snapshot, overdue: bool) -> Option<Step> {

@@ -134,9 +134,9 @@ fn activity(facts: Facts<'_>) -> Option<Activity> {
 
 /// The state of the route that every proxy was seen to have, so that a restarted operator need not probe again.
 fn verified_route(facts: Facts<'_>) -> Option<VerifiedRoute> {
-    let route = facts.snapshot.route.owned().filter(|route| !is_guarded(route))?;
+    facts.snapshot.route.owned().filter(|route| !is_guarded(route))?;
     if facts.snapshot.probes_disabled() || !facts.assessment.verified {
         return None;
     }
-    Some(VerifiedRoute { uid: route.uid()?, generation: route.metadata.generation? })
+    facts.snapshot.route_version()
 }

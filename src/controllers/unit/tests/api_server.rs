@@ -27,6 +27,7 @@ struct State {
     /// By path.
     objects: BTreeMap<String, Value>,
     version: u64,
+    admission: Option<fn(&str, &mut Value)>,
     /// The requests to come. If there are none, every request is accepted.
     script: Option<VecDeque<Call>>,
     /// Requests that were not expected.
@@ -64,6 +65,11 @@ impl ApiServer {
         self.0.lock().faults.push(call);
     }
 
+    /// A policy that changes each object that is created or patched. It gets the path of the object.
+    pub fn admission(&self, policy: fn(&str, &mut Value)) {
+        self.0.lock().admission = Some(policy);
+    }
+
     pub fn no_faults(&self) {
         self.0.lock().faults.clear();
     }
@@ -88,8 +94,15 @@ impl ApiServer {
         self.0.lock().store(&path(collection, &object), object);
     }
 
+    /// The latest version of any object.
+    pub fn version(&self) -> u64 {
+        self.0.lock().version
+    }
+
     pub fn remove(&self, collection: &str, name: &str) {
-        self.0.lock().objects.remove(&format!("{collection}/{name}"));
+        let mut state = self.0.lock();
+        state.version += 1;
+        state.objects.remove(&format!("{collection}/{name}"));
     }
 
     pub fn get(&self, collection: &str, name: &str) -> Option<Value> {
@@ -185,9 +198,13 @@ impl State {
                 object["status"] = body["status"].clone();
             }
         }
+        if !path.ends_with("/status") {
+            self.admit(name, &mut object);
+        }
         self.store(name, object.clone());
         let finalizers = object["metadata"]["finalizers"].as_array().is_some_and(|all| !all.is_empty());
         if path.starts_with(UNITS) && !object["metadata"]["deletionTimestamp"].is_null() && !finalizers {
+            self.version += 1;
             self.objects.remove(name);
         }
         Ok(self.objects.get(name).cloned().unwrap_or(object))
@@ -201,6 +218,7 @@ impl State {
         let plural = collection.rsplit('/').next().unwrap();
         object["metadata"]["uid"] = json!(format!("{plural}-{}", self.version + 1));
         object["metadata"]["creationTimestamp"] = json!(now());
+        self.admit(&path, &mut object);
         self.store(&path, object);
         Ok(self.objects[&path].clone())
     }
@@ -214,8 +232,15 @@ impl State {
             self.store(path, object);
             return Ok(self.objects[path].clone());
         }
+        self.version += 1;
         self.objects.remove(path);
         Ok(json!({"apiVersion": "v1", "kind": "Status", "status": "Success"}))
+    }
+
+    fn admit(&self, path: &str, object: &mut Value) {
+        if let Some(policy) = self.admission {
+            policy(path, object);
+        }
     }
 
     fn store(&mut self, path: &str, mut object: Value) {

@@ -74,7 +74,9 @@ async fn before(step: &str) -> Scenario {
             scenario
         }
         "repair the Service" => edited(SERVICES, |service| service["spec"]["selector"] = json!({"app": "other"})).await,
-        "repair the pod" => edited(PODS, |pod| pod["metadata"]["labels"] = json!({})).await,
+        "repair the pod" => {
+            edited(PODS, |pod| pod["metadata"]["labels"]["texera.apache.org/unit"] = json!("bob")).await
+        }
         "repair the route" => edited(ROUTES, |route| route["spec"]["hostnames"] = json!(["a.example.org"])).await,
         "resize the pod" => {
             let mut scenario = Scenario::new();

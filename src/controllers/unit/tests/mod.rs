@@ -2,6 +2,7 @@
 
 #![allow(clippy::large_stack_arrays, reason = "tables of situations")]
 
+mod admission;
 mod api_server;
 mod call;
 mod child_errors;
@@ -14,6 +15,7 @@ mod ownership;
 mod publication;
 mod replacement;
 mod scenario;
+mod selector;
 mod starts;
 mod unit_errors;
 mod unlisted;

@@ -152,6 +152,7 @@ async fn volumes_are_observed_by_the_templates_of_the_pool() {
     assert_eq!(words(&scenario), [(name.clone(), "absent")]);
     scenario.reconcile().await.unwrap();
     assert_eq!(words(&scenario), [(name.clone(), "owned")]);
+    scenario.watch();
     let claim = scenario.server.get(PVCS, &name).unwrap();
     scenario
         .server

@@ -5,7 +5,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use computing_unit_api::{ComputingUnit, ComputingUnitPool, ConditionType, Conditions};
+use computing_unit_api::{ComputingUnit, ComputingUnitPool, ConditionType, Conditions, names::labels};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Resource, ResourceExt,
@@ -68,11 +68,17 @@ impl Scenario {
     pub fn watch(&mut self) {
         let (server, overlays) = (&self.server, self.context.overlays.clone());
         let scope = &self.context.caches.scopes[0];
-        let deleted = catch_up(&scope.units, &overlays.units, server.list(UNITS));
-        catch_up(&scope.pods, &overlays.pods, server.list(PODS));
-        catch_up(&scope.services, &overlays.services, server.list(SERVICES));
-        catch_up(&scope.routes, &overlays.routes, server.list(ROUTES));
-        catch_up(&scope.pvcs, &overlays.pvcs, server.list(PVCS));
+        let selected = |collection| {
+            let mut children = server.list(collection);
+            children.retain(|child| child["metadata"]["labels"][labels::MANAGED_BY] == labels::OPERATOR);
+            children
+        };
+        let version = server.version();
+        let deleted = catch_up(&scope.units, &overlays.units, server.list(UNITS), version);
+        catch_up(&scope.pods, &overlays.pods, selected(PODS), version);
+        catch_up(&scope.services, &overlays.services, selected(SERVICES), version);
+        catch_up(&scope.routes, &overlays.routes, selected(ROUTES), version);
+        catch_up(&scope.pvcs, &overlays.pvcs, selected(PVCS), version);
         for unit in deleted {
             self.context.forget(&unit, &unit.uid().unwrap_or_default());
         }
@@ -159,8 +165,8 @@ impl Scenario {
     }
 }
 
-/// Brings a cache up to date. Returns the objects that are gone.
-fn catch_up<K>(cache: &Cached<K>, overlay: &Overlay<K>, objects: Vec<Value>) -> Vec<Arc<K>>
+/// Brings a cache up to date. Returns the objects that are gone, which their events report in `version`.
+fn catch_up<K>(cache: &Cached<K>, overlay: &Overlay<K>, objects: Vec<Value>, version: u64) -> Vec<Arc<K>>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + 'static,
 {
@@ -168,7 +174,11 @@ where
     let uids: Vec<_> = objects.iter().map(ResourceExt::uid).collect();
     let before = cache.all();
     let deleted: Vec<_> = before.into_iter().filter(|object| !uids.contains(&object.uid())).collect();
-    let events = deleted.iter().map(|object| Event::Delete(object.as_ref().clone()));
+    let events = deleted.iter().map(|object| {
+        let mut object = object.as_ref().clone();
+        object.meta_mut().resource_version = Some(version.to_string());
+        Event::Delete(object)
+    });
     for event in events.chain(objects.into_iter().map(Event::Apply)) {
         cache.apply(&event);
         overlay.observe_event(&event);

@@ -1,5 +1,6 @@
 //! The conditions of a unit, one function for each, and `Ready` from all of them.
 
+mod overridden;
 mod pod;
 mod route;
 mod update;
@@ -14,12 +15,19 @@ use crate::controllers::{
 };
 
 /// All conditions of a unit.
+///
+/// Clients that compute the health of any object wait for `Ready`, and give up at `Stalled`: see
+/// <https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus>.
 pub(super) fn all(facts: Facts<'_>) -> Vec<Draft> {
     let mut all = vec![accepted(facts), pod::ready(facts), route::accepted(facts), route::reachable(facts)];
-    all.push(ready(facts, &all));
+    if !stopped_as_asked(facts) {
+        all.push(ready(facts, &all));
+    }
     all.extend(suspended(facts));
     all.extend(finished(facts));
+    all.extend(stalled(facts));
     all.extend(update::conditions(facts));
+    all.extend(overridden::overridden(facts));
     all
 }
 
@@ -35,6 +43,17 @@ fn accepted(facts: Facts<'_>) -> Draft {
     }
 }
 
+/// Whether the unit has stopped as its spec asks. There is nothing to wait for, so it has no condition `Ready`.
+fn stopped_as_asked(facts: Facts<'_>) -> bool {
+    if facts.snapshot.terminating() {
+        return false;
+    }
+    match &facts.assessment.history.finish {
+        Some(finish) => !finish.reason.is_failure() && (!finish.reason.is_time_limit() || facts.snapshot.stopped()),
+        None => suspended(facts).is_some_and(|suspended| suspended.holds()),
+    }
+}
+
 fn ready(facts: Facts<'_>, others: &[Draft]) -> Draft {
     let no = |reason, message: &str| Draft::no(ConditionType::Ready, reason, message);
     if facts.snapshot.terminating() {
@@ -44,8 +63,7 @@ fn ready(facts: Facts<'_>, others: &[Draft]) -> Draft {
         return no(finish.reason.reason(), &finish.message);
     }
     if let Some(suspended) = suspended(facts) {
-        let reason = if suspended.holds() { Reason::Suspended } else { Reason::Suspending };
-        return no(reason, &suspended.message);
+        return no(Reason::Suspending, &suspended.message);
     }
     if let Some(replacing) = update::replacing(facts) {
         return no(Reason::Replacing, &replacing.message);
@@ -63,6 +81,12 @@ fn ready(facts: Facts<'_>, others: &[Draft]) -> Draft {
 fn finished(facts: Facts<'_>) -> Option<Draft> {
     let finish = facts.assessment.history.finish.as_ref()?;
     Some(Draft::yes(ConditionType::Finished, finish.reason.reason(), &finish.message))
+}
+
+/// A unit that has failed.
+fn stalled(facts: Facts<'_>) -> Option<Draft> {
+    let finish = facts.assessment.history.finish.as_ref().filter(|finish| finish.reason.is_failure())?;
+    Some(Draft::yes(ConditionType::Stalled, finish.reason.reason(), &finish.message))
 }
 
 fn suspended(facts: Facts<'_>) -> Option<Draft> {

@@ -69,6 +69,18 @@ fn with_advice(reason: &str, message: &str, namespace: &str) -> String {
     format!("{}: {advice}", message.trim_end_matches('.'))
 }
 
+/// What to do if the probe asks a listener that does not have the route.
+fn other_listener(facts: Facts<'_>) -> String {
+    let binding = facts.snapshot.gateway.as_ref().filter(|binding| binding.choices > 1);
+    match binding.and_then(|binding| binding.listener.as_ref()) {
+        Some(listener) => format!(
+            "; listener {listener:?} is probed: if it is not the one that serves the units, create a pool with \
+             spec.gatewayRef.sectionName"
+        ),
+        None => String::new(),
+    }
+}
+
 /// The condition `Reachable`.
 pub(super) fn reachable(facts: Facts<'_>) -> Draft {
     let type_ = ConditionType::Reachable;
@@ -97,7 +109,8 @@ pub(super) fn reachable(facts: Facts<'_>) -> Draft {
             let late = snapshot.now.duration_since(*since) >= PROBE_TIMEOUT;
             let last = last.as_ref().map(|last| format!(": {last}")).unwrap_or_default();
             let reason = if late { Reason::ProbeFailed } else { Reason::Probing };
-            Draft::no(type_, reason, format!("waiting for every proxy of the Gateway {what}{last}"))
+            let advice = if late { other_listener(facts) } else { String::new() };
+            Draft::no(type_, reason, format!("waiting for every proxy of the Gateway {what}{last}{advice}"))
         }
         _ => Draft::no(type_, Reason::RouteOpening, "the route is being opened"),
     }

@@ -30,12 +30,17 @@ public final class UnitState {
             .isPresent();
     }
 
-    /** The reason and message of the condition {@code Ready}, for the user. */
+    /**
+     * The reason and message of the condition {@code Ready}, for the user. A unit that is suspended or finished has none;
+     * another condition explains that.
+     */
     public static String reason(ComputingUnit unit) {
         if (unit.getMetadata().getDeletionTimestamp() != null) {
             return "Terminating: the unit is being deleted";
         }
         return condition(unit, "Ready")
+            .or(() -> condition(unit, "Finished"))
+            .or(() -> condition(unit, "Suspended"))
             .map(ready -> ready.getReason() + ": " + ready.getMessage())
             .orElse("Pending: the unit is not reconciled yet");
     }
