@@ -49,8 +49,9 @@ pub const USED: &[Access] = &[
     unit("", "pods", OWN_AND_STOP),
     // In-place resize of CPU and memory.
     unit("", "pods/resize", PATCH),
-    // Claims are garbage-collected with the unit, or kept.
-    unit("", "persistentvolumeclaims", OWN),
+    // Claims are garbage-collected with the unit, or kept. The operator deletes none, but a change of the retention policy
+    // sets an owner reference, which OwnerReferencesPermissionEnforcement allows only with `delete`.
+    unit("", "persistentvolumeclaims", OWN_AND_STOP),
     unit("", "services", OWN),
     unit(GATEWAY, "httproutes", OWN_AND_STOP),
     // Whether the pod of a unit is an endpoint of its Service.

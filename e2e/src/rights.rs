@@ -102,7 +102,8 @@ fn account(release: &str) -> String {
 /// The Roles and bindings of the chart.
 async fn rendered(cluster: &Cluster, release: &str, namespaces: Namespaces<'_>) -> anyhow::Result<Vec<Value>> {
     let line = format!(
-        "helm template {NAME} {} --namespace {release} --show-only templates/rbac.yaml --set-json \
+        "helm template {NAME} {} --namespace {release} --show-only templates/rbac.yaml \
+         --set image.repository=registry.invalid/computing-unit-operator --set-json \
          operator.watchNamespaces={} --set-json operator.gatewayNamespaces={}",
         tool::file("charts/computing-unit-operator"),
         json!(namespaces.units),

@@ -16,7 +16,7 @@ pub async fn run(cluster: &Cluster, program: &str, args: &[&str]) -> anyhow::Res
     command.args(args).env("KUBECONFIG", cluster.kubeconfig());
     tokio::task::spawn_blocking(move || shell::output(&mut command))
         .await?
-        .with_context(|| format!("{program} is not in PATH: run eval \"$(make env)\""))
+        .with_context(|| format!("{program} failed, or is not in PATH (run eval \"$(make env)\")"))
 }
 
 /// Runs a command line, split at its spaces.

@@ -46,10 +46,10 @@ pub fn pod(pod: &mut Pod) {
     }
 }
 
-/// Keeps the metadata without annotations, the storage class and the phase of a claim.
+/// Keeps the metadata with the operator's own annotations, the storage class and the phase of a claim.
 pub fn pvc(pvc: &mut PersistentVolumeClaim) {
     managed_fields(pvc);
-    pvc.metadata.annotations = None;
+    own_annotations(pvc);
     pvc.spec = pvc.spec.take().map(|spec| PersistentVolumeClaimSpec {
         storage_class_name: spec.storage_class_name,
         ..PersistentVolumeClaimSpec::default()
@@ -63,7 +63,11 @@ pub fn pvc(pvc: &mut PersistentVolumeClaim) {
 /// Drops the annotations of a unit that are not the operator's. The fields of its spec are bounded, annotations are not.
 pub fn unit(unit: &mut ComputingUnit) {
     managed_fields(unit);
-    if let Some(annotations) = &mut unit.metadata.annotations {
+    own_annotations(unit);
+}
+
+fn own_annotations<K: Resource>(object: &mut K) {
+    if let Some(annotations) = &mut object.meta_mut().annotations {
         annotations.retain(|key, _| key.starts_with(RESERVED_PREFIX));
     }
 }
@@ -83,9 +87,18 @@ pub fn slice(slice: &mut EndpointSlice) {
 
 #[cfg(test)]
 mod tests {
-    use computing_unit_api::names::LAST_ACTIVITY;
+    use computing_unit_api::names::{LAST_ACTIVITY, OWNER};
 
     use super::*;
+
+    #[test]
+    fn claim_keeps_its_owner() {
+        let mut claim = PersistentVolumeClaim::default();
+        let annotations = [(OWNER, "ada"), ("pv.kubernetes.io/bind-completed", "yes")];
+        claim.metadata.annotations = Some(annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+        pvc(&mut claim);
+        assert!(claim.metadata.annotations.unwrap().into_keys().eq([OWNER]));
+    }
 
     #[test]
     fn unit_keeps_only_annotations_that_are_read() {

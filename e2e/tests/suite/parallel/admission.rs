@@ -6,7 +6,7 @@ use anyhow::Context;
 use computing_unit_api::{ConditionType, Conditions, Phase};
 use e2e::{
     fixture::{Fixture, SOON},
-    units::{ENGINE, Mode},
+    units::ENGINE,
     wait::eventually,
 };
 use futures::FutureExt;
@@ -69,7 +69,10 @@ async fn stored(fixture: &Fixture, policy: &Policy) -> anyhow::Result<Value> {
     object.metadata.labels = Some(std::iter::once(("a".to_owned(), "b".to_owned())).collect());
     let params = PostParams { dry_run: true, ..PostParams::default() };
     let stored = api.create(&params, &object).await?;
-    Ok(json!([stored.metadata.labels, stored.data["spec"]["containers"], stored.data["spec"]["rules"]]))
+    // The names of volumes that the API server adds are random.
+    let containers = stored.data["spec"]["containers"].as_array().cloned().unwrap_or_default();
+    let containers: Vec<_> = containers.iter().map(|each| json!([each["name"], each["resources"]])).collect();
+    Ok(json!([stored.metadata.labels, containers, stored.data["spec"]["rules"]]))
 }
 
 /// Creates a policy, and waits until it is in effect.
@@ -114,7 +117,8 @@ async fn remove(fixture: &Fixture) -> anyhow::Result<()> {
 /// message of the condition, if any.
 async fn settles(fixture: &Fixture, overridden: Option<&str>) -> anyhow::Result<()> {
     let spec = json!({"resources": {"limits": {"cpu": "200m", "memory": "64Mi"}, "requests": {"cpu": "100m"}}});
-    fixture.create_default_pool(Mode::Query).await?;
+    // Without filters of the request, so that a policy can add one.
+    fixture.create_pool_with(&json!({"routing": {"isolation": "None"}})).await?;
     let mut operator = fixture.operator.clone().args(["--resync-period=10s"]).start()?;
     operator.ready(SOON).await?;
     fixture.create(&e2e::units::with(&fixture.unit("ada"), &json!({"spec": spec}))).await?;

@@ -85,7 +85,7 @@ async fn deleted_fleet(fixture: &Fixture, namespace: &str) -> anyhow::Result<Dur
     let fleet = Api::<ComputingUnit>::namespaced(client.clone(), namespace);
     let mut operator = fixture.operator.clone().watch(&[namespace]).start()?;
     operator.ready(SOON).await?;
-    let wanted = |number: usize| if number % 3 == 0 { Phase::Suspended } else { Phase::Ready };
+    let wanted = |number: usize| if number.is_multiple_of(3) { Phase::Suspended } else { Phase::Ready };
     for number in 0..FLEET {
         let mut unit = units::unit(namespace, &format!("unit-{number}"), 1);
         unit.spec.cuid = None;

@@ -127,6 +127,7 @@ async fn install_idle(fixture: &Fixture, system: &str, units: &str) -> anyhow::R
     let chart = tool::file("charts/computing-unit-operator");
     let line = format!(
         "helm install {NAME} {chart} --namespace {system} --set crds.install=false --set replicas=0 --set \
+         image.repository=registry.invalid/computing-unit-operator --set \
          uninstall.removeFinalizers=false --set operator.watchNamespaces={{{units}}} --set \
          operator.gatewayNamespaces={{{}}}",
         fixture.cluster.gateway().namespace

@@ -3,8 +3,10 @@
 use computing_unit_api::{ComputingUnit, ComputingUnitPool, Phase};
 use e2e::{
     attach::Cluster,
+    faults::OperatorProcess,
     fixture::{Fixture, SOON},
     namespace,
+    rights::Namespaces,
     traffic::{Hammer, Hammering},
     units::{self, Mode, with},
     wait::until,
@@ -85,13 +87,21 @@ async fn a_pool_created_later_takes_no_key_of_another_namespace_in_host_mode() -
     later_pool_takes_no_key(Mode::Host).await
 }
 
+/// Starts an operator that also watches another namespace.
+async fn watching(fixture: &Fixture, namespace: &str) -> anyhow::Result<OperatorProcess> {
+    let gateways: &[&str] = &[&fixture.cluster.gateway().namespace];
+    fixture.grant(Namespaces { units: &[namespace], gateways }).await?;
+    let mut operator = fixture.operator.clone().watch(&[namespace]).start()?;
+    operator.ready(SOON).await?;
+    Ok(operator)
+}
+
 /// A namespace prepares an older unit with the same key, without a pool, and creates the pool once the key is in use.
 async fn later_pool_takes_no_key(mode: Mode) -> anyhow::Result<()> {
     with_fixture("tenant", |fixture| async move {
         let cluster = fixture.cluster.clone();
         namespace::within(&cluster, "stranger", |stranger| async move {
-            let mut operator = fixture.operator.clone().watch(&[&stranger]).start()?;
-            operator.ready(SOON).await?;
+            let operator = watching(&fixture, &stranger).await?;
             let client = fixture.cluster.client();
             let others = Api::<ComputingUnit>::namespaced(client.clone(), &stranger);
             let cuid = fixture.unit("victim").spec.cuid.unwrap_or_default();
@@ -135,8 +145,7 @@ async fn a_pool_that_no_listener_allows_affects_no_other() -> anyhow::Result<()>
 }
 
 async fn stranger_blocks_nobody(fixture: &Fixture, stranger: &str) -> anyhow::Result<()> {
-    let mut operator = fixture.operator.clone().watch(&[stranger]).start()?;
-    operator.ready(SOON).await?;
+    let _operator = watching(fixture, stranger).await?;
     let client = fixture.cluster.client();
     let pools = Api::<ComputingUnitPool>::namespaced(client.clone(), stranger);
     pools.create(&PostParams::default(), &everything(fixture, stranger)).await?;

@@ -7,7 +7,7 @@ use computing_unit_api::{ComputingUnit, ComputingUnitPool, Quantity, crds};
 use e2e::{fixture::Fixture, units::with};
 use futures::StreamExt;
 use kube::{
-    Api, Resource,
+    Api,
     api::{DynamicObject, Patch, PatchParams, PostParams},
     core::ApiResource,
 };
@@ -290,7 +290,7 @@ fn kinds(fixture: &Fixture) -> anyhow::Result<Vec<Kind>> {
             schema: schema(1)?,
             bases: vec![
                 pool.clone(),
-                routing(json!({"type": "Path", "query": null, "path": {"prefix": "/a"}})),
+                routing(json!({"type": "Path", "isolation": "None", "query": null, "path": {"prefix": "/a"}})),
                 routing(json!({"type": "Host", "query": null, "host": {"domain": "example.org"}})),
                 with(&routing(host), &json!({"spec": {"activator": {}}})),
             ],

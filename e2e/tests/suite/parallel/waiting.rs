@@ -210,7 +210,7 @@ async fn a_unit_waits_for_a_pool_without_overlaps() -> anyhow::Result<()> {
         eventually("younger pool", SOON, made_later).await?;
         let _operator = fixture.start().await?;
         fixture.create(&with(&fixture.unit("ada"), &json!({"spec": {"poolName": "inner"}}))).await?;
-        let words = ["overlaps that of an older pool", "(default)", "give the pool other paths"];
+        let words = ["overlaps that of pool \"default\"", "give the pool other paths"];
         until_says(&fixture, "ada", ("Accepted", "PoolNotAccepted"), &words).await?;
         fixture.pools().delete("default", &DeleteParams::default()).await?;
         fixture.until("ada", Phase::Ready).await.map(drop)
