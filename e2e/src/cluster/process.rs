@@ -16,6 +16,8 @@ use super::{layout::Layout, shell};
 /// The environment variable with the state directory of the cluster, which is set for each of its processes. It
 /// identifies processes that a killed run did not record.
 pub const MARK: &str = "CU_CLUSTER_STATE";
+/// How long a process may take to execute another program.
+const EXECUTION: Duration = Duration::from_millis(100);
 /// The deadline for a process to end after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -79,7 +81,7 @@ impl Processes {
             .spawn()
             .with_context(|| format!("start {name}"))?;
         let pid = i32::try_from(child.id()).context("a pid")?;
-        let known = look(pid).with_context(|| format!("{name} exited immediately"))?;
+        let known = look(pid).with_context(|| format!("{name} exited immediately\n{}", self.last_lines(name)))?;
         fs::write(self.pid_file(name), format!("{} {}\n", known.pid, known.began))?;
         Ok(())
     }
@@ -104,9 +106,7 @@ impl Processes {
         if waited.is_ok() && self.runs(name) {
             return Ok(());
         }
-        let log = fs::read_to_string(self.log(name)).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        let tail = lines[lines.len().saturating_sub(15)..].join("\n");
+        let tail = self.last_lines(name);
         bail!("{name} is not ready: {}\n{tail}", waited.err().map_or("it exited".into(), |error| format!("{error:#}")))
     }
 
@@ -155,8 +155,7 @@ impl Processes {
         let mark = format!("{MARK}={}", self.state.display());
         let own = i32::try_from(std::process::id()).unwrap_or_default();
         for pid in pids().filter(|pid| *pid != own) {
-            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            if environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+            if environment(pid).split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
                 && let Some(known) = look(pid)
             {
                 end(known)?;
@@ -169,6 +168,12 @@ impl Processes {
     #[must_use]
     pub fn log(&self, name: &str) -> PathBuf {
         self.state.join("log").join(format!("{name}.log"))
+    }
+
+    fn last_lines(&self, name: &str) -> String {
+        let log = fs::read_to_string(self.log(name)).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(15)..].join("\n")
     }
 
     fn pid_file(&self, name: &str) -> PathBuf {
@@ -186,6 +191,15 @@ impl Processes {
 fn pids() -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The environment of a process. It is empty for a moment while the process executes another program.
+fn environment(pid: i32) -> Vec<u8> {
+    let read = || fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    // Threads of the kernel have neither.
+    let executing = || fs::read_link(format!("/proc/{pid}/exe")).is_ok() && read().is_empty();
+    let _ = shell::wait("environment", EXECUTION, || Ok(!executing()));
+    read()
 }
 
 /// A running process by its pid. Zombies do not count.
@@ -296,8 +310,8 @@ mod tests {
     fn a_process_that_ends_is_told_with_its_last_words() {
         let processes = processes("words");
         let script = ["-c".to_owned(), "echo no such thing; read line".to_owned()];
-        processes.start("one", Path::new("sh"), &script).unwrap();
-        let error = processes.until("one", PATIENCE, || Ok(false)).unwrap_err();
+        let started = processes.start("one", Path::new("sh"), &script);
+        let error = started.and_then(|()| processes.until("one", PATIENCE, || Ok(false))).unwrap_err();
         assert!(format!("{error}").contains("no such thing"), "{error}");
         fs::remove_dir_all(processes.state).unwrap();
     }
