@@ -34,7 +34,7 @@ pub struct UnitLifecycle {
     pub ttl_seconds_after_finished: Option<i32>,
 }
 
-/// Action taken on an idle unit.
+/// Action taken on an idle unit. That of a unit precedes the default of its pool.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum IdleAction {
     /// `spec.operatingMode` is set to `Suspended`. The unit can be started again.

@@ -86,7 +86,7 @@ pub struct ComputingUnitPoolSpec {
     pub resources: ResourcesSpec,
 
     /// Time in which the pod of a unit must be Ready after its creation. Otherwise the unit fails: its pod is deleted, and it
-    /// is not retried until it is edited or resumed.
+    /// is not retried until it is edited or resumed, or the template of the pool changes.
     #[serde(default = "default_start_timeout")]
     #[x_kube(validation = ("self.matches('[1-9]')", "spec.startTimeout must be greater than 0"))]
     pub start_timeout: Duration,

@@ -39,10 +39,7 @@ pub struct Routing {
         length(max = 512)
     )]
     pub base_url: Option<String>,
-    /// How browsers keep the HTML of a unit apart from other sites of the same origin. `Sandbox`: responses get the headers
-    /// `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`, headers with effects on the whole origin, such
-    /// as `Set-Cookie`, are removed, and `Cookie` and `Authorization` are removed from requests. `None`: requests and responses
-    /// are not changed. Defaults to Sandbox in Query mode and to None in Host mode. Required in Path mode.
+    /// Isolation in browsers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation: Option<Isolation>,
     /// Timeouts of requests.
@@ -62,7 +59,12 @@ impl Routing {
     }
 }
 
-/// How browsers keep the HTML of a unit apart from other sites of the same origin.
+/// How browsers keep the HTML of a unit apart from other sites of the same origin. `Sandbox`: responses get the headers
+/// `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`, headers with effects on the whole origin, such
+/// as `Set-Cookie`, are removed, and `Cookie` and `Authorization` are removed from requests. `None`: requests and responses
+/// are not changed. Defaults to Sandbox in Query mode and to None in Host mode. Required in Path mode.
+//
+// The CRD has this text: that of an optional field with an enum is lost.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Isolation {
     /// HTML of a unit has an opaque origin.

@@ -77,7 +77,7 @@ pub struct ComputingUnitStatus {
     /// unless the unit is suspended or finished as its spec asks. `Stalled` is present if the unit has failed.
     /// `Suspended` is present while `spec.operatingMode` is `Suspended`, `UpdatePending` while a change takes effect at the
     /// next start, `ResizePending` while CPU and memory of the running pod are being changed, `Replacing` while the pod is
-    /// being replaced to apply a change, and `Finished` if the unit does not run again unless it is edited or resumed.
+    /// being replaced to apply a change, `Overridden` while admission keeps children from being as the operator writes them, and `Finished` if the unit does not run again unless it is edited or resumed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -66,7 +66,10 @@ fn kind(page: &mut String, crd: &CustomResourceDefinition, version: &CustomResou
 fn fields(page: &mut String, path: &str, schema: &JSONSchemaProps) {
     for (name, field) in schema.properties.iter().flatten() {
         let path = format!("{path}.{name}");
-        let core = CORE.iter().find(|(at, _)| *at == path).map(|(_, text)| (*text).to_owned());
+        let core = CORE
+            .iter()
+            .find(|(at, text)| *at == path && text.starts_with("list") == item(field).is_some())
+            .map(|(_, text)| (*text).to_owned());
         let cut = core.is_some();
         let kind = core.unwrap_or_else(|| type_of(field));
         let default = field.default.as_ref().map(|value| format!("`{}`", text(&value.0))).unwrap_or_default();

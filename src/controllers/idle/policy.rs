@@ -1,4 +1,5 @@
-//! When a unit is idle, and what happens then: the unit's own settings within the limits of its pool.
+//! The settings of idle detection that apply to a unit: its own, within the limits of its pool. Whether it is idle is
+//! decided in [`super::idleness`].
 //!
 //! Pure.
 

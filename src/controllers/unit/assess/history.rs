@@ -10,8 +10,9 @@ use k8s_openapi::{
 };
 
 use super::{
+    finish::Finish,
     recorded::{condition, status, stopped_by_operator},
-    state::{Finish, Transition, UnitState},
+    state::{Transition, UnitState},
 };
 use crate::controllers::unit::snapshot::{Child, Snapshot};
 

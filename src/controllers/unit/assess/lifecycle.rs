@@ -11,9 +11,10 @@ use k8s_openapi::{
 use kube::ResourceExt;
 
 use super::{
+    finish::{Finish, FinishReason},
     pod_failure,
     recorded::{recorded_finish, restart_at, status, stopped_by_operator},
-    state::{Finish, FinishReason, Transition, UnitState},
+    state::{Transition, UnitState},
     time_limits,
 };
 use crate::controllers::unit::{

@@ -6,6 +6,7 @@ pub mod admitted_amounts;
 pub mod amounts;
 pub mod attempt;
 pub mod drift;
+pub mod finish;
 pub mod history;
 pub mod key_record;
 pub mod lifecycle;

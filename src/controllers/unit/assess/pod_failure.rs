@@ -11,8 +11,9 @@ use k8s_openapi::{
 use kube::ResourceExt;
 
 use super::{
+    finish::{Finish, FinishReason},
     recorded::status,
-    state::{Finish, FinishReason, Transition},
+    state::Transition,
 };
 use crate::controllers::unit::{
     pod::{self, display_name, disruption, termination_message},

@@ -9,9 +9,10 @@ use k8s_openapi::{
 };
 
 use super::{
+    finish::{Finish, FinishReason},
     history, pod_failure,
     recorded::{condition, recorded_finish, restart_at},
-    state::{Finish, FinishReason, UnitState},
+    state::UnitState,
 };
 use crate::controllers::unit::{pod, snapshot::Snapshot};
 

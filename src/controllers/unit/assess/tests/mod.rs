@@ -11,7 +11,8 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::SignedDuration}
 use serde_json::{Value, json};
 
 use super::{
-    state::{Finish, FinishReason, Transition, UnitState},
+    finish::{Finish, FinishReason},
+    state::{Transition, UnitState},
     *,
 };
 use crate::{
