@@ -39,7 +39,7 @@ impl GatewayBinding {
             served::controller(&gateway_ref, gateway.as_deref(), class.as_deref()).map(str::to_owned)
         };
         let section_name = gateway_ref.section_name.as_deref();
-        let object = caches.namespaces.get_ref(&ObjectRef::new(namespace));
+        let object = caches.namespace(namespace);
         let labels = object.as_ref().map(|object| object.labels());
         let choice = Choice { section_name, namespace: Some(namespace), labels, host: None };
         let gateway = gateway.as_deref();

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use computing_unit_api::{ComputingUnitPool, ConditionStatus, ConditionType, Conditions};
-use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use kube::ResourceExt;
 
 use crate::{gateway::allowed_routes, k8s::caches::Caches, routing::overlap};
 
@@ -55,18 +55,24 @@ impl PoolConflict {
     }
 }
 
-/// The pools that are accepted.
-pub fn accepted(caches: &Caches, all: &[Arc<ComputingUnitPool>]) -> Vec<Arc<ComputingUnitPool>> {
-    all.iter().filter(|pool| PoolConflict::of(caches, pool, all).is_none()).cloned().collect()
+/// Why each of `pools` is not accepted, in their order.
+pub fn conflicts(caches: &Caches, pools: &[Arc<ComputingUnitPool>]) -> Vec<Option<PoolConflict>> {
+    pools.iter().map(|pool| PoolConflict::of(caches, pool, pools)).collect()
+}
+
+/// The pools without a conflict.
+pub fn accepted(pools: &[Arc<ComputingUnitPool>], conflicts: &[Option<PoolConflict>]) -> Vec<Arc<ComputingUnitPool>> {
+    pools.iter().zip(conflicts).filter(|(_, conflict)| conflict.is_none()).map(|(pool, _)| pool.clone()).collect()
 }
 
 /// Whether a listener allows routes of the pool. `None` if its Gateway does not exist.
 fn allowed(caches: &Caches, pool: &ComputingUnitPool) -> Option<bool> {
     let gateway = caches.gateway(&pool.spec.gateway_ref)?;
     let namespace = pool.namespace().unwrap_or_default();
-    let labels = caches.namespaces.get_ref(&ObjectRef::new(&namespace)).map(|namespace| namespace.labels().clone());
+    let object = caches.namespace(&namespace);
+    let labels = object.as_ref().map(|object| object.labels());
     let section_name = pool.spec.gateway_ref.section_name.as_deref();
-    Some(allowed_routes::allows(&gateway, section_name, &namespace, labels.as_ref()))
+    Some(allowed_routes::allows(&gateway, section_name, &namespace, labels))
 }
 
 /// Whether `other` takes precedence over `pool`.

@@ -28,7 +28,7 @@ pub struct ProxyStores {
     /// The EndpointSlices of the proxies. Each resolution iterates over all of them.
     pub slices: Vec<Store<EndpointSlice>>,
     /// The namespace of the controller, which creates proxies there or in the namespace of their Gateway. Slices of other
-    /// namespaces do not count, whatever their labels: whoever may create Services there decides the labels.
+    /// namespaces do not count: anyone who can create Services there sets the labels.
     pub controller_namespace: String,
 }
 

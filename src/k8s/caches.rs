@@ -15,6 +15,8 @@ use k8s_openapi::api::{
 };
 use tokio::{sync::watch, time::Instant};
 
+use kube::runtime::reflector::ObjectRef;
+
 use super::{cache::Cached, endpoints::Endpoints, progress::Progress};
 use crate::gateway::{proxy_stores::ProxyStores, registry::PROVIDERS};
 
@@ -120,6 +122,11 @@ impl Caches {
     pub fn pool_of(&self, unit: &ComputingUnit) -> Option<Arc<ComputingUnitPool>> {
         let namespace = unit.metadata.namespace.as_deref().unwrap_or_default();
         self.scope(namespace)?.pools.get(namespace, &unit.spec.pool_name)
+    }
+
+    /// A namespace. `None` if it does not exist, or cannot be read.
+    pub fn namespace(&self, name: &str) -> Option<Arc<Namespace>> {
+        self.namespaces.get_ref(&ObjectRef::new(name))
     }
 
     /// The stores from which the proxies of a Gateway are resolved.

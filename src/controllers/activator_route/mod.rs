@@ -112,7 +112,7 @@ impl Controller<'_> {
         let existing: HashSet<String> = pools.iter().filter_map(|pool| pool.uid()).collect();
         self.not_before.retain(|uid, _| existing.contains(uid));
         self.context.failures.retain(&existing);
-        let accepted = pool_conflict::accepted(&self.context.caches, &pools);
+        let accepted = pool_conflict::accepted(&pools, &pool_conflict::conflicts(&self.context.caches, &pools));
         for pool in &pools {
             let namespace = pool.namespace().unwrap_or_default();
             let scope = self.context.caches.scope(&namespace).filter(|scope| *scope.synced.borrow());

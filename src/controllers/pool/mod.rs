@@ -19,7 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use self::status::{Members, status};
 use super::{
     activator_route::{self, ActivatorRouteContext},
-    pool_conflict::{self, PoolConflict},
+    pool_conflict,
 };
 use crate::{
     k8s::{caches::Caches, error::not_found, writer::Writer},
@@ -59,13 +59,13 @@ pub async fn run(context: Arc<PoolContext>) {
         let pools: Vec<_> = context.caches.pools().collect();
         let alive: HashSet<String> = pools.iter().filter_map(|pool| pool.uid()).collect();
         pending.retain(|uid: &String, _| alive.contains(uid));
-        let accepted = pool_conflict::accepted(&context.caches, &pools);
-        let listed = |pool: &&Arc<ComputingUnitPool>| {
+        let conflicts = pool_conflict::conflicts(&context.caches, &pools);
+        let accepted = pool_conflict::accepted(&pools, &conflicts);
+        let listed = |pool: &ComputingUnitPool| {
             let namespace = pool.metadata.namespace.as_deref().unwrap_or_default();
             context.caches.synced(namespace) && context.caches.gateways_synced(&pool.spec.gateway_ref.namespace)
         };
-        for pool in pools.iter().filter(listed) {
-            let conflict = PoolConflict::of(&context.caches, pool, &pools);
+        for (pool, conflict) in pools.iter().zip(&conflicts).filter(|(pool, _)| listed(pool)) {
             let activator = activator_route::condition(&context.activator, pool, &accepted);
             let gateway = context.caches.gateway(&pool.spec.gateway_ref);
             let new = status(pool, conflict.as_ref(), &members, gateway, activator, Timestamp::now());

@@ -31,7 +31,7 @@ use crate::{
 /// The readiness gate.
 const GATE: &str = "caches";
 
-/// Admits each scope when it is listed. Does not return, because a scope may take for ever.
+/// Admits each scope when it is listed. Never returns, because a scope may never be listed.
 pub async fn sync(context: Arc<UnitContext>, running: Running, gates: Gates) {
     gates.close(GATE);
     let restored: Vec<_> = running.scopes.iter().map(|_| watch::Sender::new(false)).collect();

@@ -135,16 +135,16 @@ fn moved(pool: &ComputingUnitPool, namespace: &str) -> ComputingUnitPool {
 async fn a_pool_that_no_listener_allows_affects_no_other() -> anyhow::Result<()> {
     with_fixture("allowed", |fixture| async move {
         let cluster = fixture.cluster.clone();
-        // It is removed with the fixture: see `namespace::create`.
+        // `namespace::within` creates only namespaces that the Gateway allows.
         let stranger = namespace::create(&cluster, "stranger", false).await?;
-        let outcome = stranger_blocks_nobody(&fixture, &stranger).await;
+        let outcome = other_pools_are_unaffected(&fixture, &stranger).await;
         namespace::remove(&cluster, &stranger).await?;
         outcome
     })
     .await
 }
 
-async fn stranger_blocks_nobody(fixture: &Fixture, stranger: &str) -> anyhow::Result<()> {
+async fn other_pools_are_unaffected(fixture: &Fixture, stranger: &str) -> anyhow::Result<()> {
     let _operator = watching(fixture, stranger).await?;
     let client = fixture.cluster.client();
     let pools = Api::<ComputingUnitPool>::namespaced(client.clone(), stranger);

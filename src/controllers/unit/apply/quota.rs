@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_of_amounts_are_told_from_others() {
+    fn refusals_of_amounts_are_recognized() {
         for (message, expected) in [
             ("maximum memory usage per Container is 128Mi, but limit is 1Gi", true),
             ("minimum cpu usage per Pod is 1, but request is 100m", true),

@@ -50,7 +50,7 @@ impl Target<'_> {
             Ok(None) => {}
             // The cluster does not serve the kind.
             Err(kube::Error::Api(status)) if not_found(&status) => {}
-            // Nothing stands before the removal of the finalizer for ever.
+            // An error must not block the removal of the finalizer.
             Err(error) if self.snapshot.terminating() => {
                 tracing::warn!(unit = self.name(), %error, "cannot read a child of a unit that is being deleted");
             }

@@ -263,7 +263,7 @@ fn path(collection: &str, object: &Value) -> String {
     format!("{collection}/{}", object["metadata"]["name"].as_str().unwrap_or_default())
 }
 
-/// The path of a request. A dry run is told from the real request.
+/// The path of a request, marked if the request is a dry run.
 fn received_path(uri: &http::Uri) -> String {
     let dry_run = uri.query().is_some_and(|query| query.contains(&DRY_RUN[1..]));
     format!("{}{}", uri.path(), if dry_run { DRY_RUN } else { "" })

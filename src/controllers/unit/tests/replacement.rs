@@ -247,7 +247,7 @@ async fn unit_that_fails_in_a_rollout_keeps_its_slot_until_the_pool_is_corrected
     assert_eq!(scenario.context.rollouts.slot(&scenario.unit()), Slot::Granted);
     assert!(scenario.unit().status.unwrap().rollout_slot, "also for the next process");
     assert!(!is_there(&scenario));
-    // A change that leaves the template alone starts nobody.
+    // A change outside the template starts no unit.
     let mut other = pool(1);
     other.metadata.generation = Some(7);
     scenario.pool(other);

@@ -207,7 +207,7 @@ impl Cluster {
 
 fn new_unit(unit: usize, cuid: i64, created: usize) -> World {
     let name = format!("unit-{unit}");
-    // Later units are older, as if a request could be backdated.
+    // Later units have earlier timestamps, so that the order of creation differs from that of the requests.
     let time = testing::time(NOW).0.checked_sub(i64::try_from(created).unwrap_or_default().seconds()).unwrap();
     let mut object = testing::unit(&name, Some(cuid), NOW);
     object.metadata.creation_timestamp = Some(Time(time));
