@@ -57,6 +57,7 @@ pub fn context(
         caches,
         overlays: Arc::default(),
         keys: KeyIndex::default(),
+        overlaps: Arc::default(),
         blocked: BlockedWrites::default(),
         admissions: Admissions::default(),
         admitted: AdmittedReplacements::default(),

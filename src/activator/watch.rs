@@ -20,7 +20,6 @@ use crate::{
         caches::GRACE,
         progress::{Started, listed},
         scope::scopes,
-        waker::Waker,
         watch::{Watch, WatchReporter, Watchable},
     },
     metrics::{Metrics, Resource as Label},
@@ -119,7 +118,7 @@ impl Watches<'_> {
             Watch::in_scope(label, self.client, self.scope.as_deref(), &cache).prune(prune).after_store(move |event| {
                 handle(event, &|| cache.all().iter().filter_map(|object| object.uid()).collect());
             });
-        watch.start(Waker::new(&[]).0, self.reporter, self.tasks)
+        watch.start(Box::new(|_| ()), self.reporter, self.tasks)
     }
 }
 

@@ -90,6 +90,7 @@ pub async fn run(
         caches: caches.clone(),
         overlays: overlays.clone(),
         keys: KeyIndex::default(),
+        overlaps: Arc::default(),
         admissions: Admissions::default(),
         blocked: BlockedWrites::default(),
         admitted: AdmittedReplacements::default(),
@@ -106,12 +107,14 @@ pub async fn run(
     let activator_routes = Arc::new(ActivatorRouteContext {
         writer: writer.clone(),
         caches: caches.clone(),
+        overlaps: units.overlaps.clone(),
         service: settings.activator.map(|activator| activator.service),
         failures: Failures::default(),
     });
     let pools = Arc::new(PoolContext {
         writer: writer.clone(),
         caches: caches.clone(),
+        overlaps: units.overlaps.clone(),
         metrics: metrics.clone(),
         activator: activator_routes.clone(),
     });

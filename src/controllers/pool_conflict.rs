@@ -8,7 +8,11 @@ use std::sync::Arc;
 use computing_unit_api::{ComputingUnitPool, ConditionStatus, ConditionType, Conditions};
 use kube::ResourceExt;
 
-use crate::{gateway::allowed_routes, k8s::caches::Caches, routing::overlap};
+use crate::{
+    gateway::allowed_routes,
+    k8s::caches::Caches,
+    routing::{overlap, overlap_index::OverlapIndex},
+};
 
 /// Why a pool is not accepted.
 #[derive(Clone, Debug)]
@@ -20,15 +24,16 @@ pub enum PoolConflict {
 }
 
 impl PoolConflict {
-    /// Why `pool` is not accepted beside `all` pools. `None` if it is accepted.
-    pub fn of(caches: &Caches, pool: &ComputingUnitPool, all: &[Arc<ComputingUnitPool>]) -> Option<Self> {
+    /// Why `pool` is not accepted beside the other pools. `None` if it is accepted.
+    pub fn of(caches: &Caches, overlaps: &OverlapIndex, pool: &ComputingUnitPool) -> Option<Self> {
         if allowed(caches, pool) == Some(false) {
             return Some(Self::NotAllowedByListeners);
         }
-        let conflicting = all.iter().find(|other| {
-            overlap::conflict(pool, other) && precedes(other, pool) && allowed(caches, other) == Some(true)
-        });
-        conflicting.cloned().map(Self::Overlap)
+        let overlapping = overlaps.overlapping(pool, caches.pools_revision(), || caches.pools());
+        let conflicting =
+            overlapping.into_iter().filter(|other| precedes(other, pool) && allowed(caches, other) == Some(true));
+        // Always the same of several, so that the message is stable.
+        conflicting.reduce(|a, b| if overlap::older(&b, &a) { b } else { a }).map(Self::Overlap)
     }
 
     /// What is wrong and what to do, as a sentence. Pools of other namespaces are not named.
@@ -56,13 +61,12 @@ impl PoolConflict {
 }
 
 /// Why each of `pools` is not accepted, in their order.
-pub fn conflicts(caches: &Caches, pools: &[Arc<ComputingUnitPool>]) -> Vec<Option<PoolConflict>> {
-    pools.iter().map(|pool| PoolConflict::of(caches, pool, pools)).collect()
-}
-
-/// The pools without a conflict.
-pub fn accepted(pools: &[Arc<ComputingUnitPool>], conflicts: &[Option<PoolConflict>]) -> Vec<Arc<ComputingUnitPool>> {
-    pools.iter().zip(conflicts).filter(|(_, conflict)| conflict.is_none()).map(|(pool, _)| pool.clone()).collect()
+pub fn conflicts(
+    caches: &Caches,
+    overlaps: &OverlapIndex,
+    pools: &[Arc<ComputingUnitPool>],
+) -> Vec<Option<PoolConflict>> {
+    pools.iter().map(|pool| PoolConflict::of(caches, overlaps, pool)).collect()
 }
 
 /// Whether a listener allows routes of the pool. `None` if its Gateway does not exist.
@@ -141,8 +145,17 @@ mod tests {
     const OLD: &str = "2026-01-01T00:00:00Z";
     const NEW: &str = "2026-01-02T00:00:00Z";
 
+    fn conflict(
+        caches: &Caches,
+        pool: &Arc<ComputingUnitPool>,
+        other: &Arc<ComputingUnitPool>,
+    ) -> Option<PoolConflict> {
+        caches.scopes[0].pools.fill([pool.as_ref().clone(), other.as_ref().clone()]);
+        PoolConflict::of(caches, &OverlapIndex::default(), pool)
+    }
+
     fn refused(caches: &Caches, pool: &Arc<ComputingUnitPool>, other: &Arc<ComputingUnitPool>) -> bool {
-        PoolConflict::of(caches, pool, &[pool.clone(), other.clone()]).is_some()
+        conflict(caches, pool, other).is_some()
     }
 
     #[test]
@@ -169,7 +182,7 @@ mod tests {
         let stranger = pool("squat", "stranger", OLD, Some("True"), wide());
         let own = pool("own", "units", NEW, None, testing::query_routing());
         assert!(!refused(&caches, &own, &stranger));
-        let conflict = PoolConflict::of(&caches, &stranger, &[own, stranger.clone()]).unwrap();
+        let conflict = conflict(&caches, &stranger, &own).unwrap();
         assert!(matches!(conflict, PoolConflict::NotAllowedByListeners));
         assert!(conflict.message(&stranger).contains("allowedRoutes"), "{}", conflict.message(&stranger));
     }
@@ -182,7 +195,7 @@ mod tests {
         let elsewhere = pool("c", "other", NEW, None, testing::lookup_routing());
         assert!(!refused(&caches, &second, &first));
         assert!(refused(&caches, &elsewhere, &first) && !refused(&caches, &first, &elsewhere));
-        let conflict = PoolConflict::of(&caches, &elsewhere, std::slice::from_ref(&first)).unwrap();
+        let conflict = conflict(&caches, &elsewhere, &first).unwrap();
         assert!(!conflict.message(&elsewhere).contains("units\""), "{}", conflict.message(&elsewhere));
     }
 }

@@ -1,6 +1,9 @@
 //! The cache of one kind: a store to read from, and the writer that the watch of the kind fills it with.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use kube::runtime::{
     reflector::{
@@ -18,6 +21,7 @@ where
 {
     store: Store<K>,
     writer: Arc<Mutex<Writer<K>>>,
+    revision: Arc<AtomicU64>,
 }
 
 impl<K> Cached<K>
@@ -45,6 +49,13 @@ where
     /// Applies an event of the watch. The objects of a new list replace the old ones when the list is complete.
     pub fn apply(&self, event: &Event<K>) {
         self.writer.lock().apply_watcher_event(event);
+        self.revision.fetch_add(1, Ordering::Release);
+    }
+
+    /// Increases after every change. What is derived from the objects is outdated if the revision was read before them and
+    /// differs now.
+    pub fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
     }
 }
 
@@ -66,7 +77,7 @@ where
     K: Lookup<DynamicType = ()> + Clone + 'static,
 {
     fn clone(&self) -> Self {
-        Self { store: self.store.clone(), writer: self.writer.clone() }
+        Self { store: self.store.clone(), writer: self.writer.clone(), revision: self.revision.clone() }
     }
 }
 
@@ -76,6 +87,6 @@ where
 {
     fn default() -> Self {
         let (store, writer) = store();
-        Self { store, writer: Arc::new(Mutex::new(writer)) }
+        Self { store, writer: Arc::new(Mutex::new(writer)), revision: Arc::default() }
     }
 }

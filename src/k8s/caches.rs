@@ -113,6 +113,11 @@ impl Caches {
         self.scopes.iter().flat_map(|scope| scope.pools.all())
     }
 
+    /// Increases after every change of a pool.
+    pub fn pools_revision(&self) -> u64 {
+        self.scopes.iter().map(|scope| scope.pools.revision()).sum()
+    }
+
     /// The units of all scopes.
     pub fn units(&self) -> impl Iterator<Item = Arc<ComputingUnit>> {
         self.scopes.iter().flat_map(|scope| scope.units.all())

@@ -2,6 +2,7 @@
 //!
 //! No decision about a unit is made here.
 
+pub(crate) mod affected;
 pub(crate) mod backoff;
 pub(crate) mod cache;
 pub(crate) mod caches;

@@ -7,6 +7,7 @@ pub mod keys;
 pub mod matches;
 mod mode;
 pub mod overlap;
+pub mod overlap_index;
 mod path;
 mod paths;
 mod query;

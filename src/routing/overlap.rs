@@ -25,11 +25,6 @@ fn share_lookup_names(a: &ComputingUnitPool, b: &ComputingUnitPool) -> bool {
     a.namespace() != b.namespace() && domain(a).is_some() && domain(a) == domain(b)
 }
 
-/// Whether two pools are on one Gateway and share a key space.
-pub fn share_keys(a: &ComputingUnitPool, b: &ComputingUnitPool) -> bool {
-    same_gateway(a, b) && share_key_space(&a.spec.routing, &b.spec.routing)
-}
-
 /// Whether `a` takes precedence over `b` because it is older.
 pub fn older(a: &ComputingUnitPool, b: &ComputingUnitPool) -> bool {
     age(a) < age(b)

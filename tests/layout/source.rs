@@ -1,6 +1,8 @@
-//! Reads the imports of Rust sources from their text.
+//! Reads the imports of Rust sources from their tokens.
 
 use std::{fs, path::Path};
+
+use proc_macro2::{Delimiter, Spacing, Span, TokenStream, TokenTree};
 
 /// A source file that is not only for tests.
 pub struct File {
@@ -30,8 +32,9 @@ pub fn crates() -> Vec<Vec<File>> {
 /// Reads a file and the files of its modules.
 fn collect(root: &Path, path: &Path, module: &[String], found: &mut Vec<File>) {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let (code, lines) = without_tests(&blank(&text));
-    let tokens = tokens(&code);
+    let tokens = tokens(&text);
+    let (tokens, removed) = without_tests(&tokens);
+    let lines = text.lines().count() - removed;
     let children = children(&tokens);
     let imports = imports(&tokens, module, &children);
     let relative = path.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
@@ -45,100 +48,86 @@ fn collect(root: &Path, path: &Path, module: &[String], found: &mut Vec<File>) {
     }
 }
 
-/// Replaces comments and the contents of literals by spaces, and keeps line breaks.
-fn blank(text: &str) -> String {
-    let chars: Vec<char> = text.chars().collect();
-    let mut out = String::with_capacity(text.len());
-    let mut at = 0;
-    while at < chars.len() {
-        let rest = &chars[at..];
-        let length = match rest {
-            ['/', '/', ..] => rest.iter().position(|c| *c == '\n').unwrap_or(rest.len()),
-            ['r', '"' | '#', ..] if at == 0 || !is_word(chars[at - 1]) => raw_string(rest),
-            ['"', ..] => string(rest),
-            ['\'', '\\', ..] => 3 + rest[3..].iter().position(|c| *c == '\'').expect("a character literal ends"),
-            ['\'', _, '\'', ..] => 3,
-            _ => 0,
-        };
-        if length == 0 {
-            out.push(chars[at]);
+/// A token, with `::` as one. Literals have no text.
+struct Token {
+    text: String,
+    first_line: usize,
+    last_line: usize,
+}
+
+fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens = vec![];
+    flatten(text.parse().expect("Rust source"), &mut tokens);
+    tokens
+}
+
+fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
+    let mut trees = stream.into_iter().peekable();
+    while let Some(tree) = trees.next() {
+        match tree {
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    Delimiter::Parenthesis => ("(", ")"),
+                    Delimiter::Brace => ("{", "}"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::None => ("", ""),
+                };
+                tokens.push(token(open, group.span_open()));
+                flatten(group.stream(), tokens);
+                tokens.push(token(close, group.span_close()));
+            }
+            TokenTree::Punct(first) if first.as_char() == ':' && first.spacing() == Spacing::Joint => {
+                let second = trees.next_if(|next| matches!(next, TokenTree::Punct(next) if next.as_char() == ':'));
+                tokens.push(token(if second.is_some() { "::" } else { ":" }, first.span()));
+            }
+            TokenTree::Literal(literal) => tokens.push(token("", literal.span())),
+            TokenTree::Ident(_) | TokenTree::Punct(_) => tokens.push(token(&tree.to_string(), tree.span())),
         }
-        out.extend(rest[..length].iter().map(|c| if *c == '\n' { '\n' } else { ' ' }));
-        at += length.max(1);
     }
-    out
 }
 
-fn string(rest: &[char]) -> usize {
-    let mut at = 1;
-    while rest[at] != '"' {
-        at += if rest[at] == '\\' { 2 } else { 1 };
-    }
-    at + 1
+fn token(text: &str, span: Span) -> Token {
+    Token { text: text.to_owned(), first_line: span.start().line, last_line: span.end().line }
 }
 
-/// Length of the raw string at the start of `rest`; 0 if there is none.
-fn raw_string(rest: &[char]) -> usize {
-    let hashes = rest[1..].iter().take_while(|c| **c == '#').count();
-    if rest.get(1 + hashes) != Some(&'"') {
-        return 0;
+/// Removes the items under `#[cfg(test)]`. Returns the text of the other tokens, and how many lines were removed.
+fn without_tests(tokens: &[Token]) -> (Vec<&str>, usize) {
+    const ATTRIBUTE: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
+    let (mut kept, mut removed, mut at) = (vec![], 0, 0);
+    while at < tokens.len() {
+        let starts = tokens[at..].iter().map(|token| token.text.as_str()).take(ATTRIBUTE.len()).eq(ATTRIBUTE);
+        if starts {
+            let item = &tokens[at + ATTRIBUTE.len()..];
+            let end = at + ATTRIBUTE.len() + item_length(item);
+            removed += 1 + tokens[end - 1].last_line - tokens[at].first_line;
+            at = end;
+        } else {
+            kept.push(tokens[at].text.as_str());
+            at += 1;
+        }
     }
-    let end: Vec<char> = std::iter::once('"').chain(std::iter::repeat_n('#', hashes)).collect();
-    let start = 2 + hashes;
-    start + rest[start..].windows(end.len()).position(|window| *window == end).expect("a raw string ends") + end.len()
+    (kept, removed)
 }
 
-/// Removes the items under `#[cfg(test)]`. Returns the rest and its number of lines.
-fn without_tests(code: &str) -> (String, usize) {
-    const ATTRIBUTE: &str = "#[cfg(test)]";
-    let (mut out, mut rest, mut removed) = (String::new(), code, 0);
-    while let Some(start) = rest.find(ATTRIBUTE) {
-        let item = &rest[start + ATTRIBUTE.len()..];
-        let length = item_length(item);
-        out.push_str(&rest[..start]);
-        removed += 1 + item[..length].matches('\n').count();
-        rest = &item[length..];
-    }
-    out.push_str(rest);
-    (out, code.lines().count() - removed)
-}
-
-/// Length of the item at the start of `text`: up to its `;` or its closing brace.
-fn item_length(text: &str) -> usize {
-    let is_use = text.trim_start().starts_with("use ");
+/// Number of tokens of the item at the start: up to its `;` or its closing brace.
+fn item_length(tokens: &[Token]) -> usize {
+    let is_use = tokens.first().is_some_and(|token| token.text == "use");
     let mut depth = 0;
-    for (at, c) in text.char_indices() {
-        match c {
-            '{' | '(' | '[' => depth += 1,
-            '}' | ')' | ']' => depth -= 1,
+    for (at, token) in tokens.iter().enumerate() {
+        match token.text.as_str() {
+            "{" | "(" | "[" => depth += 1,
+            "}" | ")" | "]" => depth -= 1,
             _ => {}
         }
-        if depth == 0 && (c == ';' || c == '}' && !is_use) {
+        if depth == 0 && (token.text == ";" || token.text == "}" && !is_use) {
             return at + 1;
         }
     }
-    text.len()
+    tokens.len()
 }
 
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
-}
-
-fn tokens(code: &str) -> Vec<&str> {
-    let mut tokens = vec![];
-    let mut rest = code.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let length = if is_word(first) {
-            rest.find(|c| !is_word(c)).unwrap_or(rest.len())
-        } else if rest.starts_with("::") {
-            2
-        } else {
-            first.len_utf8()
-        };
-        tokens.push(&rest[..length]);
-        rest = rest[length..].trim_start();
-    }
-    tokens
 }
 
 /// The names of the modules that are declared as files.
@@ -183,7 +172,7 @@ fn path(tokens: &[&str], at: &mut usize, mut base: Vec<String>, found: &mut Vec<
                 *at += 1;
                 return;
             }
-            Some(name) if name.chars().all(is_word) => base.push((*name).to_owned()),
+            Some(name) if !name.is_empty() && name.chars().all(is_word) => base.push((*name).to_owned()),
             _ => break,
         }
         *at += 1;
@@ -208,10 +197,10 @@ fn imports_are_read_without_tests_comments_and_literals() {
         #[cfg(test)]
         mod tests { use crate::test; }
     "##;
-    let (code, lines) = without_tests(&blank(text));
-    let tokens = tokens(&code);
+    let tokens = tokens(text);
+    let (tokens, removed) = without_tests(&tokens);
     let module = ["x".to_owned(), "y".to_owned()];
     let found: Vec<String> = imports(&tokens, &module, &children(&tokens)).iter().map(|path| path.join("::")).collect();
     assert_eq!(found, ["a", "a::B", "c", "x::e", "g::h", "x::y::child::i"]);
-    assert_eq!(lines, 9, "all lines but the two of the tests");
+    assert_eq!(removed, 2, "the lines of the tests");
 }

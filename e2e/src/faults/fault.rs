@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
+use k8s_openapi::jiff::SignedDuration;
 use serde_json::json;
 
-use super::call::Call;
+use super::call::{Call, Class};
 
 /// The effect of a fault on a call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,6 +22,8 @@ pub(super) enum Action {
     Lose,
     /// The call is forwarded after this time.
     Delay(Duration),
+    /// The call is forwarded as if the operator's clock were ahead by this time.
+    Skew(SignedDuration),
 }
 
 /// A fault that applies to the next calls that match.
@@ -65,6 +68,12 @@ impl Fault {
     #[must_use]
     pub fn delay(delay: Duration) -> Self {
         Self::new(Action::Delay(delay))
+    }
+
+    /// Forwards every Lease as if the operator's clock were ahead by `offset`, until all faults are removed.
+    #[must_use]
+    pub fn skewed_clock(offset: SignedDuration) -> Self {
+        Self::new(Action::Skew(offset)).always().when(|call| call.class() == Class::Lease)
     }
 
     /// Sets the number of calls that the fault applies to (default: one).

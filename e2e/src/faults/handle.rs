@@ -81,7 +81,7 @@ impl Handled {
     }
 }
 
-async fn answer(shared: &Shared, call: &Call, request: Whole) -> Handled {
+async fn answer(shared: &Shared, call: &Call, mut request: Whole) -> Handled {
     let action = lock(&shared.faults).iter_mut().find_map(|fault| fault.meet(call));
     match action {
         Some(Action::Answer(status)) => return Handled::injected(status, "application/json", fault::body(status)),
@@ -91,6 +91,7 @@ async fn answer(shared: &Shared, call: &Call, request: Whole) -> Handled {
         }
         Some(Action::Refuse) => return Handled::refused(None),
         Some(Action::Delay(delay)) => sleep_until(Timer::now() + delay).await,
+        Some(Action::Skew(offset)) => request.skew(offset),
         Some(Action::Lose) | None => {}
     }
     let pass = match shared.gate.pass(call).await {

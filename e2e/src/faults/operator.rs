@@ -48,6 +48,13 @@ impl Operator {
         self
     }
 
+    /// Sets another kubeconfig.
+    #[must_use]
+    pub fn kubeconfig(mut self, kubeconfig: &Path) -> Self {
+        self.kubeconfig = kubeconfig.to_owned();
+        self
+    }
+
     /// Restricts the namespaces of units.
     #[must_use]
     pub fn watch(self, namespaces: &[&str]) -> Self {

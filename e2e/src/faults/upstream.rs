@@ -5,15 +5,17 @@ use std::sync::Arc;
 use anyhow::Context;
 use bytes::Bytes;
 use futures::StreamExt;
-use http::header::{CONNECTION, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use kube::client::Body;
+use serde_json::{Value, json};
 use tokio::io::copy_bidirectional;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +43,22 @@ impl Whole {
         let body = body.collect().await.context("the body of the operator's request")?.to_bytes();
         strip(&mut head.headers, upgrade.is_some());
         Ok(Self { head, body, upgrade })
+    }
+}
+
+/// The time at which its holder renewed a Lease, in the body of a request.
+const RENEW_TIME: &str = "/spec/renewTime";
+
+impl Whole {
+    /// Moves the time at which a Lease was renewed by `offset`. A body without that time stays.
+    pub(super) fn skew(&mut self, offset: SignedDuration) {
+        let Ok(mut lease) = serde_json::from_slice::<Value>(&self.body) else { return };
+        let Some(renewed) = lease.pointer_mut(RENEW_TIME) else { return };
+        let time = renewed.as_str().and_then(|time| time.parse::<Timestamp>().ok());
+        let Some(skewed) = time.and_then(|time| time.checked_add(offset).ok()) else { return };
+        *renewed = json!(format!("{skewed:.6}"));
+        self.body = lease.to_string().into();
+        self.head.headers.remove(CONTENT_LENGTH);
     }
 }
 

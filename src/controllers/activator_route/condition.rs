@@ -1,11 +1,9 @@
 //! The condition `Activator` of a pool.
 
-use std::sync::Arc;
-
 use computing_unit_api::{ComputingUnitPool, ConditionType, Reason, names};
 use kube::ResourceExt;
 
-use super::{ActivatorRouteContext, route::wanted};
+use super::{ActivatorRouteContext, accepted_pools::AcceptedPools, route::wanted};
 use crate::{
     config::ActivatorService,
     controllers::{
@@ -16,11 +14,7 @@ use crate::{
 };
 
 /// The condition `Activator` of `pool` beside the `accepted` pools. `None` if the pool has no `spec.activator`.
-pub fn condition(
-    context: &ActivatorRouteContext,
-    pool: &ComputingUnitPool,
-    accepted: &[Arc<ComputingUnitPool>],
-) -> Option<Draft> {
+pub fn condition(context: &ActivatorRouteContext, pool: &ComputingUnitPool, accepted: &AcceptedPools) -> Option<Draft> {
     let type_ = ConditionType::Activator;
     if let Err(none) = wanted(pool, accepted, context.service.as_ref())? {
         return Some(Draft::no(type_, none.reason, none.message));

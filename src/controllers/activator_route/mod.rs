@@ -3,6 +3,7 @@
 //!
 //! It reads caches and writes only differences. An HTTPRoute of that name that the pool does not own is not changed.
 
+pub mod accepted_pools;
 pub mod condition;
 pub mod route;
 
@@ -19,7 +20,10 @@ use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 pub use self::condition::condition;
-use self::route::{NoActivator, wanted};
+use self::{
+    accepted_pools::AcceptedPools,
+    route::{NoActivator, wanted},
+};
 use crate::{
     config::ActivatorService,
     controllers::{pool_conflict, unit::build::drift},
@@ -31,6 +35,7 @@ use crate::{
         writer::{Precondition, Writer},
     },
     metrics::Resource as Label,
+    routing::overlap_index::OverlapIndex,
 };
 
 /// How often the routes are scanned.
@@ -41,6 +46,7 @@ const RETRY: Duration = Duration::from_secs(30);
 pub struct ActivatorRouteContext {
     pub writer: Writer,
     pub caches: Arc<Caches>,
+    pub overlaps: Arc<OverlapIndex>,
     /// The Service of the activator. `None` if the operator runs without one.
     pub service: Option<ActivatorService>,
     pub failures: Failures,
@@ -112,7 +118,8 @@ impl Controller<'_> {
         let existing: HashSet<String> = pools.iter().filter_map(|pool| pool.uid()).collect();
         self.not_before.retain(|uid, _| existing.contains(uid));
         self.context.failures.retain(&existing);
-        let accepted = pool_conflict::accepted(&pools, &pool_conflict::conflicts(&self.context.caches, &pools));
+        let conflicts = pool_conflict::conflicts(&self.context.caches, &self.context.overlaps, &pools);
+        let accepted = AcceptedPools::new(&pools, &conflicts);
         for pool in &pools {
             let namespace = pool.namespace().unwrap_or_default();
             let scope = self.context.caches.scope(&namespace).filter(|scope| *scope.synced.borrow());
@@ -195,7 +202,7 @@ mod tests {
         let mut pool = testing::pool(testing::query_routing());
         pool.spec.activator = Some(serde_json::from_value(json!({})).unwrap());
         let service = ActivatorService { namespace: "operators".into(), name: "activator".into(), port: 80 };
-        wanted(&pool, &[Arc::new(pool.clone())], Some(&service)).unwrap().unwrap()
+        wanted(&pool, &std::iter::once(Arc::new(pool.clone())).collect(), Some(&service)).unwrap().unwrap()
     }
 
     #[test]

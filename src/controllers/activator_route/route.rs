@@ -5,10 +5,10 @@
 //! match of this route is therefore a path of the pool without the query parameter, or a prefix or host name that is
 //! shorter than any unit's.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use computing_unit_api::{
-    self as api, ActivatorSpec, ComputingUnitPool, Reason, Routing,
+    self as api, ActivatorSpec, ComputingUnitPool, Reason,
     gateway::{
         HTTPRoute,
         types::{
@@ -23,6 +23,7 @@ use computing_unit_api::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
 
+use super::accepted_pools::AcceptedPools;
 use crate::{
     config::ActivatorService,
     controllers::unit::build::{
@@ -30,7 +31,7 @@ use crate::{
         route::parent,
         sandbox,
     },
-    routing::{matches, mode, overlap},
+    routing::{matches, mode},
 };
 
 /// The difference between the gateway's request timeout and the time for which a request is held.
@@ -46,7 +47,7 @@ pub struct NoActivator {
 /// The route to the activator that `pool` should have beside the `accepted` pools. `None` if it has no `spec.activator`.
 pub fn wanted(
     pool: &ComputingUnitPool,
-    accepted: &[Arc<ComputingUnitPool>],
+    accepted: &AcceptedPools,
     service: Option<&ActivatorService>,
 ) -> Option<Result<HTTPRoute, NoActivator>> {
     let spec = pool.spec.activator.as_ref()?;
@@ -57,26 +58,17 @@ pub fn wanted(
             "the operator runs without an activator: set --activator-service, or activator.enabled of the chart";
         return none(Reason::NotConfigured, message);
     };
-    if !accepted.iter().any(|accepted| accepted.uid() == pool.uid()) {
+    if !accepted.contains(pool) {
         return none(Reason::PoolNotAccepted, "the pool is not accepted, so its units have no routes");
     }
-    let shares_keys = |other: &&Arc<ComputingUnitPool>| {
-        other.uid() != pool.uid()
-            && other.metadata.deletion_timestamp.is_none()
-            && overlap::share_keys(pool, other.as_ref())
-    };
-    let sharing: Vec<&ComputingUnitPool> = accepted.iter().filter(shares_keys).map(Arc::as_ref).collect();
     // Of equal matches the gateway uses the oldest, and an activator answers for units of one namespace only.
-    let older = sharing.iter().copied().filter(|other| other.spec.activator.is_some() && overlap::older(other, pool));
-    let oldest = older.reduce(|a, b| if overlap::older(b, a) { b } else { a });
-    if oldest.is_some_and(|oldest| oldest.namespace() != pool.namespace()) {
+    if accepted.older_with_activator(pool).is_some_and(|oldest| oldest.namespace() != pool.namespace()) {
         let message = "an older pool in another namespace has a route to the activator for the same requests, and its \
                        activator does not answer for units of this namespace: give the pools different parameters, \
                        prefixes or domains";
         return none(Reason::RouteConflict, message);
     }
-    let routings: Vec<&Routing> = sharing.iter().map(|other| &other.spec.routing).collect();
-    let paths = mode.activator_paths(&routings);
+    let paths = mode.activator_paths(&accepted.other_routings(pool));
     if paths.is_empty() {
         let message = "every path of this pool takes precedence over a path of another pool with the same keys, so the \
                        route to the activator would hide units of that pool: give both pools the same paths";
@@ -164,6 +156,8 @@ fn owner(pool: &ComputingUnitPool) -> OwnerReference {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
@@ -187,9 +181,13 @@ mod tests {
         Arc::new(pool)
     }
 
+    fn accepted<'a>(pools: impl IntoIterator<Item = &'a Arc<ComputingUnitPool>>) -> AcceptedPools {
+        pools.into_iter().cloned().collect()
+    }
+
     fn route_of(routing: Routing) -> HTTPRoute {
         let pool = pool("default", "units", routing, "2026-01-01T00:00:00Z");
-        wanted(&pool, std::slice::from_ref(&pool), Some(&service())).unwrap().unwrap()
+        wanted(&pool, &accepted([&pool]), Some(&service())).unwrap().unwrap()
     }
 
     /// Precedence according to Gateway API: paths by type and length, then headers, then query parameters.
@@ -239,10 +237,11 @@ mod tests {
 
     #[test]
     fn pool_without_activator_route_has_a_reason() {
-        let reason =
-            |pool: &Arc<ComputingUnitPool>, all: &[Arc<ComputingUnitPool>], service: Option<&ActivatorService>| {
-                wanted(pool, all, service).map(|route| route.map_or_else(|none| none.reason, |_| Reason::Served))
-            };
+        let reason = |pool: &Arc<ComputingUnitPool>,
+                      all: &[Arc<ComputingUnitPool>],
+                      service: Option<&ActivatorService>| {
+            wanted(pool, &accepted(all), service).map(|route| route.map_or_else(|none| none.reason, |_| Reason::Served))
+        };
         let (first, second) = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
         let old = pool("old", "units", query_routing(), first);
         assert_eq!(reason(&old, std::slice::from_ref(&old), None), Some(Reason::NotConfigured));
@@ -270,13 +269,13 @@ mod tests {
         let narrow = with("narrow", &[("PathPrefix", "/api/pve"), ("PathPrefix", "/wsapi"), ("Exact", "/api")]);
         let all = [wide.clone(), narrow.clone()];
         let paths = |pool: &Arc<ComputingUnitPool>| -> Vec<String> {
-            let route = wanted(pool, &all, Some(&service())).unwrap().unwrap();
+            let route = wanted(pool, &accepted(&all), Some(&service())).unwrap().unwrap();
             let matches = route.spec.rules.clone().unwrap()[0].matches.clone().unwrap();
             matches.into_iter().filter_map(|each| each.path?.value).collect()
         };
         assert_eq!((paths(&wide), paths(&narrow)), (vec!["/api".to_owned()], vec!["/wsapi".to_owned()]));
         let hidden = with("hidden", &[("PathPrefix", "/api/pve")]);
-        let none = wanted(&hidden, &[wide, hidden.clone()], Some(&service())).unwrap().unwrap_err();
+        let none = wanted(&hidden, &accepted([&wide, &hidden]), Some(&service())).unwrap().unwrap_err();
         assert_eq!(none.reason, Reason::WouldHideUnits);
     }
 }

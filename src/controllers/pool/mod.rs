@@ -18,12 +18,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::status::{Members, status};
 use super::{
-    activator_route::{self, ActivatorRouteContext},
+    activator_route::{self, ActivatorRouteContext, accepted_pools::AcceptedPools},
     pool_conflict,
 };
 use crate::{
     k8s::{caches::Caches, error::not_found, writer::Writer},
     metrics::{Metrics, Resource as Label},
+    routing::overlap_index::OverlapIndex,
 };
 
 /// How often pools are scanned.
@@ -39,6 +40,7 @@ const RETRY: Duration = Duration::from_secs(30);
 pub struct PoolContext {
     pub writer: Writer,
     pub caches: Arc<Caches>,
+    pub overlaps: Arc<OverlapIndex>,
     pub metrics: Arc<Metrics>,
     /// Knows the state of the route to the activator.
     pub activator: Arc<ActivatorRouteContext>,
@@ -59,8 +61,8 @@ pub async fn run(context: Arc<PoolContext>) {
         let pools: Vec<_> = context.caches.pools().collect();
         let alive: HashSet<String> = pools.iter().filter_map(|pool| pool.uid()).collect();
         pending.retain(|uid: &String, _| alive.contains(uid));
-        let conflicts = pool_conflict::conflicts(&context.caches, &pools);
-        let accepted = pool_conflict::accepted(&pools, &conflicts);
+        let conflicts = pool_conflict::conflicts(&context.caches, &context.overlaps, &pools);
+        let accepted = AcceptedPools::new(&pools, &conflicts);
         let listed = |pool: &ComputingUnitPool| {
             let namespace = pool.metadata.namespace.as_deref().unwrap_or_default();
             context.caches.synced(namespace) && context.caches.gateways_synced(&pool.spec.gateway_ref.namespace)

@@ -16,7 +16,7 @@ use crate::{
     k8s::{backoff::Backoff, caches::Caches, overlay::Overlays, waker::Waker, writer::Writer},
     metrics::Metrics,
     probe::Prober,
-    routing::keys::KeyIndex,
+    routing::{keys::KeyIndex, overlap_index::OverlapIndex},
 };
 
 /// For how long the progress of a start may be held back, so that a quick start costs two status writes.
@@ -28,6 +28,8 @@ pub struct UnitContext {
     pub caches: Arc<Caches>,
     pub overlays: Arc<Overlays>,
     pub keys: KeyIndex,
+    /// Which pools overlap which.
+    pub overlaps: Arc<OverlapIndex>,
     pub blocked: BlockedWrites,
     pub admissions: Admissions,
     pub admitted: AdmittedReplacements,

@@ -71,8 +71,7 @@ fn pool_state(snapshot: &mut Snapshot, context: &UnitContext) {
     snapshot.has_other_keys = context.keys.has_others(&uid, key.as_ref());
     snapshot.key = key.map(|key| context.keys.reservation(&snapshot.unit, key));
     let Some(pool) = &snapshot.pool else { return };
-    let all: Vec<_> = context.caches.pools().collect();
-    snapshot.pool_conflict = PoolConflict::of(&context.caches, pool, &all);
+    snapshot.pool_conflict = PoolConflict::of(&context.caches, &context.overlaps, pool);
 }
 
 /// What the operator remembers of the unit.

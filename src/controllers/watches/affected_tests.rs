@@ -6,7 +6,10 @@ use kube::runtime::watcher::Event;
 use serde_json::json;
 
 use super::*;
-use crate::testing::{self, query_routing};
+use crate::{
+    k8s::affected::resolve,
+    testing::{self, query_routing},
+};
 
 /// Units `ada` and `bob` of pool `default`, `cleo` of pool `other` on the same Gateway, `dora` of pool `apart` on another
 /// Gateway, `eve` without a pool, and `ada` in another namespace.
@@ -53,10 +56,10 @@ fn recreated_pool() -> ComputingUnitPool {
     pool
 }
 
-/// Namespace and name, sorted.
-fn names(units: &Units) -> Vec<String> {
+/// Namespace and name of the affected units, sorted.
+fn names(affected: &[Affected]) -> Vec<String> {
     let name = |unit: &ObjectRef<ComputingUnit>| format!("{}/{}", unit.namespace.as_deref().unwrap_or(""), unit.name);
-    let mut names: Vec<_> = units.iter().map(name).collect();
+    let mut names: Vec<_> = resolve(&caches(), affected.iter().cloned().collect()).iter().map(name).collect();
     names.sort();
     names
 }
@@ -119,7 +122,6 @@ fn unit_of_the_service_of_a_slice_is_affected() {
 
 #[test]
 fn change_of_a_pool_affects_its_units_or_all_of_its_gateway() {
-    let caches = caches();
     let own = vec!["units/ada", "units/bob"];
     let shared = vec!["units/ada", "units/bob", "units/cleo"];
     let default = pool_named("default", "shared");
@@ -136,13 +138,12 @@ fn change_of_a_pool_affects_its_units_or_all_of_its_gateway() {
         ("it is of another Gateway", None, Some(&pool_named("apart", "private")), vec!["units/dora"]),
         ("nothing happened", None, None, vec![]),
     ] {
-        assert_eq!(names(&pool(&caches, before, after)), expected, "{what}");
+        assert_eq!(names(&pool(before, after)), expected, "{what}");
     }
 }
 
 #[test]
 fn change_of_a_gateway_affects_its_units_if_routes_or_urls_depend_on_it() {
-    let caches = caches();
     let shared = vec!["units/ada", "units/bob", "units/cleo"];
     let before = testing::gateway(&json!([{"name": "http", "port": 80, "protocol": "HTTP"}]));
     let change = |change: &dyn Fn(&mut Gateway)| {
@@ -165,13 +166,12 @@ fn change_of_a_gateway_affects_its_units_if_routes_or_urls_depend_on_it() {
         ("no pool refers to it", None, other, vec![]),
         ("nothing happened", None, None, vec![]),
     ] {
-        assert_eq!(names(&gateway(&caches, before, after.as_ref())), expected, "{what}");
+        assert_eq!(names(&gateway(before, after.as_ref())), expected, "{what}");
     }
 }
 
 #[test]
 fn change_of_a_class_affects_all_units_with_a_pool() {
-    let caches = caches();
     let all = vec!["units/ada", "units/bob", "units/cleo", "units/dora"];
     let before = testing::class("True");
     let mut edited = before.clone();
@@ -183,6 +183,6 @@ fn change_of_a_class_affects_all_units_with_a_pool() {
         ("it was created", None, Some(before.clone()), all.clone()),
         ("it was deleted", Some(&before), None, all),
     ] {
-        assert_eq!(names(&class(&caches, before, after.as_ref())), expected, "{what}");
+        assert_eq!(names(&class(before, after.as_ref())), expected, "{what}");
     }
 }

@@ -5,7 +5,7 @@ mod deletions;
 mod invalid;
 pub mod sync;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use computing_unit_api::{ComputingUnit, names};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -17,6 +17,7 @@ use crate::{
     controllers::unit::context::UnitContext,
     gateway::registry::PROVIDERS,
     k8s::{
+        affected::{Affected, resolve},
         cache::Cached,
         caches::{GatewayScope, Scope},
         overlay::{Overlay, Overlays},
@@ -26,6 +27,11 @@ use crate::{
     },
     metrics::Resource as Label,
 };
+
+/// Wakes the units that a change affects.
+fn wake(context: &UnitContext, affected: HashSet<Affected>) {
+    resolve(&context.caches, affected).into_iter().for_each(|unit| context.waker.wake(unit));
+}
 
 /// The watches that were started.
 pub struct Running {
@@ -47,10 +53,9 @@ pub fn start(
     let caches = context.caches.clone();
     let scopes = caches.scopes.iter().map(|scope| watches.scope(scope)).collect();
     let gateways = caches.gateways.iter().map(|gateways| watches.gateways(gateways)).collect();
-    let of_class = caches.clone();
     let classes = watches.start(
         Watch::new(Label::GatewayClasses, Api::all(client.clone()), &caches.classes)
-            .affected_units_of_change(move |before, after| affected::class(&of_class, before, after)),
+            .affected_units_of_change(affected::class),
     );
     // Nothing waits for the labels: those that are not known are taken to match.
     let of_namespace = caches.clone();
@@ -76,7 +81,9 @@ impl Watches<'_> {
     {
         let invalid = InvalidObjects { client: self.client.clone(), context: self.context.clone() };
         let watch = watch.on_invalid(move |label, object| invalid.report::<K>(label, object));
-        watch.start(self.context.waker.clone(), self.reporter, self.tasks)
+        let context = self.context.clone();
+        let wake = move |affected| wake(&context, affected);
+        watch.start(Box::new(wake), self.reporter, self.tasks)
     }
 
     fn scope(&mut self, scope: &Scope) -> Vec<Started> {
@@ -84,9 +91,8 @@ impl Watches<'_> {
         let Scope { namespace, units, pools, pods, services, routes, pvcs, activator_routes, endpoints, synced: _ } =
             scope;
         let namespace = namespace.as_deref();
-        let caches = self.context.caches.clone();
         let pools = Watch::in_scope(Label::ComputingUnitPools, self.client, namespace, pools)
-            .affected_units_of_change(move |before, after| affected::pool(&caches, before, after));
+            .affected_units_of_change(affected::pool);
         let pods = self.children(Label::Pods, namespace, pods, |overlays| &overlays.pods);
         let services = self.children(Label::Services, namespace, services, |overlays| &overlays.services);
         let routes = self.children(Label::HttpRoutes, namespace, routes, |overlays| &overlays.routes);
@@ -127,7 +133,7 @@ impl Watches<'_> {
             })
             .affected_units(move |before, unit| {
                 let changed = before.is_none_or(|before| inputs(before) != inputs(unit));
-                if changed { vec![unit.into()] } else { vec![] }
+                if changed { vec![Affected::Unit(unit.into())] } else { vec![] }
             })
     }
 
@@ -151,10 +157,9 @@ impl Watches<'_> {
     fn gateways(&mut self, scope: &GatewayScope) -> Vec<Started> {
         let GatewayScope { namespace, gateways, progress, proxies, synced: _ } = scope;
         let namespace = namespace.as_deref();
-        let caches = self.context.caches.clone();
         let gateways = self.start(
             Watch::in_scope(Label::Gateways, self.client, namespace, gateways)
-                .affected_units_of_change(move |before, after| affected::gateway(&caches, before, after))
+                .affected_units_of_change(affected::gateway)
                 .progress(progress.clone()),
         );
         // Every probe resolves the proxies: their changes affect no unit.

@@ -16,11 +16,12 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use tokio::{sync::watch, time::sleep_until};
 
-use super::{Running, affected};
+use super::{Running, wake};
 use crate::{
     controllers::unit::context::UnitContext,
     health::Gates,
     k8s::{
+        affected::Affected,
         caches::{GatewayScope, Scope},
         progress::{ProgressReceiver, Started, listed},
     },
@@ -126,11 +127,10 @@ impl Sync<'_> {
         listed(receivers(watches)).await;
         scope.synced.send_replace(true);
         self.admitted(WatchedScope::Gateways, namespace);
-        let units =
-            affected::behind(&self.context.caches, |gateway| namespace.is_none_or(|own| own == gateway.namespace));
-        for unit in units {
-            self.context.waker.wake(unit);
-        }
+        let caches = &self.context.caches;
+        let pools = caches.pools().filter(|pool| namespace.is_none_or(|own| own == pool.spec.gateway_ref.namespace));
+        let affected = pools.map(|pool| Affected::gateway(&pool.spec.gateway_ref)).collect();
+        wake(self.context, affected);
     }
 
     /// Opens the gate when units of some namespace can be reconciled.

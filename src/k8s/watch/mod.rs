@@ -6,7 +6,7 @@
 mod reporter;
 mod run;
 
-use std::fmt::Debug;
+use std::{collections::HashSet, fmt::Debug};
 
 use kube::{
     Api, Client, Resource,
@@ -18,11 +18,11 @@ use tokio::{sync::watch, task::JoinSet};
 
 pub use self::reporter::WatchReporter;
 use super::{
+    affected::Affected,
     cache::Cached,
     progress::{Progress, Started},
     prune,
     scope::in_scope,
-    waker::{Units, Waker},
 };
 use crate::metrics::Resource as Label;
 
@@ -32,8 +32,11 @@ const PAGE_SIZE: u32 = 100;
 /// Called for each `T`.
 type Callback<T> = Box<dyn Fn(&T) + Send>;
 
-/// The units that an event affects. It gets the cached object, then the event.
-type AffectedUnits<K> = Box<dyn Fn(Option<&K>, &Event<K>) -> Units + Send>;
+/// What an event affects. It gets the cached object, then the event.
+type AffectedUnits<K> = Box<dyn Fn(Option<&K>, &Event<K>) -> Vec<Affected> + Send>;
+
+/// Wakes the units that changes affect.
+pub type Wake = Box<dyn Fn(HashSet<Affected>) + Send>;
 
 /// A kind that can be watched.
 pub trait Watchable: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static {}
@@ -76,7 +79,7 @@ where
             before_store: Box::new(|_| ()),
             after_store: Box::new(|_| ()),
             prune: prune::managed_fields,
-            affected_units: Box::new(|_, _| Units::new()),
+            affected_units: Box::new(|_, _| Vec::new()),
             on_invalid: Box::new(|_| ()),
             progress: watch::Sender::default(),
         }
@@ -112,21 +115,24 @@ where
     }
 
     /// Wakes units for every event of an object. `units` gets the cached object, then the object of the event.
-    pub fn affected_units(self, units: impl Fn(Option<&K>, &K) -> Units + Send + 'static) -> Self {
+    pub fn affected_units(self, units: impl Fn(Option<&K>, &K) -> Vec<Affected> + Send + 'static) -> Self {
         let affected = move |before: Option<&K>, event: &Event<K>| match event {
             Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) => units(before, object),
-            Event::Init | Event::InitDone => Units::new(),
+            Event::Init | Event::InitDone => Vec::new(),
         };
         Self { affected_units: Box::new(affected), ..self }
     }
 
     /// Wakes units for a change of an object. `units` gets the object before the change, then the object after it; `None`
     /// if it did not exist.
-    pub fn affected_units_of_change(self, units: impl Fn(Option<&K>, Option<&K>) -> Units + Send + 'static) -> Self {
+    pub fn affected_units_of_change(
+        self,
+        units: impl Fn(Option<&K>, Option<&K>) -> Vec<Affected> + Send + 'static,
+    ) -> Self {
         let affected = move |before: Option<&K>, event: &Event<K>| match event {
             Event::Apply(after) | Event::InitApply(after) => units(before, Some(after)),
             Event::Delete(last) => units(Some(before.unwrap_or(last)), None),
-            Event::Init | Event::InitDone => Units::new(),
+            Event::Init | Event::InitDone => Vec::new(),
         };
         Self { affected_units: Box::new(affected), ..self }
     }
@@ -142,11 +148,11 @@ where
         Self { on_invalid: Box::new(move |invalid| callback(label, invalid)), ..self }
     }
 
-    /// Starts the watch. `waker` wakes the units that its events affect.
-    pub fn start(self, waker: Waker, reporter: &WatchReporter, tasks: &mut JoinSet<()>) -> Started {
+    /// Starts the watch. `wake` is called with what its events affect.
+    pub fn start(self, wake: Wake, reporter: &WatchReporter, tasks: &mut JoinSet<()>) -> Started {
         let (progress, resource) = (self.progress.subscribe(), self.label.as_str());
         let report = reporter.of(self.label, self.namespace.clone());
-        tasks.spawn(self.run(waker, report));
+        tasks.spawn(self.run(wake, report));
         Started { resource, progress }
     }
 }

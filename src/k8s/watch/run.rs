@@ -1,6 +1,6 @@
 //! Runs a watch: retries, stores events and wakes units.
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{collections::HashSet, fmt::Debug, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use kube::{
@@ -13,14 +13,8 @@ use kube::{
 };
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{AffectedUnits, Callback, Watch, Watchable};
-use crate::k8s::{
-    backoff::Backoff,
-    cache::Cached,
-    error::not_found,
-    progress::Progress,
-    waker::{Units, Waker},
-};
+use super::{AffectedUnits, Callback, Wake, Watch, Watchable};
+use crate::k8s::{affected::Affected, backoff::Backoff, cache::Cached, error::not_found, progress::Progress};
 
 /// Delay after the first failure of a watch.
 pub(super) const FIRST_RETRY: Duration = Duration::from_millis(800);
@@ -54,11 +48,11 @@ where
     K: Watchable,
 {
     /// Runs until dropped.
-    pub(super) async fn run(self, waker: Waker, report: Callback<Health>) {
+    pub(super) async fn run(self, wake: Wake, report: Callback<Health>) {
         let backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
         let Self { api, config, cache, before_store, after_store, prune, affected_units, on_invalid, progress, .. } =
             self;
-        let mut listed = Units::new();
+        let mut listed = HashSet::new();
         let (mut failing, mut listing) = (false, false);
         let mut events = std::pin::pin!(watcher::watcher(api, config));
         loop {
@@ -82,9 +76,7 @@ where
                         report(&Health::Failed { failure: Failure::Other(error), first });
                     } else if progress.send_replace(Progress::NotServed) != Progress::NotServed {
                         report(&Health::Failed { failure: Failure::NotServed, first });
-                        for unit in affected_by_all(&cache, &affected_units) {
-                            waker.wake(unit);
-                        }
+                        wake(affected_by_all(&cache, &affected_units));
                     }
                     sleep_until(Instant::now() + backoff.failed(())).await;
                     continue;
@@ -100,7 +92,7 @@ where
             listing = matches!(event, Event::Init) || (listing && !matches!(event, Event::InitDone));
             before_store(&event);
             let event = event.modify(prune);
-            let units = affected_units(cached(&cache, &event).as_deref(), &event);
+            let affected = affected_units(cached(&cache, &event).as_deref(), &event);
             if matches!(event, Event::Init) {
                 // Any cached object may be missing from the new list.
                 listed = affected_by_all(&cache, &affected_units);
@@ -109,21 +101,19 @@ where
             after_store(&event);
             match event {
                 Event::Init => {}
-                Event::InitApply(_) => listed.extend(units),
+                Event::InitApply(_) => listed.extend(affected),
                 Event::InitDone => {
                     progress.send_replace(Progress::Synced);
-                    for unit in std::mem::take(&mut listed) {
-                        waker.wake(unit);
-                    }
+                    wake(std::mem::take(&mut listed));
                 }
-                Event::Apply(_) | Event::Delete(_) => units.into_iter().for_each(|unit| waker.wake(unit)),
+                Event::Apply(_) | Event::Delete(_) => wake(affected.into_iter().collect()),
             }
         }
     }
 }
 
-/// The units that would be affected if every cached object were deleted.
-fn affected_by_all<K>(cache: &Cached<K>, affected_units: &AffectedUnits<K>) -> Units
+/// What would be affected if every cached object were deleted.
+fn affected_by_all<K>(cache: &Cached<K>, affected_units: &AffectedUnits<K>) -> HashSet<Affected>
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {

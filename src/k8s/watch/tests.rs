@@ -18,7 +18,10 @@ use super::{
     run::{FIRST_RETRY, Health, LAST_RETRY},
     *,
 };
-use crate::testing;
+use crate::{
+    k8s::{affected::resolve, caches::Caches, waker::Waker},
+    testing,
+};
 
 /// The responses of the API server, in order; after the last it does not respond.
 type Script = Vec<(StatusCode, String)>;
@@ -50,10 +53,14 @@ fn run(script: Script) -> Running {
     });
     let cache = Cached::default();
     let (waker, mut wakes) = Waker::new(&[None]);
+    let caches = Caches::new(&[None], &[None], "envoy-gateway-system");
+    let wake: Wake = Box::new(move |affected| {
+        resolve(&caches, affected).into_iter().for_each(|unit| waker.wake(unit));
+    });
     let reports = Arc::<Mutex<Vec<String>>>::default();
     let (failures, invalid_objects) = (reports.clone(), reports.clone());
     let watch = Watch::new(Label::ComputingUnits, Api::all(Client::new(server, "default")), &cache)
-        .affected_units(|_, unit| vec![ObjectRef::from_obj(unit)])
+        .affected_units(|_, unit| vec![Affected::Unit(ObjectRef::from_obj(unit))])
         .on_invalid(move |_, invalid| {
             let report = format!("{:?}: {}", invalid.metadata.name.as_deref(), invalid.error);
             invalid_objects.lock().unwrap().push(report);
@@ -66,7 +73,7 @@ fn run(script: Script) -> Running {
         };
         failures.lock().unwrap().push(report);
     });
-    Running { cache, progress, woken, reports, requests, task: tokio::spawn(watch.run(waker, report)) }
+    Running { cache, progress, woken, reports, requests, task: tokio::spawn(watch.run(wake, report)) }
 }
 
 impl Running {

@@ -16,6 +16,7 @@ mod java_client;
 mod keys;
 mod kubectl_create;
 mod kubectl_cu;
+mod leader_clocks;
 mod lifecycle;
 mod lifetime;
 mod local_cluster;
