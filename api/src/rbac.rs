@@ -56,7 +56,8 @@ pub const USED: &[Access] = &[
     unit(GATEWAY, "httproutes", OWN_AND_STOP),
     // Whether the pod of a unit is an endpoint of its Service.
     unit("discovery.k8s.io", "endpointslices", READ),
-    unit("events.k8s.io", "events", &["create", "patch"]),
+    // `list` is for the Events of a pod that its node does not set up.
+    unit("events.k8s.io", "events", &["list", "create", "patch"]),
     // Listeners and proxies.
     gateway(GATEWAY, "gateways"),
     gateway("discovery.k8s.io", "endpointslices"),

@@ -65,6 +65,12 @@ names! {
         CrashLoop,
         /// The kubelet cannot create a container.
         ContainerRefused,
+        /// The node cannot mount a volume of the pod.
+        VolumeMountFailed,
+        /// A volume of the pod cannot be attached to the node.
+        VolumeAttachFailed,
+        /// The node cannot create the pod's sandbox: its network, its devices, or the container runtime.
+        SandboxFailed,
         /// The node of the pod has stopped reporting.
         NodeNotReady,
         /// The pod was not Ready within the pool's `startTimeout`.
@@ -217,6 +223,9 @@ impl Reason {
             | Self::ImagePullFailed
             | Self::CrashLoop
             | Self::ContainerRefused
+            | Self::VolumeMountFailed
+            | Self::VolumeAttachFailed
+            | Self::SandboxFailed
             | Self::PodFailed
             | Self::ProbeFailed
             | Self::Infeasible

@@ -5,10 +5,10 @@ use std::{future::Future, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use computing_unit_api::{ComputingUnit, ComputingUnitPool, Phase, gateway::HTTPRoute};
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
 use kube::{
     Api,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, RwLock};
@@ -202,6 +202,17 @@ impl Fixture {
     /// If the API server rejects it.
     pub async fn create(&self, unit: &ComputingUnit) -> anyhow::Result<ComputingUnit> {
         Ok(self.units().create(&PostParams::default(), unit).await?)
+    }
+
+    /// Creates an empty Secret.
+    ///
+    /// # Errors
+    /// If the API server rejects it.
+    pub async fn create_secret(&self, name: &str) -> anyhow::Result<()> {
+        let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+        let secrets = Api::<Secret>::namespaced(self.cluster.client(), &self.namespace);
+        secrets.create(&PostParams::default(), &Secret { metadata, ..Secret::default() }).await?;
+        Ok(())
     }
 
     /// Merges `spec` into the spec of a unit.

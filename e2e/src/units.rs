@@ -78,6 +78,16 @@ pub fn pool(namespace: &str, gateway: &GatewayRef, mode: Mode) -> ComputingUnitP
     }))
 }
 
+/// The same pool, whose units have a volume of that Secret.
+#[must_use]
+pub fn with_secret(pool: &ComputingUnitPool, secret: &str) -> ComputingUnitPool {
+    let mut pool = serde_json::to_value(pool).unwrap_or_default();
+    let spec = &mut pool["spec"]["template"]["spec"];
+    spec["volumes"] = json!([{"name": "secret", "secret": {"secretName": secret}}]);
+    spec["containers"][0]["volumeMounts"] = json!([{"name": "secret", "mountPath": "/secret"}]);
+    from(pool)
+}
+
 /// A unit of the pool named `default`.
 #[must_use]
 pub fn unit(namespace: &str, name: &str, cuid: i64) -> ComputingUnit {

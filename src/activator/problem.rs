@@ -3,7 +3,7 @@
 //! Pure. It contains phase, stages and the reason of a condition, but never the message of a condition: that is for
 //! users who may read the unit.
 
-use computing_unit_api::{ComputingUnit, ConditionType, Conditions, Phase, Stages};
+use computing_unit_api::{ComputingUnit, ConditionType, Conditions, Phase, Reason, Severity, Stages};
 use http::StatusCode;
 use kube::ResourceExt;
 use serde_json::{Value, json};
@@ -180,7 +180,8 @@ impl Problem {
 }
 
 fn progress(phase: Option<Phase>, reason: Option<&str>) -> String {
-    let slow = reason.filter(|reason| ["Unschedulable", "ImagePullFailed", "CrashLoop"].contains(reason));
+    let problem = |reason: &str| Reason::parse(reason).is_some_and(|reason| reason.severity() == Severity::Problem);
+    let slow = reason.filter(|reason| problem(reason));
     match (slow, phase) {
         (Some(reason), _) => format!("This takes longer than usual: {reason}."),
         (None, Some(Phase::NotReady)) => "It is not reachable at the moment.".to_owned(),
@@ -218,6 +219,14 @@ mod tests {
             let problem = Problem::of(&unit(mode, Some(phase), 2), waking);
             let actual = (problem.state, problem.status.as_u16(), problem.retry_after);
             assert_eq!(actual, (state, status, retry_after), "{mode:?} {phase:?}");
+        }
+    }
+
+    #[test]
+    fn start_that_needs_intervention_is_named() {
+        for (reason, named) in [("VolumeMountFailed", true), ("Unschedulable", true), ("PodStarting", false)] {
+            let text = progress(Some(Phase::Starting), Some(reason));
+            assert_eq!(text.contains(reason), named, "{text}");
         }
     }
 

@@ -39,6 +39,7 @@ use self::{
         admitted::AdmittedReplacements,
         blocked::BlockedWrites,
         context::{HeldStatuses, UnitContext},
+        pod_events::PodEventsMemory,
         rollout::Rollouts,
     },
 };
@@ -94,6 +95,7 @@ pub async fn run(
         admissions: Admissions::default(),
         blocked: BlockedWrites::default(),
         admitted: AdmittedReplacements::default(),
+        pod_events: PodEventsMemory::default(),
         rollouts: Rollouts::default(),
         prober,
         waker: waker.clone(),

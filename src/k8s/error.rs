@@ -40,9 +40,13 @@ pub fn words(error: &kube::Error) -> String {
 pub fn brief(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => contended(status),
-        kube::Error::Service(error) => !error.is::<NoResponse>(),
-        _ => true,
+        error => !no_response(error),
     }
+}
+
+/// Whether the API server did not respond in time.
+pub fn no_response(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Service(error) if error.is::<NoResponse>())
 }
 
 /// A failure of one reconcile. Neither waiting nor a rejected unit is a failure.
@@ -78,7 +82,7 @@ impl Error {
         match self {
             Self::Write { source, .. } => match source.as_ref() {
                 kube::Error::Api(status) if failed_test(status) => Outcome::Conflict,
-                kube::Error::Service(error) if error.is::<NoResponse>() => Outcome::Timeout,
+                error if no_response(error) => Outcome::Timeout,
                 error => Outcome::of(error),
             },
             Self::Read { source, .. } => Outcome::of(source),

@@ -1,4 +1,5 @@
-//! All writes to the API server: each counted, each under the operator's field manager, and limited in number.
+//! All writes to the API server: each counted, each under the operator's field manager, and limited in number. And the reads
+//! of a reconcile that no cache can answer.
 
 use std::{
     collections::HashMap,
@@ -9,17 +10,18 @@ use std::{
 };
 
 use computing_unit_api::names::FIELD_MANAGER;
+use k8s_openapi::api::events::v1::Event;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
     core::NamespaceResourceScope,
 };
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::sync::Semaphore;
 
-use super::{no_response::NoResponse, patch};
+use super::{no_response::within, patch};
 use crate::metrics::{Metrics, Resource as Label, Verb};
 
 /// A namespaced kind that the operator writes.
@@ -44,6 +46,9 @@ pub enum Precondition {
 
 /// How long the API server may take for one request: a webhook may take 10 s by default.
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How many Events of an object are read. Those that repeat are one.
+const MAX_EVENTS: u32 = 100;
 
 #[derive(Clone)]
 pub struct Writer {
@@ -76,7 +81,15 @@ impl Writer {
 
     /// Reads an object, to find out who owns it after a create failed because it exists. `None` if it does not exist.
     pub async fn read<K: Writable>(&self, object: &K) -> kube::Result<Option<K>> {
-        limited(self.api(object).get_opt(&object.name_any())).await
+        within(TIMEOUT, self.api(object).get_opt(&object.name_any())).await
+    }
+
+    /// The Events about an object.
+    pub async fn events_of<K: Writable>(&self, object: &K) -> kube::Result<Vec<Event>> {
+        let events = Api::<Event>::namespaced(self.client.clone(), &object.namespace().unwrap_or_default());
+        let of_object = format!("regarding.uid={}", object.uid().unwrap_or_default());
+        let params = ListParams::default().fields(&of_object).limit(MAX_EVENTS);
+        Ok(within(TIMEOUT, events.list(&params)).await?.items)
     }
 
     /// Replaces the labels and owners in which `object` differs from `current`, and `fields`, of the object that has the
@@ -184,14 +197,10 @@ impl Writer {
         let share = self.share(namespace);
         let _share = share.acquire().await;
         let _permit = self.permits.acquire().await;
-        let answer = limited(request).await;
+        let answer = within(TIMEOUT, request).await;
         self.metrics.wrote(verb, resource, answer.is_ok());
         answer
     }
-}
-
-async fn limited<T>(request: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
-    timeout(TIMEOUT, request).await.unwrap_or_else(|_| Err(kube::Error::Service(NoResponse(TIMEOUT).into())))
 }
 
 fn params() -> PatchParams {
@@ -206,6 +215,7 @@ mod tests {
     use tower::{BoxError, service_fn};
 
     use super::*;
+    use crate::k8s::no_response::NoResponse;
 
     fn pod(namespace: &str) -> Pod {
         let mut pod = Pod::default();

@@ -103,7 +103,7 @@ app.kubernetes.io/component: operator
   verbs: [list, watch]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [list, create, patch]
 {{- end }}
 
 {{/* Permissions in the namespaces of Gateways and proxies. */}}

@@ -10,7 +10,10 @@ use kube::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{admissions::Admissions, admitted::AdmittedReplacements, blocked::BlockedWrites, rollout::Rollouts};
+use super::{
+    admissions::Admissions, admitted::AdmittedReplacements, blocked::BlockedWrites, pod_events::PodEventsMemory,
+    rollout::Rollouts,
+};
 use crate::{
     controllers::{gateway_binding::parent_gateway, idle},
     k8s::{backoff::Backoff, caches::Caches, overlay::Overlays, waker::Waker, writer::Writer},
@@ -33,6 +36,7 @@ pub struct UnitContext {
     pub blocked: BlockedWrites,
     pub admissions: Admissions,
     pub admitted: AdmittedReplacements,
+    pub pod_events: PodEventsMemory,
     pub rollouts: Rollouts,
     pub prober: Prober,
     /// Wakes other units.
@@ -75,6 +79,7 @@ impl UnitContext {
         self.blocked.forget(uid);
         self.admissions.forget(uid);
         self.admitted.forget(uid);
+        self.pod_events.forget(uid);
         self.held_statuses.release(uid);
         self.activity.forget(uid);
         let next = self.rollouts.release(uid).into_iter().chain(self.keys.release(uid, None));

@@ -12,6 +12,7 @@ pub mod context;
 pub mod observe;
 pub mod plan;
 pub mod pod;
+pub mod pod_events;
 pub mod requeue;
 pub mod rollout;
 pub mod snapshot;

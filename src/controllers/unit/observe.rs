@@ -80,6 +80,7 @@ fn own_memory(snapshot: &mut Snapshot, context: &UnitContext) {
     snapshot.blocked = context.blocked.of(&uid, snapshot.inputs());
     snapshot.admissions = context.admissions.of(&uid);
     snapshot.admitted = context.admitted.of(&uid);
+    snapshot.pod_events = context.pod_events.of(&uid);
     snapshot.slot = context.rollouts.slot(&snapshot.unit);
     snapshot.probe = context.prober.report(&uid);
     snapshot.activity = Tracked { known: context.activity.tracks(&uid), activity: context.activity.published(&uid) };

@@ -6,6 +6,7 @@ use computing_unit_api::{Reason, names::own_container};
 use k8s_openapi::{
     api::core::v1::{ContainerState, ContainerStatus, Pod, PodCondition},
     apimachinery::pkg::apis::meta::v1::Time,
+    jiff::Timestamp,
 };
 use kube::ResourceExt;
 
@@ -33,6 +34,31 @@ pub fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<&'a PodCondition> {
 /// Since when a condition is True.
 pub fn true_since(pod: &Pod, type_: &str) -> Option<Time> {
     condition(pod, type_).filter(|condition| condition.status == "True")?.last_transition_time.clone()
+}
+
+/// Since when the node has been setting the pod up: its volumes, its network and its devices. `None` once a container can
+/// start, and before the kubelet has reported the pod.
+pub fn set_up_since(pod: &Pod) -> Option<Timestamp> {
+    const SANDBOX: &str = "PodReadyToStartContainers";
+    let status = pod.status.as_ref()?;
+    let init = status.init_container_statuses.iter().flatten();
+    let mut containers = init.chain(status.container_statuses.iter().flatten()).peekable();
+    containers.peek()?;
+    // Kubelets before 1.29 do not have the condition.
+    let set_up = condition(pod, SANDBOX).is_some_and(|condition| condition.status == "True");
+    if set_up || terminated(pod) || !containers.all(is_created) {
+        return None;
+    }
+    let changed = |type_: &str| Some(condition(pod, type_)?.last_transition_time.as_ref()?.0);
+    let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    changed("PodScheduled").max(changed(SANDBOX)).or(created)
+}
+
+/// Whether a container waits for the pod to be set up.
+fn is_created(container: &ContainerStatus) -> bool {
+    let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
+    let reason = waiting.and_then(|waiting| waiting.reason.as_deref());
+    matches!(reason, Some("ContainerCreating" | "PodInitializing"))
 }
 
 /// The name of the pod and its node, for messages.
@@ -242,6 +268,37 @@ mod tests {
         .unwrap();
         let (reason, message) = not_ready(&gated);
         assert!(reason == Reason::SchedulingGated && message.ends_with(": kueue.x-k8s.io/admission"), "{message}");
+    }
+
+    #[test]
+    fn pod_is_set_up_until_a_container_can_start() {
+        let time = |second: u32| format!("2026-01-01T00:00:{second:02}Z");
+        let condition = |type_: &str, status: &str, second| json!({"type": type_, "status": status, "lastTransitionTime": time(second)});
+        let scheduled = || condition("PodScheduled", "True", 1);
+        let creating = || json!({"waiting": {"reason": "ContainerCreating"}});
+        let initializing = || json!({"waiting": {"reason": "PodInitializing"}});
+        let running = || json!({"running": {}});
+        let sandbox = |status, second| condition("PodReadyToStartContainers", status, second);
+        for (what, conditions, states, expected) in [
+            ("not reported by the kubelet", vec![scheduled()], vec![], None),
+            ("being created", vec![scheduled(), sandbox("False", 2)], vec![creating()], Some(2)),
+            ("by an older kubelet", vec![scheduled()], vec![creating()], Some(1)),
+            ("without times", vec![], vec![creating()], Some(0)),
+            ("with init containers", vec![scheduled()], vec![initializing(), initializing()], Some(1)),
+            ("an init container runs", vec![scheduled()], vec![running(), initializing()], None),
+            ("an image is pulled", vec![scheduled(), sandbox("True", 3)], vec![creating()], None),
+            ("its sandbox was lost", vec![scheduled(), sandbox("False", 9)], vec![creating()], Some(9)),
+            ("running", vec![scheduled(), sandbox("True", 3)], vec![running()], None),
+        ] {
+            let status = |state: Value| json!({"name": "engine", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+            let pod: Pod = serde_json::from_value(json!({
+                "metadata": {"creationTimestamp": time(0)}, "spec": {"containers": []},
+                "status": {"conditions": conditions, "containerStatuses": states.into_iter().map(status).collect::<Vec<_>>()},
+            }))
+            .unwrap();
+            let expected = expected.map(|second| time(second).parse().unwrap());
+            assert_eq!(set_up_since(&pod), expected, "{what}");
+        }
     }
 
     #[test]

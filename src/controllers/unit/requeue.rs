@@ -25,6 +25,7 @@ pub fn after(snapshot: &Snapshot, assessment: &Assessment, resync: Duration) -> 
     let held = snapshot.status_held.filter(|_| !snapshot.blocked.blocks(Write::Status));
     let delays = [
         snapshot.blocked.retry_in,
+        assessment.pod_events_in,
         held.map(|held| STATUS_DELAY.saturating_sub(held)),
         snapshot.unconfirmed.then_some(OVERLAY_TTL),
     ];

@@ -19,6 +19,7 @@ use super::{
     admissions::Admitted,
     blocked::{Blocked, Inputs},
     pod,
+    pod_events::PodEvents,
     rollout::Slot,
 };
 
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub terminating_pod: Option<Arc<Pod>>,
     /// Whether this reconcile created the pod.
     pub pod_created: bool,
+    /// What the Events of the pod said when they were listed last.
+    pub pod_events: Option<PodEvents>,
     pub service: Child<Service>,
     pub route: Child<HTTPRoute>,
     /// Whether the pod is a ready endpoint of the Service.
@@ -95,6 +98,7 @@ impl Snapshot {
             pod: Child::Absent,
             terminating_pod: None,
             pod_created: false,
+            pod_events: None,
             service: Child::Absent,
             route: Child::Absent,
             endpoint_ready: false,

@@ -9,7 +9,7 @@ use e2e::{
     faults::Call,
     fixture::{Fixture, SOON},
     units::{self, Mode, with},
-    wait::until,
+    wait::{eventually, until},
 };
 use k8s_openapi::api::{core::v1::Pod, events::v1::Event};
 use kube::{
@@ -246,6 +246,27 @@ async fn a_start_timeout_fails_the_unit_until_it_is_edited() -> anyhow::Result<(
         let _operator = fixture.start().await?;
         stays(&fixture, "ada", Phase::Failed).await?;
         fixture.edit("ada", json!({"image": "engine"})).await?;
+        fixture.until("ada", Phase::Ready).await?;
+        fixture.delete("ada").await
+    })
+    .await
+}
+
+/// The status of a pod says only that its container is being created.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_cannot_be_mounted_is_reported_in_the_words_of_the_kubelet() -> anyhow::Result<()> {
+    with_fixture("unmounted", |fixture| async move {
+        fixture.create_pool(&units::with_secret(&fixture.pool(Mode::Query), "later")).await?;
+        let _operator = fixture.start().await?;
+        fixture.create(&fixture.unit("ada")).await?;
+        let words = fixture.until_condition("ada", "PodReady", "False", "VolumeMountFailed").await?;
+        ensure!(words.contains("MountVolume.SetUp failed") && words.contains("secret \"later\" not found"), "{words}");
+        let recorded = || async {
+            let events = events(&fixture).await?;
+            Ok(events.iter().any(|(reason, note)| reason == "VolumeMountFailed" && *note == words).then_some(()))
+        };
+        eventually("Event of the unit", SOON, recorded).await?;
+        fixture.create_secret("later").await?;
         fixture.until("ada", Phase::Ready).await?;
         fixture.delete("ada").await
     })

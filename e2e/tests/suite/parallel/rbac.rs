@@ -6,7 +6,7 @@ use computing_unit_api::{Phase, rbac};
 use e2e::{
     faults::{Operator, Verb},
     fixture::{Fixture, SOON},
-    units,
+    units::{self, Mode},
     wait::{eventually, until},
 };
 use k8s_openapi::api::core::v1::{Pod, Service};
@@ -83,6 +83,9 @@ async fn in_the_way(fixture: &Fixture) -> anyhow::Result<()> {
     eventually("look at the pod", SOON, asked).await?;
     fixture.pods().delete("ada", &now).await?;
     fixture.services().delete("ada", &now).await?;
+    // The node cannot mount the Secret of the pod, and only the Events of the pod say so.
+    fixture.until_condition("ada", "PodReady", "False", "VolumeMountFailed").await?;
+    fixture.create_secret("later").await?;
     fixture.until_condition("ada", "Accepted", "False", "ChildNotOwned").await?;
     let asked = || async {
         let gets = fixture.proxy.counts().only(|call| call.resource == "httproutes" && call.verb == Verb::Get);
@@ -126,7 +129,8 @@ async fn each_granted_permission_is_used_and_no_other() -> anyhow::Result<()> {
             .leader(Some((&fixture.namespace, "rights")))
             .start()?;
         let claims = json!({"volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": volume()}]});
-        fixture.create_pool_with(&claims).await?;
+        let pool = units::with(&fixture.pool(Mode::Query), &json!({"spec": claims}));
+        fixture.create_pool(&units::with_secret(&pool, "later")).await?;
         operator.ready(SOON).await?;
         in_the_way(&fixture).await?;
         repaired(&fixture).await?;

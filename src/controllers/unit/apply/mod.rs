@@ -5,7 +5,9 @@
 
 mod children;
 mod dry_run;
+mod expendable;
 mod memory;
+mod pod_events;
 mod quota;
 mod read;
 mod resize;
@@ -26,7 +28,7 @@ use super::{
 use crate::{
     controllers::ownership::{owned_child, owned_pvc},
     k8s::{
-        error::{Error, Result, brief, words},
+        error::{Error, Result, brief, no_response, words},
         patch::Fields,
     },
 };
@@ -99,6 +101,8 @@ impl Target<'_> {
         let ((), applied) = tokio::join!(event, self.step(step));
         if let Err(Error::Write { resource, source }) = &applied
             && !brief(source)
+            // A deletion does not wait for an API server that does not respond.
+            && !(optional && no_response(source))
         {
             self.publish_event(events::not_written(resource, &words(source))).await;
         }
@@ -132,6 +136,7 @@ impl Target<'_> {
             Step::HoldStatus => self.context.held_statuses.hold(&self.uid),
             Step::ReleaseStatus => self.context.held_statuses.release(&self.uid),
 
+            Step::ListPodEvents(pod) => self.list_pod_events(&pod).await,
             Step::PublishStatus(status) => {
                 applied.unit_gone = !self.publish_status(&status).await?;
                 applied.status_published = true;

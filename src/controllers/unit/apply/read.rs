@@ -1,25 +1,20 @@
 //! Reads the children that the cache does not have. A watch may be behind, so absence in a cache proves nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use computing_unit_api::gateway::{HTTPRoute, types::HttpRouteSpec};
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::ResourceExt;
-use tokio::time::timeout;
 
-use super::Target;
+use super::{Target, expendable};
 use crate::{
     controllers::{ownership::owned_child, unit::snapshot::Child},
     k8s::{
         error::{Error, Result, not_found},
-        no_response::NoResponse,
         overlay::Overlay,
         writer::Writable,
     },
 };
-
-/// How long a read for a unit that is being deleted may take, which does not wait for it.
-const LAST_READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Target<'_> {
     /// Reads the pod and the route if the snapshot has none. What exists gets into the overlay.
@@ -38,10 +33,7 @@ impl Target<'_> {
         let unit = &self.snapshot.unit;
         let (name, namespace) = (Some(unit.name_any()), unit.namespace());
         *child.meta_mut() = ObjectMeta { name, namespace, ..ObjectMeta::default() };
-        let read = self.context.writer.read(&child);
-        let limit = if self.snapshot.terminating() { LAST_READ_TIMEOUT } else { Duration::MAX };
-        let no_response = |_| Err(kube::Error::Service(NoResponse(limit).into()));
-        match timeout(limit, read).await.unwrap_or_else(no_response) {
+        match expendable::limited(self.snapshot.terminating(), self.context.writer.read(&child)).await {
             Ok(Some(found)) => {
                 if let Some(Child::Owned(found)) = owned_child(unit, Arc::new(found)) {
                     overlay.put(found);

@@ -4,20 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use computing_unit_api::{ComputingUnitStatus, Phase};
 use kube::runtime::events::Event;
-use tokio::time::timeout;
 
-use super::Target;
+use super::{Target, expendable};
 use crate::{
     controllers::unit::{blocked::Write, status::events},
-    k8s::{
-        error::{Error, Result, not_found},
-        no_response::NoResponse,
-    },
+    k8s::error::{Result, not_found},
     metrics::Resource as Label,
 };
-
-/// How long the API server may take to write the status of a unit that is being deleted, which does not wait for it.
-const LAST_STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Target<'_> {
     /// Returns whether the unit exists.
@@ -26,13 +19,7 @@ impl Target<'_> {
         let old = unit.status.as_ref();
         let deleted = self.snapshot.terminating();
         let written = self.context.writer.apply_status(Label::ComputingUnitsStatus, unit.as_ref(), new);
-        let written = timeout(if deleted { LAST_STATUS_TIMEOUT } else { Duration::MAX }, written).await;
-        let Ok(written) = written else {
-            let error = kube::Error::Service(NoResponse(LAST_STATUS_TIMEOUT).into());
-            let _ = self.not_written(Write::Status, None, error);
-            return Err(Error::Timeout(LAST_STATUS_TIMEOUT));
-        };
-        match written {
+        match expendable::limited(deleted, written).await {
             Ok(written) => {
                 self.context.blocked.clear(&self.uid, Write::Status);
                 self.context.held_statuses.release(&self.uid);

@@ -44,7 +44,7 @@ pub fn state(snapshot: &Snapshot, wanted: &Wanted) -> UnitState {
         Child::Owned(pod) if pod::terminated(pod) => UnitState::Unrecorded(pod_failure::ended(pod, snapshot.now)),
         Child::Owned(pod) => match time_limits::start_deadline(snapshot) {
             Some(deadline) if snapshot.now >= deadline => {
-                UnitState::Unrecorded(pod_failure::start_timeout(pod, snapshot.now))
+                UnitState::Unrecorded(pod_failure::start_timeout(snapshot, pod))
             }
             _ => UnitState::Running,
         },

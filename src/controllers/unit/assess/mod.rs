@@ -10,13 +10,17 @@ pub mod finish;
 pub mod history;
 pub mod key_record;
 pub mod lifecycle;
+pub mod not_ready;
 pub mod pod_failure;
+pub mod pod_setup;
 pub mod probe_goal;
 mod recorded;
 pub mod state;
 pub mod time_limits;
 pub mod update;
 pub mod withdrawal;
+
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -43,6 +47,8 @@ pub struct Assessment {
     pub update: Update,
     /// What to do about a pod whose deletion no node confirms.
     pub stuck_pod: Option<String>,
+    /// In how long the Events of the pod are to be listed: see [`pod_setup`].
+    pub pod_events_in: Option<Duration>,
     /// When the pod has to be Ready.
     pub start_deadline: Option<Timestamp>,
     /// When a finished unit is deleted.
@@ -85,6 +91,7 @@ pub fn assess(snapshot: &Snapshot, wanted: &Wanted) -> Assessment {
     Assessment {
         history: history::history(snapshot, &state),
         stuck_pod: pod_failure::stuck(snapshot),
+        pod_events_in: pod_setup::events_in(snapshot, &state).filter(|_| !withdrawing),
         start_deadline: time_limits::start_deadline(snapshot),
         expires: time_limits::expires(snapshot, &state),
         next_limit: time_limits::next(snapshot, &state),

@@ -12,6 +12,7 @@ use kube::ResourceExt;
 
 use super::{
     finish::{Finish, FinishReason},
+    not_ready::not_ready,
     recorded::status,
     state::Transition,
 };
@@ -61,12 +62,12 @@ pub(super) fn ended(pod: &Pod, now: Timestamp) -> Transition {
 }
 
 /// The transition of a unit whose pod was not Ready in time.
-pub(super) fn start_timeout(pod: &Pod, now: Timestamp) -> Transition {
-    let why = format!("the pod was not Ready within the pool's startTimeout: {}", pod::not_ready(pod).1);
+pub(super) fn start_timeout(snapshot: &Snapshot, pod: &Pod) -> Transition {
+    let why = format!("the pod was not Ready within the pool's startTimeout: {}", not_ready(snapshot, pod).1);
     Transition::Finished(Finish {
         reason: FinishReason::StartTimeout,
         message: format!("{why}; {RETRY}"),
-        failure: Some(failure(pod, Reason::StartTimeout, why, now)),
+        failure: Some(failure(pod, Reason::StartTimeout, why, snapshot.now)),
     })
 }
 

@@ -60,6 +60,10 @@ pub fn plan(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment, statu
     if !steps.is_empty() {
         return steps;
     }
+    // Before the status, which reports what they say.
+    if let Some(step) = pod::events(snapshot, assessment) {
+        return vec![step];
+    }
     let steps = bookkeeping::status_steps(snapshot, urgency, status);
     if !steps.is_empty() {
         return steps;

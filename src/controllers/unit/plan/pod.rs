@@ -1,5 +1,7 @@
 //! The pod of a unit that runs: created when its volumes exist, repaired, resized, and deleted after its end is recorded.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 
@@ -37,6 +39,12 @@ pub(super) fn dry_run(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessm
     let due = assessment.update.replacement == Replacement::DryRun;
     let current = snapshot.pod.owned().filter(|_| due)?;
     Some(Step::DryRunPod { current: Box::new(current.clone()), next: Box::new(next.clone()) })
+}
+
+/// The list of the Events of a pod that is not set up in time.
+pub(super) fn events(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
+    let pod = snapshot.pod.owned().filter(|_| assessment.pod_events_in == Some(Duration::ZERO))?;
+    Some(Step::ListPodEvents(Box::new(pod.clone())))
 }
 
 fn resize(snapshot: &Snapshot, current: &Pod, children: &Children, assessment: &Assessment) -> Option<Step> {

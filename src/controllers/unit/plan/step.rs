@@ -38,6 +38,8 @@ pub enum Step {
     // On the unit.
     /// Reads pod and route by name if the cache has none, before something is concluded from that.
     ReadAbsent,
+    /// Lists the Events of a pod whose node does not get as far as starting its containers.
+    ListPodEvents(Box<Pod>),
     PublishStatus(Box<ComputingUnitStatus>),
     AddFinalizer,
     RemoveFinalizer {
@@ -98,6 +100,7 @@ impl Step {
             Self::HoldStatus => "hold the status",
             Self::ReleaseStatus => "release the status",
             Self::ReadAbsent => "read what is absent",
+            Self::ListPodEvents(_) => "list the Events of the pod",
             Self::PublishStatus(_) => "publish the status",
             Self::AddFinalizer => "add the finalizer",
             Self::RemoveFinalizer { .. } => "remove the finalizer",

@@ -129,6 +129,7 @@ impl ApiServer {
         let received = Received {
             method: parts.method,
             path: received_path(&parts.uri),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
             content_type: content_type.unwrap_or_default().to_owned(),
             body: serde_json::from_slice(&body).unwrap_or_default(),
         };
@@ -155,7 +156,7 @@ impl ApiServer {
         if script.front().is_some_and(|next| next.matches(received)) {
             return script.pop_front().unwrap().answer;
         }
-        let Received { method, path, content_type, body } = received;
+        let Received { method, path, content_type, body, .. } = received;
         state.unexpected.push(format!("{method} {path} ({content_type}) {body}"));
         error(500)
     }
@@ -170,7 +171,10 @@ fn refused(answer: Answer) -> Box<Status> {
 
 impl State {
     fn carry_out(&mut self, received: &Received) -> Result<Value> {
-        let Received { method, path, content_type, body } = received;
+        let Received { method, path, query, content_type, body } = received;
+        if path == EVENTS && *method == Method::GET {
+            return Ok(self.list_events(query));
+        }
         if path.starts_with(EVENTS) {
             return Ok(body.clone());
         }
@@ -221,6 +225,17 @@ impl State {
         self.admit(&path, &mut object);
         self.store(&path, object);
         Ok(self.objects[&path].clone())
+    }
+
+    /// The Events about the object whose UID is selected.
+    fn list_events(&self, query: &str) -> Value {
+        let all = self.objects.iter().filter(|(path, _)| path.starts_with(EVENTS)).map(|(_, event)| event);
+        let selected = |event: &&Value| {
+            let uid = event["regarding"]["uid"].as_str().unwrap_or_default();
+            query.split('&').any(|parameter| parameter == format!("fieldSelector=regarding.uid%3D{uid}"))
+        };
+        let items: Vec<_> = all.filter(selected).collect();
+        json!({"apiVersion": "events.k8s.io/v1", "kind": "EventList", "metadata": {}, "items": items})
     }
 
     /// A pod goes when its kubelet has stopped it, and a unit when its finalizer is removed.

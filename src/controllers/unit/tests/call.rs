@@ -37,6 +37,7 @@ pub enum Answer {
 pub struct Received {
     pub method: Method,
     pub path: String,
+    pub query: String,
     pub content_type: String,
     pub body: Value,
 }
@@ -70,7 +71,10 @@ impl Call {
 
     pub fn matches(&self, received: &Received) -> bool {
         // An Event that repeats is a patch of the first.
-        let repeated = self.path == EVENTS && received.path.starts_with(EVENTS);
+        let repeated = self.path == EVENTS
+            && self.method == Method::POST
+            && received.method == Method::PATCH
+            && received.path.starts_with(EVENTS);
         let target = self.method == received.method && self.path == received.path;
         (target || repeated) && contains(&received.body, &self.body) && self.is_of_type(received)
     }
@@ -135,6 +139,11 @@ pub fn publication() -> Call {
 /// An Event about the unit.
 pub fn event(reason: &str) -> Call {
     events().with(json!({"reason": reason, "regarding": {"kind": "ComputingUnit", "name": "ada"}}))
+}
+
+/// A list of Events.
+pub fn list_events() -> Call {
+    Call::new(Method::GET, EVENTS.to_owned(), None)
 }
 
 /// Any Event.

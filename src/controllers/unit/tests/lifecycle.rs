@@ -8,6 +8,7 @@ use super::{
     scenario::{Scenario, waits_for_a_change},
     starts::{first_calls, guard, is_open},
 };
+use crate::controllers::unit::pod_events::Finding;
 
 #[tokio::test(start_paused = true)]
 async fn start_costs_seven_writes() {
@@ -90,9 +91,11 @@ async fn deleted_unit_leaves_nothing_in_the_operators_memory() {
     scenario.edit(|unit| unit["metadata"]["deletionTimestamp"] = json!(now()));
     scenario.reconcile().await.unwrap();
     assert!(scenario.context.prober.report("ada-uid").is_some());
+    scenario.context.pod_events.record("ada-uid", "pod", Finding::Nothing);
     scenario.server.remove(UNITS, "ada");
     scenario.watch();
     assert_eq!(scenario.context.prober.report("ada-uid"), None);
     assert_eq!(scenario.context.held_statuses.held("ada-uid"), None);
+    assert_eq!(scenario.context.pod_events.of("ada-uid"), None);
     assert_eq!(scenario.context.keys.release("ada-uid", None), []);
 }

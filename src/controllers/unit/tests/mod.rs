@@ -12,6 +12,7 @@ mod lifecycle;
 mod observation;
 mod outcomes;
 mod ownership;
+mod pod_events;
 mod publication;
 mod replacement;
 mod scenario;

@@ -72,7 +72,7 @@ impl World {
             Step::CreatePvc(claim) | Step::RepairPvc(claim) => {
                 snapshot.pvcs.insert(claim.name_any(), Child::Owned(Arc::new(*claim)));
             }
-            Step::ResizePod { .. } => {}
+            Step::ResizePod { .. } | Step::ListPodEvents(_) => {}
             Step::RepairPod(pod) => snapshot.pod = Child::Owned(Arc::new(*pod)),
             Step::CreateRoute(mut route) | Step::ReplaceRoute(mut route) => {
                 route.metadata.uid = Some("route-uid".into());

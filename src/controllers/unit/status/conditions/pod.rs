@@ -1,12 +1,12 @@
 //! The condition `PodReady`.
 
 use computing_unit_api::{ConditionType, Reason, Restarts};
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 
 use super::super::Facts;
 use crate::controllers::{
     condition::Draft,
     unit::{
+        assess::not_ready::not_ready,
         blocked::Write,
         pod,
         snapshot::{Child, Snapshot},
@@ -45,7 +45,7 @@ pub(super) fn ready(facts: Facts<'_>) -> Draft {
     if pod::ready(current) {
         return Draft::yes(ConditionType::PodReady, Reason::PodReady, "the pod is Ready");
     }
-    let (reason, message) = unbound_volume(snapshot, current).unwrap_or_else(|| pod::not_ready(current));
+    let (reason, message) = not_ready(snapshot, current);
     no(reason, message)
 }
 
@@ -57,40 +57,6 @@ fn absent(snapshot: &Snapshot) -> Draft {
         no(Reason::VolumePending, "waiting for a previous PersistentVolumeClaim of the unit to be deleted")
     } else {
         no(Reason::PodNotCreated, "the pod has not been created yet")
-    }
-}
-
-/// A PersistentVolumeClaim that keeps the pod from being scheduled.
-fn unbound_volume(snapshot: &Snapshot, pod: &Pod) -> Option<(Reason, String)> {
-    if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()) {
-        return None;
-    }
-    let why = pod::condition(pod, "PodScheduled").filter(|condition| condition.status == "False");
-    let why = why.and_then(|condition| condition.message.as_deref());
-    // With WaitForFirstConsumer the claim waits for a pod that cannot be scheduled for another reason.
-    let of_volumes = |why: &str| ["volume", "storageclass"].iter().any(|word| why.to_lowercase().contains(word));
-    if why.is_some_and(|why| !of_volumes(why)) {
-        return None;
-    }
-    let claims = snapshot.pvcs.iter().filter_map(|(name, claim)| Some((name, claim.owned()?)));
-    let waiting: Vec<String> = claims
-        .filter_map(|(name, claim)| {
-            let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or("Pending");
-            (phase != "Bound").then(|| format!("PersistentVolumeClaim {name:?} is {phase} ({})", class(claim)))
-        })
-        .collect();
-    if waiting.is_empty() {
-        return None;
-    }
-    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-    Some((Reason::VolumePending, format!("{}{why}", waiting.join(", "))))
-}
-
-fn class(claim: &PersistentVolumeClaim) -> String {
-    match claim.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref()) {
-        None => "no storage class, and the cluster has no default".to_owned(),
-        Some("") => "no storage class: a PersistentVolume has to be created for it".to_owned(),
-        Some(class) => format!("storage class {class:?}"),
     }
 }
 
