@@ -203,7 +203,7 @@ pub fn gateway(listeners: &Value) -> Gateway {
     serde_json::from_value(json!({
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "Gateway",
-        "metadata": {"name": "shared", "namespace": "gateways", "generation": 1},
+        "metadata": {"name": "shared", "namespace": "gateways", "uid": "gateway-uid", "generation": 1},
         "spec": {"gatewayClassName": "eg", "listeners": listeners},
         "status": {
             "addresses": [{"type": "IPAddress", "value": "10.96.0.7"}],

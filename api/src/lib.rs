@@ -41,7 +41,9 @@ pub use routing::{
     Timeouts,
 };
 pub use schema::crds;
-pub use status::{Activity, ComputingUnitStatus, Failure, Restarts, Stages, VerifiedGateway, VerifiedRoute};
+pub use status::{
+    Activity, ComputingUnitStatus, Failure, Restarts, Stages, VerifiedGateway, VerifiedProbe, VerifiedRoute,
+};
 pub use unit::{ComputingUnit, ComputingUnitSpec, OperatingMode, Resources};
 pub use unit_limits::{EnvPolicy, EnvSpec, ResourcesSpec};
 pub use volumes::{ClaimMetadata, ClaimRetention, ClaimRetentionPolicy, VolumeClaimTemplate};

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Phase;
+use crate::{Phase, ProbeMethod, ProbeSpec};
 
 /// Most recently observed status of the unit.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -52,7 +52,8 @@ pub struct ComputingUnitStatus {
     #[serde(default, skip_serializing_if = "Stages::is_empty")]
     pub stages: Stages,
 
-    /// Generation of the HTTPRoute, and of its Gateway, with which every proxy answered for this unit most recently.
+    /// Generation of the HTTPRoute, and of its Gateway, with which every proxy answered for this unit most recently, and the
+    /// probe that it answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_route: Option<VerifiedRoute>,
 
@@ -131,6 +132,26 @@ pub struct VerifiedRoute {
     /// Version of the Gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<VerifiedGateway>,
+    /// Probe that the proxies answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<VerifiedProbe>,
+}
+
+/// Probe of a pool.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifiedProbe {
+    /// `spec.probe.method` of the pool.
+    pub method: ProbeMethod,
+    /// `spec.probe.path` of the pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+impl From<&ProbeSpec> for VerifiedProbe {
+    fn from(probe: &ProbeSpec) -> Self {
+        Self { method: probe.method, path: probe.path.clone() }
+    }
 }
 
 /// Version of a Gateway.

@@ -171,7 +171,7 @@ fn target(unit: &str) -> Target {
     Target {
         unit: ObjectRef::new(unit).within("units"),
         uid: format!("{unit}-uid"),
-        route: VerifiedRoute { uid: "route-uid".into(), generation: 1, gateway: None },
+        route: VerifiedRoute { uid: "route-uid".into(), generation: 1, ..VerifiedRoute::default() },
         gateway: GatewayRef { name: "shared".into(), namespace: "gateways".into(), section_name: None },
         request: Request { method: ProbeMethod::Head, host: None, path_and_query: "/wsapi?cuid=42".into() },
     }

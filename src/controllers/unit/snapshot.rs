@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use computing_unit_api::{
-    Activity, ComputingUnit, ComputingUnitPool, OperatingMode, ProbeMode, VerifiedRoute,
+    Activity, ComputingUnit, ComputingUnitPool, OperatingMode, ProbeMode, VerifiedProbe, VerifiedRoute,
     gateway::{HTTPRoute, is_guarded},
     names::FINALIZER,
 };
@@ -161,11 +161,14 @@ impl Snapshot {
         verified.is_some() && self.route_version().as_ref() == verified
     }
 
-    /// The version of the route and of the Gateway that it is attached to.
+    /// The version of the route, of the Gateway that it is attached to, and of the pool's probe. A pool that is gone changes
+    /// none of it.
     pub fn route_version(&self) -> Option<VerifiedRoute> {
         let route = self.route.owned()?;
         let gateway = self.gateway.as_ref().and_then(|binding| binding.version.clone());
-        Some(VerifiedRoute { uid: route.uid()?, generation: route.metadata.generation?, gateway })
+        let recorded = || self.unit.status.as_ref()?.verified_route.as_ref()?.probe.clone();
+        let probe = self.pool.as_ref().map_or_else(recorded, |pool| Some(VerifiedProbe::from(&pool.spec.probe)));
+        Some(VerifiedRoute { uid: route.uid()?, generation: route.metadata.generation?, gateway, probe })
     }
 
     /// The routing key that the status records as held.

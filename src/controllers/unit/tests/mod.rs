@@ -20,3 +20,4 @@ mod selector;
 mod starts;
 mod unit_errors;
 mod unlisted;
+mod verification;
