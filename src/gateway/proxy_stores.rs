@@ -16,7 +16,7 @@ use kube::{
 use super::{
     provider::Provider,
     proxies::{NotListed, Proxy, ProxyResolver, Requests, proxies},
-    registry,
+    registry::{self, PROVIDERS},
 };
 
 #[derive(Clone)]
@@ -27,8 +27,8 @@ pub struct ProxyStores {
     pub namespaces: Store<Namespace>,
     /// The EndpointSlices of the proxies. Each resolution iterates over all of them.
     pub slices: Vec<Store<EndpointSlice>>,
-    /// The namespace of the controller, which creates proxies there or in the namespace of their Gateway. Slices of other
-    /// namespaces do not count: anyone who can create Services there sets the labels.
+    /// The namespace of the controller, which creates all proxies there, or each in the namespace of its Gateway. Slices of
+    /// other namespaces do not count: anyone who can create Services there sets the labels, and owner references as well.
     pub controller_namespace: String,
 }
 
@@ -52,11 +52,7 @@ impl ProxyStores {
         listed(&self.classes, "GatewayClasses")?;
         let class = self.classes.get(&ObjectRef::new(&object.spec.gateway_class_name));
         let controller = class.as_ref().map(|class| class.spec.controller_name.as_str());
-        let trusted = |slice: &Arc<EndpointSlice>| {
-            let namespace = slice.metadata.namespace.as_deref();
-            namespace == Some(&*self.controller_namespace) || namespace == Some(&*gateway.namespace)
-        };
-        let slices: Vec<_> = self.slices.iter().flat_map(Store::state).filter(trusted).collect();
+        let slices = self.trusted_slices(&object);
         let provider = registry::provider(&object, controller, &slices);
         let namespace = requests.namespace.and_then(|namespace| self.namespaces.get(&ObjectRef::new(namespace)));
         let labels = namespace.as_ref().map(|namespace| namespace.labels());
@@ -66,6 +62,21 @@ impl ProxyStores {
             self.slices.iter().try_for_each(|store| listed(store, "EndpointSlices of the proxies"))?;
         }
         Ok(GatewayProxies { provider, proxies })
+    }
+}
+
+impl ProxyStores {
+    /// The slices of the proxies of a Gateway. If the controller's namespace has any, those in the namespace of the Gateway are
+    /// not the controller's.
+    fn trusted_slices(&self, gateway: &Gateway) -> Vec<Arc<EndpointSlice>> {
+        let of_gateway = |slice: &Arc<EndpointSlice>| PROVIDERS.iter().any(|provider| provider.serves(slice, gateway));
+        let all: Vec<_> = self.slices.iter().flat_map(Store::state).filter(of_gateway).collect();
+        let within = |namespace: Option<&str>| {
+            let slices = all.iter().filter(|slice| slice.metadata.namespace.as_deref() == namespace);
+            slices.cloned().collect::<Vec<_>>()
+        };
+        let of_controller = within(Some(&self.controller_namespace));
+        if of_controller.is_empty() { within(gateway.metadata.namespace.as_deref()) } else { of_controller }
     }
 }
 
@@ -174,6 +185,10 @@ mod tests {
         fill(&mut slice_writer, [slice("tenant", "10.0.0.2"), slice("gateways", "10.0.0.3")]);
         let found = stores.resolve(&shared, Requests::default()).unwrap();
         assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.3:10080"]);
+        // Envoy Gateway creates all proxies in its own namespace, so that one is a tenant's who may write to the Gateway's.
+        fill(&mut slice_writer, [slice("envoy-gateway-system", "10.0.0.1"), slice("gateways", "10.0.0.3")]);
+        let found = stores.resolve(&shared, Requests::default()).unwrap();
+        assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.1:10080"]);
 
         let gone = GatewayRef { name: "gone".into(), ..shared };
         assert_eq!(stores.resolve(&gone, Requests::default()), Ok(Vec::new()));

@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(long, env = "CU_GATEWAY_NAMESPACES", value_delimiter = ',', value_name = "NAMES")]
     gateway_namespaces: Vec<String>,
 
-    /// Namespace of Envoy Gateway's controller. Proxies are only found there, and in the namespace of their Gateway
+    /// Namespace of Envoy Gateway's controller. Proxies in the namespace of their Gateway are used only if there are none here
     #[arg(long, env = "CU_ENVOY_GATEWAY_NAMESPACE", default_value = "envoy-gateway-system", value_name = "NAME")]
     envoy_gateway_namespace: String,
 
