@@ -24,7 +24,7 @@ struct Admission {
 
 /// The last write of each child, by UID of the unit.
 #[derive(Default)]
-pub struct Admissions(Mutex<HashMap<String, Admitted>>);
+pub struct Admissions(Mutex<HashMap<String, UnitAdmissions>>);
 
 impl Admissions {
     /// Records a write and its response, both as [`content`] or another value of the same form.
@@ -34,7 +34,7 @@ impl Admissions {
     }
 
     /// The last writes of a unit.
-    pub fn of(&self, uid: &str) -> Admitted {
+    pub fn of(&self, uid: &str) -> UnitAdmissions {
         self.0.lock().get(uid).cloned().unwrap_or_default()
     }
 
@@ -45,9 +45,9 @@ impl Admissions {
 
 /// The last writes of one unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Admitted(BTreeMap<Write, Admission>);
+pub struct UnitAdmissions(BTreeMap<Write, Admission>);
 
-impl Admitted {
+impl UnitAdmissions {
     /// Whether sending that to an object in that state would repeat the last write.
     pub fn repeats(&self, write: Write, sent: &Value, current: &Value) -> bool {
         self.0.get(&write) == Some(&Admission { sent: hash(sent), stored: hash(current) })

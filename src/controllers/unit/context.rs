@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    admissions::Admissions, admitted::AdmittedReplacements, blocked::BlockedWrites, pod_events::PodEventsMemory,
+    admissions::Admissions, blocked::BlockedWrites, dry_runs::PassedDryRuns, pod_events::PodEventsMemory,
     rollout::Rollouts,
 };
 use crate::{
@@ -35,7 +35,7 @@ pub struct UnitContext {
     pub overlaps: Arc<OverlapIndex>,
     pub blocked: BlockedWrites,
     pub admissions: Admissions,
-    pub admitted: AdmittedReplacements,
+    pub dry_runs: PassedDryRuns,
     pub pod_events: PodEventsMemory,
     pub rollouts: Rollouts,
     pub prober: Prober,
@@ -78,7 +78,7 @@ impl UnitContext {
         self.prober.stop(uid);
         self.blocked.forget(uid);
         self.admissions.forget(uid);
-        self.admitted.forget(uid);
+        self.dry_runs.forget(uid);
         self.pod_events.forget(uid);
         self.held_statuses.release(uid);
         self.activity.forget(uid);

@@ -3,12 +3,12 @@
 //! A reconcile never waits for the cluster. A change in the cluster wakes the unit again, or the requeue does.
 
 pub mod admissions;
-pub mod admitted;
 pub mod apply;
 pub mod assess;
 pub mod blocked;
 pub mod build;
 pub mod context;
+pub mod dry_runs;
 pub mod observe;
 pub mod plan;
 pub mod pod;

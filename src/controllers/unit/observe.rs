@@ -79,7 +79,7 @@ fn own_memory(snapshot: &mut Snapshot, context: &UnitContext) {
     let uid = snapshot.uid();
     snapshot.blocked = context.blocked.of(&uid, snapshot.inputs());
     snapshot.admissions = context.admissions.of(&uid);
-    snapshot.admitted = context.admitted.of(&uid);
+    snapshot.passed_dry_run = context.dry_runs.of(&uid);
     snapshot.pod_events = context.pod_events.of(&uid);
     snapshot.slot = context.rollouts.slot(&snapshot.unit);
     snapshot.probe = context.prober.report(&uid);

@@ -16,7 +16,7 @@ use k8s_openapi::{
 use kube::ResourceExt;
 
 use super::{
-    admissions::Admitted,
+    admissions::UnitAdmissions,
     blocked::{Blocked, Inputs},
     pod,
     pod_events::PodEvents,
@@ -56,9 +56,9 @@ pub struct Snapshot {
     /// Writes that the API server rejected.
     pub blocked: Blocked,
     /// What admission made of the last writes.
-    pub admissions: Admitted,
-    /// The replacement of the pod that the API server has admitted in a dry run.
-    pub admitted: Option<String>,
+    pub admissions: UnitAdmissions,
+    /// The replacement of the pod that has passed a dry run.
+    pub passed_dry_run: Option<String>,
     /// The reservation of the routing key. `None` without a pool.
     pub key: Option<Reservation>,
     /// Whether the unit has requested other keys than that one, for instance that of an earlier pool.
@@ -104,8 +104,8 @@ impl Snapshot {
             endpoint_ready: false,
             gateway: None,
             blocked: Blocked::default(),
-            admissions: Admitted::default(),
-            admitted: None,
+            admissions: UnitAdmissions::default(),
+            passed_dry_run: None,
             key: None,
             has_other_keys: false,
             slot: Slot::default(),

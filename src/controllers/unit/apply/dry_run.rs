@@ -20,9 +20,9 @@ impl Target<'_> {
     pub(super) async fn dry_run(&self, current: &Pod, next: &Pod) -> Result<()> {
         let attempt = attempt::replacement(current, next);
         match self.context.writer.dry_run(Label::Pods, &nameless(next)).await {
-            Ok(()) => self.admitted(attempt),
+            Ok(()) => self.passed(attempt),
             Err(kube::Error::Api(status)) if inconclusive(&status) || self.fits(&status, current, next) => {
-                self.admitted(attempt);
+                self.passed(attempt);
             }
             Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
                 let message = format!(
@@ -36,9 +36,9 @@ impl Target<'_> {
         Ok(())
     }
 
-    fn admitted(&self, attempt: String) {
+    fn passed(&self, attempt: String) {
         self.context.blocked.clear(&self.uid, Write::DryRun);
-        self.context.admitted.record(&self.uid, attempt);
+        self.context.dry_runs.record(&self.uid, attempt);
     }
 
     /// Whether the next pod exceeds a quota only for as long as the running one counts. Quotas are the last admission

@@ -32,7 +32,7 @@ impl Target<'_> {
     pub(super) fn forget_attempts(&self) {
         self.context.blocked.clear(&self.uid, Write::Resize);
         self.context.blocked.clear(&self.uid, Write::DryRun);
-        self.context.admitted.forget(&self.uid);
+        self.context.dry_runs.forget(&self.uid);
     }
 
     pub(super) fn release_slot(&self) {

@@ -98,7 +98,7 @@ pub fn update(snapshot: &Snapshot, wanted: &Wanted, state: &UnitState) -> Update
         Replacement::Refused
     } else if snapshot.slot != Slot::Granted && !needs_no_slot(snapshot) {
         Replacement::Queued
-    } else if attempt.is_some() && snapshot.admitted == attempt {
+    } else if attempt.is_some() && snapshot.passed_dry_run == attempt {
         Replacement::Now
     } else {
         Replacement::DryRun

@@ -35,7 +35,7 @@ fn all_pending(snapshot: &Snapshot, children: &Children) -> Option<Pending> {
 
 fn replaced(snapshot: &Snapshot, wanted: &Wanted) -> bool {
     let mut snapshot = snapshot.clone();
-    snapshot.admitted = Some(attempt::replacement(snapshot.pod.owned().unwrap(), &wanted.as_ref().unwrap().pod));
+    snapshot.passed_dry_run = Some(attempt::replacement(snapshot.pod.owned().unwrap(), &wanted.as_ref().unwrap().pod));
     let state = super::super::lifecycle::state(&snapshot, wanted);
     update(&snapshot, wanted, &state).replacement == Replacement::Now
 }

@@ -68,7 +68,7 @@ impl World {
                 snapshot.pod = Child::Owned(Arc::new(*pod));
                 snapshot.endpoint_ready = true;
             }
-            Step::DryRunPod { current, next } => snapshot.admitted = Some(attempt::replacement(&current, &next)),
+            Step::DryRunPod { current, next } => snapshot.passed_dry_run = Some(attempt::replacement(&current, &next)),
             Step::CreatePvc(claim) | Step::RepairPvc(claim) => {
                 snapshot.pvcs.insert(claim.name_any(), Child::Owned(Arc::new(*claim)));
             }
@@ -144,7 +144,7 @@ proptest! {
         if outdated { world = world.outdated(); }
         if recreated { world = world.recreated(); }
         world.snapshot.slot = Slot::NotRequested;
-        world = world.unadmitted();
+        world = world.without_dry_run();
         if claiming { world = world.claiming(Child::Absent); }
         if deleted { world = world.deleted("2026-01-01T00:59:59Z"); }
         if suspended { world = world.suspended(); }
@@ -169,7 +169,7 @@ proptest! {
                         let routeless = matches!(world.snapshot.route, Child::Absent);
                         prop_assert!(routeless || ((terminated(pod) || replaced) && !world.open()));
                         let recorded = !matches!(assessment.state, UnitState::Unrecorded(Transition::PodLost(_) | Transition::Finished(_)));
-                        prop_assert!(assessment.at_rest || terminated(pod) || world.snapshot.admitted.is_some(), "the next pod is tried first");
+                        prop_assert!(assessment.at_rest || terminated(pod) || world.snapshot.passed_dry_run.is_some(), "the next pod is tried first");
                         prop_assert!(suspended || recorded, "a transition is recorded first");
                     }
                     Step::DeleteRoute { .. } | Step::RemoveFinalizer { .. } => {

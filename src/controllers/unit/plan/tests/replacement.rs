@@ -54,10 +54,10 @@ fn pod_is_replaced_only_by_one_that_the_api_server_admits() {
         let steps = plan(&world.snapshot, &world.wanted, &assessment, &status);
         steps.iter().map(Step::name).collect::<Vec<_>>()
     };
-    assert_eq!(steps(&due().unadmitted()), ["dry-run the next pod"]);
-    assert!(!steps(&due().unadmitted().queued()).contains(&"dry-run the next pod"), "not before a slot is free");
+    assert_eq!(steps(&due().without_dry_run()), ["dry-run the next pod"]);
+    assert!(!steps(&due().without_dry_run().queued()).contains(&"dry-run the next pod"), "not before a slot is free");
     let refused = || {
-        let mut world = due().unadmitted().blocked(Write::DryRun);
+        let mut world = due().without_dry_run().blocked(Write::DryRun);
         let next = &world.wanted.as_ref().unwrap().pod;
         let attempt = attempt::replacement(world.snapshot.pod.owned().unwrap(), next);
         world.snapshot.blocked.all[0].attempt = Some(attempt);

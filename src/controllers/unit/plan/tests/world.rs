@@ -78,7 +78,7 @@ impl World {
     /// A unit with the finalizer and no children, on a Gateway that is served.
     pub fn new() -> Self {
         let mut snapshot = testing::snapshot(NOW);
-        snapshot.admitted = Some(attempt::replacement(&ready_pod(), &children().pod));
+        snapshot.passed_dry_run = Some(attempt::replacement(&ready_pod(), &children().pod));
         Self { snapshot, wanted: Ok(children()) }
     }
 
@@ -175,8 +175,8 @@ impl World {
     }
 
     /// The API server has not been asked yet whether it admits the next pod.
-    pub fn unadmitted(mut self) -> Self {
-        self.snapshot.admitted = None;
+    pub fn without_dry_run(mut self) -> Self {
+        self.snapshot.passed_dry_run = None;
         self
     }
 

@@ -244,8 +244,8 @@ mod tests {
         snapshot.slot = Slot::Queued { free: false };
         assert_eq!(reasons(&(snapshot.clone(), wanted.clone())), [(ConditionType::UpdatePending, Reason::Queued)]);
         snapshot.slot = Slot::Granted;
-        let admitted = attempt::replacement(snapshot.pod.owned().unwrap(), &wanted.as_ref().unwrap().pod);
-        snapshot.admitted = Some(admitted);
+        let passed = attempt::replacement(snapshot.pod.owned().unwrap(), &wanted.as_ref().unwrap().pod);
+        snapshot.passed_dry_run = Some(passed);
         assert_eq!(reasons(&(snapshot.clone(), wanted.clone())), [(ConditionType::Replacing, Reason::RouteClosing)]);
         // Reported until the next pod exists.
         let unit = Arc::make_mut(&mut snapshot.unit);

@@ -1,14 +1,14 @@
-//! Which replacements the API server has admitted in a dry run, so that each is tried once and not at every event.
+//! Which replacements have passed a dry run, so that each is tried once and not at every event.
 
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-/// The admitted [attempt](super::assess::attempt) of each unit, by UID.
+/// The [attempt](super::assess::attempt) of each unit that has passed, by UID.
 #[derive(Default)]
-pub struct AdmittedReplacements(Mutex<HashMap<String, String>>);
+pub struct PassedDryRuns(Mutex<HashMap<String, String>>);
 
-impl AdmittedReplacements {
+impl PassedDryRuns {
     pub fn record(&self, uid: &str, attempt: String) {
         self.0.lock().insert(uid.to_owned(), attempt);
     }
