@@ -21,6 +21,7 @@ use crate::{
     namespace,
     rights::{self, Namespaces},
     simulated, timings,
+    traffic::Hammer,
     units::{self, Mode},
     wait::until,
 };
@@ -194,6 +195,34 @@ impl Fixture {
     /// If the API server rejects it.
     pub async fn create_pool(&self, pool: &ComputingUnitPool) -> anyhow::Result<ComputingUnitPool> {
         Ok(self.pools().create(&PostParams::default(), pool).await?)
+    }
+
+    /// Merges `spec` into the spec of the pool named `default`.
+    ///
+    /// # Errors
+    /// If the API server rejects it.
+    pub async fn edit_pool(&self, spec: Value) -> anyhow::Result<()> {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        self.pools().patch("default", &PatchParams::default(), &patch).await?;
+        Ok(())
+    }
+
+    /// Changes the pod template of the pool named `default`.
+    ///
+    /// # Errors
+    /// If the API server rejects it.
+    pub async fn edit_template(&self, change: impl FnOnce(&mut Value)) -> anyhow::Result<()> {
+        let mut template = serde_json::to_value(self.pools().get("default").await?.spec.template)?;
+        change(&mut template);
+        self.edit_pool(json!({"template": template})).await
+    }
+
+    /// A load of requests for a unit, through every proxy.
+    ///
+    /// # Errors
+    /// If the proxies cannot be found.
+    pub async fn load(&self, mode: Mode, unit: &ComputingUnit) -> anyhow::Result<Hammer> {
+        Ok(Hammer::new(&self.cluster.proxies().await?, units::target(mode, unit)?))
     }
 
     /// Creates a unit.

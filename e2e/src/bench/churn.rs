@@ -137,7 +137,7 @@ async fn churn(mut fixture: Fixture, many: usize) -> anyhow::Result<Option<([See
     let lives = paced(&mut pace, units).map(|number| live(&fixture, &nginx, fronts, number)).buffer_unordered(many);
     let all: Vec<[bool; 2]> = lives.try_collect().await?;
     for failed in all {
-        missed = [0, 1].map(|way| missed[way] + usize::from(failed[way]));
+        missed = [0, 1].map(|front| missed[front] + usize::from(failed[front]));
     }
     stop.cancel();
     let mut seen = vec![];
@@ -154,7 +154,7 @@ async fn churn(mut fixture: Fixture, many: usize) -> anyhow::Result<Option<([See
         fixture.delete(&format!("computing-unit-{cuid}")).await?;
     }
     let count = nginx.count();
-    Ok(Some((seen.try_into().ok().context("two ways")?, count)))
+    Ok(Some((seen.try_into().ok().context("two fronts")?, count)))
 }
 
 /// Yields one item at each tick.

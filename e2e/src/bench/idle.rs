@@ -12,7 +12,6 @@ use computing_unit_api::{ComputingUnit, Phase};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::{
     ResourceExt,
-    api::{Patch, PatchParams},
     runtime::watcher::{self, Event},
 };
 use serde_json::json;
@@ -43,8 +42,8 @@ const STATISTICS: (u16, &str) =
     (19001, "envoy_http_downstream_rq_total{envoy_http_conn_manager_prefix=\"eg-stats-http\"}");
 
 /// The measurements of all scans.
-struct Looked {
-    looks: u64,
+struct Measured {
+    scans: u64,
     /// CPU time in milliseconds, and the elapsed time.
     with: (f64, Duration),
     /// The same without scans.
@@ -59,43 +58,43 @@ struct Looked {
 /// # Errors
 /// If they do not start.
 pub async fn measure(many: usize) -> anyhow::Result<()> {
-    let looked = with_fixture("idle", |fixture| async move {
+    let measured = with_fixture("idle", |fixture| async move {
         let engine = Plain::new(&fixture, "engine");
         engine.make_pod().await?;
         engine.until_ready().await?;
         let address = fixture.pods().get("engine").await?.status.and_then(|status| status.pod_ip);
         let node = Simulated::join(&fixture.cluster, &fixture.namespace, &address.context("its address")?).await?;
-        let looked = look(&fixture, &node, many).await;
+        let measured = with_and_without(&fixture, &node, many).await;
         // The operator has exited, so the pods are not recreated.
         let left = node.leave().await;
-        let looked = looked?;
+        let measured = measured?;
         left?;
-        Ok(looked)
+        Ok(measured)
     })
     .await?;
     let number = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-    let looks = number(looked.looks);
-    let (whole, time) = looked.with;
+    let scans = number(measured.scans);
+    let (whole, time) = measured.with;
     // The other work of the operator in the same time.
-    let anyway = looked.without.0 * (milliseconds(time) / milliseconds(looked.without.1));
-    let (requests, counted) = looked.requests;
+    let anyway = measured.without.0 * (milliseconds(time) / milliseconds(measured.without.1));
+    let (requests, counted) = measured.requests;
     let most = requests.into_iter().max().unwrap_or_default();
     let row = |what: &str, cell: String, goal: &str| vec![what.to_owned(), cell, goal.to_owned()];
-    table::heading(&format!("Activity scans over {many} units, {} scans", looked.looks));
+    table::heading(&format!("Activity scans over {many} units, {} scans", measured.scans));
     table::print(
         &["", "per scan", "goal"],
         &[
-            row("CPU time of the operator with scans, ms", format!("{:.1}", whole / looks), ""),
-            row("CPU time in the same period without scans, ms", format!("{:.1}", anyway / looks), ""),
-            row("difference, ms", format!("{:.1}", (whole - anyway) / looks), "100"),
+            row("CPU time of the operator with scans, ms", format!("{:.1}", whole / scans), ""),
+            row("CPU time in the same period without scans, ms", format!("{:.1}", anyway / scans), ""),
+            row("difference, ms", format!("{:.1}", (whole - anyway) / scans), "100"),
             row("requests to each proxy", format!("{:.2}", number(most) / number(counted)), "1"),
-            row("writes to the API server, all scans", looked.writes.to_string(), "0"),
+            row("writes to the API server, all scans", measured.writes.to_string(), "0"),
         ],
     );
     Ok(())
 }
 
-async fn look(fixture: &Fixture, node: &Simulated, many: usize) -> anyhow::Result<Looked> {
+async fn with_and_without(fixture: &Fixture, node: &Simulated, many: usize) -> anyhow::Result<Measured> {
     fixture.create_pool_with(&json!({"template": {"spec": {"nodeName": node.name()}}})).await?;
     let operator = fixture.start().await?;
     let began = Instant::now();
@@ -106,25 +105,23 @@ async fn look(fixture: &Fixture, node: &Simulated, many: usize) -> anyhow::Resul
     fixture.proxy.quiet(QUIET, MANY).await?;
 
     let without = spent(&operator).await?;
-    let idle = json!({"spec": {
-        "lifecycle": {"idleTimeout": "24h"}, "activity": {"interval": "1s", "gracePeriod": "1s"},
-    }});
-    fixture.pools().patch("default", &PatchParams::default(), &Patch::Merge(idle)).await?;
-    next_look(&operator).await?;
+    let idle = json!({"lifecycle": {"idleTimeout": "24h"}, "activity": {"interval": "1s", "gracePeriod": "1s"}});
+    fixture.edit_pool(idle).await?;
+    next_scan(&operator).await?;
     let counts = fixture.proxy.quiet(QUIET, MANY).await?;
 
     // Between two scans, so that only requests of complete scans are counted.
-    let first = next_look(&operator).await?;
+    let first = next_scan(&operator).await?;
     let before = asked(fixture).await?;
     let with = spent(&operator).await?;
-    let looks = scans(&operator).await? - first;
-    ensure!(looks > 0, "no scan completed within {WHILE:?}");
-    let counted = next_look(&operator).await? - first;
+    let scans = scans(&operator).await? - first;
+    ensure!(scans > 0, "no scan completed within {WHILE:?}");
+    let counted = next_scan(&operator).await? - first;
     // Do not count this request.
     let requests = asked(fixture).await?.iter().zip(before).map(|(now, before)| now - before - 1).collect();
     let writes = fixture.proxy.counts().since(&counts).writes();
     operator.kill().await?;
-    Ok(Looked { looks, with, without, requests: (requests, counted), writes })
+    Ok(Measured { scans, with, without, requests: (requests, counted), writes })
 }
 
 /// Watches units until that many are Ready.
@@ -158,7 +155,7 @@ async fn spent(operator: &OperatorProcess) -> anyhow::Result<(f64, Duration)> {
 }
 
 /// Waits until a scan completes. Returns the number of completed scans.
-async fn next_look(operator: &OperatorProcess) -> anyhow::Result<u64> {
+async fn next_scan(operator: &OperatorProcess) -> anyhow::Result<u64> {
     let before = scans(operator).await?;
     let next = || async { Ok(Some(scans(operator).await?).filter(|now| *now > before)) };
     eventually("a scan", MANY, next).await

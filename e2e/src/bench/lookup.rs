@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::{
     cores::{Processes, apart},
     hops::{
-        Way,
+        Chain,
         load::{Seen, What, load},
     },
     idle::all_ready,
@@ -114,6 +114,6 @@ async fn send(fixture: &Fixture, unit: &ComputingUnit) -> anyhow::Result<Seen> {
     let target = Target::new("localhost", &format!("{}?cuid={cuid}&access-token=for-all", activator::path(fixture)))?;
     first_success(proxy, &target, Reuse::Fresh, SOON).await?;
     let uid = proxies::uid(&fixture.cluster, proxy).await?;
-    let way = Way { front: proxy, proxies: Processes::of(&[uid], &["envoy"])? };
-    apart(&[&way.proxies], &[], load(&way, &What::Requests(Box::new(target)), None)).await
+    let chain = Chain { front: proxy, proxies: Processes::of(&[uid], &["envoy"])? };
+    apart(&[&chain.proxies], &[], load(&chain, &What::Requests(Box::new(target)), None)).await
 }

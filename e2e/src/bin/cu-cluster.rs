@@ -143,7 +143,7 @@ fn remove(name: &str) -> anyhow::Result<()> {
 fn sweep(prefix: &str) -> anyhow::Result<()> {
     for layout in Layout::all()?.into_iter().filter(|layout| layout.name.starts_with(prefix)) {
         let process = layout.name[prefix.len()..].parse::<i32>().ok();
-        let alive = process.is_some_and(|pid| e2e::cluster::process::look(pid).is_some());
+        let alive = process.is_some_and(|pid| e2e::cluster::process::find(pid).is_some());
         let locked = lock::try_hold(&layout::states()?.join(format!("{}.lock", layout.name)))?.is_none();
         if !alive && !locked {
             eprintln!("stopping {}, left behind by a killed run", layout.name);

@@ -9,7 +9,7 @@ use e2e::{
     demo::{
         ending,
         install::{self, SYSTEM, UNITS},
-        show::{Way, apply, heading, run},
+        show::{ResolvedUrl, apply, heading, run},
         wake,
     },
     tool, units,
@@ -37,13 +37,13 @@ async fn main() -> anyhow::Result<()> {
     let url = unit.status.as_ref().and_then(|status| status.url.clone()).context("the unit has no URL")?;
 
     heading("Send an HTTP request and open a WebSocket, through the gateway");
-    let way = Way::to(&url).await?;
-    way.get().await?;
-    way.echo(&["hello", "from the demo"]).await?;
+    let resolved = ResolvedUrl::of(&url).await?;
+    resolved.get().await?;
+    resolved.echo(&["hello", "from the demo"]).await?;
 
     heading("Serve a static page on the same address");
     page(&cluster).await?;
-    Way { path: "/welcome".to_owned(), ..way.clone() }.until_served().await?;
+    ResolvedUrl { path: "/welcome".to_owned(), ..resolved.clone() }.until_served().await?;
 
     heading("Show the unit and its children with kubectl");
     run(&cluster, &format!("kubectl get cu -n {UNITS} -o wide")).await?;
@@ -55,11 +55,11 @@ async fn main() -> anyhow::Result<()> {
     run(&cluster, &format!("kubectl get pod,service,httproute -n {UNITS} -l texera.apache.org/unit={NAME}")).await?;
 
     heading("Request its URL: the activator starts the unit, holds the request and redirects it to the unit");
-    wake::ask(&way, &unit.uid().context("the unit has no UID")?).await?;
+    wake::ask(&resolved, &unit.uid().context("the unit has no UID")?).await?;
 
     heading("Delete the unit: its route is removed from every proxy before its pod is terminated");
     println!("$ kubectl delete cu {NAME} -n {UNITS}");
-    for step in ending::watch(&cluster, &unit, &way).await? {
+    for step in ending::watch(&cluster, &unit, &resolved).await? {
         println!("{:6.3} s  {}", step.after.as_secs_f64(), step.what);
     }
 

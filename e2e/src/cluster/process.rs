@@ -81,7 +81,7 @@ impl Processes {
             .spawn()
             .with_context(|| format!("start {name}"))?;
         let pid = i32::try_from(child.id()).context("a pid")?;
-        let known = look(pid).with_context(|| format!("{name} exited immediately\n{}", self.last_lines(name)))?;
+        let known = find(pid).with_context(|| format!("{name} exited immediately\n{}", self.last_lines(name)))?;
         fs::write(self.pid_file(name), format!("{} {}\n", known.pid, known.began))?;
         Ok(())
     }
@@ -156,7 +156,7 @@ impl Processes {
         let own = i32::try_from(std::process::id()).unwrap_or_default();
         for pid in pids().filter(|pid| *pid != own) {
             if environment(pid).split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
-                && let Some(known) = look(pid)
+                && let Some(known) = find(pid)
             {
                 end(known)?;
             }
@@ -204,7 +204,7 @@ fn environment(pid: i32) -> Vec<u8> {
 
 /// A running process by its pid. Zombies do not count.
 #[must_use]
-pub fn look(pid: i32) -> Option<Known> {
+pub fn find(pid: i32) -> Option<Known> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses can contain any character.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
@@ -213,7 +213,7 @@ pub fn look(pid: i32) -> Option<Known> {
 }
 
 fn alive(known: Known) -> bool {
-    look(known.pid) == Some(known)
+    find(known.pid) == Some(known)
 }
 
 /// Sends SIGTERM to a process, and then SIGKILL if it does not exit.

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt, api::DeleteParams};
 use tokio::{task::JoinSet, time::Instant};
 
-use super::show::Way;
+use super::show::ResolvedUrl;
 use crate::{
     attach::Cluster,
     traffic::Connection,
@@ -35,7 +35,7 @@ const STOPPED: &str = "the pod is terminating";
 ///
 /// # Errors
 /// If the unit is not deleted in time, or its pod is terminated while requests still reach the unit.
-pub async fn watch(cluster: &Cluster, unit: &ComputingUnit, way: &Way) -> anyhow::Result<Vec<Step>> {
+pub async fn watch(cluster: &Cluster, unit: &ComputingUnit, url: &ResolvedUrl) -> anyhow::Result<Vec<Step>> {
     let (namespace, name) = (unit.namespace().unwrap_or_default(), unit.name_any());
     let units = Api::<ComputingUnit>::namespaced(cluster.client(), &namespace);
     let pods = Api::<Pod>::namespaced(cluster.client(), &namespace);
@@ -71,11 +71,11 @@ pub async fn watch(cluster: &Cluster, unit: &ComputingUnit, way: &Way) -> anyhow
             at("the pod is gone", Instant::now())
         });
     }
-    let way = way.clone();
+    let url = url.clone();
     steps.spawn(async move {
-        let target = way.target()?;
+        let target = url.target()?;
         eventually("404", SOON, || async {
-            let answer = Connection::open(way.address).await?.send(&target).await?;
+            let answer = Connection::open(url.address).await?.send(&target).await?;
             ensure!(!answer.status.is_server_error(), "the gateway answered {}", answer.status);
             Ok((answer.status == 404).then_some(()))
         })

@@ -58,7 +58,7 @@ pub fn headers(answer: &Answer) {
 
 /// A resolved URL.
 #[derive(Clone, Debug)]
-pub struct Way {
+pub struct ResolvedUrl {
     /// The address of its host and port.
     pub address: SocketAddr,
     /// The host, and the port unless it is the default of the scheme.
@@ -67,12 +67,12 @@ pub struct Way {
     pub path: String,
 }
 
-impl Way {
+impl ResolvedUrl {
     /// Resolves the host of `url`.
     ///
     /// # Errors
     /// If it is not an `http` URL, or its host has no address.
-    pub async fn to(url: &str) -> anyhow::Result<Self> {
+    pub async fn of(url: &str) -> anyhow::Result<Self> {
         let uri: Uri = url.parse().with_context(|| format!("the URL {url}"))?;
         let name = uri.host().with_context(|| format!("no host in {url}"))?;
         let port = uri.port_u16().unwrap_or(80);

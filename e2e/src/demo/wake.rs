@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use computing_unit_api::names::headers::UNIT;
 
-use super::show::{Way, headers};
+use super::show::{ResolvedUrl, headers};
 use crate::traffic::follow;
 
 /// The deadline for the response of the unit.
@@ -15,9 +15,9 @@ const LIMIT: Duration = Duration::from_mins(1);
 ///
 /// # Errors
 /// If it does not answer in time.
-pub async fn ask(way: &Way, uid: &str) -> anyhow::Result<()> {
-    println!("$ curl -iL '{}'", way.url());
-    let answer = follow(way.address, &way.host, &way.path, LIMIT, |answer| {
+pub async fn ask(url: &ResolvedUrl, uid: &str) -> anyhow::Result<()> {
+    println!("$ curl -iL '{}'", url.url());
+    let answer = follow(url.address, &url.host, &url.path, LIMIT, |answer| {
         println!("{}   after {:.3} s", answer.status, answer.took.as_secs_f64());
         headers(answer);
     })

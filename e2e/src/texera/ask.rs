@@ -30,7 +30,7 @@ impl Answer {
     ///
     /// # Errors
     /// If the response is not from an engine.
-    pub fn said(&self) -> anyhow::Result<Value> {
+    pub fn echoed(&self) -> anyhow::Result<Value> {
         serde_json::from_str(&self.body).with_context(|| format!("{}: {}", self.status, self.body))
     }
 }

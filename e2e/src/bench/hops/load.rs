@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context;
 use tokio::{task::JoinSet, time::interval};
 
-use super::Way;
+use super::Chain;
 use crate::{
     traffic::{Hammer, Latency, Socket, Target},
     wait::pass,
@@ -48,13 +48,13 @@ pub struct Seen {
 ///
 /// # Errors
 /// If a request is not answered with 200, or a WebSocket is cut.
-pub async fn load(way: &Way, what: &What, rate: Option<f64>) -> anyhow::Result<Seen> {
-    let (began, before) = (Instant::now(), way.proxies.spent()?);
+pub async fn load(chain: &Chain, what: &What, rate: Option<f64>) -> anyhow::Result<Seen> {
+    let (began, before) = (Instant::now(), chain.proxies.spent()?);
     let latency = match what {
-        What::Requests(target) => requests(way.front, target, rate).await?,
-        What::Messages(host, path) => messages(way.front, host, path, rate).await?,
+        What::Requests(target) => requests(chain.front, target, rate).await?,
+        What::Messages(host, path) => messages(chain.front, host, path, rate).await?,
     };
-    let after = way.proxies.spent()?;
+    let after = chain.proxies.spent()?;
     #[expect(clippy::cast_precision_loss, reason = "a count over a few seconds")]
     let count = latency.count() as f64;
     let [own, kernel] = [0, 1].map(|part| (after[part] - before[part]) / count * 1e6);

@@ -33,7 +33,7 @@ const OFFERED: f64 = 0.4;
 
 /// A setup of proxies.
 #[derive(Debug)]
-pub struct Way {
+pub struct Chain {
     /// The address for clients.
     pub front: SocketAddr,
     /// The processes of the proxies.
@@ -115,40 +115,43 @@ async fn measure_in(mut fixture: Fixture, rounds: usize, log: bool) -> anyhow::R
     };
     let two = TwoProxies::start(&fixture, &plan).await?.context("the cluster is not the local one")?;
     let front = texera::proxy(&fixture, 80).await?;
-    let ways = [
-        Way { front: two.front, proxies: Processes::of(&uids(&fixture, &[NGINX, ENVOY]).await?, &["nginx", "envoy"])? },
-        Way { front, proxies: Processes::of(&[proxies::uid(&fixture.cluster, front).await?], &["envoy"])? },
+    let chains = [
+        Chain {
+            front: two.front,
+            proxies: Processes::of(&uids(&fixture, &[NGINX, ENVOY]).await?, &["nginx", "envoy"])?,
+        },
+        Chain { front, proxies: Processes::of(&[proxies::uid(&fixture.cluster, front).await?], &["envoy"])? },
     ];
     let engines = Processes::of(&uids(&fixture, &[&unit, "texera"]).await?, &["engine"])?;
-    let counts = ways.iter().map(|way| way.proxies.workers()).collect::<anyhow::Result<Vec<_>>>()?;
+    let counts = chains.iter().map(|chain| chain.proxies.workers()).collect::<anyhow::Result<Vec<_>>>()?;
     ensure!(counts == [2, 1], "expected one worker of nginx and of each Envoy, got {counts:?}");
 
-    let [two, gateway] = &ways;
-    let seen = apart(&[&two.proxies, &gateway.proxies], &[&engines], compare(&ways, cuid, rounds)).await;
+    let [two, gateway] = &chains;
+    let seen = apart(&[&two.proxies, &gateway.proxies], &[&engines], compare(&chains, cuid, rounds)).await;
     fixture.delete(&unit).await?;
     seen.map(Some)
 }
 
-async fn compare(ways: &[Way; 2], cuid: i64, rounds: usize) -> anyhow::Result<Rounds> {
+async fn compare(chains: &[Chain; 2], cuid: i64, rounds: usize) -> anyhow::Result<Rounds> {
     let path = format!("{SOCKET}?wid=1&uid=1&cuid={cuid}&access-token=x");
     let kinds = [
         ("static request", What::Requests(Box::new(Target::new(HOST, STATIC)?.engine("webserver-svc")))),
         ("unit request", What::Requests(Box::new(Target::new(HOST, &path)?.engine(&format!("computing-unit-{cuid}"))))),
         ("WebSocket message", What::Messages(HOST.to_owned(), path)),
     ];
-    for (way, (_, what)) in ways.iter().flat_map(|way| kinds.iter().map(move |kind| (way, kind))) {
+    for (chain, (_, what)) in chains.iter().flat_map(|chain| kinds.iter().map(move |kind| (chain, kind))) {
         if let What::Requests(target) = what {
-            first_success(way.front, target, Reuse::Fresh, SOON).await?;
+            first_success(chain.front, target, Reuse::Fresh, SOON).await?;
         }
-        load(way, what, None).await?;
+        load(chain, what, None).await?;
     }
     let mut all = vec![];
     for (kind, what) in kinds {
         let mut of_kind = vec![];
         for number in 0..rounds {
-            let full = in_turns(ways, &what, None, number).await?;
+            let full = in_turns(chains, &what, None, number).await?;
             let offered = full[0].rate.min(full[1].rate) * OFFERED;
-            of_kind.push(Round { full, offered: in_turns(ways, &what, Some(offered), number).await? });
+            of_kind.push(Round { full, offered: in_turns(chains, &what, Some(offered), number).await? });
         }
         all.push((kind, of_kind));
     }
@@ -156,13 +159,13 @@ async fn compare(ways: &[Way; 2], cuid: i64, rounds: usize) -> anyhow::Result<Ro
 }
 
 /// Applies the load to one setup after the other, in an order that alternates between rounds.
-async fn in_turns(ways: &[Way; 2], what: &What, rate: Option<f64>, round: usize) -> anyhow::Result<[Seen; 2]> {
+async fn in_turns(chains: &[Chain; 2], what: &What, rate: Option<f64>, round: usize) -> anyhow::Result<[Seen; 2]> {
     if round.is_multiple_of(2) {
-        let first = load(&ways[0], what, rate).await?;
-        return Ok([first, load(&ways[1], what, rate).await?]);
+        let first = load(&chains[0], what, rate).await?;
+        return Ok([first, load(&chains[1], what, rate).await?]);
     }
-    let second = load(&ways[1], what, rate).await?;
-    Ok([load(&ways[0], what, rate).await?, second])
+    let second = load(&chains[1], what, rate).await?;
+    Ok([load(&chains[0], what, rate).await?, second])
 }
 
 async fn uids(fixture: &Fixture, pods: &[&str]) -> anyhow::Result<Vec<String>> {
@@ -180,17 +183,18 @@ fn cells(of: &[Vec<f64>; 2], digits: usize) -> Vec<String> {
         values.for_each(|value| times.add(value));
         times
     };
-    let ways = [0, 1].map(|way| sample(&mut of[way].iter().copied()).quantile(0.5));
+    let chains = [0, 1].map(|chain| sample(&mut of[chain].iter().copied()).quantile(0.5));
     let ratios = sample(&mut of[0].iter().zip(&of[1]).map(|(two, one)| one / two));
-    let mut cells: Vec<String> = ways.iter().map(|value| format!("{value:.digits$}")).collect();
+    let mut cells: Vec<String> = chains.iter().map(|value| format!("{value:.digits$}")).collect();
     let [middle, least, most] = [0.5, 0.0, 1.0].map(|share| ratios.quantile(share));
     cells.push(format!("{middle:.2} ({least:.2} to {most:.2})"));
     cells
 }
 
 fn at_most(what: &str, rounds: &[Round]) -> Vec<String> {
-    let figure =
-        |of: fn(&Seen) -> f64| [0, 1].map(|way| rounds.iter().map(|round| of(&round.full[way])).collect::<Vec<_>>());
+    let figure = |of: fn(&Seen) -> f64| {
+        [0, 1].map(|chain| rounds.iter().map(|round| of(&round.full[chain])).collect::<Vec<_>>())
+    };
     let mut row = vec![what.to_owned()];
     row.extend(cells(&figure(|seen| seen.cost), 0));
     row.extend(cells(&figure(|seen| seen.kernel), 0).into_iter().take(2));
@@ -200,9 +204,9 @@ fn at_most(what: &str, rounds: &[Round]) -> Vec<String> {
 
 fn latencies(what: &str, rounds: &[Round]) -> Vec<String> {
     let figure = |of: fn(&Seen) -> Duration| {
-        [0, 1].map(|way| rounds.iter().map(|round| milliseconds(of(&round.offered[way]))).collect::<Vec<_>>())
+        [0, 1].map(|chain| rounds.iter().map(|round| milliseconds(of(&round.offered[chain]))).collect::<Vec<_>>())
     };
-    let rates = [0, 1].map(|way| rounds.iter().map(|round| round.offered[way].rate).collect::<Vec<_>>());
+    let rates = [0, 1].map(|chain| rounds.iter().map(|round| round.offered[chain].rate).collect::<Vec<_>>());
     let mut row = vec![what.to_owned(), cells(&rates, 0).swap_remove(0)];
     row.extend(cells(&figure(|seen| seen.latency.median()), 2));
     row.extend(cells(&figure(|seen| seen.latency.p99()), 2));

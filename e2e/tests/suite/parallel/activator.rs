@@ -124,8 +124,7 @@ async fn an_edited_activator_route_is_restored_and_a_disabled_one_is_deleted() -
             Ok((now.spec == made.spec && now.uid() == made.uid()).then_some(()))
         };
         eventually("repair", SOON, repaired).await?;
-        let none = Patch::Merge(json!({"spec": {"activator": null}}));
-        fixture.pools().patch("default", &PatchParams::default(), &none).await?;
+        fixture.edit_pool(json!({"activator": null})).await?;
         let gone = || async { Ok(routes.get_opt("activator.default").await?.is_none().then_some(())) };
         eventually("deletion of the route to the activator", SOON, gone).await.context("pool without an activator")
     })

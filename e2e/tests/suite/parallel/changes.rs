@@ -7,7 +7,6 @@ use e2e::{
     faults::{LastWrite, Verb},
     fixture::{Fixture, SOON},
     killer::Killer,
-    traffic::Hammer,
     units::{self, Mode, condition},
     wait::until,
 };
@@ -109,8 +108,7 @@ async fn a_template_change_waits_for_the_next_start_or_recreates_the_pod() -> an
         let route = fixture.routes().get("ada").await?;
         let service = fixture.services().get("ada").await?;
         let unit = fixture.unit("ada");
-        let load = Hammer::new(&fixture.cluster.proxies().await?, units::target(Mode::Query, &unit)?);
-        let load = load.connections(8).start()?;
+        let load = fixture.load(Mode::Query, &unit).await?.connections(8).start()?;
         let mut last = first;
         for change_to in [json!({"updateStrategy": "Recreate"}), colour("blue"), colour("green")] {
             load.answer_more(500, SOON).await?;
@@ -139,8 +137,7 @@ async fn a_change_survives_an_operator_crash_at_any_write() -> anyhow::Result<()
     with_fixture("rekilled", |fixture| async move {
         let mut killer = Killer::start(&fixture).await?;
         start(&fixture, json!({"updateStrategy": "Recreate"})).await?;
-        let load = Hammer::new(&fixture.cluster.proxies().await?, units::target(Mode::Query, &fixture.unit("ada"))?);
-        let load = load.connections(4).rate(200.0).start()?;
+        let load = fixture.load(Mode::Query, &fixture.unit("ada")).await?.connections(4).rate(200.0).start()?;
         let round = async |killer: &mut Killer| {
             let colour = killer.place();
             let new = |pod: Option<&Pod>| pod.is_some_and(|pod| env(pod).as_ref() == Some(&colour));

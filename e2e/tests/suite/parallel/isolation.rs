@@ -10,7 +10,6 @@ use e2e::{
     wait::{eventually, until},
 };
 use http::{HeaderName, HeaderValue};
-use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::with_fixture;
@@ -82,8 +81,7 @@ async fn create_hostile(fixture: &Fixture, site: &str, isolation: Isolation) -> 
 }
 
 async fn isolate(fixture: &Fixture, isolation: Isolation) -> anyhow::Result<()> {
-    let patch = Patch::Merge(json!({"spec": {"routing": {"isolation": isolation}}}));
-    fixture.pools().patch("default", &PatchParams::default(), &patch).await?;
+    fixture.edit_pool(json!({"routing": {"isolation": isolation}})).await?;
     let modifies_requests = |route: Option<&HTTPRoute>| {
         let rules = route.and_then(|route| route.spec.rules.clone()).unwrap_or_default();
         rules

@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use computing_unit_api::ComputingUnit;
 use e2e::{
-    demo::show::Way,
+    demo::show::ResolvedUrl,
     fixture::Fixture,
     tool::{self, Output},
     units::Mode,
@@ -29,7 +29,7 @@ async fn a_unit_is_created_and_its_progress_is_shown_until_it_is_reachable() -> 
         ensure!(output.code == Some(0), "{output:?}");
         let lines: Vec<&str> = output.stdout.lines().collect();
         assert_eq!(lines[0], "computingunit.texera.apache.org/ada created");
-        Way::to(lines[1]).await?.get().await?;
+        ResolvedUrl::of(lines[1]).await?.get().await?;
         let at = |stage: &str| output.stderr.find(stage).unwrap_or_else(|| panic!("{stage}: {output:?}"));
         ensure!(at("accepted") < at("pod ready") && at("pod ready") < at("reachable"), "{output:?}");
         let unit = fixture.units().get("ada").await?;

@@ -5,13 +5,12 @@ use std::process::Stdio;
 use anyhow::{Context, ensure};
 use computing_unit_api::Phase;
 use e2e::{
-    demo::show::Way,
+    demo::show::ResolvedUrl,
     fixture::{Fixture, SOON},
     tool::{self, Output},
     units::{self, Mode, with},
     wait::eventually,
 };
-use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -52,7 +51,7 @@ async fn units_are_suspended_and_opened_again() -> anyhow::Result<()> {
         }
         let urls = done(&fixture, "wait -l course=101 --timeout=2m").await?;
         assert_eq!(urls.lines().count(), 2, "{urls}");
-        Way::to(urls.lines().next().unwrap()).await?.get().await?;
+        ResolvedUrl::of(urls.lines().next().unwrap()).await?.get().await?;
         let log = done(&fixture, "logs -l course=101").await?;
         ensure!(log.contains("[ada] ada listens on port 8085") && log.contains("[bob] bob listens"), "{log}");
 
@@ -76,7 +75,7 @@ async fn units_are_suspended_and_opened_again() -> anyhow::Result<()> {
         refused(&fixture, "wait ada", "is not ready: Suspended").await?;
 
         let url = done(&fixture, "open ada --resume").await?;
-        Way::to(url.trim()).await?.get().await?;
+        ResolvedUrl::of(url.trim()).await?.get().await?;
         // What is wrong with one is no reason to leave the others.
         let output =
             refused(&fixture, "resume nobody bob --wait=2m", "computing unit \"nobody\" not found in namespace")
@@ -119,8 +118,7 @@ async fn a_failed_unit_is_described_and_retried() -> anyhow::Result<()> {
             ensure!(text.contains(message), "{message} in\n{text}");
         }
         // A repaired pool alone does not restart a failed unit.
-        let repaired = json!({"spec": engine(json!([]))});
-        fixture.pools().patch("default", &PatchParams::default(), &Patch::Merge(&repaired)).await?;
+        fixture.edit_pool(engine(json!([]))).await?;
         let output = cu(&fixture, "resume ada --wait=2m").await?;
         ensure!(output.code == Some(0) && output.stdout.contains("http://"), "{output:?}");
         fixture.delete("ada").await

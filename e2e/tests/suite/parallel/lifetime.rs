@@ -8,17 +8,13 @@ use e2e::{
     faults::LastWrite,
     fixture::{Fixture, SOON},
     killer::Killer,
-    traffic::Hammer,
-    units::{self, Mode, with},
+    units::{Mode, with},
 };
 use k8s_openapi::{
     api::events::v1::Event,
     jiff::{SignedDuration, Timestamp},
 };
-use kube::{
-    Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
-};
+use kube::{Api, ResourceExt, api::ListParams};
 use serde_json::{Value, json};
 
 use super::with_fixture;
@@ -73,8 +69,7 @@ async fn no_request_fails_at_the_shutdown_time() -> anyhow::Result<()> {
         fixture.create(&unit).await?;
         let ready = fixture.until("ada", Phase::Ready).await?;
         let service = fixture.services().get("ada").await?;
-        let load = Hammer::new(&fixture.cluster.proxies().await?, units::target(Mode::Query, &unit)?);
-        let load = load.connections(8).start()?;
+        let load = fixture.load(Mode::Query, &unit).await?.connections(8).start()?;
         load.answer_more(200, SOON).await?;
         for _ in 0..2 {
             edit(&fixture, "ada", json!({"shutdownTime": soon(3)})).await?;
@@ -102,8 +97,7 @@ async fn a_unit_beyond_its_max_age_is_finished_even_if_suspended() -> anyhow::Re
         fixture.until("ada", Phase::Ready).await?;
         fixture.until("bob", Phase::Suspended).await?;
         // However long the start took, the units are older than this.
-        let shorter = Patch::Merge(json!({"spec": {"lifecycle": {"maxAge": "1s"}}}));
-        fixture.pools().patch("default", &PatchParams::default(), &shorter).await?;
+        fixture.edit_pool(json!({"lifecycle": {"maxAge": "1s"}})).await?;
         let message = finished(&fixture, "ada", "MaxAge").await?;
         ensure!(message.contains("maxAge") && message.contains("create another unit"), "{message}");
         finished(&fixture, "bob", "MaxAge").await?;

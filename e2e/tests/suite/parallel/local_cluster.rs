@@ -106,7 +106,7 @@ async fn killed_runs(cluster: &Cluster) -> anyhow::Result<()> {
     killed_at(&name, "DNS, Envoy Gateway").await?;
     done(&name, &["up", "--apart"]).await?;
     let layout = Layout::find(&name)?.context("its layout")?;
-    ensure!(!processes(&layout)?.is_empty(), "the look at processes sees some");
+    ensure!(!processes(&layout)?.is_empty(), "the search for processes finds some");
     ensure!(nodes(&layout.kubeconfig()?).await? == 1, "a node");
     // Up again is up still, and quick; the other cluster has noticed nothing.
     done(&name, &["up", "--apart"]).await?;

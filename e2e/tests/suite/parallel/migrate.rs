@@ -13,7 +13,7 @@ use e2e::{
     traffic::{Hammer, Hammering, Reuse, Socket, Target, first_success},
     units::{self, Mode},
 };
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 
 use super::with_fixture;
@@ -169,8 +169,7 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
         no_failures(by_both).await?;
         let by_gateway = steady(&fixture, &gateway, new)?;
         before::lead_aside(&fixture, BEFORE).await?;
-        let activator = json!({"spec": {"activator": WAKE_ON_REQUEST()}});
-        fixture.pools().patch("default", &PatchParams::default(), &Patch::Merge(&activator)).await?;
+        fixture.edit_pool(json!({"activator": WAKE_ON_REQUEST()})).await?;
         activator::until_accepted(&fixture).await?;
         let nobody = unit_target(&fixture, cuid(&fixture, "nobody"))?;
         until_served(&fixture, &nobody).await?;

@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use computing_unit_api::{ComputingUnit, Phase};
 use e2e::{
-    faults::OperatorProcess,
+    faults::{Operator, OperatorProcess},
     fixture::{Fixture, SOON},
     namespace,
     rights::Namespaces,
@@ -17,6 +17,25 @@ use kube::{
 };
 
 use super::with_fixture;
+
+/// Runs `work` with a second namespace, and the command line of an operator that watches it as well as the first.
+async fn with_second(
+    fixture: &Fixture,
+    prefix: &str,
+    work: impl AsyncFnOnce(String, Operator) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    namespace::within(&fixture.cluster, prefix, async |second| {
+        grant(fixture, &second).await?;
+        let operator = fixture.operator.clone().watch(&[&second]);
+        work(second, operator).await
+    })
+    .await
+}
+
+/// Grants the rights of the chart in a namespace of units.
+async fn grant(fixture: &Fixture, namespace: &str) -> anyhow::Result<()> {
+    fixture.grant(Namespaces { units: &[namespace], gateways: &[&fixture.cluster.gateway().namespace] }).await
+}
 
 /// Creates a pool in a namespace, and a unit that becomes Ready.
 async fn ready_unit(fixture: &Fixture, namespace: &str) -> anyhow::Result<()> {
@@ -41,19 +60,15 @@ async fn synced(operator: &OperatorProcess, namespace: &str, scope: &str, value:
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_namespace_does_not_stop_the_others() -> anyhow::Result<()> {
     with_fixture("staying", |fixture| async move {
-        let cluster = fixture.cluster.clone();
-        namespace::within(&cluster, "going", async |going| {
-            let client = fixture.cluster.client();
-            let gateways: &[&str] = &[&fixture.cluster.gateway().namespace];
-            fixture.grant(Namespaces { units: &[&going], gateways }).await?;
+        with_second(&fixture, "going", async |going, operator| {
+            let (cluster, client) = (&fixture.cluster, fixture.cluster.client());
             // A namespace of Gateways that does not exist, and in which the operator has no rights.
             let missing = format!("{going}-missing");
-            let operator = fixture.operator.clone().watch(&[&going]).gateways(&[&missing]);
-            let mut process = operator.start()?;
+            let mut process = operator.gateways(&[&missing]).start()?;
             process.ready(SOON).await?;
             ready_unit(&fixture, &going).await?;
             let admitted = Api::<Namespace>::all(client.clone()).get(&going).await?.metadata.labels;
-            namespace::until_removed(&cluster, &going).await?;
+            namespace::until_removed(cluster, &going).await?;
 
             let process = process.restart(SOON).await?;
             ready_unit(&fixture, &fixture.namespace).await?;
@@ -65,7 +80,7 @@ async fn a_deleted_namespace_does_not_stop_the_others() -> anyhow::Result<()> {
             let metadata = ObjectMeta { name: Some(going.clone()), labels: admitted, ..ObjectMeta::default() };
             let again = Namespace { metadata, ..Namespace::default() };
             Api::<Namespace>::all(client).create(&PostParams::default(), &again).await?;
-            fixture.grant(Namespaces { units: &[&going], gateways }).await?;
+            grant(&fixture, &going).await?;
             synced(&process, &going, "units", 1).await?;
             ready_unit(&fixture, &going).await
         })
@@ -78,12 +93,8 @@ async fn a_deleted_namespace_does_not_stop_the_others() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_is_being_deleted_is_finished_by_the_next_operator() -> anyhow::Result<()> {
     with_fixture("leader", |fixture| async move {
-        let cluster = fixture.cluster.clone();
-        namespace::within(&cluster, "orphan", async |orphan| {
+        with_second(&fixture, "orphan", async |orphan, operator| {
             let client = fixture.cluster.client();
-            let gateways: &[&str] = &[&fixture.cluster.gateway().namespace];
-            fixture.grant(Namespaces { units: &[&orphan], gateways }).await?;
-            let operator = fixture.operator.clone().watch(&[&orphan]);
             let mut process = operator.start()?;
             process.ready(SOON).await?;
             ready_unit(&fixture, &orphan).await?;

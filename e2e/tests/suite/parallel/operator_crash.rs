@@ -7,8 +7,7 @@ use e2e::{
     faults::LastWrite,
     fixture::{Fixture, SOON},
     killer::Killer,
-    traffic::Hammer,
-    units::{self, Mode},
+    units::Mode,
 };
 use kube::api::{DeleteParams, ListParams};
 
@@ -21,8 +20,7 @@ const TOO_MANY: u64 = 20;
 async fn killed_at(fixture: &Fixture, killer: &mut Killer<'_>) -> anyhow::Result<(u64, u64)> {
     let name = killer.place();
     let unit = fixture.unit(&name);
-    let load = Hammer::new(&fixture.cluster.proxies().await?, units::target(Mode::Query, &unit)?);
-    let load = load.connections(2).rate(200.0).start()?;
+    let load = fixture.load(Mode::Query, &unit).await?.connections(2).rate(200.0).start()?;
 
     let before = killer.kills();
     let ready = async || fixture.until(&name, Phase::Ready).await.map(drop);

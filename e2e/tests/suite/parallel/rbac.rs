@@ -80,7 +80,7 @@ async fn in_the_way(fixture: &Fixture) -> anyhow::Result<()> {
         let gets = fixture.proxy.counts().only(|call| call.resource == "pods" && call.verb == Verb::Get);
         Ok((gets.total() > 0).then_some(()))
     };
-    eventually("look at the pod", SOON, asked).await?;
+    eventually("read of the pod", SOON, asked).await?;
     fixture.pods().delete("ada", &now).await?;
     fixture.services().delete("ada", &now).await?;
     // The node cannot mount the Secret of the pod, and only the Events of the pod say so.
@@ -91,7 +91,7 @@ async fn in_the_way(fixture: &Fixture) -> anyhow::Result<()> {
         let gets = fixture.proxy.counts().only(|call| call.resource == "httproutes" && call.verb == Verb::Get);
         Ok((gets.total() > 0).then_some(()))
     };
-    eventually("look at the route", SOON, asked).await?;
+    eventually("read of the route", SOON, asked).await?;
     fixture.routes().delete("ada", &now).await?;
     fixture.until("ada", Phase::Ready).await.map(drop)
 }

@@ -13,7 +13,7 @@ use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{ListParams, PostParams},
     runtime::{WatchStreamExt, watcher},
 };
 use serde_json::json;
@@ -41,26 +41,25 @@ async fn pods(fixture: &Fixture) -> anyhow::Result<Vec<Option<String>>> {
 }
 
 /// Changes the readiness probe of the template.
-async fn ask_at(fixture: &Fixture, port: i32, path: &str) -> anyhow::Result<()> {
-    let mut pool = serde_json::to_value(fixture.pools().get("default").await?)?;
-    pool["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"] =
-        json!({"port": port, "path": path});
-    let patch = Patch::Merge(json!({"spec": {"template": pool["spec"]["template"]}}));
-    fixture.pools().patch("default", &PatchParams::default(), &patch).await?;
-    Ok(())
+async fn probe_at(fixture: &Fixture, port: i32, path: &str) -> anyhow::Result<()> {
+    fixture
+        .edit_template(|template| {
+            template["spec"]["containers"][0]["readinessProbe"]["httpGet"] = json!({"port": port, "path": path});
+        })
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn units_of_a_changed_pool_are_recreated_one_at_a_time() -> anyhow::Result<()> {
-    with_fixture("turns", |fixture| async move {
+    with_fixture("rollout", |fixture| async move {
         let _operator = fixture.start().await?;
         start(&fixture).await?;
         let before = pods(&fixture).await?;
         let mut events = pin!(watcher(fixture.units(), watcher::Config::default()).applied_objects());
-        ask_at(&fixture, PORT, "/api/healthcheck?again").await?;
+        probe_at(&fixture, PORT, "/api/healthcheck?again").await?;
         let (mut down, mut had) = (BTreeSet::new(), BTreeSet::new());
         while had.len() < NAMES.len() || !down.is_empty() {
-            let unit = timeout(SOON, events.try_next()).await.context("the next turn")??.context("a watch")?;
+            let unit = timeout(SOON, events.try_next()).await.context("the next replacement")??.context("a watch")?;
             if units::phase(Some(&unit)) == Some(Phase::Ready) {
                 down.remove(&unit.name_any());
             } else {
@@ -78,11 +77,11 @@ async fn units_of_a_changed_pool_are_recreated_one_at_a_time() -> anyhow::Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_change_stops_at_the_first_unit_until_it_is_reverted() -> anyhow::Result<()> {
-    with_fixture("turns-bad", |fixture| async move {
+    with_fixture("rollout-bad", |fixture| async move {
         let _operator = fixture.start().await?;
         start(&fixture).await?;
         let before = pods(&fixture).await?;
-        ask_at(&fixture, 1, "/api/healthcheck").await?;
+        probe_at(&fixture, 1, "/api/healthcheck").await?;
         let mut events = pin!(watcher(fixture.units(), watcher::Config::default()).applied_objects());
         let (mut down, mut queued) = (BTreeSet::new(), BTreeSet::new());
         while down.len() + queued.len() < NAMES.len() {
@@ -98,7 +97,7 @@ async fn a_broken_change_stops_at_the_first_unit_until_it_is_reverted() -> anyho
         let own = queued.pop_first().context("one that waits")?;
         fixture.edit(&own, json!({"env": [{"name": "OWN", "value": "1"}]})).await?;
         fixture.until(&own, Phase::Starting).await?;
-        ask_at(&fixture, PORT, "/api/healthcheck").await?;
+        probe_at(&fixture, PORT, "/api/healthcheck").await?;
         for name in NAMES {
             fixture.until(name, Phase::Ready).await?;
         }
@@ -126,7 +125,7 @@ async fn uid(fixture: &Fixture) -> anyhow::Result<Option<String>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_that_a_limit_range_refuses_replaces_none() -> anyhow::Result<()> {
-    with_fixture("turns-range", |fixture| async move {
+    with_fixture("rollout-range", |fixture| async move {
         let _operator = fixture.start().await?;
         start_one(&fixture).await?;
         let before = uid(&fixture).await?;
@@ -156,7 +155,7 @@ async fn a_pod_that_a_limit_range_refuses_replaces_none() -> anyhow::Result<()> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quota_that_is_full_of_the_running_pod_holds_up_no_replacement() -> anyhow::Result<()> {
-    with_fixture("turns-quota", |fixture| async move {
+    with_fixture("rollout-quota", |fixture| async move {
         let _operator = fixture.start().await?;
         start_one(&fixture).await?;
         let before = uid(&fixture).await?;
@@ -188,24 +187,23 @@ async fn a_quota_that_is_full_of_the_running_pod_holds_up_no_replacement() -> an
 
 /// Gives the template another command.
 async fn run_command(fixture: &Fixture, command: &serde_json::Value) -> anyhow::Result<()> {
-    let mut pool = serde_json::to_value(fixture.pools().get("default").await?)?;
-    pool["spec"]["template"]["spec"]["restartPolicy"] = json!("Never");
-    pool["spec"]["template"]["spec"]["containers"][0]["command"] = command.clone();
-    let patch = Patch::Merge(json!({"spec": {"template": pool["spec"]["template"]}}));
-    fixture.pools().patch("default", &PatchParams::default(), &patch).await?;
-    Ok(())
+    fixture
+        .edit_template(|template| {
+            template["spec"]["restartPolicy"] = json!("Never");
+            template["spec"]["containers"][0]["command"] = command.clone();
+        })
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_breaks_units_stays_stopped_and_correcting_it_starts_them() -> anyhow::Result<()> {
-    with_fixture("turns-stop", |fixture| async move {
+    with_fixture("rollout-stop", |fixture| async move {
         let operator = fixture.start().await?;
         start(&fixture).await?;
         let before = pods(&fixture).await?;
         // The image has no such program: the container cannot be created, or it ends at once.
         run_command(&fixture, &json!(["/computing-unit-engine-that-is-not-there"])).await?;
-        let patch = Patch::Merge(json!({"spec": {"startTimeout": "5s"}}));
-        fixture.pools().patch("default", &PatchParams::default(), &patch).await?;
+        fixture.edit_pool(json!({"startTimeout": "5s"})).await?;
         let failed = |fixture: &Fixture| {
             let units = fixture.units();
             async move {
@@ -230,8 +228,7 @@ async fn a_change_that_breaks_units_stays_stopped_and_correcting_it_starts_them(
             fixture.until_condition(name, "UpdatePending", "True", "Queued").await?;
         }
         ensure!(failed(&fixture).await? == first, "the rollout went on");
-        let patch = Patch::Merge(json!({"spec": {"startTimeout": "5m"}}));
-        fixture.pools().patch("default", &PatchParams::default(), &patch).await?;
+        fixture.edit_pool(json!({"startTimeout": "5m"})).await?;
         run_command(&fixture, &json!(null)).await?;
         for name in NAMES {
             let current = |unit: Option<&computing_unit_api::ComputingUnit>| {

@@ -5,7 +5,7 @@ use e2e::{
     faults::LastWrite,
     fixture::{Fixture, SOON},
     killer::Killer,
-    traffic::{Hammer, Reuse, first_success},
+    traffic::{Reuse, first_success},
     units::{self, Mode},
     wait::until,
 };
@@ -31,7 +31,7 @@ async fn under_load(mode: Mode, name: &str) -> anyhow::Result<()> {
         let ready = fixture.until("ada", Phase::Ready).await?;
         let service = fixture.services().get("ada").await?;
         let proxies = fixture.cluster.proxies().await?;
-        let load = Hammer::new(&proxies, units::target(mode, &unit)?).connections(8).start()?;
+        let load = fixture.load(mode, &unit).await?.connections(8).start()?;
         for _ in 0..3 {
             load.answer_more(500, SOON).await?;
             fixture.set_mode("ada", "Suspended").await?;
@@ -157,8 +157,7 @@ async fn a_unit_reaches_its_last_operating_mode_after_fifty_changes() -> anyhow:
         let unit = fixture.unit("ada");
         fixture.create(&unit).await?;
         fixture.until("ada", Phase::Ready).await?;
-        let load = Hammer::new(&fixture.cluster.proxies().await?, units::target(Mode::Query, &unit)?);
-        let load = load.connections(4).rate(400.0).start()?;
+        let load = fixture.load(Mode::Query, &unit).await?.connections(4).rate(400.0).start()?;
         for (number, running) in flips(50).enumerate() {
             fixture.set_mode("ada", if running { "Running" } else { "Suspended" }).await?;
             // Some are seen through to the end, most are not.

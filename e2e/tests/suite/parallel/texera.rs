@@ -70,7 +70,7 @@ async fn each_path_leads_to_its_service_and_units_are_authorized() -> anyhow::Re
                 let answer = curl(proxy, &format!("http://texera.example.org{path}"), &spoofed).await?;
                 assert_eq!((answer.status, answer.engine()), (200, Some(service)), "{path} {version}");
                 if service != "access-control-service" {
-                    let headers = &answer.said()?["headers"];
+                    let headers = &answer.echoed()?["headers"];
                     assert!(headers.get("x-user-id").is_none(), "{path}: {headers}");
                 }
             }
@@ -98,7 +98,7 @@ async fn each_path_leads_to_its_service_and_units_are_authorized() -> anyhow::Re
         eventually("unit", SOON, passed).await?;
         let answer = ask_unit(&fixture, cuid, &token, &spoofed).await?;
         assert_eq!((answer.status, answer.engine()), (200, Some(name.as_str())));
-        let headers = answer.said()?["headers"].clone();
+        let headers = answer.echoed()?["headers"].clone();
         assert_eq!((&headers["x-user-id"], &headers["x-user-cu-access"]), (&"7".into(), &"WRITE".into()), "{headers}");
         assert!(headers.get("x-user-admin").is_none(), "{headers}");
         for (path, part) in [
@@ -114,7 +114,7 @@ async fn each_path_leads_to_its_service_and_units_are_authorized() -> anyhow::Re
                 (200, Some(name.as_str()), "2"),
                 "{path}"
             );
-            assert!(part.is_empty() || answer.said()?["part"] == part, "{}", answer.body);
+            assert!(part.is_empty() || answer.echoed()?["part"] == part, "{}", answer.body);
         }
         let mut socket =
             Socket::open(proxy, "texera.example.org", &format!("/wsapi?cuid={cuid}&access-token={token}")).await?;
@@ -192,12 +192,12 @@ async fn bodies_and_headers_are_limited_except_for_the_object_store() -> anyhow:
         };
         let config = "http://texera.example.org/api/config/gui";
         let at = send(config, 64 << 10).await?;
-        assert_eq!((at.status, &at.said()?["received"]), (200, &(64 << 10).into()));
+        assert_eq!((at.status, &at.echoed()?["received"]), (200, &(64 << 10).into()));
         assert_eq!(send(config, (64 << 10) + 1).await?.status, 413);
         let large = 300_u64 << 20;
         let stored = send(&format!("http://{STORE}/bucket/key"), large).await?;
         assert_eq!((stored.status, stored.engine()), (200, Some("texera-minio")));
-        assert_eq!(stored.said()?["received"], large);
+        assert_eq!(stored.echoed()?["received"], large);
         let preflight =
             ["--request", "OPTIONS", "--header", "Origin: http://x", "--header", "Access-Control-Request-Method: PUT"];
         let answer = curl(proxy, &format!("http://{STORE}/bucket/key"), &preflight).await?;

@@ -23,8 +23,7 @@ const ATTEMPTS: usize = 20;
 
 async fn cycle(fixture: &Fixture, mode: Mode, name: &str) -> anyhow::Result<()> {
     let unit = fixture.unit(name);
-    let proxies = fixture.cluster.proxies().await?;
-    let load = Hammer::new(&proxies, units::target(mode, &unit)?).connections(8).start()?;
+    let load = fixture.load(mode, &unit).await?.connections(8).start()?;
     load.answer_more(100, SOON).await?;
     fixture.create(&unit).await?;
     fixture.until(name, Phase::Ready).await?;
@@ -33,7 +32,7 @@ async fn cycle(fixture: &Fixture, mode: Mode, name: &str) -> anyhow::Result<()> 
     fixture.until_nothing_is_left(name).await?;
     load.answer_more(100, SOON).await?;
     let report = load.stop().await?;
-    println!("{mode:?} on {} proxies: {report}", proxies.len());
+    println!("{mode:?}: {report}");
     report.assert_all_of(&[200, 404])
 }
 
@@ -99,8 +98,7 @@ async fn a_unit_serves_while_others_come_and_go() -> anyhow::Result<()> {
         let unit = fixture.unit("stays");
         fixture.create(&unit).await?;
         fixture.until("stays", Phase::Ready).await?;
-        let proxies = fixture.cluster.proxies().await?;
-        let load = Hammer::new(&proxies, units::target(Mode::Query, &unit)?).connections(2).rate(200.0).start()?;
+        let load = fixture.load(Mode::Query, &unit).await?.connections(2).rate(200.0).start()?;
         for name in ["one", "two", "three"] {
             fixture.create(&fixture.unit(name)).await?;
             fixture.until(name, Phase::Ready).await?;

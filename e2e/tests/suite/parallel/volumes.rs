@@ -17,7 +17,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, PostParams},
 };
 use serde_json::{Value, json};
 
@@ -117,8 +117,7 @@ async fn a_retained_claim_is_used_again() -> anyhow::Result<()> {
         // The policy holds for claims that are there.
         let unit = fixture.units().get("ada").await?;
         for (policy, owned) in [("Delete", true), ("Retain", false), ("Delete", true)] {
-            let patch = json!({"spec": {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": policy}}});
-            fixture.pools().patch("default", &PatchParams::default(), &Patch::Merge(patch)).await?;
+            fixture.edit_pool(json!({"persistentVolumeClaimRetentionPolicy": {"whenDeleted": policy}})).await?;
             until(policy, SOON, fixture.claims(), CLAIM, |claim| owned_by(claim, &unit) == owned).await?;
         }
         fixture.delete("ada").await?;

@@ -57,9 +57,9 @@ fn starts(fixture: &Fixture) -> anyhow::Result<(usize, usize)> {
 async fn a_standby_replica_starts_units() -> anyhow::Result<()> {
     with_fixture("standby", |fixture| async move {
         let namespace = fixture.namespace.clone();
-        let Some([way]) = endpoints(&fixture, &namespace).await? else { return Ok(()) };
+        let Some([address]) = endpoints(&fixture, &namespace).await? else { return Ok(()) };
         let leader = replica(&fixture, "first", "127.0.0.1:0").await?;
-        let standby = replica(&fixture, "second", &way.to_string()).await?;
+        let standby = replica(&fixture, "second", &address.to_string()).await?;
         let target = suspended(&fixture, Mode::Query, &WAKE_ON_REQUEST(), "ada").await?;
         let answer = send(&fixture, &target).await?;
         assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT, "{}", answer.start(300));
@@ -76,8 +76,8 @@ async fn a_standby_replica_starts_units() -> anyhow::Result<()> {
 async fn concurrent_requests_to_two_replicas_start_a_unit_once() -> anyhow::Result<()> {
     with_fixture("both", |fixture| async move {
         let namespace = fixture.namespace.clone();
-        let Some(ways) = endpoints::<2>(&fixture, &namespace).await? else { return Ok(()) };
-        let [first, second]: [SocketAddr; 2] = ways;
+        let Some(addresses) = endpoints::<2>(&fixture, &namespace).await? else { return Ok(()) };
+        let [first, second]: [SocketAddr; 2] = addresses;
         let replicas = [
             replica(&fixture, "first", &first.to_string()).await?,
             replica(&fixture, "second", &second.to_string()).await?,

@@ -34,7 +34,7 @@ struct Same {
     failure: bool,
 }
 
-async fn look(fixture: &Fixture) -> anyhow::Result<Same> {
+async fn observe(fixture: &Fixture) -> anyhow::Result<Same> {
     let pod = fixture.pods().get("ada").await?;
     let status = fixture.units().get("ada").await?.status.unwrap();
     Ok(Same {
@@ -84,7 +84,7 @@ async fn units_survive_a_kubelet_that_hangs_for_two_minutes() -> anyhow::Result<
         for name in ["ada", "bob", "eve"] {
             fixture.until(name, Phase::Ready).await?;
         }
-        let before = look(&fixture).await?;
+        let before = observe(&fixture).await?;
         let proxy = fixture.cluster.proxies().await?[0];
 
         let end = Instant::now() + OUTAGE;
@@ -104,7 +104,7 @@ async fn units_survive_a_kubelet_that_hangs_for_two_minutes() -> anyhow::Result<
         fixture.until("ada", Phase::Ready).await?;
         fixture.until("bob", Phase::Suspended).await?;
         fixture.until_nothing_is_left("eve").await?;
-        assert_eq!(look(&fixture).await?, before);
+        assert_eq!(observe(&fixture).await?, before);
         let target = units::target(Mode::Query, &fixture.unit("ada"))?;
         first_success(proxy, &target, Reuse::Fresh, SOON).await?;
         fixture.delete("ada").await
