@@ -248,6 +248,26 @@ fn new_pod_has_a_new_record_and_its_grace_period() {
     assert_eq!(case.pass(MINUTE * 10, quiet), Some(600));
 }
 
+#[test]
+fn resumed_unit_is_not_stopped_for_activity_before_its_start() {
+    let long_ago = "2022-01-01T00:00:00Z".parse().unwrap();
+    for (timeout, expected) in [(1, 300), (10, 600)] {
+        let mut case = Case::new();
+        case.tracked.policy.timeout = Duration::from_mins(timeout);
+        let known = Activity {
+            last: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(long_ago)),
+            source: Some("Annotation".into()),
+            ..Activity::default()
+        };
+        let status = computing_unit_api::ComputingUnitStatus { activity: Some(known), ..Default::default() };
+        Arc::make_mut(&mut case.tracked.unit).status = Some(status);
+        let annotated = |uptime| Readings { annotation: Some(Ok(Some(long_ago))), ..quiet(uptime) };
+        case.record(&annotated(0));
+        assert_eq!(case.published().source.as_deref(), Some("Start"));
+        assert_eq!(case.pass(MINUTE * 20, annotated), Some(expected), "its grace period, and a whole timeout");
+    }
+}
+
 /// A proxy that responds with `text`, and the stream of its requests.
 async fn proxy(text: String) -> (u16, mpsc::UnboundedReceiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -225,3 +225,32 @@ fn resources(template: &mut ResourceRequirements, wanted: &Resources) {
     insert(&mut template.limits, &wanted.limits);
     insert(&mut template.requests, &wanted.requests);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{accepted, query_routing};
+
+    /// A release in which this fails has to change [`HASH_VERSION`], or it replaces the pods of every unit.
+    #[test]
+    fn hash_of_the_same_inputs_is_that_of_earlier_releases() {
+        let plain = accepted(query_routing());
+        let mut full = accepted(query_routing());
+        let object = std::sync::Arc::make_mut(&mut full.object);
+        object.spec = serde_json::from_value(json!({
+            "cuid": 42, "sharedMemory": "64Mi", "resources": {"limits": {"cpu": "2", "memory": "1Gi"}},
+            "env": [{"name": "COLOUR", "value": "blue"}], "envFrom": [{"secretRef": {"name": "colours"}}],
+        }))
+        .unwrap();
+        let pool = std::sync::Arc::make_mut(&mut full.pool);
+        let claim = json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}});
+        pool.spec.volume_claim_templates = vec![serde_json::from_value(claim).unwrap()];
+        assert_eq!([hash(&plain), hash(&full)], ["v2-85e45f9f5eac821c", "v2-0e5698adc01273c1"]);
+    }
+
+    #[test]
+    fn pod_of_a_release_with_another_hash_is_not_outdated() {
+        assert!(outdated("v2-a", "v2-b") && !outdated("v2-a", "v2-a"));
+        assert!(!outdated("v1-a", "v2-b") && !outdated("v3-a", "v2-b") && !outdated("", "v2-b"));
+    }
+}

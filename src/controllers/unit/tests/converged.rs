@@ -1,5 +1,6 @@
 //! A converged unit makes no request, whatever happens around it.
 
+use computing_unit_api::names::TEMPLATE_HASH;
 use serde_json::{Value, json};
 
 use super::{
@@ -30,6 +31,24 @@ async fn converged_unit_makes_no_request_after_an_irrelevant_change() {
     scenario.watch();
     let action = scenario.expect([]).await.unwrap();
     assert!(waits_for_a_change(&action), "{action:?}");
+}
+
+/// The release before computed the hash of the template differently.
+#[tokio::test(start_paused = true)]
+async fn upgraded_operator_makes_no_request_for_a_unit_of_another_release() {
+    let mut scenario = Scenario::new();
+    scenario.server.edit(UNITS, |unit| unit["spec"]["updateStrategy"] = json!("Recreate"));
+    scenario.watch();
+    scenario.reconcile().await.unwrap();
+    scenario.finish_start().await;
+    for version in ["v1", "v99"] {
+        scenario.server.edit(PODS, |pod| {
+            pod["metadata"]["annotations"][TEMPLATE_HASH] = json!(format!("{version}-0123456789abcdef"));
+        });
+        scenario.watch();
+        let action = scenario.expect([]).await.unwrap();
+        assert!(waits_for_a_change(&action), "{version}: {action:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

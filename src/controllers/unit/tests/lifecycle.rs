@@ -65,6 +65,35 @@ async fn resume_costs_five_writes() {
     assert_eq!(scenario.server.writes() - before, 5);
 }
 
+#[tokio::test(start_paused = true)]
+async fn resumed_unit_has_no_condition_of_its_suspension() {
+    let mut scenario = Scenario::ready().await;
+    let types = |scenario: &Scenario| {
+        let unit = scenario.unit();
+        let conditions = unit.status.unwrap().conditions;
+        let outdated = conditions.iter().find(|condition| condition.observed_generation != unit.metadata.generation);
+        assert_eq!(outdated, None);
+        conditions
+            .into_iter()
+            .map(|condition| (condition.type_, condition.status, condition.reason))
+            .collect::<Vec<_>>()
+    };
+    let before = types(&scenario);
+    for _ in 0..3 {
+        suspend(&mut scenario).await;
+        assert!(types(&scenario).iter().any(|(type_, status, _)| type_ == "Suspended" && status == "True"));
+        scenario.edit(|unit| unit["spec"]["operatingMode"] = json!("Running"));
+        scenario.expect([create(PODS), status("Starting")]).await.unwrap();
+        let starting = types(&scenario);
+        assert!(
+            !starting.iter().any(|(type_, _, reason)| type_ == "Suspended" || reason == "Suspended"),
+            "{starting:?}"
+        );
+        scenario.finish_start().await;
+        assert_eq!(types(&scenario), before);
+    }
+}
+
 async fn suspend(scenario: &mut Scenario) {
     scenario.edit(|unit| unit["spec"]["operatingMode"] = json!("Suspended"));
     let (route, pod) = (scenario.uid(ROUTES), scenario.uid(PODS));
