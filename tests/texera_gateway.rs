@@ -49,6 +49,27 @@ fn open_uploads_do_not_fill_the_memory_of_a_proxy() {
     }
     let clients = of_kind(&all, "ClientTrafficPolicy").next().expect("a ClientTrafficPolicy");
     assert_eq!(clients["spec"]["timeout"]["http"]["requestReceivedTimeout"], "5m");
+    assert_eq!(clients["spec"]["connection"]["bufferLimit"], "32Ki");
+}
+
+/// Envoy Gateway sorts the limit after the buffer of the body, unless the order is set.
+#[test]
+fn requests_of_one_client_are_limited_before_their_bodies_are_buffered() {
+    let all = rendered(&["--set", "limits.requestsPerSecond=20"]);
+    let policies: Vec<_> = of_kind(&all, "BackendTrafficPolicy").collect();
+    let limited = policies.iter().filter(|policy| policy["metadata"]["name"] != "computing-units");
+    for policy in limited {
+        let rules = policy["spec"]["rateLimit"]["local"]["rules"].as_array().expect("rules");
+        let ranges: Vec<_> = rules.iter().map(|rule| &rule["clientSelectors"][0]["sourceCIDR"]).collect();
+        let distinct = |value: &str| json!({"type": "Distinct", "value": value});
+        assert_eq!(ranges, [&distinct("0.0.0.0/0"), &distinct("::/0")], "{}", policy["metadata"]["name"]);
+        assert_eq!(rules[0]["limit"], json!({"requests": 20, "unit": "Second"}));
+    }
+    let order = &named(&all, "EnvoyProxy", "texera")["spec"]["filterOrder"][0];
+    assert_eq!(order, &json!({"name": "envoy.filters.http.local_ratelimit", "before": "envoy.filters.http.buffer"}));
+    let unlimited = rendered(&[]);
+    assert!(of_kind(&unlimited, "BackendTrafficPolicy").all(|policy| policy["spec"].get("rateLimit").is_none()));
+    assert!(named(&unlimited, "EnvoyProxy", "texera")["spec"].get("filterOrder").is_none());
 }
 
 /// A variable of a unit would override one from the Secret that the template refers to.

@@ -20,7 +20,7 @@ use serde_json::json;
 
 use crate::{
     attach::Cluster,
-    cluster::shell,
+    cluster::{process, shell},
     fixture::{Fixture, SOON},
     gateway,
     rights::Namespaces,
@@ -121,6 +121,14 @@ pub async fn holds(cluster: &Cluster, proxy: SocketAddr, client: u16) -> anyhow:
 async fn inside(cluster: &Cluster, proxy: SocketAddr, command: &[&str]) -> anyhow::Result<String> {
     let network = format!("--net=/proc/{}/ns/net", envoy(&pod(cluster, proxy).await?)?);
     shell::output(Command::new("nsenter").arg(network).args(command))
+}
+
+/// The resident memory of the proxy at this address, in bytes.
+///
+/// # Errors
+/// If it is not found.
+pub async fn resident_memory(cluster: &Cluster, proxy: SocketAddr) -> anyhow::Result<u64> {
+    process::resident_memory(envoy(&pod(cluster, proxy).await?)?)
 }
 
 /// The UID of the pod of the proxy at this address.

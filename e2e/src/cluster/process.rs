@@ -212,6 +212,17 @@ pub fn find(pid: i32) -> Option<Known> {
     (!matches!(state, "Z" | "X")).then_some(Known { pid, began })
 }
 
+/// The resident memory of a process, in bytes.
+///
+/// # Errors
+/// If the process has exited.
+pub fn resident_memory(pid: i32) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("process {pid}"))?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    let kilobytes: u64 = resident.with_context(|| format!("VmRSS of process {pid}"))?.parse()?;
+    Ok(kilobytes * 1024)
+}
+
 fn alive(known: Known) -> bool {
     find(known.pid) == Some(known)
 }

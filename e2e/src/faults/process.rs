@@ -12,7 +12,10 @@ use tokio::process::Child;
 use tokio::time::timeout;
 
 use super::operator::Operator;
-use crate::traffic::{Connection, Reuse, Target, first_success};
+use crate::{
+    cluster::process,
+    traffic::{Connection, Reuse, Target, first_success},
+};
 
 /// The number of log lines in the error message of a failed process.
 const TAIL: usize = 20;
@@ -75,10 +78,7 @@ impl OperatorProcess {
     /// If the process has exited.
     pub fn resident_memory(&self) -> anyhow::Result<u64> {
         let id = self.id().context("the operator has exited")?;
-        let status = fs::read_to_string(format!("/proc/{id}/status")).context("the operator's /proc")?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-        let kilobytes: u64 = resident.context("VmRSS of the operator")?.parse()?;
-        Ok(kilobytes * 1024)
+        process::resident_memory(i32::try_from(id)?)
     }
 
     /// Kills the process with SIGKILL and waits for its exit.

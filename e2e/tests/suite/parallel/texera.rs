@@ -1,6 +1,8 @@
 //! A deployment of the shape of Texera behind one gateway: each static path leads to its service, units are authorized, and missing
 //! references are reported.
 
+use std::net::SocketAddr;
+
 use computing_unit_api::{
     Phase,
     gateway::{Gateway, HTTPRoute},
@@ -12,9 +14,21 @@ use e2e::{
     traffic::{Hammer, Report, Socket, Target},
     wait::{eventually, until},
 };
+use futures::future::try_join_all;
 use kube::{Api, api::DeleteParams};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+    time::timeout,
+};
 
 use super::with_fixture;
+
+/// Uploads at a time, and the bytes of each: those that a proxy buffers on a route with a limit.
+const UPLOADS: usize = 50;
+const BODY: usize = 256 << 10;
+/// The memory that a proxy may need for all of them.
+const MEMORY: u64 = 64 << 20;
 
 /// Each path of Texera, and its service.
 const PATHS: [(&str, &str); 18] = [
@@ -209,6 +223,53 @@ async fn bodies_and_headers_are_limited_except_for_the_object_store() -> anyhow:
             assert_eq!(curl(proxy, config, &["--header", &header]).await?.status, status, "{bytes}");
         }
         Ok(())
+    })
+    .await
+}
+
+/// Begins an upload of which the last byte is never sent.
+async fn upload(proxy: SocketAddr, path: &str) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(proxy).await?;
+    let head = format!("POST {path} HTTP/1.1\r\nhost: texera.example.org\r\ncontent-length: {BODY}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(&vec![b'x'; BODY - 1]).await?;
+    Ok(stream)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_that_are_held_open_neither_fill_a_proxy_nor_stop_other_requests() -> anyhow::Result<()> {
+    with_fixture("texera-uploads", |mut fixture| async move {
+        let received = "limits.requestReceivedTimeout=15s";
+        if !deploy(&mut fixture, &["units.pool.create=false", received]).await? {
+            return Ok(());
+        }
+        served(&fixture).await?;
+        let proxy = texera::proxy(&fixture, 80).await?;
+        let before = proxies::resident_memory(&fixture.cluster, proxy).await?;
+        // As much as a proxy buffers before it passes a request on, and as much to a service that is sent each byte at once.
+        let paths = ["/api/computing-unit/create", "/api/compile"].into_iter().cycle().take(UPLOADS);
+        let mut held = try_join_all(paths.map(|path| upload(proxy, path))).await?;
+        for (path, service) in PATHS {
+            let answer = curl(proxy, &format!("http://texera.example.org{path}"), &[]).await?;
+            assert_eq!((answer.status, answer.engine()), (200, Some(service)), "{path}");
+        }
+        let grown = proxies::resident_memory(&fixture.cluster, proxy).await?.saturating_sub(before);
+        println!("{UPLOADS} uploads of {BODY} bytes: {grown} bytes of memory");
+        assert!(grown < MEMORY, "{grown} bytes for {UPLOADS} uploads");
+        for stream in &mut held {
+            let mut response = String::new();
+            timeout(SOON, BufReader::new(stream).read_line(&mut response)).await??;
+            assert!(response.starts_with("HTTP/1.1 408 "), "{response:?}");
+        }
+
+        texera::install(&fixture, &["units.pool.create=false", received, "limits.requestsPerSecond=5"]).await?;
+        let limited = || async {
+            let load = Hammer::new(&[proxy], Target::new("texera.example.org", "/api/config/gui")?).start()?;
+            load.answer_more(20, SOON).await?;
+            let report = load.stop().await?;
+            Ok((report.count(429) > 0 && report.count(200) > 0).then_some(()))
+        };
+        eventually("limit of requests", SOON, limited).await
     })
     .await
 }
