@@ -51,7 +51,7 @@ impl Operator {
     /// Sets another kubeconfig.
     #[must_use]
     pub fn kubeconfig(mut self, kubeconfig: &Path) -> Self {
-        self.kubeconfig = kubeconfig.to_owned();
+        kubeconfig.clone_into(&mut self.kubeconfig);
         self
     }
 

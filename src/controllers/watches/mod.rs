@@ -30,7 +30,9 @@ use crate::{
 
 /// Wakes the units that a change affects.
 fn wake(context: &UnitContext, affected: HashSet<Affected>) {
-    resolve(&context.caches, affected).into_iter().for_each(|unit| context.waker.wake(unit));
+    for unit in resolve(&context.caches, affected) {
+        context.waker.wake(unit);
+    }
 }
 
 /// The watches that were started.

@@ -89,6 +89,28 @@ async fn write_that_admission_undoes_is_not_repeated() {
     }
 }
 
+/// Somebody removes the headers that requests have to match, and with them the guard.
+fn unguard(path: &str, object: &mut Value) {
+    if path.starts_with(ROUTES) {
+        for each in object["spec"]["rules"][0]["matches"].as_array_mut().unwrap() {
+            each.as_object_mut().unwrap().remove("headers");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn guard_that_admission_removes_is_not_written_again() {
+    let mut scenario = Scenario::ready().await;
+    scenario.server.admission(unguard);
+    let before = scenario.server.count(&patch(ROUTES));
+    scenario.edit(|unit| unit["spec"]["operatingMode"] = json!("Suspended"));
+    for _ in 0..3 {
+        scenario.reconcile().await.unwrap();
+        scenario.watch();
+    }
+    assert_eq!(scenario.server.count(&patch(ROUTES)) - before, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn edit_of_a_child_that_admission_changes_is_repaired() {
     let mut scenario = started(filter).await;
