@@ -71,14 +71,20 @@ helm-lint: helm ## Check the charts
 	@$(WITH_HELM) helm lint --strict --quiet $(CHART) $(UNRESOLVABLE)
 	@$(WITH_HELM) for values in laptop production; do \
 	  helm lint --strict --quiet charts/texera-gateway --values charts/texera-gateway/values-$$values.yaml; done
+	@$(WITH_HELM) helm lint --strict --quiet integrations/texera/chart --set computingUnitOperator.enabled=true \
+	  --values integrations/texera/chart/texera-values.yaml
 
 .PHONY: e2e
 e2e: cluster engine-image plugin ## Tests on the cluster; some of them: make e2e TEST="drift rollout::a_failed"
 	@$(WITH_CLUSTER) cargo test --locked --workspace --test suite -- $(TEST) --test-threads=$(E2E_THREADS)
 
-.PHONY: texera-client
-texera-client: ## Tests of the client for the JVM, as the backend of Texera uses units
+.PHONY: java-client
+java-client: ## Tests of the client for the JVM and of the class for Texera's manager, on the cluster
 	@$(MAKE) e2e TEST=java_client
+
+.PHONY: java-client-package
+java-client-package: ## Build the client for the JVM with its sources and documentation, into clients/java/target
+	@mvn --batch-mode --no-transfer-progress --quiet --file clients/java/pom.xml --activate-profiles release -Dmaven.test.skip=true package
 
 .PHONY: bench
 bench: cluster plugin ## Measure (BENCH="--starts 20 speed" for less); the tables of docs/performance.md

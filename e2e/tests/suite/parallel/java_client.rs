@@ -1,4 +1,4 @@
-//! The Java client of `e2e/texera-client`, by its own tests.
+//! The Java client of `clients/java`, and the class for Texera's manager in `integrations/texera`, by their own tests.
 
 use e2e::{cluster::packages, gateway, tool};
 use serde_json::json;
@@ -13,7 +13,7 @@ async fn the_java_client_manages_units() -> anyhow::Result<()> {
         let pool = json!({
             "template": {"spec": {"restartPolicy": "Never"}},
             "resources": {"max": {"nvidia.com/gpu": "1"}},
-            "references": {"secrets": ["{unit}-credentials"]},
+            "references": {"secrets": ["{unit}-credentials", "environment-of-{unit}"]},
         });
         fixture.create_pool_with(&pool).await?;
         let _operator = fixture.start().await?;
@@ -22,7 +22,7 @@ async fn the_java_client_manages_units() -> anyhow::Result<()> {
             // fabric8 does not see that this cluster's key is no RSA key.
             variables.push(("KUBERNETES_CERTS_CLIENT_KEY_ALGO", "EC"));
         }
-        tool::maven(&fixture.cluster, "e2e/texera-client", &variables).await
+        tool::maven(&fixture.cluster, "e2e/jvm", &variables).await
     })
     .await
 }

@@ -29,6 +29,7 @@ mod rollout;
 mod schema;
 mod suspend;
 mod texera;
+mod texera_adoption;
 mod traffic;
 mod unready;
 mod validation;
