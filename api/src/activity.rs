@@ -10,7 +10,7 @@ use crate::Duration;
 /// whole of `spec.lifecycle.idleTimeout`. While an enabled signal cannot be read, the unit is not stopped.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("self.gateway.mode == 'Enabled' || has(self.busyProbe) || self.annotation == 'Enabled'", "spec.activity must enable at least one signal: gateway, busyProbe or annotation"))]
+#[x_kube(validation = ("self.gateway.mode == 'Enabled' || (has(self.busyProbes) && size(self.busyProbes) > 0) || self.annotation == 'Enabled'", "spec.activity must enable at least one signal: gateway, busyProbes or annotation"))]
 pub struct ActivitySpec {
     /// Interval at which the signals are read.
     #[serde(default = "half_a_minute")]
@@ -25,9 +25,10 @@ pub struct ActivitySpec {
     #[serde(default)]
     pub gateway: GatewayActivity,
 
-    /// HTTP request to the unit that reports if work is running. If absent, no request is sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub busy_probe: Option<BusyProbe>,
+    /// HTTP requests to the unit that report if work is running. The unit is idle only if all of them report that.
+    #[serde(default)]
+    #[schemars(length(max = 4))]
+    pub busy_probes: Vec<BusyProbe>,
 
     /// Time of the last use, as a backend records it in the annotation `texera.apache.org/last-activity` of the unit
     /// (RFC 3339). A unit without the annotation reports no activity.
@@ -41,7 +42,7 @@ impl Default for ActivitySpec {
             interval: half_a_minute(),
             grace_period: five_minutes(),
             gateway: GatewayActivity::default(),
-            busy_probe: None,
+            busy_probes: Vec::new(),
             annotation: Signal::Disabled,
         }
     }
@@ -69,20 +70,29 @@ pub struct GatewayActivity {
     #[serde(default = "some_bytes")]
     #[schemars(range(min = 0))]
     pub bytes_per_second: i64,
+    /// Requests per minute up to which requests do not count as activity, for applications whose open pages poll the
+    /// server. A WebSocket counts as one request, and its bytes count by `bytesPerSecond`.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub requests_per_minute: i64,
 }
 
 impl Default for GatewayActivity {
     fn default() -> Self {
-        Self { mode: enabled(), bytes_per_second: some_bytes() }
+        Self { mode: enabled(), bytes_per_second: some_bytes(), requests_per_minute: 0 }
     }
 }
 
-/// HTTP request to the unit's engine that reports if work is running. The response is JSON with the boolean `busy`.
+/// HTTP request to the unit's engine that reports if work is running. Without `expression`, the response has the status 200
+/// and is JSON with the boolean `busy`.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BusyProbe {
-    /// Path of the request.
-    #[schemars(length(min = 1, max = 1024), regex(pattern = "^/([-A-Za-z0-9/._~!$&'()*+,;=:@?]|%[0-9A-Fa-f]{2})*$"))]
+    /// Path of the request. `{unit}` is replaced by the name of the unit.
+    #[schemars(
+        length(min = 1, max = 1024),
+        regex(pattern = "^/([-A-Za-z0-9/._~!$&'()*+,;=:@?]|%[0-9A-Fa-f]{2}|\\{unit\\})*$")
+    )]
     pub path: String,
     /// Port of the pod. If absent, the port of the engine is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,8 +100,14 @@ pub struct BusyProbe {
     pub port: Option<i32>,
     /// Timeout of the request.
     #[serde(default = "two_seconds")]
-    #[x_kube(validation = ("self.matches('[1-9]')", "spec.activity.busyProbe.timeout must be greater than 0"))]
+    #[x_kube(validation = ("self.matches('[1-9]')", "spec.activity.busyProbes[].timeout must be greater than 0"))]
     pub timeout: Duration,
+    /// CEL expression over the response: `response.status` is the status, `response.json` the body parsed as JSON (`null` if
+    /// it is not JSON), and `now` the time. Its value is a boolean, whether work is running, or a timestamp, when the unit
+    /// was last used. While it has no value, the signal cannot be read and the unit is not stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub expression: Option<String>,
 }
 
 const fn enabled() -> Signal {

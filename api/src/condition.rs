@@ -65,7 +65,7 @@ macro_rules! names {
 pub(crate) use names;
 
 names! {
-    /// The types of conditions. A unit has all but the last two, a pool `Accepted`, `Ready` and the last two.
+    /// The types of conditions. A unit has all but the last three, a pool `Accepted`, `Ready` and the last three.
     ConditionType {
         /// The spec is valid, the pool allows it, and the routing key is reserved for the unit.
         Accepted,
@@ -96,6 +96,8 @@ names! {
         GatewayFound,
         /// The Gateway sends requests for units without a route to the activator.
         Activator,
+        /// The expressions of the busy probes are valid CEL.
+        BusyProbesValid,
     }
 }
 

@@ -185,6 +185,10 @@ names! {
         NotOwned,
         /// The API server fails to write the route to the activator, a child of a unit, or its status.
         NotWritten,
+        /// Every expression of a busy probe is valid.
+        Valid,
+        /// An expression of a busy probe is not valid CEL, or can never have a boolean or a timestamp as its value.
+        InvalidExpression,
 
         // Events only.
         /// The unit failed.

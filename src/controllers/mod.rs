@@ -119,12 +119,14 @@ pub async fn run(
         overlaps: units.overlaps.clone(),
         metrics: metrics.clone(),
         activator: activator_routes.clone(),
+        expressions: Arc::default(),
     });
     let idle = Arc::new(IdleContext {
         writer,
         caches: caches.clone(),
         overlays,
         table,
+        expressions: pools.expressions.clone(),
         waker: waker.clone(),
         recorder,
         metrics: metrics.clone(),

@@ -41,7 +41,8 @@ pub fn usage(before: Option<(Counters, Duration)>, now: Counters, policy: &IdleP
     // extrapolated.
     let elapsed = elapsed.clamp(policy.interval, policy.interval * 2);
     let allowed = u128::from(policy.bytes_per_second) * elapsed.as_millis() / 1000;
-    if now.requests > earlier.requests {
+    let polls = u128::from(policy.requests_per_minute) * elapsed.as_millis() / 60_000;
+    if u128::from(now.requests.saturating_sub(earlier.requests)) > polls {
         Usage::Request
     } else if u128::from(bytes) > allowed {
         Usage::Traffic
@@ -68,6 +69,7 @@ mod tests {
             grace: Duration::ZERO,
             interval: Duration::from_secs(30),
             bytes_per_second: 200,
+            requests_per_minute: 0,
         }
     }
 
@@ -86,6 +88,22 @@ mod tests {
         assert_eq!(after(30, before, counters(8, 1100, 130)), Usage::Request);
         assert_eq!(after(30, before, counters(7, 7000, 130)), Usage::Idle, "200 bytes a second are allowed");
         assert_eq!(after(30, before, counters(7, 7001, 130)), Usage::Traffic);
+    }
+
+    #[test]
+    fn polling_does_not_count_up_to_its_rate() {
+        let polls = |seconds: u64, requests: u64, bytes: u64| {
+            let (before, now) = (counters(7, 1000, 100), counters(7 + requests, 1000 + bytes, 100 + seconds));
+            let policy = IdlePolicy { requests_per_minute: 4, ..policy() };
+            usage(Some((before, Duration::from_secs(seconds))), now, &policy)
+        };
+        assert_eq!((polls(30, 2, 100), polls(30, 3, 100)), (Usage::Idle, Usage::Request));
+        assert_eq!(
+            (polls(3600, 4, 100), polls(3600, 5, 100)),
+            (Usage::Idle, Usage::Request),
+            "not averaged over a gap"
+        );
+        assert_eq!(polls(30, 1, 7000), Usage::Traffic, "bytes count as before");
     }
 
     #[test]

@@ -23,17 +23,22 @@ pub struct Get<'a> {
     pub timeout: Duration,
     /// The largest body.
     pub max_bytes: usize,
+    /// Whether a response with another status than 200 is read as well.
+    pub any_status: bool,
 }
 
-/// Sends the request, and passes each chunk of the body to `take`. The message of an error is the predicate of a sentence
-/// about the server.
-pub async fn get(get: Get<'_>, take: impl FnMut(&[u8]) -> Result<(), Unreadable>) -> Result<(), Unreadable> {
+/// Sends the request, and passes each chunk of the body to `take`. Returns the status. The message of an error is the
+/// predicate of a sentence about the server.
+pub async fn get(get: Get<'_>, take: impl FnMut(&[u8]) -> Result<(), Unreadable>) -> Result<StatusCode, Unreadable> {
     let timed_out = || Unreadable::new(Reason::Timeout, format!("did not respond within {:?}", get.timeout));
     timeout(get.timeout, exchange(get, take)).await.unwrap_or_else(|_| Err(timed_out()))
 }
 
-async fn exchange(get: Get<'_>, mut take: impl FnMut(&[u8]) -> Result<(), Unreadable>) -> Result<(), Unreadable> {
-    let Get { address, port, path, max_bytes, .. } = get;
+async fn exchange(
+    get: Get<'_>,
+    mut take: impl FnMut(&[u8]) -> Result<(), Unreadable>,
+) -> Result<StatusCode, Unreadable> {
+    let Get { address, port, path, max_bytes, any_status, .. } = get;
     let failed = |error: hyper::Error| Unreadable::new(Reason::Connection, format!("failed to respond: {error}"));
     let request = http1::request(Method::GET, path, &http1::authority(address, port))
         .body(Empty::new())
@@ -43,7 +48,7 @@ async fn exchange(get: Get<'_>, mut take: impl FnMut(&[u8]) -> Result<(), Unread
     })?;
     let mut connection = Connection::over(stream).await.map_err(failed)?;
     let (head, mut body) = connection.send(request).await.map_err(failed)?.into_parts();
-    if head.status != StatusCode::OK {
+    if head.status != StatusCode::OK && !any_status {
         return Err(Unreadable::new(Reason::Status, format!("responded with status {}", head.status.as_u16())));
     }
     let mut left = max_bytes;
@@ -54,5 +59,5 @@ async fn exchange(get: Get<'_>, mut take: impl FnMut(&[u8]) -> Result<(), Unread
         })?;
         take(&chunk)?;
     }
-    Ok(())
+    Ok(head.status)
 }

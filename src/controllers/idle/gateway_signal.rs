@@ -119,7 +119,14 @@ async fn read_proxy(
     let invalid = |error: InvalidStatistics| Unreadable::new(UnreadableReason::Invalid, error.to_string());
     let statistics = source.provider.statistics();
     let mut parser = Parser::new(statistics, clusters);
-    let get = Get { address, port: source.port, path: statistics.path, timeout: TIMEOUT, max_bytes: MAX_BYTES };
+    let get = Get {
+        address,
+        port: source.port,
+        path: statistics.path,
+        timeout: TIMEOUT,
+        max_bytes: MAX_BYTES,
+        any_status: false,
+    };
     fetch::get(get, |chunk| parser.push(chunk).map_err(invalid)).await?;
     parser.finish().map_err(invalid)
 }

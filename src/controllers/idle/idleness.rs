@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::{
     clock::{Clock, Now},
     counters::{Counters, CountersByProxy, Usage, usage},
+    expression::Report,
     policy::IdlePolicy,
     readings::Readings,
 };
@@ -65,7 +66,8 @@ pub struct ActivityRecord {
     idle_since: Instant,
     last_read: Option<Instant>,
     samples: Option<HashMap<String, (Counters, Instant)>>,
-    annotation: Option<Timestamp>,
+    /// The last time that a signal reported, by its source and number.
+    reported: HashMap<(&'static str, usize), Timestamp>,
     /// The `idle_since` for which the stop was announced.
     announced: Option<Instant>,
     published: Option<Activity>,
@@ -90,7 +92,7 @@ impl ActivityRecord {
             idle_since: now.monotonic,
             last_read: None,
             samples: None,
-            annotation: None,
+            reported: HashMap::new(),
             announced: None,
             published: published.cloned(),
             published_at: None,
@@ -127,11 +129,15 @@ impl ActivityRecord {
         {
             self.active(source, now.monotonic);
         }
-        if matches!(readings.busy, Some(Ok(true))) {
-            self.active(BUSY_PROBE, now.monotonic);
+        for (number, report) in readings.busy.iter().enumerate() {
+            match report {
+                Ok(Report::Busy(true)) => self.active(BUSY_PROBE, now.monotonic),
+                Ok(Report::LastActivity(time)) => self.reported((BUSY_PROBE, number), *time, now),
+                Ok(Report::Busy(false)) | Err(_) => {}
+            }
         }
         if let Some(Ok(Some(time))) = readings.annotation {
-            self.annotated(time, now);
+            self.reported((ANNOTATION, 0), time, now);
         }
         let deadline = self.deadline(policy);
         let stop = readable && now.monotonic >= deadline;
@@ -157,15 +163,15 @@ impl ActivityRecord {
         source.clone_into(&mut self.source);
     }
 
-    /// Activity at the time in the annotation, which may have passed. A value counts once.
-    fn annotated(&mut self, time: Timestamp, now: Now) {
-        if self.annotation.replace(time) == Some(time) {
+    /// Activity at a reported time, which may have passed. A value counts once: the wall clock may be stepped.
+    fn reported(&mut self, signal: (&'static str, usize), time: Timestamp, now: Now) {
+        if self.reported.insert(signal, time) == Some(time) {
             return;
         }
         let time = time.min(now.wall);
         if time > self.last {
             self.last = time;
-            ANNOTATION.clone_into(&mut self.source);
+            signal.0.clone_into(&mut self.source);
         }
         self.idle_since = self.idle_since.max(now.monotonic_at(time).unwrap_or(self.idle_since));
     }

@@ -10,6 +10,8 @@ mod busy_probe;
 mod clock;
 pub mod context;
 mod counters;
+mod expression;
+mod expressions;
 mod fetch;
 mod gateway_signal;
 mod idleness;
@@ -26,6 +28,7 @@ mod table;
 mod tests;
 mod tracked;
 
+pub use expressions::Expressions;
 pub use mark::idle_since;
 pub use schedule::run;
 pub use table::Table;

@@ -24,6 +24,8 @@ pub struct IdlePolicy {
     pub interval: Duration,
     /// The rate above which traffic on open connections counts as use.
     pub bytes_per_second: u64,
+    /// The rate above which requests count as use.
+    pub requests_per_minute: u64,
 }
 
 impl IdlePolicy {
@@ -39,6 +41,7 @@ impl IdlePolicy {
             grace: activity.grace_period.0,
             interval: activity.interval.0.max(MIN_INTERVAL),
             bytes_per_second: u64::try_from(activity.gateway.bytes_per_second).unwrap_or_default(),
+            requests_per_minute: u64::try_from(activity.gateway.requests_per_minute).unwrap_or_default(),
         })
     }
 

@@ -2,15 +2,15 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::counters::CountersByProxy;
+use super::{counters::CountersByProxy, expression::Report};
 use crate::metrics::{Signal, UnreadableReason};
 
-/// `None` for a signal that the pool does not use.
+/// `None`, or empty, for a signal that the pool does not use.
 #[derive(Clone, Debug, Default)]
 pub struct Readings {
     pub gateway: Option<Result<CountersByProxy, Unreadable>>,
-    /// Whether the engine is working.
-    pub busy: Option<Result<bool, Unreadable>>,
+    /// What the engine reports, in the order of the pool's probes.
+    pub busy: Vec<Result<Report, Unreadable>>,
     /// The time in the annotation, if there is one.
     pub annotation: Option<Result<Option<Timestamp>, Unreadable>>,
 }
@@ -19,10 +19,11 @@ impl Readings {
     /// The signals that could not be read.
     pub fn unreadable(&self) -> impl Iterator<Item = (Signal, &Unreadable)> {
         let gateway = self.gateway.as_ref().and_then(|read| read.as_ref().err());
-        let busy = self.busy.as_ref().and_then(|read| read.as_ref().err());
         let annotation = self.annotation.as_ref().and_then(|read| read.as_ref().err());
-        let all = [(Signal::Gateway, gateway), (Signal::BusyProbe, busy), (Signal::Annotation, annotation)];
-        all.into_iter().filter_map(|(signal, error)| Some((signal, error?)))
+        let busy = self.busy.iter().filter_map(|read| Some((Signal::BusyProbe, read.as_ref().err()?)));
+        let gateway = gateway.map(|error| (Signal::Gateway, error));
+        let annotation = annotation.map(|error| (Signal::Annotation, error));
+        gateway.into_iter().chain(busy).chain(annotation)
     }
 }
 

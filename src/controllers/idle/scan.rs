@@ -4,19 +4,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use computing_unit_api::{self as api, BusyProbe, GatewayRef};
+use computing_unit_api::{self as api, GatewayRef};
 use futures::{StreamExt, stream};
 use kube::runtime::reflector::ObjectRef;
 
 use super::{
-    annotation, busy_probe,
-    clock::Now,
-    context::IdleContext,
-    gateway_signal,
-    idleness::Decision,
-    readings::{Readings, Unreadable},
-    stop,
-    tracked::TrackedUnit,
+    annotation, busy_probe, clock::Now, context::IdleContext, gateway_signal, idleness::Decision, readings::Readings,
+    stop, tracked::TrackedUnit,
 };
 use crate::metrics::Signal;
 
@@ -76,20 +70,18 @@ async fn read(context: &IdleContext, gateway: &GatewayRef, units: &[TrackedUnit]
     };
     let probes: Vec<_> = units
         .iter()
-        .filter_map(|tracked| Some(busy(tracked, tracked.pool.spec.activity.busy_probe.as_ref()?)))
+        .flat_map(|tracked| tracked.pool.spec.activity.busy_probes.iter().map(move |probe| (tracked, probe)))
+        .map(|(tracked, probe)| busy_probe::read(tracked, probe, &context.expressions, now.wall))
         .collect();
-    let probes = stream::iter(probes).buffer_unordered(BUSY_PROBES).collect::<Vec<_>>();
+    // In their order.
+    let probes = stream::iter(probes).buffered(BUSY_PROBES).collect::<Vec<_>>();
     let (mut counters, probes) = tokio::join!(counters, probes);
-    let mut probes: HashMap<String, _> = probes.into_iter().collect();
+    let mut probes = probes.into_iter();
     let readings = units.iter().map(|tracked| Readings {
         gateway: counters.remove(tracked.uid.as_str()),
-        busy: probes.remove(tracked.uid.as_str()),
+        busy: probes.by_ref().take(tracked.pool.spec.activity.busy_probes.len()).collect(),
         annotation: (tracked.pool.spec.activity.annotation == api::Signal::Enabled)
             .then(|| annotation::read(&tracked.unit, now.wall)),
     });
     (readings.collect(), now)
-}
-
-async fn busy(tracked: &TrackedUnit, probe: &BusyProbe) -> (String, Result<bool, Unreadable>) {
-    (tracked.uid.clone(), busy_probe::read(tracked, probe).await)
 }

@@ -14,6 +14,7 @@ use tokio::{
 use super::{
     clock::Now,
     counters::Counters,
+    expression::Report,
     gateway_signal::{self, Source},
     idleness::Decision,
     policy::IdlePolicy,
@@ -45,6 +46,7 @@ fn tracked(name: &str) -> TrackedUnit {
             grace: Duration::from_mins(5),
             interval: Duration::from_secs(INTERVAL),
             bytes_per_second: 200,
+            requests_per_minute: 0,
         },
     }
 }
@@ -167,7 +169,8 @@ fn unreadable_signal_is_published_and_keeps_the_unit_running() {
     let mut case = Case::new();
     case.record(&quiet(0));
     case.pass(MINUTE * 50, quiet);
-    let down = |_| Readings { gateway: Some(Err(unreadable())), busy: Some(Ok(false)), ..Readings::default() };
+    let down =
+        |_| Readings { gateway: Some(Err(unreadable())), busy: vec![Ok(Report::Busy(false))], ..Readings::default() };
     assert_eq!(case.pass(MINUTE * 60 * 5, down), None);
     let published = case.published();
     assert_eq!((published.idle_at, published.message.as_deref()), (None, Some("proxy a did not respond")));
@@ -180,11 +183,11 @@ fn unreadable_signal_is_published_and_keeps_the_unit_running() {
 #[test]
 fn unit_is_stopped_only_if_every_signal_is_idle() {
     let mut case = Case::new();
-    let busy = |uptime| Readings { busy: Some(Ok(true)), ..quiet(uptime) };
+    let busy = |uptime| Readings { busy: vec![Ok(Report::Busy(true))], ..quiet(uptime) };
     assert_eq!(case.pass(MINUTE * 120, busy), None);
     assert_eq!(case.published().source.as_deref(), Some("BusyProbe"));
     let last = case.seconds;
-    let free = |uptime| Readings { busy: Some(Ok(false)), ..quiet(uptime) };
+    let free = |uptime| Readings { busy: vec![Ok(Report::Busy(false))], ..quiet(uptime) };
     assert_eq!(case.pass(MINUTE * 120, free), Some(last + 3600));
 }
 
@@ -198,6 +201,28 @@ fn annotation_is_activity_at_its_time() {
     let annotated = |uptime| Readings { annotation: Some(Ok(Some(time))), ..quiet(uptime) };
     assert_eq!(case.pass(MINUTE * 60 * 5, annotated), Some(2400 + 3600));
     assert_eq!(case.published().source.as_deref(), Some("Annotation"));
+}
+
+#[test]
+fn all_busy_probes_have_to_agree_that_the_unit_is_idle() {
+    type Expected<'a> = (&'a str, &'a dyn Fn(u64) -> Readings, Option<u64>);
+    let began: Timestamp = BEGAN.parse().unwrap();
+    let at = |second: u64| began + SignedDuration::from_secs(i64::try_from(second).unwrap());
+    let probes = |busy: [Result<Report, Unreadable>; 2]| Readings { busy: busy.to_vec(), ..Readings::default() };
+    let idle = || Ok(Report::Busy(false));
+    let cases: [Expected; 5] = [
+        ("both", &|_| probes([idle(), idle()]), Some(3600)),
+        ("one is busy", &|_| probes([idle(), Ok(Report::Busy(true))]), None),
+        ("one is unreadable", &|_| probes([Err(unreadable()), idle()]), None),
+        ("one reports the last activity", &|_| probes([idle(), Ok(Report::LastActivity(at(600)))]), Some(4200)),
+        ("its clock is ahead", &|now| probes([idle(), Ok(Report::LastActivity(at(now + 86_400)))]), None),
+    ];
+    for (what, readings, stopped) in cases {
+        let mut case = Case::new();
+        case.record(&probes([idle(), idle()]));
+        case.pass(MINUTE * 10, |_| probes([idle(), idle()]));
+        assert_eq!(case.pass(MINUTE * 110, readings), stopped, "{what}");
+    }
 }
 
 #[test]

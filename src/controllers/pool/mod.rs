@@ -3,6 +3,7 @@
 //! It never writes units. Counts are written when they have been stable for a while, so that not every unit that comes or
 //! goes costs a write.
 
+mod busy_probes;
 mod status;
 
 use std::{
@@ -19,6 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use self::status::{Members, status};
 use super::{
     activator_route::{self, ActivatorRouteContext, accepted_pools::AcceptedPools},
+    idle::Expressions,
     pool_conflict,
 };
 use crate::{
@@ -44,6 +46,8 @@ pub struct PoolContext {
     pub metrics: Arc<Metrics>,
     /// Knows the state of the route to the activator.
     pub activator: Arc<ActivatorRouteContext>,
+    /// The expressions of the busy probes, shared with the idle controller.
+    pub expressions: Arc<Expressions>,
 }
 
 /// Runs until dropped.
@@ -61,6 +65,7 @@ pub async fn run(context: Arc<PoolContext>) {
         let pools: Vec<_> = context.caches.pools().collect();
         let alive: HashSet<String> = pools.iter().filter_map(|pool| pool.uid()).collect();
         pending.retain(|uid: &String, _| alive.contains(uid));
+        busy_probes::retain(&context.expressions, pools.iter().map(Arc::as_ref));
         let conflicts = pool_conflict::conflicts(&context.caches, &context.overlaps, &pools);
         let accepted = AcceptedPools::new(&pools, &conflicts);
         let listed = |pool: &ComputingUnitPool| {
@@ -70,7 +75,9 @@ pub async fn run(context: Arc<PoolContext>) {
         for (pool, conflict) in pools.iter().zip(&conflicts).filter(|(pool, _)| listed(pool)) {
             let activator = activator_route::condition(&context.activator, pool, &accepted);
             let gateway = context.caches.gateway(&pool.spec.gateway_ref);
-            let new = status(pool, conflict.as_ref(), &members, gateway, activator, Timestamp::now());
+            let busy_probes = busy_probes::condition(&context.expressions, pool);
+            let optional = activator.into_iter().chain(busy_probes);
+            let new = status(pool, conflict.as_ref(), &members, gateway, optional, Timestamp::now());
             publish(&context, pool, new, &mut pending).await;
         }
     }

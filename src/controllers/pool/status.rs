@@ -47,18 +47,18 @@ impl Members {
     }
 }
 
-/// The status of `pool`. `conflict` is why it is not accepted.
+/// The status of `pool`. `conflict` is why it is not accepted, and `optional` the conditions of what only some pools have.
 pub fn status(
     pool: &ComputingUnitPool,
     conflict: Option<&PoolConflict>,
     members: &Members,
     gateway: Option<Arc<Gateway>>,
-    activator: Option<Draft>,
+    optional: impl IntoIterator<Item = Draft>,
     now: Timestamp,
 ) -> ComputingUnitPoolStatus {
     let previous = pool.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let mut conditions = vec![accepted(pool, conflict), gateway_found(pool, gateway.as_deref())];
-    conditions.extend(activator);
+    conditions.extend(optional);
     conditions.push(ready(&conditions));
     ComputingUnitPoolStatus {
         observed_generation: pool.metadata.generation,

@@ -55,7 +55,9 @@ fn run(script: Script) -> Running {
     let (waker, mut wakes) = Waker::new(&[None]);
     let caches = Caches::new(&[None], &[None], "envoy-gateway-system");
     let wake: Wake = Box::new(move |affected| {
-        resolve(&caches, affected).into_iter().for_each(|unit| waker.wake(unit));
+        for unit in resolve(&caches, affected) {
+            waker.wake(unit);
+        }
     });
     let reports = Arc::<Mutex<Vec<String>>>::default();
     let (failures, invalid_objects) = (reports.clone(), reports.clone());

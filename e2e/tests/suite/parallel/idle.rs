@@ -139,7 +139,10 @@ async fn a_websocket_keeps_a_unit_running_unless_it_only_sends_heartbeats() -> a
 async fn a_busy_or_unreachable_engine_keeps_its_unit_running() -> anyhow::Result<()> {
     with_fixture("idle-busy", |fixture| async move {
         let _operator = fixture.start().await?;
-        let (unit, proxy) = ready(&fixture, json!({"busyProbe": {"path": "/busy", "timeout": "1s"}})).await?;
+        let (unit, proxy) = ready(&fixture, json!({"busyProbes": [
+            {"path": "/busy", "timeout": "1s"},
+            {"path": "/busy?of={unit}", "timeout": "1s", "expression": "response.status == 200 && response.json.busy"},
+        ]})).await?;
         tell(&fixture, "true").await?;
         until_source(&fixture, "ada", "BusyProbe").await?;
         stays(&fixture, "ada").await?;
