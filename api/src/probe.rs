@@ -16,9 +16,12 @@ pub struct ProbeSpec {
     #[serde(default)]
     pub method: ProbeMethod,
     /// Path of the request. Defaults to the path of `status.url`. In Path mode it is appended to the prefix of the unit. In
-    /// Query mode it must match one of `spec.routing.query.paths`.
+    /// Query mode it must match one of `spec.routing.query.paths`, and may contain `{key}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024), regex(pattern = "^/([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*$"))]
+    #[schemars(
+        length(min = 1, max = 1024),
+        regex(pattern = "^/([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2}|[{]key[}])*$")
+    )]
     pub path: Option<String>,
 }
 

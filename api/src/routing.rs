@@ -84,17 +84,19 @@ pub enum RoutingType {
     Host,
 }
 
-/// Query mode: requests for one of `paths` that have the routing key of the unit in `parameter`.
+/// Query mode: requests for one of `paths` that have the routing key of the unit in `parameter`, or in the path.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("(self.lookup == 'Host') == has(self.lookupDomain)", "spec.routing.query.lookupDomain must be set if and only if spec.routing.query.lookup is Host"))]
 pub struct QueryRouting {
-    /// Query parameter that has the routing key. Proxies compare the first value only, case-sensitively and without decoding
-    /// it.
+    /// Query parameter that has the routing key in requests for paths without `{key}`. Proxies compare the first value only,
+    /// case-sensitively and without decoding it.
     #[serde(default = "default_parameter")]
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_.~-]+$"))]
     pub parameter: String,
-    /// Paths that are routed to units. `status.url` has the first path of type PathPrefix.
+    /// Paths that are routed to units. A path with `{key}` has the routing key in that place, and needs no parameter.
+    /// `status.url` has the first path of type PathPrefix, or else of type Exact, and a path with `{key}` only if there is no
+    /// other.
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub paths: Vec<PathMatch>,
@@ -130,15 +132,26 @@ pub enum QueryLookup {
 #[x_kube(
     validation = ("self.type == 'RegularExpression' || self.value.startsWith('/')", "value must start with '/' if type is Exact or PathPrefix"),
     // The same rules as in HTTPRoute. Otherwise the pool would be accepted and every route of its units rejected.
-    validation = ("self.type == 'RegularExpression' || (self.value.matches(r\"^([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+$\") && !self.value.matches('(//|/[.]{1,2}(/|$)|%2[fF])'))", "value must be a valid path without empty, '.' or '..' segments and without '%2f' if type is Exact or PathPrefix")
+    validation = ("self.type == 'RegularExpression' || (self.value.matches(r\"^([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2}|[{]key[}])+$\") && !self.value.matches('(//|/[.]{1,2}(/|$)|%2[fF])'))", "value must be a valid path without empty, '.' or '..' segments and without '%2f' if type is Exact or PathPrefix"),
+    // The key is one segment after a literal path, so a request matches the route of one unit only.
+    validation = ("!self.value.contains('{key}') || (self.type == 'RegularExpression' ? self.value.matches(r\"^\\^?/([-A-Za-z0-9_~]+/)*[{]key[}]([$]|/([^*+?{|][^|]*)?)?$\") && !self.value.matches('[{]key[}].*[{]key[}]') : self.value.matches('^/([^/{]+/)*[{]key[}](/[^{]*)?$'))", "value must have {key} once, as a whole segment of the path; in a regular expression it must follow literal segments, and must not be followed by '|' or '/' with a quantifier"),
+    // The HTTPRoute of a unit has the key, and characters that escape others.
+    validation = ("!self.value.contains('{key}') || self.value.size() <= 400", "value must have at most 400 characters if it contains {key}")
 )]
 pub struct PathMatch {
     /// How the path of a request is matched against `value`.
     #[serde(default)]
     pub r#type: PathMatchType,
-    /// Path, or regular expression that must match the whole path.
+    /// Path, or regular expression that must match the whole path. `{key}` stands for the routing key of the unit, as one whole
+    /// segment: `/api/envs/{key}`, or `/api/{key}/[a-z]+/packages` as a regular expression. It must be literal in a request:
+    /// proxies do not decode it.
     #[schemars(length(min = 1, max = 1024))]
     pub value: String,
+}
+
+impl PathMatch {
+    /// The placeholder for the routing key in `value`.
+    pub const KEY: &str = "{key}";
 }
 
 /// How a path is matched.

@@ -3,6 +3,7 @@
 //! Pure, except for the index of key reservations. The HTTPRoutes are built in [`crate::controllers`].
 
 mod host;
+mod key_path;
 pub mod keys;
 pub mod matches;
 mod mode;

@@ -72,6 +72,8 @@ fn nested(a: &str, b: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use computing_unit_api::{PathMatch, PathMatchType};
+
     use super::*;
     use crate::testing::{host_routing, lookup_routing, path_routing, query_routing};
 
@@ -87,6 +89,12 @@ mod tests {
         routing
     }
 
+    fn keyed(path: &str) -> Routing {
+        let mut routing = query_routing();
+        routing.query.as_mut().unwrap().paths = vec![PathMatch { r#type: PathMatchType::Exact, value: path.into() }];
+        routing
+    }
+
     #[test]
     fn routings_overlap_if_a_request_could_match_both() {
         for (a, b) in [
@@ -94,6 +102,8 @@ mod tests {
             (under_prefix("/"), query_routing()),
             (under_prefix("/wsapi"), query_routing()),
             (under_prefix("/api/executions"), query_routing()),
+            (under_prefix("/envs"), keyed("/envs/{key}/list")),
+            (under_prefix("/envs/42"), keyed("/envs/{key}/list")),
             (in_domain("example.org"), in_domain("units.example.org")),
             (in_domain("units.internal"), lookup_routing()),
             (in_domain("internal"), lookup_routing()),
@@ -109,6 +119,7 @@ mod tests {
             (under_prefix("/units"), under_prefix("/units/")),
             (query_routing(), query_routing()),
             (query_routing(), under_prefix("/units")),
+            (keyed("/envs/{key}"), under_prefix("/env")),
             (in_domain("a.example.org"), in_domain("ba.example.org")),
             (in_domain("example.org"), query_routing()),
             (in_domain("example.org"), lookup_routing()),

@@ -2,9 +2,12 @@
 
 use computing_unit_api::{PathMatch, PathMatchType, Routing};
 
+use super::key_path::KeyPath;
+
 /// Whether some request matches both paths, and a route with `path` takes precedence over a route with `other`,
 /// whatever else the routes match. Gateway API orders matches by type and length of the path first.
 pub fn takes_precedence(path: &PathMatch, other: &PathMatch) -> bool {
+    let (path, other) = (&of_any_unit(path), &of_any_unit(other));
     let rank = |path: &PathMatch| {
         let kind = match path.r#type {
             PathMatchType::PathPrefix => 0,
@@ -14,6 +17,11 @@ pub fn takes_precedence(path: &PathMatch, other: &PathMatch) -> bool {
         (kind, path.value.len())
     };
     rank(path) > rank(other) && intersect(&prefix(path), &prefix(other))
+}
+
+/// A path as it is without its placeholder.
+fn of_any_unit(path: &PathMatch) -> PathMatch {
+    KeyPath::of(path).map_or_else(|| path.clone(), |path| path.of_any())
 }
 
 /// Whether some request matches a path of both routings.
@@ -30,7 +38,7 @@ struct Prefix {
 }
 
 fn prefixes(routing: &Routing) -> Vec<Prefix> {
-    let query = routing.query.iter().flat_map(|query| &query.paths).map(prefix);
+    let query = routing.query.iter().flat_map(|query| &query.paths).map(|path| prefix(&of_any_unit(path)));
     let path = routing
         .path
         .iter()

@@ -157,6 +157,40 @@ async fn request_without_authorization_for_the_unit_of_its_key_starts_nothing() 
     }
 }
 
+/// A key in the path starts a unit as one in the parameter does, and the authorization must have been for the same unit.
+#[tokio::test(start_paused = true)]
+async fn unit_is_started_by_the_key_in_the_path() {
+    for (lookup, uri, host, status) in [
+        (false, "/envs/42", "x", StatusCode::TEMPORARY_REDIRECT),
+        (false, "/envs/42?cuid=42", "x", StatusCode::TEMPORARY_REDIRECT),
+        (false, "/envs/42?cuid=43", "x", StatusCode::NOT_FOUND),
+        (false, "/envs/43?cuid=42", "x", StatusCode::NOT_FOUND),
+        (false, "/envs/042", "x", StatusCode::NOT_FOUND),
+        (false, "/envs/%34%32", "x", StatusCode::NOT_FOUND),
+        (false, "/envs/42/more", "x", StatusCode::NOT_FOUND),
+        (true, "/envs/42", "ada.units.internal:8085", StatusCode::TEMPORARY_REDIRECT),
+        (true, "/envs/42", "bob.units.internal", StatusCode::MISDIRECTED_REQUEST),
+        (true, "/envs/42", "texera.example.org", StatusCode::MISDIRECTED_REQUEST),
+        (true, "/envs/43?cuid=42", "ada.units.internal", StatusCode::NOT_FOUND),
+    ] {
+        let mut routing = if lookup { lookup_routing() } else { query_routing() };
+        let path = json!({"type": "Exact", "value": "/envs/{key}"});
+        routing.query.as_mut().unwrap().paths.push(serde_json::from_value(path).unwrap());
+        let scenario = Scenario::new(routing, &WAKES(), 200).with_unit(OperatingMode::Suspended, Phase::Suspended);
+        let wakes = status == StatusCode::TEMPORARY_REDIRECT;
+        let changes = async {
+            if wakes {
+                scenario.until_started().await;
+                scenario.set_unit(OperatingMode::Running, Phase::Ready);
+            }
+        };
+        let headers = [("host", host)];
+        let (response, ()) = tokio::join!(scenario.send(uri, &headers), changes);
+        assert_eq!(response.status(), status, "{uri} {host}");
+        assert_eq!(scenario.writes(), usize::from(wakes), "{uri} {host}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn probe_is_not_found_and_starts_nothing() {
     let scenario = Scenario::new(query_routing(), &WAKES(), 200).with_unit(OperatingMode::Suspended, Phase::Suspended);

@@ -228,6 +228,26 @@ mod tests {
     }
 
     #[test]
+    fn activator_route_has_lower_precedence_than_paths_with_a_key() {
+        for value in ["/envs/{key}", "/envs/{key}/[0-9]+"] {
+            for kind in ["Exact", "PathPrefix", "RegularExpression"] {
+                let mut routing = query_routing();
+                routing.query.as_mut().unwrap().paths =
+                    serde_json::from_value(json!([{"type": kind, "value": value}])).unwrap();
+                let mut unit = testing::accepted(routing.clone());
+                // The shortest key.
+                unit.key = "4".into();
+                let [activator, unit] = [route_of(routing), build::children(&unit).route]
+                    .map(|route| route.spec.rules.clone().unwrap()[0].matches.clone().unwrap());
+                assert_eq!(activator.len(), 1);
+                for each in unit {
+                    assert!(precedence(&activator[0]) < precedence(&each), "{kind} {activator:?} {each:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn activator_route_has_its_pool_as_owner_and_in_a_header() {
         let route = route_of(query_routing());
         insta::assert_yaml_snapshot!(route);

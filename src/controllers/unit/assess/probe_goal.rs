@@ -2,7 +2,10 @@
 //!
 //! Pure. Probes are sent by [`crate::probe`].
 
-use computing_unit_api::gateway::{HTTPRoute, types::HttpRouteRulesMatchesPathType};
+use computing_unit_api::{
+    PathMatch,
+    gateway::{HTTPRoute, types::HttpRouteRulesMatchesPathType},
+};
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
@@ -11,7 +14,7 @@ use crate::{
         snapshot::Snapshot,
     },
     probe::{Goal, Request, Target},
-    routing::mode,
+    routing::{self, mode},
 };
 
 /// The probe that the unit needs. `withdrawing` is whether its route is to be withdrawn.
@@ -65,7 +68,7 @@ fn path_and_query(snapshot: &Snapshot, route: &HTTPRoute, chosen: Option<&str>) 
     let prefix = mode.zip(own.as_deref()).and_then(|(mode, own)| mode.probe_prefix(own));
     let path = match (prefix, chosen) {
         (Some(prefix), chosen) => format!("{prefix}{}", chosen.unwrap_or("/")),
-        (None, Some(chosen)) => chosen.to_owned(),
+        (None, Some(chosen)) => with_key(snapshot, chosen),
         (None, None) => own?,
     };
     let parameter = matches().find_map(|each| each.query_params.as_ref()?.first());
@@ -75,9 +78,18 @@ fn path_and_query(snapshot: &Snapshot, route: &HTTPRoute, chosen: Option<&str>) 
     })
 }
 
+/// The path that the pool chooses for probes, with the key of the unit.
+fn with_key(snapshot: &Snapshot, chosen: &str) -> String {
+    let name = snapshot.unit.name_any();
+    let key = snapshot.pool.as_ref().map(|pool| routing::key(&pool.spec.routing, &name, snapshot.unit.spec.cuid));
+    chosen.replace(PathMatch::KEY, &key.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use serde_json::json;
 
     use super::*;
     use crate::{
@@ -109,6 +121,35 @@ mod tests {
                 let target = target(&snapshot, goal).unwrap();
                 assert_eq!(target.request.host.as_deref(), expected, "{goal:?}");
             }
+        }
+    }
+
+    #[test]
+    fn probe_has_the_key_of_the_unit_in_its_path() {
+        for (paths, chosen, expected) in [
+            (json!([{"type": "Exact", "value": "/envs/{key}"}]), None, "/envs/42"),
+            (json!([{"value": "/envs/{key}"}]), None, "/envs/42"),
+            (json!([{"value": "/envs/{key}"}, {"value": "/wsapi"}]), None, "/wsapi?cuid=42"),
+            (
+                json!([{"type": "RegularExpression", "value": "/envs/{key}/.*"}]),
+                Some("/envs/{key}/health"),
+                "/envs/42/health",
+            ),
+        ] {
+            let mut routing = query_routing();
+            routing.query.as_mut().unwrap().paths = serde_json::from_value(paths).unwrap();
+            let unit = testing::accepted(routing);
+            let mut pool = unit.pool.as_ref().clone();
+            pool.spec.probe.path = chosen.map(str::to_owned);
+            let mut route = build::children(&unit).route;
+            route.metadata.uid = Some("route-uid".into());
+            route.metadata.generation = Some(1);
+            let snapshot = Snapshot {
+                pool: Some(Arc::new(pool)),
+                route: Child::Owned(Arc::new(route)),
+                ..testing::snapshot("2026-01-01T00:00:00Z")
+            };
+            assert_eq!(target(&snapshot, Goal::Open).unwrap().request.path_and_query, expected);
         }
     }
 }

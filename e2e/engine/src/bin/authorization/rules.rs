@@ -1,0 +1,96 @@
+//! Which requests the authorization decides about, and how. Pure.
+
+use clap::ValueEnum;
+
+use crate::key::decoded;
+
+/// The rules for paths and methods.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Rules {
+    /// Every path is one of a unit, and every method is allowed. A request without a token gets 401.
+    Any,
+    /// Those of Texera's AccessControlResource.scala, in the version of 2026-07: `authorize` and its methods.
+    Texera,
+}
+
+/// What the authorization does with a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rule {
+    /// Authorizes it for a unit. `refusal` is the status without a token.
+    Unit { refusal: u16 },
+    /// Authenticates its user only: `checkAgentAccess`.
+    Agents,
+    /// Authorizes it for the Jupyter server of a user, which is in the path.
+    Jupyter,
+    /// 200 without any header: Jersey answers OPTIONS itself.
+    Options,
+    /// 405: no method of the resource.
+    NoMethod,
+    /// 403: no rule for the path.
+    NoRule,
+}
+
+/// The rule for a request. `path` is that of the original request.
+pub fn rule(rules: Rules, method: &str, path: &str) -> Rule {
+    if rules == Rules::Any {
+        return Rule::Unit { refusal: 401 };
+    }
+    // Jersey answers HEAD like GET.
+    match method {
+        "GET" | "HEAD" | "POST" | "DELETE" => {}
+        "OPTIONS" => return Rule::Options,
+        _ => return Rule::NoMethod,
+    }
+    let path = decoded(path);
+    if path.contains("/wsapi/workflow-websocket") || path.contains("/api/executions/result/export") || stats(&path) {
+        return Rule::Unit { refusal: 403 };
+    }
+    let pve = ["/api/pve", "/wsapi/pve"].iter().find_map(|prefix| path.strip_prefix(prefix));
+    if pve.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        return Rule::Unit { refusal: 403 };
+    }
+    if path.contains("/api/agents") {
+        return Rule::Agents;
+    }
+    if path.starts_with("/jupyter/") {
+        return Rule::Jupyter;
+    }
+    Rule::NoRule
+}
+
+/// Whether a path contains `/api/executions/<n>/stats/<n>`.
+fn stats(path: &str) -> bool {
+    let number = |text: &str| text.bytes().next().is_some_and(|byte| byte.is_ascii_digit());
+    path.split_once("/api/executions/")
+        .and_then(|(_, rest)| rest.split_once("/stats/"))
+        .is_some_and(|(execution, rest)| execution.bytes().all(|byte| byte.is_ascii_digit()) && number(rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texera_has_rules_for_its_own_paths_and_methods() {
+        let unit = Rule::Unit { refusal: 403 };
+        for (method, path, expected) in [
+            ("GET", "/wsapi/workflow-websocket", unit),
+            ("GET", "/api/executions/1/stats/2", unit),
+            ("POST", "/api/executions/result/export", unit),
+            ("GET", "/api/pve/list", unit),
+            ("GET", "/wsapi/pve", unit),
+            ("DELETE", "/api/pve/pves/42", unit),
+            ("GET", "/wsapi", Rule::NoRule),
+            ("GET", "/api/pvelist", Rule::NoRule),
+            ("GET", "/api/executions/x/stats/2", Rule::NoRule),
+            ("POST", "/api/agents/7/react", Rule::Agents),
+            ("GET", "/jupyter/7/lab", Rule::Jupyter),
+            ("PUT", "/api/pve/db/1", Rule::NoMethod),
+            ("PATCH", "/api/pve/db/1", Rule::NoMethod),
+            ("OPTIONS", "/wsapi/workflow-websocket", Rule::Options),
+        ] {
+            assert_eq!(rule(Rules::Texera, method, path), expected, "{method} {path}");
+            assert_eq!(rule(Rules::Any, method, path), Rule::Unit { refusal: 401 });
+        }
+    }
+}
