@@ -79,14 +79,18 @@ fn units_set_only_the_variables_and_resources_that_the_pool_lists() {
     let spec = &named(&all, "ComputingUnitPool", "default")["spec"];
     assert!(spec["template"]["spec"]["containers"][0]["envFrom"].is_array());
     assert_eq!(spec["env"], json!({"policy": "Listed", "names": ["JAVA_OPTS", "USER_JWT_TOKEN"]}));
-    assert_eq!(spec["references"]["secrets"], json!(["{unit}-credentials"]));
+    // A user who creates units chooses their names, so only the prefix keeps other Secrets from them.
+    assert_eq!(spec["references"]["secrets"], json!(["environment-of-{unit}"]));
     assert_eq!(spec["resources"]["max"]["nvidia.com/gpu"], "5");
     assert_eq!(spec["routing"]["isolation"], "Sandbox");
 }
 
 #[test]
 fn each_path_of_texera_is_routed_to_its_service() {
-    let all = rendered(&["--set", "objectStore.enabled=true,objectStore.hostname=s3.example.org"]);
+    let all = rendered(&[
+        "--set",
+        "objectStore.enabled=true,objectStore.hostname=s3.example.org,routes.notebook-migration.enabled=true",
+    ]);
     let mut paths = BTreeMap::new();
     for route in of_kind(&all, "HTTPRoute") {
         let rule = &route["spec"]["rules"][0];
@@ -116,7 +120,7 @@ fn each_path_of_texera_is_routed_to_its_service() {
         ("/api/workflow-to-python", "workflow-compiling-service-svc:9090 60s"),
         ("/python-language-server", "python-language-server-svc:3000 0s"),
         ("/rtc", "y-websocket-server-svc:1234 0s"),
-        ("s3.example.org/", "texera-minio:9000 0s"),
+        ("s3.example.org/", "texera-rustfs-svc:9000 0s"),
     ];
     let expected = expected.map(|(path, to)| (path.to_owned(), to.to_owned()));
     assert_eq!(paths.into_iter().collect::<Vec<_>>(), expected);
@@ -125,6 +129,154 @@ fn each_path_of_texera_is_routed_to_its_service() {
     // Uploads to the object store are not buffered.
     assert!(named(&all, "BackendTrafficPolicy", "texera-object-store")["spec"].get("requestBuffer").is_none());
     assert_eq!(named(&all, "BackendTrafficPolicy", "texera-config")["spec"]["requestBuffer"]["limit"], "64Ki");
+}
+
+/// Texera's chart at commit 16738855: the object store is named by the release. Its services of notebooks are optional.
+#[test]
+fn default_routes_lead_to_what_a_default_installation_of_texera_has() {
+    let store = "objectStore.enabled=true,objectStore.hostname=s3.example.org";
+    let backend = |more: &str| {
+        let all = rendered(&["--set", &format!("{store}{more}")]);
+        named(&all, "HTTPRoute", "texera-object-store")["spec"]["rules"][0]["backendRefs"][0]["name"].clone()
+    };
+    assert_eq!(backend(""), "texera-rustfs-svc");
+    assert_eq!(backend(",objectStore.service.name=texera-minio"), "texera-minio");
+    assert!(of_kind(&rendered(&[]), "HTTPRoute").all(|route| route["metadata"]["name"] != "texera-notebook-migration"));
+}
+
+/// Texera's agent-service-security-policy.yaml at commit b29e5be1. The listener removes headers with this prefix.
+#[test]
+fn requests_for_agents_are_authorized_and_carry_their_user() {
+    let all = rendered(&[]);
+    let policy = &named(&all, "SecurityPolicy", "texera-agents")["spec"];
+    assert_eq!(policy["targetRefs"][0]["name"], named(&all, "HTTPRoute", "texera-agents")["metadata"]["name"]);
+    let auth = &policy["extAuth"];
+    assert_eq!(auth["http"]["headersToBackend"], json!(["x-user-id", "x-user-name", "x-user-email"]));
+    assert_eq!((&auth["failOpen"], &auth["recomputeRoute"]), (&json!(false), &json!(false)));
+    assert_eq!(auth["http"]["backendRefs"][0]["name"], "access-control-service-svc");
+    let removed = &named(&all, "ClientTrafficPolicy", "texera")["spec"]["headers"]["earlyRequestHeaders"];
+    assert_eq!(removed["removeOnMatch"][0]["value"], "x-user-");
+    let open = rendered(&["--set", "routes.agents.authorize=null"]);
+    assert!(of_kind(&open, "SecurityPolicy").all(|policy| policy["metadata"]["name"] != "texera-agents"));
+    // The policy may refer to a service in another namespace.
+    let elsewhere = rendered(&["--set", "authorization.service.namespace=auth"]);
+    let grant = named(&elsewhere, "ReferenceGrant", "texera-authorization");
+    let from: Vec<_> = grant["spec"]["from"].as_array().unwrap().iter().map(|from| &from["namespace"]).collect();
+    assert_eq!(from, ["texera-workflow-computing-unit-pool", "texera"]);
+}
+
+/// Texera's agent service sends requests to the pod of a unit: `EXECUTION_ENDPOINT_TEMPLATE` in its
+/// agent-service-deployment.yaml at commit 5d2c0e6c.
+#[test]
+fn network_policy_admits_the_agent_service() {
+    let peers = |set: &[&str]| {
+        let all = rendered(set);
+        named(&all, "NetworkPolicy", "computing-units")["spec"]["ingress"][0]["from"].as_array().unwrap().clone()
+    };
+    let release = json!({"matchLabels": {"kubernetes.io/metadata.name": "texera"}});
+    let all = peers(&[]);
+    assert_eq!(all.len(), 2);
+    assert_eq!(all[0]["namespaceSelector"]["matchExpressions"][0]["values"][0], "envoy-gateway-system");
+    assert_eq!(all[1], json!({"namespaceSelector": release}));
+    let labels = "units.networkPolicy.agentService.podLabels.app=texera-agent-service";
+    let pods = json!({"matchLabels": {"app": "texera-agent-service"}});
+    assert_eq!(peers(&["--set", labels])[1], json!({"namespaceSelector": release, "podSelector": pods}));
+    assert_eq!(peers(&["--set", "units.networkPolicy.agentService.enabled=false"]).len(), 1);
+}
+
+/// Texera's manager marks units without a pod as terminated: `reconcileVanishedKubernetesUnits` of its `ComputingUnitHelpers`.
+/// Its agent service uses units without the gateway.
+#[test]
+fn idle_units_are_suspended_only_if_texera_can_tell_and_running_executions_count() {
+    let idle = "units.pool.spec.lifecycle.idleTimeout=24h";
+    let backend = "units.backend=operator";
+    let probe = "units.pool.spec.activity.busyProbe.path=/api/busy";
+    let annotation = "units.pool.spec.activity.annotation=Enabled";
+    for (values, message) in [
+        (vec![idle], "set units.backend=operator"),
+        (vec![idle, probe], "set units.backend=operator"),
+        (vec![idle, backend], "Set units.pool.spec.activity.busyProbe"),
+        (vec![idle, backend, "units.pool.spec.activity.interval=1m"], "Set units.pool.spec.activity.busyProbe"),
+    ] {
+        let error = helm(&["--set", &values.join(",")]).expect_err(&values.join(","));
+        assert!(error.contains(message), "{values:?}: {error}");
+    }
+    for values in [vec![idle, backend, probe], vec![idle, backend, annotation], vec![idle, "units.pool.create=false"]] {
+        assert!(helm(&["--set", &values.join(",")]).is_ok(), "{values:?}");
+    }
+    for file in ["values.yaml", "values-production.yaml", "values-laptop.yaml"].map(file) {
+        let all = rendered(&["--values", &file, "--set", "gateway.hostname=texera.example.org"]);
+        assert!(named(&all, "ComputingUnitPool", "default")["spec"].get("lifecycle").is_none(), "{file}");
+    }
+}
+
+/// A limit range that only has a maximum gives it to every container without limits, and the quota counts it.
+#[test]
+fn pods_of_the_manager_in_the_namespace_of_units_get_small_limits() {
+    let all = rendered(&[]);
+    let limits = &named(&all, "LimitRange", "computing-units")["spec"]["limits"][0];
+    assert_eq!((&limits["default"]["cpu"], &limits["default"]["memory"]), (&json!("500m"), &json!("512Mi")));
+    assert_eq!(limits["max"]["cpu"], "16");
+}
+
+/// Paths of Texera's workflow-pve.service.ts whose requests have the number of the unit nowhere else.
+#[test]
+fn paths_with_the_number_of_a_unit_are_routed() {
+    let all = rendered(&[]);
+    let paths = &named(&all, "ComputingUnitPool", "default")["spec"]["routing"]["query"]["paths"];
+    let keyed: Vec<_> =
+        paths.as_array().unwrap().iter().filter(|path| path["value"].as_str().unwrap().contains("{key}")).collect();
+    assert_eq!(keyed[0], &json!({"type": "Exact", "value": "/api/pve/pves/{key}"}));
+    assert_eq!(keyed[1], &json!({"type": "RegularExpression", "value": "^/api/pve/{key}/[^/]+/packages/.+$"}));
+}
+
+/// Jupyter servers of users, and units that Texera has recorded elsewhere, are found by the host name that the authorization returns.
+#[test]
+fn resolver_routes_what_is_not_a_unit_of_the_pool() {
+    assert_eq!(of_kind(&rendered(&[]), "Backend").count(), 0);
+    let set = "resolver.enabled=true,resolver.paths={/jupyter},resolver.hostnames={*.gpu.example.org}";
+    let all = rendered(&["--set", set]);
+    assert_eq!(named(&all, "Backend", "texera-resolver")["spec"]["type"], "DynamicResolver");
+    let resolver = &named(&all, "HTTPRoute", "texera-resolver")["spec"];
+    assert_eq!(resolver["hostnames"], json!(["*.gpu.example.org"]));
+    let matches = resolver["rules"][0]["matches"].as_array().unwrap();
+    assert_eq!(matches.len(), 7);
+    assert_eq!(matches[4]["path"], json!({"type": "RegularExpression", "value": "/api/pve/pves/[^/]+"}));
+    assert_eq!(matches[5]["path"]["value"], "^/api/pve/[^/]+/[^/]+/packages/.+$");
+    // A request that the authorization allows without one of these host names is forwarded nowhere.
+    let paths = &named(&all, "HTTPRoute", "texera-resolver-paths")["spec"];
+    assert_eq!(paths["rules"][0]["matches"], json!([{"path": {"type": "PathPrefix", "value": "/jupyter"}}]));
+    assert!(paths["rules"][0].get("backendRefs").is_none());
+    assert_eq!(of_kind(&all, "HTTPRouteFilter").next().unwrap()["spec"]["directResponse"]["statusCode"], 421);
+    let policy = &named(&all, "SecurityPolicy", "texera-resolver")["spec"];
+    let targets: Vec<_> = policy["targetRefs"].as_array().unwrap().iter().map(|target| &target["name"]).collect();
+    assert_eq!(targets, ["texera-resolver", "texera-resolver-paths"]);
+    assert_eq!(policy["extAuth"]["recomputeRoute"], true);
+    assert!(policy["extAuth"]["http"]["headersToBackend"].as_array().unwrap().contains(&json!("host")));
+    for (set, message) in [
+        ("resolver.enabled=true,resolver.paths={/jupyter}", "resolver.enabled=true requires resolver.hostnames"),
+        (
+            "resolver.enabled=true,resolver.hostnames={a.org},units.pool.lookup=Linear",
+            "resolver.enabled=true requires units.pool.lookup=Host",
+        ),
+    ] {
+        let error = helm(&["--set", set]).expect_err(set);
+        assert!(error.contains(message), "{set}: {error}");
+    }
+}
+
+/// Proxies consider only routes with the most specific host name, and the activator's route has none.
+#[test]
+fn static_routes_have_no_host_name_of_their_own_if_units_are_looked_up_by_host() {
+    let host = "gateway.hostname=texera.example.org,objectStore.enabled=true,objectStore.hostname=s3.example.org";
+    for (lookup, expected) in [("Host", Value::Null), ("Linear", json!(["texera.example.org"]))] {
+        let all = rendered(&["--set", &format!("{host},units.pool.lookup={lookup}")]);
+        let route = named(&all, "HTTPRoute", "texera-config");
+        assert_eq!(route["spec"]["hostnames"], expected, "{lookup}");
+        assert_eq!(named(&all, "HTTPRoute", "texera-object-store")["spec"]["hostnames"], json!(["s3.example.org"]));
+        let pool = named(&all, "ComputingUnitPool", "default");
+        assert_eq!(pool["spec"]["routing"]["baseURL"], "http://texera.example.org");
+    }
 }
 
 #[test]
@@ -138,7 +290,7 @@ fn units_are_authorized_and_looked_up_by_the_host_name_in_the_response() {
         query.lookup_domain.as_deref(),
         Some("texera-workflow-computing-unit-svc.texera-workflow-computing-unit-pool.svc.cluster.local")
     );
-    assert_eq!(query.paths.len(), 4);
+    assert_eq!(query.paths.len(), 6);
     let policy = named(&all, "SecurityPolicy", "computing-units");
     let selector = &policy["spec"]["targetSelectors"][0];
     assert_eq!(selector["matchLabels"], json!({"app.kubernetes.io/managed-by": "computing-unit-operator"}));
@@ -202,7 +354,7 @@ fn in_production_proxies_are_autoscaled_and_serve_https() {
     for route in of_kind(&all, "HTTPRoute") {
         let over_tls = route["spec"]["parentRefs"][0]["sectionName"] == "https";
         assert!(over_tls || route["metadata"]["name"] == "texera-to-https", "{route}");
-        assert!(!over_tls || route["spec"]["hostnames"] == json!(["texera.example.org"]), "{route}");
+        assert!(route["spec"].get("hostnames").is_none(), "the same host names as the activator's route: {route}");
     }
     let pool = named(&all, "ComputingUnitPool", "default");
     assert_eq!(pool["spec"]["routing"]["baseURL"], "https://texera.example.org");
@@ -243,6 +395,9 @@ fn the_environment_of_units_comes_from_a_secret() {
     assert_eq!(of_kind(&rendered(&[]), "Secret").count(), 0, "created only from values");
 }
 
+/// The only path of units.
+const KEYED: &str = "units.pool.paths[0].type=PathPrefix,units.pool.paths[0].value=/envs/{key}";
+
 #[test]
 fn values_that_would_misroute_requests_are_rejected() {
     let route = |path: &str, kind: &str| {
@@ -261,6 +416,8 @@ fn values_that_would_misroute_requests_are_rejected() {
         (route("/wsapi", "PathPrefix"), "routes.extra has the path /wsapi, which is within the unit path /wsapi"),
         (route("/wsapi/new", "Exact"), "routes.extra has the path /wsapi/new, which is within the unit path /wsapi"),
         (route("/api/executions/1/stats/2", "Exact"), "which is within the unit path ^/api/executions"),
+        (format!("{},{}", route("/envs/7", "Exact"), KEYED), "which is within the unit path /envs/{key}"),
+        (format!("{},{}", route("/envs/7/a", "Exact"), KEYED), "which is within the unit path /envs/{key}"),
         ("objectStore.enabled=true".to_owned(), "objectStore.hostname is required"),
         (
             "units.pool.lookup=Linear,gateway.https.enabled=true,gateway.hostname=a.example.org,objectStore.enabled=true,\
@@ -280,6 +437,8 @@ fn values_that_would_misroute_requests_are_rejected() {
     for set in [
         route("/api/executions/other", "PathPrefix"),
         route("/api/rtc", "PathPrefix"),
+        format!("{},{}", route("/envs", "PathPrefix"), KEYED),
+        format!("{},{}", route("/envs/7x", "PathPrefix"), KEYED),
         "routes.file.enabled=false".to_owned(),
         format!("{},routes.shared-editing.enabled=false", route("/rtc", "PathPrefix")),
         "routes.webserver=null".to_owned(),

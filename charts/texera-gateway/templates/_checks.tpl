@@ -19,9 +19,10 @@
 {{- if not $route.objectStore }}
 {{- range $unit := $unitPaths }}
 {{- $conflict := false }}
-{{- if eq $unit.type "RegularExpression" }}
+{{- $any := include "tg.anyUnitPath" $unit | fromJson }}
+{{- if eq $any.type "RegularExpression" }}
 {{- /* A regular expression takes precedence over prefixes, but not over exact paths. */}}
-{{- $conflict = and (eq (default "PathPrefix" $path.type) "Exact") (regexMatch $unit.value $value) }}
+{{- $conflict = and (eq (default "PathPrefix" $path.type) "Exact") (regexMatch (printf "^(%s)$" $any.value) $value) }}
 {{- else }}
 {{- $start := include "tg.plainPath" $unit.value }}
 {{- $conflict = or (eq $value $start) (hasPrefix (printf "%s/" $start) $value) }}
@@ -35,6 +36,23 @@
 {{- end }}
 {{- if and .Values.units.pool.create (eq .Values.units.pool.lookup "Host") (not .Values.authorization.enabled) }}
 {{- fail "units.pool.lookup=Host requires an authorization service that returns the unit's host name: set authorization.enabled=true or units.pool.lookup=Linear" }}
+{{- end }}
+{{- if and .Values.units.pool.create (dig "lifecycle" "idleTimeout" "" .Values.units.pool.spec) }}
+{{- $activity := dig "activity" (dict) .Values.units.pool.spec }}
+{{- if ne .Values.units.backend "operator" }}
+{{- fail "units.pool.spec.lifecycle.idleTimeout: Texera's manager marks a unit without a pod as terminated when anybody lists units, so a suspended unit would be lost. Install a backend that looks for ComputingUnits instead of pods, then set units.backend=operator" }}
+{{- end }}
+{{- if not (or $activity.busyProbe (eq (default "" $activity.annotation) "Enabled")) }}
+{{- fail "units.pool.spec.lifecycle.idleTimeout: an execution that nobody watches, or that the agent service started, sends nothing through the gateway, so its unit would be suspended. Set units.pool.spec.activity.busyProbe, or let the backend set the annotation texera.apache.org/last-activity of units that execute workflows and set units.pool.spec.activity.annotation=Enabled" }}
+{{- end }}
+{{- end }}
+{{- if .Values.resolver.enabled }}
+{{- if not .Values.resolver.hostnames }}
+{{- fail "resolver.enabled=true requires resolver.hostnames: the host names that requests may be forwarded to" }}
+{{- end }}
+{{- if or (ne .Values.units.pool.lookup "Host") (not .Values.authorization.enabled) }}
+{{- fail "resolver.enabled=true requires units.pool.lookup=Host and authorization.enabled=true: the route of a request is selected by the host name that the authorization service returns" }}
+{{- end }}
 {{- end }}
 {{- if not (or .Values.gateway.http.enabled .Values.gateway.https.enabled) }}
 {{- fail "the Gateway has no listeners: set gateway.http.enabled=true or gateway.https.enabled=true" }}

@@ -35,7 +35,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- with .Values.objectStore }}
 {{- if .enabled }}
 {{- $hostname := required "objectStore.hostname is required if objectStore.enabled is true" .hostname }}
-{{- $route := dict "paths" (list (dict "value" "/")) "service" .service "timeout" "0s" "hostnames" (list $hostname) "cors" .cors "objectStore" true }}
+{{- $service := set (deepCopy .service) "name" (default (printf "%s-rustfs-svc" $.Release.Name) .service.name) }}
+{{- $route := dict "paths" (list (dict "value" "/")) "service" $service "timeout" "0s" "hostnames" (list $hostname) "cors" .cors "objectStore" true }}
 {{- $_ := set $routes "object-store" $route }}
 {{- end }}
 {{- end }}
@@ -88,7 +89,9 @@ namespaces:
 {{- end }}
 {{- end }}
 
-{{- /* The host name of the listeners. Empty if units are looked up by their own host names. */}}
+{{- /* The host name of the listeners and static routes. Empty if units are looked up by their own host names. Of the routes of a
+       listener, proxies consider only those with the most specific host name: if the static routes had one, requests with it would
+       never match the route of the activator, which has none. */}}
 {{- define "tg.listenerHostname" -}}
 {{- if ne .Values.units.pool.lookup "Host" }}
 {{- .Values.gateway.hostname }}
@@ -98,4 +101,54 @@ namespaces:
 {{- define "tg.tcpKeepalive" -}}
 tcpKeepalive:
   {{- toYaml .Values.limits.tcpKeepalive | nindent 2 }}
+{{- end }}
+
+{{- /* External authorization of a SecurityPolicy, from a dict: `root`, `headers` that the service sets, and `recomputeRoute`. */}}
+{{- define "tg.extAuth" -}}
+{{- $authorization := .root.Values.authorization }}
+{{- $namespace := default .root.Release.Namespace $authorization.service.namespace }}
+failOpen: false
+statusOnError: 503
+timeout: {{ $authorization.timeout }}
+recomputeRoute: {{ .recomputeRoute }}
+http:
+  path: {{ $authorization.path }}
+  backendRefs:
+    {{- if $authorization.byName }}
+    - group: gateway.envoyproxy.io
+      kind: Backend
+      name: {{ include "tg.gateway" .root }}-authorization
+      namespace: {{ $namespace }}
+    {{- else }}
+    - name: {{ $authorization.service.name }}
+      namespace: {{ $namespace }}
+      port: {{ $authorization.service.port }}
+    {{- end }}
+  headersToBackend:
+    {{- toYaml .headers | nindent 4 }}
+{{- end }}
+
+{{- /* The namespaces of SecurityPolicies that refer to the authorization service. */}}
+{{- define "tg.authorizedNamespaces" -}}
+{{- $namespaces := concat (list .Values.units.namespace.name) .Values.units.moreNamespaces }}
+{{- $own := .Values.resolver.enabled }}
+{{- range include "tg.routes" . | fromJson }}
+{{- $own = or $own .authorize }}
+{{- end }}
+{{- toJson (ternary (append $namespaces .Release.Namespace) $namespaces (not (not $own)) | uniq) }}
+{{- end }}
+
+{{- /* A path of units as a match for any of them. */}}
+{{- define "tg.anyUnitPath" -}}
+{{- $parts := splitList "{key}" .value }}
+{{- if eq (len $parts) 1 }}
+{{- toJson . }}
+{{- else if eq .type "RegularExpression" }}
+{{- toJson (dict "type" .type "value" (join "[^/]+" $parts)) }}
+{{- else }}
+{{- $end := ternary "(/.*)?" "" (eq .type "PathPrefix") }}
+{{- $after := ternary (trimSuffix "/" (last $parts)) (last $parts) (eq .type "PathPrefix") }}
+{{- $value := printf "%s[^/]+%s%s" (regexQuoteMeta (first $parts)) (regexQuoteMeta $after) $end }}
+{{- toJson (dict "type" "RegularExpression" "value" $value) }}
+{{- end }}
 {{- end }}

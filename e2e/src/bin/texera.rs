@@ -23,7 +23,7 @@ async fn main() -> anyhow::Result<()> {
     install::operator(&cluster).await?;
 
     heading("Create stand-ins for Texera's services, with their names and ports");
-    let mut objects = standins::objects(TEXERA_UNITS);
+    let mut objects = standins::objects(TEXERA_UNITS, &[]);
     for object in &mut objects {
         object["metadata"]["namespace"] = TEXERA.into();
     }
@@ -49,10 +49,12 @@ fn next() -> String {
 GW=$(kubectl get gateway texera -n {TEXERA} -o jsonpath='{{.status.addresses[0].value}}')
 curl \"http://$GW/api/config/gui\"                                    # a static path
 kubectl create computingunit computing-unit-7 -n {TEXERA_UNITS} --cuid 7 --wait
-curl -i \"http://$GW/wsapi?cuid=7\"                                    # 401: no token
-curl -i \"http://$GW/wsapi?cuid=7&access-token=for-8\"                 # 403: a token for another unit
-curl \"http://$GW/wsapi?cuid=7&access-token=for-7\"                    # 200 from the unit
-curl -i \"http://$GW/wsapi?%63uid=8&cuid=7&access-token=for-8\"        # 421: authorized for unit 8
+WS=\"http://$GW/wsapi/workflow-websocket\"
+curl -i \"$WS?cuid=7\"                                               # 403: no token
+curl -i \"$WS?cuid=7&access-token=for-8\"                            # 403: a token for another unit
+curl \"$WS?cuid=7&access-token=for-7\"                               # 200 from the unit
+curl -i \"$WS?%63uid=8&cuid=7&access-token=for-8\"                   # 421: authorized for unit 8
+curl -X DELETE \"http://$GW/api/pve/pves/7?access-token=for-7\"      # 200: the number is in the path
 kubectl delete computingunit computing-unit-7 -n {TEXERA_UNITS}
 helm uninstall texera -n {TEXERA}; kubectl delete namespace {TEXERA} {TEXERA_UNITS}     # the units in {UNITS} are kept"
     )

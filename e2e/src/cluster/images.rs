@@ -68,7 +68,7 @@ pub fn nginx(program: &Path) -> anyhow::Result<PathBuf> {
 pub enum Own {
     /// The operator.
     Operator,
-    /// The stand-ins for Texera's engine and for its authorization.
+    /// The stand-ins for Texera's engine, its authorization and its agent service.
     Engine,
 }
 
@@ -87,7 +87,7 @@ impl Own {
     const fn programs(self) -> &'static [&'static str] {
         match self {
             Self::Operator => &["computing-unit-operator"],
-            Self::Engine => &["engine", "authorization"],
+            Self::Engine => &["engine", "authorization", "agent"],
         }
     }
 }

@@ -1,7 +1,11 @@
 //! A deployment like Texera's in the namespace of a test: stand-ins with Texera's names and ports, and the chart of the
 //! gateway in front of them.
 
+pub mod agent;
 mod ask;
+pub mod jupyter;
+pub mod manager;
+pub mod sources;
 pub mod standins;
 
 use std::net::SocketAddr;
@@ -40,11 +44,23 @@ const RELEASE: &str = "texera";
 /// # Errors
 /// If it does not become ready.
 pub async fn deploy(fixture: &mut Fixture, values: &[&str]) -> anyhow::Result<bool> {
+    deploy_recorded(fixture, values, &[]).await
+}
+
+/// Deploys it, with these addresses of units in Texera's database.
+///
+/// # Errors
+/// If it does not become ready.
+pub async fn deploy_recorded(
+    fixture: &mut Fixture,
+    values: &[&str],
+    recorded: &[(i64, String)],
+) -> anyhow::Result<bool> {
     if !gateway::is_ours(&fixture.cluster).await? || !serve_activator(fixture).await? {
         println!("NOT RUN: the image of the proxies in the current cluster is unknown");
         return Ok(false);
     }
-    for object in standins::objects(&fixture.namespace) {
+    for object in standins::objects(&fixture.namespace, recorded) {
         if object["kind"] == "Pod" {
             fixture.pods().create(&PostParams::default(), &serde_json::from_value(object)?).await?;
         } else {
@@ -95,6 +111,7 @@ pub fn install_command(namespace: &str, units: &str) -> Vec<String> {
         "units.pool.podSpec.terminationGracePeriodSeconds=5".to_owned(),
         "units.environment.values.STORAGE_JDBC_PASSWORD=hunter2".to_owned(),
         format!("objectStore.enabled=true,objectStore.hostname={STORE}"),
+        "routes.notebook-migration.enabled=true".to_owned(),
     ];
     let values = values.into_iter().flat_map(|value| ["--set".to_owned(), value]);
     flags.map(str::to_owned).into_iter().chain(values).collect()

@@ -1,11 +1,12 @@
 //! Stand-ins for Texera's services, with their names and ports: one pod that listens on all ports, and one for the
-//! authorization.
+//! authorization. [`super::sources`] has the files of Texera that they follow.
 //!
 //! Pure: it builds the objects.
 
 use computing_unit_api::names::PORT;
 use serde_json::{Value, json};
 
+use super::jupyter;
 use crate::units::ENGINE;
 
 /// Texera's services and their ports.
@@ -19,17 +20,26 @@ pub const SERVICES: [(&str, u16); 11] = [
     ("agent-service-svc", 3001),
     ("y-websocket-server-svc", 1234),
     ("python-language-server-svc", 3000),
-    ("texera-minio", 9000),
+    (OBJECT_STORE, 9000),
     (AUTHORIZATION, 9096),
 ];
+/// The object store that Texera's chart installs in a release named `texera`.
+pub const OBJECT_STORE: &str = "texera-rustfs-svc";
 /// The service that authorizes requests for units.
 pub const AUTHORIZATION: &str = "access-control-service-svc";
 /// The headless Service that gives the pods of units their DNS names.
 pub const UNITS_SERVICE: &str = "texera-workflow-computing-unit-svc";
 
-/// The Pods and Services of a deployment with its units in the namespace `units`.
+/// The address of a unit that Texera records: `generatePodURI` in its KubernetesClient.scala.
 #[must_use]
-pub fn objects(units: &str) -> Vec<Value> {
+pub fn pod_uri(cuid: &str, units: &str) -> String {
+    format!("computing-unit-{cuid}.{UNITS_SERVICE}.{units}.svc.cluster.local:{PORT}")
+}
+
+/// The Pods and Services of a deployment with its units in the namespace `units`. `recorded` has the addresses in Texera's
+/// database that differ from [`pod_uri`].
+#[must_use]
+pub fn objects(units: &str, recorded: &[(i64, String)]) -> Vec<Value> {
     let services = SERVICES.iter().map(|(name, port)| {
         json!({
             "apiVersion": "v1",
@@ -43,8 +53,11 @@ pub fn objects(units: &str) -> Vec<Value> {
         })
     });
     let pods = ["texera", AUTHORIZATION].map(|own| {
-        let containers: Vec<Value> =
-            SERVICES.iter().filter(|(name, _)| pod(name) == own).map(|service| container(*service, units)).collect();
+        let containers: Vec<Value> = SERVICES
+            .iter()
+            .filter(|(name, _)| pod(name) == own)
+            .map(|service| container(*service, units, recorded))
+            .collect();
         json!({
             "apiVersion": "v1",
             "kind": "Pod",
@@ -60,21 +73,27 @@ fn pod(service: &str) -> &str {
     if service == AUTHORIZATION { AUTHORIZATION } else { "texera" }
 }
 
-fn container((name, port): (&str, u16), units: &str) -> Value {
+fn container((name, port): (&str, u16), units: &str, recorded: &[(i64, String)]) -> Value {
     let program = if name == AUTHORIZATION { "/authorization" } else { "/engine" };
-    let host = format!("computing-unit-{{cuid}}.{UNITS_SERVICE}.{units}.svc.cluster.local:{PORT}");
+    let recorded: Vec<String> = recorded.iter().map(|(cuid, host)| format!("{cuid}={host}")).collect();
+    let mut env = vec![
+        json!({"name": "COMPUTING_UNIT_NAME", "value": name}),
+        json!({"name": "PORT", "value": port.to_string()}),
+        // Same as Texera's service.
+        json!({"name": "PARSER", "value": "first-decoded"}),
+        json!({"name": "RULES", "value": "texera"}),
+        json!({"name": "UNIT_HOST", "value": pod_uri("{cuid}", units)}),
+        json!({"name": "JUPYTER_HOST", "value": jupyter::pod_uri("{uid}", units)}),
+    ];
+    if !recorded.is_empty() {
+        env.push(json!({"name": "RECORDED", "value": recorded.join(",")}));
+    }
     json!({
         "name": name,
         "image": ENGINE,
         "imagePullPolicy": "IfNotPresent",
         "command": [program],
-        "env": [
-            {"name": "COMPUTING_UNIT_NAME", "value": name},
-            {"name": "PORT", "value": port.to_string()},
-            // Same as Texera's service.
-            {"name": "PARSER", "value": "first-decoded"},
-            {"name": "UNIT_HOST", "value": host},
-        ],
+        "env": env,
         "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1, "timeoutSeconds": 5},
         "resources": {"requests": {"cpu": "5m", "memory": "8Mi"}},
     })

@@ -30,6 +30,7 @@ mod schema;
 mod suspend;
 mod texera;
 mod texera_adoption;
+mod texera_today;
 mod traffic;
 mod unready;
 mod validation;

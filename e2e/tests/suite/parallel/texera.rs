@@ -16,6 +16,7 @@ use e2e::{
 };
 use futures::future::try_join_all;
 use kube::{Api, api::DeleteParams};
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -56,7 +57,8 @@ async fn served(fixture: &Fixture) -> anyhow::Result<()> {
     let proxy = texera::proxy(fixture, 80).await?;
     for (path, _) in PATHS {
         let answers = || async {
-            let answer = curl(proxy, &format!("http://texera.example.org{path}"), &[]).await?;
+            let token = ["--header", "Authorization: Bearer for-1"];
+            let answer = curl(proxy, &format!("http://texera.example.org{path}"), &token).await?;
             Ok((answer.status == 200).then_some(()))
         };
         eventually(path, SOON, answers).await?;
@@ -80,30 +82,32 @@ async fn each_path_leads_to_its_service_and_units_are_authorized() -> anyhow::Re
         let proxy = texera::proxy(&fixture, 80).await?;
         for (path, service) in PATHS {
             for version in ["--http1.1", "--http2-prior-knowledge"] {
-                let spoofed = [version, "--header", "X-User-Id: 1"];
+                let spoofed = [version, "--header", "X-User-Id: 1", "--header", "Authorization: Bearer for-1"];
                 let answer = curl(proxy, &format!("http://texera.example.org{path}"), &spoofed).await?;
                 assert_eq!((answer.status, answer.engine()), (200, Some(service)), "{path} {version}");
                 if service != "access-control-service" {
+                    // The authorization says who the user of an agent is.
+                    let expected = if service == "agent-service-svc" { json!("7") } else { Value::Null };
                     let headers = &answer.echoed()?["headers"];
-                    assert!(headers.get("x-user-id").is_none(), "{path}: {headers}");
+                    assert_eq!(headers["x-user-id"], expected, "{path}: {headers}");
                 }
             }
         }
-        for path in ["/rtc/room", "/python-language-server", "/api/agents/7/react"] {
+        for path in ["/rtc/room", "/python-language-server", "/api/agents/7/react?access-token=for-1"] {
             Socket::open(proxy, "texera.example.org", path).await?.echo(path).await?;
         }
 
         // A unit is asked for from before there is one: nobody without a token ever gets past the authorization.
         let cuid = fixture.unit("ada").spec.cuid.unwrap();
         let path = format!("/wsapi/workflow-websocket?cuid={cuid}");
-        let refused = || async { Ok((ask_unit(&fixture, cuid, "", &[]).await?.status == 401).then_some(())) };
+        let refused = || async { Ok((ask_unit(&fixture, cuid, "", &[]).await?.status == 403).then_some(())) };
         eventually("refusal", SOON, refused).await?;
         let load = Hammer::new(&[proxy], Target::new("texera.example.org", &path)?).connections(4).start()?;
         texera::unit(&fixture, "ada").await?;
         let name = format!("computing-unit-{cuid}");
         let unit = fixture.until(&name, Phase::Ready).await?;
         load.answer_more(100, SOON).await?;
-        load.stop().await?.assert_only(&[401])?;
+        load.stop().await?.assert_only(&[403])?;
         assert!(unit.status.and_then(|status| status.url).unwrap().contains("/wsapi?cuid="));
 
         let token = format!("for-{cuid}");
@@ -116,7 +120,7 @@ async fn each_path_leads_to_its_service_and_units_are_authorized() -> anyhow::Re
         assert_eq!((&headers["x-user-id"], &headers["x-user-cu-access"]), (&"7".into(), &"WRITE".into()), "{headers}");
         assert!(headers.get("x-user-admin").is_none(), "{headers}");
         for (path, part) in [
-            ("/wsapi", "workflow"),
+            ("/wsapi/workflow-websocket", "workflow"),
             ("/api/executions/1/stats/2", "stats"),
             ("/api/executions/result/export", ""),
             ("/api/pve/list", "pve"),
@@ -130,11 +134,10 @@ async fn each_path_leads_to_its_service_and_units_are_authorized() -> anyhow::Re
             );
             assert!(part.is_empty() || answer.echoed()?["part"] == part, "{}", answer.body);
         }
-        let mut socket =
-            Socket::open(proxy, "texera.example.org", &format!("/wsapi?cuid={cuid}&access-token={token}")).await?;
+        let mut socket = Socket::open(proxy, "texera.example.org", &format!("{path}&access-token={token}")).await?;
         socket.echo("for whom it is").await?;
         // A slow answer is waited for no longer than the chart says.
-        for (token, status) in [("", 401), ("for-1", 403), ("nonsense", 403), ("slow", 503)] {
+        for (token, status) in [("", 403), ("for-1", 403), ("nonsense", 403), ("slow", 503)] {
             assert_eq!(ask_unit(&fixture, cuid, token, &[]).await?.status, status, "{token}");
         }
 
@@ -184,7 +187,7 @@ async fn an_authorization_found_by_name_fails_closed_when_it_is_gone() -> anyhow
         let token = format!("for-{cuid}");
         let passed = || async { Ok((ask_unit(&fixture, cuid, &token, &[]).await?.status == 200).then_some(())) };
         eventually("unit", SOON, passed).await?;
-        let report = lost(&fixture, &format!("/wsapi?cuid={cuid}&access-token=for-1"), 503).await?;
+        let report = lost(&fixture, &format!("/wsapi/workflow-websocket?cuid={cuid}&access-token=for-1"), 503).await?;
         report.assert_only(&[403, 503])
     })
     .await
@@ -210,7 +213,7 @@ async fn bodies_and_headers_are_limited_except_for_the_object_store() -> anyhow:
         assert_eq!(send(config, (64 << 10) + 1).await?.status, 413);
         let large = 300_u64 << 20;
         let stored = send(&format!("http://{STORE}/bucket/key"), large).await?;
-        assert_eq!((stored.status, stored.engine()), (200, Some("texera-minio")));
+        assert_eq!((stored.status, stored.engine()), (200, Some("texera-rustfs-svc")));
         assert_eq!(stored.echoed()?["received"], large);
         let preflight =
             ["--request", "OPTIONS", "--header", "Origin: http://x", "--header", "Access-Control-Request-Method: PUT"];
@@ -341,7 +344,7 @@ async fn missing_references_are_reported_and_tls_works_once_its_secret_exists() 
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
         ];
         assert_eq!(curl(proxy, "https://texera.example.org/rtc/room", &upgrade).await?.status, 101);
-        assert_eq!(curl(proxy, &format!("https://{STORE}/bucket"), &[]).await?.engine(), Some("texera-minio"));
+        assert_eq!(curl(proxy, &format!("https://{STORE}/bucket"), &[]).await?.engine(), Some("texera-rustfs-svc"));
         Ok(())
     })
     .await

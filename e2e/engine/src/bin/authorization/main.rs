@@ -111,8 +111,8 @@ async fn answer(State(settings): State<Arc<Settings>>, request: Request) -> Resp
             passed(&[], settings.jupyter_host.as_ref().map(|host| host.replace("{uid}", uid)))
         }
         Rule::Options => status(200),
-        Rule::NoMethod => status(405),
-        Rule::Agents | Rule::NoRule => status(403),
+        Rule::MethodNotAllowed => status(405),
+        Rule::Agents | Rule::Denied => status(403),
     }
 }
 

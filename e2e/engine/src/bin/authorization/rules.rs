@@ -25,9 +25,9 @@ pub enum Rule {
     /// 200 without any header: Jersey answers OPTIONS itself.
     Options,
     /// 405: no method of the resource.
-    NoMethod,
+    MethodNotAllowed,
     /// 403: no rule for the path.
-    NoRule,
+    Denied,
 }
 
 /// The rule for a request. `path` is that of the original request.
@@ -39,7 +39,7 @@ pub fn rule(rules: Rules, method: &str, path: &str) -> Rule {
     match method {
         "GET" | "HEAD" | "POST" | "DELETE" => {}
         "OPTIONS" => return Rule::Options,
-        _ => return Rule::NoMethod,
+        _ => return Rule::MethodNotAllowed,
     }
     let path = decoded(path);
     if path.contains("/wsapi/workflow-websocket") || path.contains("/api/executions/result/export") || stats(&path) {
@@ -55,7 +55,7 @@ pub fn rule(rules: Rules, method: &str, path: &str) -> Rule {
     if path.starts_with("/jupyter/") {
         return Rule::Jupyter;
     }
-    Rule::NoRule
+    Rule::Denied
 }
 
 /// Whether a path contains `/api/executions/<n>/stats/<n>`.
@@ -80,13 +80,13 @@ mod tests {
             ("GET", "/api/pve/list", unit),
             ("GET", "/wsapi/pve", unit),
             ("DELETE", "/api/pve/pves/42", unit),
-            ("GET", "/wsapi", Rule::NoRule),
-            ("GET", "/api/pvelist", Rule::NoRule),
-            ("GET", "/api/executions/x/stats/2", Rule::NoRule),
+            ("GET", "/wsapi", Rule::Denied),
+            ("GET", "/api/pvelist", Rule::Denied),
+            ("GET", "/api/executions/x/stats/2", Rule::Denied),
             ("POST", "/api/agents/7/react", Rule::Agents),
             ("GET", "/jupyter/7/lab", Rule::Jupyter),
-            ("PUT", "/api/pve/db/1", Rule::NoMethod),
-            ("PATCH", "/api/pve/db/1", Rule::NoMethod),
+            ("PUT", "/api/pve/db/1", Rule::MethodNotAllowed),
+            ("PATCH", "/api/pve/db/1", Rule::MethodNotAllowed),
             ("OPTIONS", "/wsapi/workflow-websocket", Rule::Options),
         ] {
             assert_eq!(rule(Rules::Texera, method, path), expected, "{method} {path}");
