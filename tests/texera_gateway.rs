@@ -265,18 +265,22 @@ fn resolver_routes_what_is_not_a_unit_of_the_pool() {
     }
 }
 
-/// Proxies consider only routes with the most specific host name, and the activator's route has none.
+/// Of the routes with the host name of a request, or with none, proxies consider only the former.
 #[test]
-fn static_routes_have_no_host_name_of_their_own_if_units_are_looked_up_by_host() {
-    let host = "gateway.hostname=texera.example.org,objectStore.enabled=true,objectStore.hostname=s3.example.org";
-    for (lookup, expected) in [("Host", Value::Null), ("Linear", json!(["texera.example.org"]))] {
-        let all = rendered(&["--set", &format!("{host},units.pool.lookup={lookup}")]);
-        let route = named(&all, "HTTPRoute", "texera-config");
-        assert_eq!(route["spec"]["hostnames"], expected, "{lookup}");
-        assert_eq!(named(&all, "HTTPRoute", "texera-object-store")["spec"]["hostnames"], json!(["s3.example.org"]));
-        let pool = named(&all, "ComputingUnitPool", "default");
-        assert_eq!(pool["spec"]["routing"]["baseURL"], "http://texera.example.org");
+fn route_of_the_activator_has_the_host_name_of_static_routes() {
+    for lookup in ["Host", "Linear"] {
+        let host = format!("gateway.hostname=texera.example.org,units.pool.lookup={lookup}");
+        let all = rendered(&["--set", &host]);
+        assert_eq!(named(&all, "HTTPRoute", "texera-config")["spec"]["hostnames"], json!(["texera.example.org"]));
+        let pool = &named(&all, "ComputingUnitPool", "default")["spec"];
+        assert_eq!(pool["routing"]["baseURL"], "http://texera.example.org");
+        // With Linear, the listener has it.
+        let expected = if lookup == "Host" { json!(["texera.example.org"]) } else { Value::Null };
+        assert_eq!(pool["activator"]["hostnames"], expected, "{lookup}");
+        assert_eq!(pool["activator"]["wakeOnRequest"], true);
     }
+    let all = rendered(&[]);
+    assert!(named(&all, "ComputingUnitPool", "default")["spec"]["activator"].get("hostnames").is_none());
 }
 
 #[test]
@@ -354,7 +358,7 @@ fn in_production_proxies_are_autoscaled_and_serve_https() {
     for route in of_kind(&all, "HTTPRoute") {
         let over_tls = route["spec"]["parentRefs"][0]["sectionName"] == "https";
         assert!(over_tls || route["metadata"]["name"] == "texera-to-https", "{route}");
-        assert!(route["spec"].get("hostnames").is_none(), "the same host names as the activator's route: {route}");
+        assert!(!over_tls || route["spec"]["hostnames"] == json!(["texera.example.org"]), "{route}");
     }
     let pool = named(&all, "ComputingUnitPool", "default");
     assert_eq!(pool["spec"]["routing"]["baseURL"], "https://texera.example.org");

@@ -17,6 +17,19 @@ pub struct ActivatorSpec {
     /// reachable in this time, otherwise with 503 and `Retry-After`. `0s` disables holding.
     #[serde(default = "twenty_seconds")]
     pub hold: Duration,
+    /// Host names of clients' requests if `spec.routing.query.lookup` is Host. If absent, the route to the activator accepts any
+    /// host name; but if other routes of the Gateway have the host name of a request, proxies consider only those. Set the
+    /// host names that other routes have, such as that of the site.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 15),
+        inner(
+            length(max = 253),
+            regex(pattern = "^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        )
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub hostnames: Vec<String>,
 }
 
 const fn twenty_seconds() -> Duration {

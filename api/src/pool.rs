@@ -46,6 +46,7 @@ use crate::{
     validation = ("has(self.volumeClaimTemplates) == has(oldSelf.volumeClaimTemplates) && (!has(self.volumeClaimTemplates) || self.volumeClaimTemplates == oldSelf.volumeClaimTemplates)", "spec.volumeClaimTemplates is immutable; create another pool"),
     validation = ("!has(self.routing.query) || self.routing.query.paths.exists(p, p.type != 'RegularExpression') || (has(self.probe) && has(self.probe.path))", "spec.probe.path is required if all of spec.routing.query.paths have type RegularExpression"),
     validation = ("has(self.routing.query) || !has(self.probe) || !has(self.probe.path) || !self.probe.path.contains('{key}')", "spec.probe.path must not contain {key} unless spec.routing.type is Query"),
+    validation = ("!has(self.activator) || !has(self.activator.hostnames) || (has(self.routing.query) && self.routing.query.lookup == 'Host')", "spec.activator.hostnames requires spec.routing.query.lookup to be Host"),
     validation = ("!has(self.routing.query) || self.routing.query.lookup != 'Host' || has(self.activator)", "spec.activator is required if spec.routing.query.lookup is Host; {} is enough"),
     validation = ("!has(self.env) || self.env.policy == 'Listed' || !has(self.template.spec) || size(self.template.spec.containers) == 0 || !has(self.template.spec.containers[0].envFrom) || size(self.template.spec.containers[0].envFrom) == 0", "spec.env.policy must be Listed if spec.template.spec.containers[0].envFrom is set, because a variable of a unit would override one from there")
 )]

@@ -1,7 +1,7 @@
 //! Host mode: the first label of the host name carries the key, which is the unit's name.
 
 use computing_unit_api::{
-    HostRouting, Routing,
+    ActivatorSpec, HostRouting, Routing,
     gateway::types::{HttpRouteRulesMatches, HttpRouteRulesMatchesPath},
 };
 use http::Uri;
@@ -35,8 +35,8 @@ impl Mode for HostRouting {
         vec![matches::prefix("/")]
     }
 
-    fn activator_host(&self) -> Option<String> {
-        Some(format!("*.{}", self.domain))
+    fn activator_hosts(&self, _activator: &ActivatorSpec) -> Vec<String> {
+        vec![format!("*.{}", self.domain)]
     }
 }
 

@@ -4,7 +4,7 @@
 //! such path, and matches the route of no unit but the one with that key.
 
 use computing_unit_api::{PathMatch, PathMatchType};
-use regex::Regex;
+use regex::bytes::RegexBuilder;
 
 /// A path with the placeholder, split there.
 pub struct KeyPath<'a> {
@@ -57,8 +57,10 @@ impl<'a> KeyPath<'a> {
     pub fn key<'path>(&self, path: &'path str) -> Option<&'path str> {
         // Most requests are for another path, and an expression takes long to compile.
         path.starts_with(self.literal()).then_some(())?;
-        let whole = Regex::new(&format!("^(?:{}{})$", self.expression("([^/]+)"), self.end())).ok()?;
-        Some(whole.captures(path)?.get(1)?.as_str())
+        let whole = format!("^(?:{}{})$", self.expression("([^/]+)"), self.end());
+        // Envoy's expressions are of ASCII characters, too.
+        let whole = RegexBuilder::new(&whole).unicode(false).build().ok()?;
+        path.get(whole.captures(path.as_bytes())?.get(1)?.range())
     }
 
     fn literal(&self) -> &'a str {
@@ -88,21 +90,26 @@ fn regular(value: String) -> PathMatch {
 
 #[cfg(test)]
 mod tests {
+    use regex::Regex;
+
     use super::*;
 
     fn path(r#type: PathMatchType, value: &str) -> PathMatch {
         PathMatch { r#type, value: value.to_owned() }
     }
 
-    /// As a proxy matches a path.
-    fn matches(path: &PathMatch, request: &str) -> bool {
+    /// As a proxy matches a path. Compiles the expression once.
+    fn matcher(path: PathMatch) -> Box<dyn Fn(&str) -> bool> {
         match path.r#type {
-            PathMatchType::Exact => path.value == request,
-            PathMatchType::PathPrefix => {
+            PathMatchType::Exact => Box::new(move |request| path.value == request),
+            PathMatchType::PathPrefix => Box::new(move |request| {
                 let rest = request.strip_prefix(path.value.trim_end_matches('/'));
                 rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }),
+            PathMatchType::RegularExpression => {
+                let whole = Regex::new(&format!("^(?:{})$", path.value)).unwrap();
+                Box::new(move |request| whole.is_match(request))
             }
-            PathMatchType::RegularExpression => Regex::new(&format!("^(?:{})$", path.value)).unwrap().is_match(request),
         }
     }
 
@@ -156,19 +163,17 @@ mod tests {
         for (r#type, value) in PATHS {
             let path = path(r#type, value);
             let keyed = KeyPath::of(&path).unwrap();
+            let units = keys.map(|key| (key, keyed.of_unit(key).into_iter().map(matcher).collect::<Vec<_>>()));
+            let (any, prefix) = (matcher(keyed.of_any()), matcher(keyed.prefix()));
             let mut found = 0;
             for request in &requests {
-                let matched: Vec<_> =
-                    keys.iter().filter(|key| keyed.of_unit(key).iter().any(|path| matches(path, request))).collect();
+                let matching = units.iter().filter(|(_, paths)| paths.iter().any(|matches| matches(request)));
+                let matched: Vec<&str> = matching.map(|(key, _)| *key).collect();
                 assert!(matched.len() <= 1, "{value} {request}: {matched:?}");
                 let key = keyed.key(request);
-                assert_eq!(
-                    matched.first().copied().copied(),
-                    key.filter(|key| keys.contains(key)),
-                    "{value} {request}"
-                );
-                assert_eq!(matches(&keyed.of_any(), request), key.is_some(), "{value} {request}");
-                assert!(key.is_none() || matches(&keyed.prefix(), request), "{value} {request}");
+                assert_eq!(matched.first().copied(), key.filter(|key| keys.contains(key)), "{value} {request}");
+                assert_eq!(any(request), key.is_some(), "{value} {request}");
+                assert!(key.is_none() || prefix(request), "{value} {request}");
                 found += matched.len();
             }
             assert!(found >= keys.len(), "{value}");

@@ -1,7 +1,7 @@
 //! The routing mode of a pool. Each mode is one file, which implements [`Mode`] for the settings of that mode.
 
 use computing_unit_api::{
-    Routing, RoutingType,
+    ActivatorSpec, Routing, RoutingType,
     gateway::types::{HttpRouteRulesMatches, HttpRouteRulesMatchesPath},
 };
 use http::Uri;
@@ -29,9 +29,9 @@ pub trait Mode {
     /// of the other pools in `sharing`, which have the same key space.
     fn activator_paths(&self, sharing: &[&Routing]) -> Vec<HttpRouteRulesMatchesPath>;
 
-    /// The host name of the route to the activator.
-    fn activator_host(&self) -> Option<String> {
-        None
+    /// The host names of the route to the activator. If there are none, it accepts any.
+    fn activator_hosts(&self, _activator: &ActivatorSpec) -> Vec<String> {
+        vec![]
     }
 
     /// The internal host name by which proxies look up a unit, if the pool uses such names.

@@ -1,7 +1,7 @@
 //! Query mode: a query parameter carries the key, or the path in the place of a placeholder.
 
 use computing_unit_api::{
-    PathMatch, PathMatchType, QueryRouting, Routing,
+    ActivatorSpec, PathMatch, PathMatchType, QueryRouting, Routing,
     gateway::types::{
         HttpRouteRulesMatches, HttpRouteRulesMatchesPath, HttpRouteRulesMatchesQueryParams,
         HttpRouteRulesMatchesQueryParamsType,
@@ -69,6 +69,14 @@ impl Mode for QueryRouting {
             None => Some(path.clone()).filter(|path| !hides(path)),
         };
         self.paths.iter().filter_map(of_path).map(|path| matches::path(&path)).collect()
+    }
+
+    fn activator_hosts(&self, activator: &ActivatorSpec) -> Vec<String> {
+        // A request arrives with a host name of clients, and again with that of a unit. A unit that has no route has no host
+        // name of its own either.
+        let of_units = self.lookup_domain.as_ref().filter(|_| !activator.hostnames.is_empty());
+        let of_clients = of_units.iter().flat_map(|_| activator.hostnames.clone());
+        of_clients.chain(of_units.map(|domain| format!("*.{domain}"))).collect()
     }
 
     fn lookup_host(&self, name: &str) -> Option<String> {

@@ -89,9 +89,7 @@ namespaces:
 {{- end }}
 {{- end }}
 
-{{- /* The host name of the listeners and static routes. Empty if units are looked up by their own host names. Of the routes of a
-       listener, proxies consider only those with the most specific host name: if the static routes had one, requests with it would
-       never match the route of the activator, which has none. */}}
+{{- /* The host name of the listeners. Empty if units are looked up by their own host names. */}}
 {{- define "tg.listenerHostname" -}}
 {{- if ne .Values.units.pool.lookup "Host" }}
 {{- .Values.gateway.hostname }}

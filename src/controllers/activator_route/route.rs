@@ -75,19 +75,19 @@ pub fn wanted(
         return none(Reason::WouldHideUnits, message);
     }
     let matches = paths.into_iter().map(matches::only).collect();
-    Some(Ok(route(pool, spec, mode.activator_host(), matches, service)))
+    Some(Ok(route(pool, spec, mode.activator_hosts(spec), matches, service)))
 }
 
 fn route(
     pool: &ComputingUnitPool,
     spec: &ActivatorSpec,
-    host: Option<String>,
+    hosts: Vec<String>,
     matches: Vec<HttpRouteRulesMatches>,
     service: &ActivatorService,
 ) -> HTTPRoute {
     let spec = HttpRouteSpec {
         parent_refs: Some(vec![parent(&pool.spec.gateway_ref)]),
-        hostnames: host.map(|host| vec![host]),
+        hostnames: Some(hosts).filter(|hosts| !hosts.is_empty()),
         rules: Some(vec![HttpRouteRules {
             matches: Some(matches),
             filters: Some(filters(&pool.uid().unwrap_or_default())),
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
     use crate::{
         controllers::unit::build,
-        testing::{self, host_routing, path_routing, query_routing},
+        testing::{self, host_routing, lookup_routing, path_routing, query_routing},
     };
     use computing_unit_api::Routing;
 
@@ -244,6 +244,23 @@ mod tests {
                     assert!(precedence(&activator[0]) < precedence(&each), "{kind} {activator:?} {each:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn activator_route_has_the_host_names_of_clients_and_of_units_without_a_route() {
+        for (routing, hostnames, expected) in [
+            (lookup_routing(), json!([]), None),
+            (lookup_routing(), json!(["a.org", "*.b.org"]), Some(vec!["a.org", "*.b.org", "*.units.internal"])),
+            // The API server rejects them in another mode.
+            (query_routing(), json!(["a.org"]), None),
+        ] {
+            let mut pool = pool("default", "units", routing, "2026-01-01T00:00:00Z").as_ref().clone();
+            pool.spec.activator = Some(serde_json::from_value(json!({"hostnames": hostnames})).unwrap());
+            let pool = Arc::new(pool);
+            let route = wanted(&pool, &accepted([&pool]), Some(&service())).unwrap().unwrap();
+            let expected = expected.map(|hosts| hosts.into_iter().map(str::to_owned).collect());
+            assert_eq!(route.spec.hostnames, expected);
         }
     }
 

@@ -253,7 +253,8 @@ async fn uploads_that_are_held_open_neither_fill_a_proxy_nor_stop_other_requests
         let paths = ["/api/computing-unit/create", "/api/compile"].into_iter().cycle().take(UPLOADS);
         let mut held = try_join_all(paths.map(|path| upload(proxy, path))).await?;
         for (path, service) in PATHS {
-            let answer = curl(proxy, &format!("http://texera.example.org{path}"), &[]).await?;
+            let token = ["--header", "Authorization: Bearer for-1"];
+            let answer = curl(proxy, &format!("http://texera.example.org{path}"), &token).await?;
             assert_eq!((answer.status, answer.engine()), (200, Some(service)), "{path}");
         }
         let grown = proxies::resident_memory(&fixture.cluster, proxy).await?.saturating_sub(before);
