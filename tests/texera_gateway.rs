@@ -190,13 +190,13 @@ fn network_policy_admits_the_agent_service() {
 fn idle_units_are_suspended_only_if_texera_can_tell_and_running_executions_count() {
     let idle = "units.pool.spec.lifecycle.idleTimeout=24h";
     let backend = "units.backend=operator";
-    let probe = "units.pool.spec.activity.busyProbe.path=/api/busy";
+    let probe = "units.pool.spec.activity.busyProbes[0].path=/api/busy";
     let annotation = "units.pool.spec.activity.annotation=Enabled";
     for (values, message) in [
         (vec![idle], "set units.backend=operator"),
         (vec![idle, probe], "set units.backend=operator"),
-        (vec![idle, backend], "Set units.pool.spec.activity.busyProbe"),
-        (vec![idle, backend, "units.pool.spec.activity.interval=1m"], "Set units.pool.spec.activity.busyProbe"),
+        (vec![idle, backend], "Set units.pool.spec.activity.busyProbes"),
+        (vec![idle, backend, "units.pool.spec.activity.interval=1m"], "Set units.pool.spec.activity.busyProbes"),
     ] {
         let error = helm(&["--set", &values.join(",")]).expect_err(&values.join(","));
         assert!(error.contains(message), "{values:?}: {error}");
@@ -300,7 +300,8 @@ fn units_are_authorized_and_looked_up_by_the_host_name_in_the_response() {
     assert_eq!(selector["matchLabels"], json!({"app.kubernetes.io/managed-by": "computing-unit-operator"}));
     let auth = &policy["spec"]["extAuth"];
     assert_eq!((&auth["failOpen"], &auth["recomputeRoute"]), (&json!(false), &json!(true)));
-    let headers = json!(["x-user-cu-access", "x-user-id", "x-user-name", "x-user-email", "host"]);
+    let headers =
+        json!(["x-user-computing-unit-access", "x-user-cu-access", "x-user-id", "x-user-name", "x-user-email", "host"]);
     assert_eq!(auth["http"]["headersToBackend"], headers);
     let grant = named(&all, "ReferenceGrant", "texera-authorization");
     assert_eq!(grant["spec"]["from"][0]["namespace"], policy["metadata"]["namespace"]);

@@ -42,8 +42,8 @@
 {{- if ne .Values.units.backend "operator" }}
 {{- fail "units.pool.spec.lifecycle.idleTimeout: Texera's manager marks a unit without a pod as terminated when anybody lists units, so a suspended unit would be lost. Install a backend that looks for ComputingUnits instead of pods, then set units.backend=operator" }}
 {{- end }}
-{{- if not (or $activity.busyProbe (eq (default "" $activity.annotation) "Enabled")) }}
-{{- fail "units.pool.spec.lifecycle.idleTimeout: an execution that nobody watches, or that the agent service started, sends nothing through the gateway, so its unit would be suspended. Set units.pool.spec.activity.busyProbe, or let the backend set the annotation texera.apache.org/last-activity of units that execute workflows and set units.pool.spec.activity.annotation=Enabled" }}
+{{- if not (or $activity.busyProbes (eq (default "" $activity.annotation) "Enabled")) }}
+{{- fail "units.pool.spec.lifecycle.idleTimeout: an execution that nobody watches, or that the agent service started, sends nothing through the gateway, so its unit would be suspended. Set units.pool.spec.activity.busyProbes, or let the backend set the annotation texera.apache.org/last-activity of units that execute workflows and set units.pool.spec.activity.annotation=Enabled" }}
 {{- end }}
 {{- end }}
 {{- if .Values.resolver.enabled }}

@@ -141,7 +141,8 @@ async fn misled(lookup: QueryLookup, parser: &str, name: &str) -> anyhow::Result
         assert_eq!(eventually("own unit", SOON, reached).await?, my);
         let hosts =
             ["localhost".to_owned(), format!("{my}.{}", domain(&fixture)), format!("{other}.{}", domain(&fixture))];
-        let encode = |key: i64| key.to_string().bytes().map(|digit| format!("%{digit:02X}")).collect::<String>();
+        let encode =
+            |key: i64| key.to_string().bytes().map(|digit| format!("%{digit:02X}")).collect::<Vec<_>>().concat();
         for form in ODDITIES {
             let sent = form.replace("ENCODED_OTHER", &encode(others)).replace("ENCODED", &encode(mine));
             let sent = sent.replace("MINE", &mine.to_string()).replace("OTHER", &others.to_string());
