@@ -76,9 +76,11 @@ fn envoy_gateway(layout: &Layout, programs: &Programs) -> anyhow::Result<()> {
     let small = "deployment.envoyGateway.resources.requests.cpu=20m";
     // Migrated deployments use Backends, which Envoy Gateway ignores by default.
     let backends = "config.envoyGateway.extensionApis.enableBackend=true";
+    // It is the only replica. On a busy machine it would lose its Lease, exit, and leave the proxies without changes for a minute.
+    let alone = "config.envoyGateway.provider.kubernetes.leaderElection.disable=true";
     let install = ["upgrade", "--install", "eg", chart, "--namespace", NAMESPACE, "--create-namespace"];
     // The chart needs the order of its hooks: the pod mounts a Secret that one of them creates.
-    let flags = ["--set", small, "--set", backends, "--wait", "--timeout", DEADLINE];
+    let flags = ["--set", small, "--set", backends, "--set", alone, "--wait", "--timeout", DEADLINE];
     helm(layout, programs, &install.into_iter().chain(flags).collect::<Vec<_>>()).map(drop)
 }
 
