@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-# An error says what is wrong; where it was made is for whoever asks.
+# An error message names the cause. Set RUST_BACKTRACE=1 for the place in the source.
 export RUST_BACKTRACE ?= 0
 
 # Every target builds the whole workspace's resolution (see `default-members`), so nothing is compiled for a second time.

@@ -56,7 +56,7 @@ pub const USED: &[Access] = &[
     unit(GATEWAY, "httproutes", OWN_AND_STOP),
     // Whether the pod of a unit is an endpoint of its Service.
     unit("discovery.k8s.io", "endpointslices", READ),
-    // `list` is for the Events of a pod that its node does not set up.
+    // `list` is for the Events of a pod whose containers are not created.
     unit("events.k8s.io", "events", &["list", "create", "patch"]),
     // Listeners and proxies.
     gateway(GATEWAY, "gateways"),

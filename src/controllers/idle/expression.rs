@@ -18,11 +18,11 @@ use chrono::DateTime;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value as Json;
 
-/// The largest cost of one evaluation, in nodes of the expression. A million takes about a tenth of a second.
+/// The largest cost of one evaluation, in nodes of the expression.
 const MAX_COST: usize = 250_000;
 /// The deepest nesting of an expression. The evaluation is recursive.
 const MAX_DEPTH: usize = 64;
-/// The parser is recursive too, and has no limit that a worker thread's stack would suffice for.
+/// The parser is recursive too: the longest expression overflows the stack of a worker thread.
 const PARSER_STACK: usize = 256 << 20;
 /// A long text in a response costs as much as one value for each of these bytes.
 const BYTES_PER_VALUE: usize = 256;

@@ -1,4 +1,4 @@
-//! The parsed expressions of all pools, by their text. To parse one takes longer than to evaluate it.
+//! The parsed expressions of all pools, by their text. Each is parsed once, and evaluated for each unit in each scan.
 
 use std::{
     collections::{HashMap, HashSet},

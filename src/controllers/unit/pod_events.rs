@@ -1,7 +1,7 @@
-//! What the Events of a pod say about a node that does not get as far as starting its containers. The status of such a pod
-//! says only that it is being created.
+//! Failures that Events report of a pod whose containers are not created. The status of such a pod has no cause.
 //!
-//! Events are many, so they are not watched. Those of one pod are listed if its node takes long, at growing intervals: see
+//! Events are not watched, because there are too many. Those of one pod are listed at growing intervals if its node takes
+//! long: see
 //! [`assess::pod_setup`](super::assess::pod_setup).
 
 use std::{collections::HashMap, time::Duration};
@@ -73,7 +73,7 @@ impl PodEventsMemory {
     }
 }
 
-/// The latest failure among the Events of a pod. An Event of a container is a proof that the failures before it are over.
+/// The latest failure among the Events of a pod. An Event of a container shows that earlier failures are resolved.
 pub fn finding(events: &[Event]) -> Finding {
     let over = events.iter().filter(|event| of_container(event)).map(time).max();
     let failures = events.iter().filter_map(|event| Some((time(event), event, reason(event)?)));

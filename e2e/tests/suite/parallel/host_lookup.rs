@@ -56,6 +56,26 @@ async fn ready(fixture: &Fixture, cuid: i64) -> anyhow::Result<String> {
     Ok(unit.status.and_then(|status| status.url).unwrap_or_default())
 }
 
+/// Suspends a unit several times while it is requested: the activator starts it, and no request gets an error of the gateway.
+async fn starts_on_request(
+    fixture: &Fixture,
+    cuid: i64,
+    proxy: SocketAddr,
+    target: &Target,
+    times: usize,
+) -> anyhow::Result<()> {
+    let name = format!("computing-unit-{cuid}");
+    let load = Hammer::new(&[proxy], target.clone()).connections(2).start()?;
+    for _ in 0..times {
+        fixture.set_mode(&name, "Suspended").await?;
+        load.answer_more(20, SOON).await?;
+        fixture.until(&name, Phase::Ready).await?;
+    }
+    let report = load.stop().await?;
+    println!("{report}");
+    report.assert_only(&[200, 307, 503])
+}
+
 fn target(fixture: &Fixture, host: &str, query: &str) -> anyhow::Result<Target> {
     below(fixture, host, &format!("?{query}"))
 }
@@ -101,17 +121,7 @@ async fn a_unit_is_reached_and_started_by_its_key() -> anyhow::Result<()> {
         let mut socket = Socket::open(proxy, "localhost", &format!("{}?{query}", activator::path(&fixture))).await?;
         socket.echo("looked up").await?;
 
-        // Suspended and asked for: the activator starts it, and no request of this meets an error of the gateway.
-        let name = format!("computing-unit-{cuid}");
-        let load = Hammer::new(&[proxy], known.clone()).connections(2).start()?;
-        for _ in 0..2 {
-            fixture.set_mode(&name, "Suspended").await?;
-            load.answer_more(20, SOON).await?;
-            fixture.until(&name, Phase::Ready).await?;
-        }
-        let report = load.stop().await?;
-        println!("{report}");
-        report.assert_only(&[200, 307, 503])?;
+        starts_on_request(&fixture, cuid, proxy, &known, 2).await?;
 
         let other = format!("cuid={}&access-token=for-all", cuid + 1);
         let unknown = send(&fixture, &target(&fixture, "localhost", &other)?).await?;
@@ -316,16 +326,8 @@ async fn a_unit_is_reached_and_started_by_the_key_in_its_path() -> anyhow::Resul
             );
         }
 
-        // Suspended and requested by each form of the path: the activator starts it, and no request meets an error.
-        let name = format!("computing-unit-{cuid}");
         for form in &forms[..3] {
-            let load = Hammer::new(&[proxy], form.clone()).connections(2).start()?;
-            fixture.set_mode(&name, "Suspended").await?;
-            load.answer_more(20, SOON).await?;
-            fixture.until(&name, Phase::Ready).await?;
-            let report = load.stop().await?;
-            println!("{report}");
-            report.assert_only(&[200, 307, 503])?;
+            starts_on_request(&fixture, cuid, proxy, form, 1).await?;
         }
         Ok(())
     })

@@ -208,7 +208,7 @@ async fn what_is_no_unit_of_the_pool_is_resolved() -> anyhow::Result<()> {
         reached(&fixture, "GET", &with_token(&socket(own), &format!("for-{own}")), &format!("computing-unit-{own}"))
             .await?;
 
-        // Only host names in the list are resolved, whoever names them. OPTIONS is allowed without a host name.
+        // Only host names in the list are resolved, regardless of the origin of the name. OPTIONS is allowed without one.
         let answer = ask(&fixture, "GET", &with_token(&socket(hidden), &format!("for-{hidden}"))).await?;
         assert_eq!((answer.status, answer.engine()), (404, None), "no unit of the pool has this number");
         assert_eq!(ask(&fixture, "GET", &socket(away)).await?.status, 403);

@@ -1,5 +1,4 @@
-//! When the Events of a pod are listed whose node does not get as far as starting its containers. A normal start needs no
-//! list.
+//! When the Events of a pod are listed because its containers are not created. A normal start needs no list.
 //!
 //! Pure.
 
@@ -15,16 +14,16 @@ use crate::controllers::unit::{
     snapshot::Snapshot,
 };
 
-/// How long a node may take without a question.
-const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
+/// How long a node may take to create the containers before the Events are listed.
+const GRACE: SignedDuration = SignedDuration::from_secs(5);
 
 /// In how long the Events of the pod are to be listed. Zero is now, `None` never.
 pub fn events_in(snapshot: &Snapshot, state: &UnitState) -> Option<Duration> {
     let pod = snapshot.pod.owned().filter(|_| *state == UnitState::Running)?;
     let since = pod::set_up_since(pod)?;
-    let due = since.checked_add(PATIENCE).ok()?;
-    let patience = Duration::try_from(due.duration_since(snapshot.now)).unwrap_or_default();
-    Some(known(snapshot).map_or(patience, |known| known.next_in))
+    let due = since.checked_add(GRACE).ok()?;
+    let first = Duration::try_from(due.duration_since(snapshot.now)).unwrap_or_default();
+    Some(known(snapshot).map_or(first, |known| known.next_in))
 }
 
 /// What the Events of the pod say, while its node sets it up.

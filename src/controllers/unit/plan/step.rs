@@ -38,7 +38,7 @@ pub enum Step {
     // On the unit.
     /// Reads pod and route by name if the cache has none, before something is concluded from that.
     ReadAbsent,
-    /// Lists the Events of a pod whose node does not get as far as starting its containers.
+    /// Lists the Events of a pod whose containers are not created.
     ListPodEvents(Box<Pod>),
     PublishStatus(Box<ComputingUnitStatus>),
     AddFinalizer,
