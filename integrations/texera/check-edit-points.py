@@ -38,40 +38,44 @@ def check_added(checkout, point):
     return ("ready", f"copy {point['from']} to {target}") if target else ("missing", f"no folder for {point['file'][0]}")
 
 
-def check_edit(checkout, point):
-    path = first_file(checkout, point)
-    if path is None:
-        return "missing", point["file"][0]
-    text = path.read_text(encoding="utf-8")
+def of_text(judge):
+    """A check of a file that has to exist: `judge` gets the point, the path in the checkout and the text."""
+
+    def check(checkout, point):
+        path = first_file(checkout, point)
+        if path is None:
+            return "missing", point["file"][0]
+        return judge(point, path.relative_to(checkout), path.read_text(encoding="utf-8"))
+
+    return check
+
+
+@of_text
+def check_edit(point, path, text):
     if re.search(point["applied"], text):
         return "applied", ""
     found = re.search(point["pattern"], text)
     if found is None:
-        return "changed", f"{path.relative_to(checkout)}: {point['where']} is not as expected"
+        return "changed", f"{path}: {point['where']} is not as expected"
     line = text.count("\n", 0, found.start()) + 1
-    return "ready", f"{path.relative_to(checkout)}:{line}: {point['change']}"
+    return "ready", f"{path}:{line}: {point['change']}"
 
 
-def check_expectation(checkout, point):
-    path = first_file(checkout, point)
-    if path is None:
-        return "missing", point["file"][0]
-    text = path.read_text(encoding="utf-8")
+@of_text
+def check_expectation(point, path, text):
     if re.search(point["pattern"], text):
         return "holds", ""
     for pattern, what_to_do in point.get("variants", []):
         if re.search(pattern, text):
-            return "adapt", f"{path.relative_to(checkout)}: {what_to_do}"
-    return "changed", f"{path.relative_to(checkout)}: {point['why']}"
+            return "adapt", f"{path}: {what_to_do}"
+    return "changed", f"{path}: {point['why']}"
 
 
-def check_later(checkout, point):
-    path = first_file(checkout, point)
-    if path is None:
-        return "missing", point["file"][0]
-    if re.search(point["pattern"], path.read_text(encoding="utf-8")):
-        return "ready", f"{path.relative_to(checkout)}: {point['change']}, about {point['lines']} lines"
-    return "changed", f"{path.relative_to(checkout)}: {point['change']}"
+@of_text
+def check_later(point, path, text):
+    if re.search(point["pattern"], text):
+        return "ready", f"{path}: {point['change']}, about {point['lines']} lines"
+    return "changed", f"{path}: {point['change']}"
 
 
 def inserted(point):

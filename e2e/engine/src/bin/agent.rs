@@ -20,7 +20,7 @@ use axum::{
 use clap::Parser;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     time::timeout,
 };
 
@@ -38,14 +38,7 @@ struct Settings {
 async fn main() -> anyhow::Result<()> {
     let settings = Settings::parse();
     let port = settings.port;
-    let listener = TcpListener::bind(("0.0.0.0", port)).await.with_context(|| format!("listen on port {port}"))?;
-    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    println!("listens on port {port}");
-    let router = Router::new().fallback(run).with_state(Arc::new(settings));
-    let served = axum::serve(listener, router).with_graceful_shutdown(async move {
-        terminated.recv().await;
-    });
-    Ok(served.await?)
+    engine::serve(port, Router::new().fallback(run).with_state(Arc::new(settings))).await
 }
 
 async fn run(State(settings): State<Arc<Settings>>, request: Request) -> Response {

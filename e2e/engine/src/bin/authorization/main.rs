@@ -32,7 +32,6 @@ mod rules;
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context;
 use axum::{
     Router,
     extract::{Request, State},
@@ -40,7 +39,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use clap::Parser as _;
-use tokio::net::TcpListener;
 
 use key::Parser;
 use rules::{Rule, Rules};
@@ -70,14 +68,7 @@ struct Settings {
 async fn main() -> anyhow::Result<()> {
     let settings = Settings::parse();
     let port = settings.port;
-    let listener = TcpListener::bind(("0.0.0.0", port)).await.with_context(|| format!("listen on port {port}"))?;
-    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    println!("listens on port {port}");
-    let router = Router::new().fallback(answer).with_state(Arc::new(settings));
-    let served = axum::serve(listener, router).with_graceful_shutdown(async move {
-        terminated.recv().await;
-    });
-    Ok(served.await?)
+    engine::serve(port, Router::new().fallback(answer).with_state(Arc::new(settings))).await
 }
 
 fn recorded(text: &str) -> Result<(String, String), String> {
