@@ -38,6 +38,8 @@ pub struct Plan {
     pub workers: u32,
     /// Whether both write access logs.
     pub access_log: bool,
+    /// Host and port of the service that authorizes requests for units.
+    pub authorization: Option<(String, u16)>,
 }
 
 impl Plan {
@@ -77,11 +79,23 @@ impl TwoProxies {
             return Ok(None);
         }
         let config = serde_saphyr::to_string(&envoy::config(plan))?;
-        let args = json!(["-c", "/etc/before/envoy.yaml", "-l", "warn", "--concurrency", plan.workers.to_string()]);
-        run(fixture, ENVOY, "envoy:1.40.0", &args, ("envoy.yaml", &config), envoy::PORT).await?;
+        run_envoy(fixture, ENVOY, &config, plan.workers).await?;
         let front = run_nginx(fixture, &nginx::config(plan)).await?;
         Ok(Some(Self { front }))
     }
+}
+
+/// Starts an Envoy that forwards all requests to one service, with a minimal configuration and one worker.
+///
+/// # Errors
+/// If it does not become ready.
+pub async fn minimal_envoy(fixture: &Fixture, name: &str, (host, port): (&str, u16)) -> anyhow::Result<SocketAddr> {
+    run_envoy(fixture, name, &serde_saphyr::to_string(&envoy::minimal(host, port))?, 1).await
+}
+
+async fn run_envoy(fixture: &Fixture, name: &str, config: &str, workers: u32) -> anyhow::Result<SocketAddr> {
+    let args = json!(["-c", "/etc/before/envoy.yaml", "-l", "warn", "--concurrency", workers.to_string()]);
+    run(fixture, name, "envoy:1.40.0", &args, ("envoy.yaml", config), envoy::PORT).await
 }
 
 /// Loads the image of nginx into the local cluster. Returns false for any other cluster.

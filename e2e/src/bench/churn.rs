@@ -105,6 +105,7 @@ async fn churn(mut fixture: Fixture, many: usize) -> anyhow::Result<Option<([See
         unit_host: String::new(),
         workers: 2,
         access_log: false,
+        authorization: None,
     };
     let nginx = Reloads::start(&fixture, &plan).await?.context("the cluster is not the local one")?;
     let fronts = [texera::proxy(&fixture, 80).await?, nginx.front];

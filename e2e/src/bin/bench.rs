@@ -1,7 +1,11 @@
 //! `make bench`: the measurements in `docs/performance.md`, on the current cluster.
 
 use clap::{Parser, ValueEnum};
-use e2e::bench::{churn, cost, hops, idle, lookup, speed, suspend, traffic, wake};
+use e2e::bench::{
+    churn, cost,
+    hops::{self, minimal},
+    idle, lookup, speed, suspend, traffic, wake,
+};
 
 /// Measures the operator on the current cluster and prints tables.
 #[derive(Parser)]
@@ -46,6 +50,10 @@ struct Args {
     #[arg(long, default_value_t = 500)]
     among: usize,
 
+    /// Values of the gateway's chart for the comparisons with other proxies, as for `helm --set`
+    #[arg(long)]
+    set: Vec<String>,
+
     /// The parts to run (default: all)
     #[arg(value_enum)]
     parts: Vec<Part>,
@@ -67,6 +75,8 @@ enum Part {
     Traffic,
     /// One gateway compared with the two former proxies
     Hops,
+    /// A static request through nginx, a minimal Envoy and the gateway
+    Minimal,
     /// Effect of many create-and-delete cycles on other services and units
     Churn,
     /// Cost of finding a unit among many
@@ -75,7 +85,7 @@ enum Part {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Args { starts, counts, many, watched, suspensions, wakes, cycles, rounds, churn: coming, among, parts } =
+    let Args { starts, counts, many, watched, suspensions, wakes, cycles, rounds, churn: coming, among, set, parts } =
         Args::parse();
     for part in Part::value_variants().iter().filter(|part| parts.is_empty() || parts.contains(part)) {
         match part {
@@ -85,7 +95,8 @@ async fn main() -> anyhow::Result<()> {
             Part::Wake => Box::pin(wake::measure(wakes)).await?,
             Part::Idle => Box::pin(idle::measure(watched)).await?,
             Part::Traffic => Box::pin(traffic::measure(cycles)).await?,
-            Part::Hops => Box::pin(hops::measure(rounds)).await?,
+            Part::Hops => Box::pin(hops::measure(rounds, &set)).await?,
+            Part::Minimal => Box::pin(minimal::measure(rounds, &set)).await?,
             Part::Churn => Box::pin(churn::measure(coming)).await?,
             Part::Lookup => Box::pin(lookup::measure(among)).await?,
         }

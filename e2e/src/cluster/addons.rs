@@ -78,7 +78,10 @@ fn envoy_gateway(layout: &Layout, programs: &Programs) -> anyhow::Result<()> {
     let backends = "config.envoyGateway.extensionApis.enableBackend=true";
     // It is the only replica. On a busy machine it would lose its Lease, exit, and leave the proxies without changes for a minute.
     let alone = "config.envoyGateway.provider.kubernetes.leaderElection.disable=true";
-    let install = ["upgrade", "--install", "eg", chart, "--namespace", NAMESPACE, "--create-namespace"];
+    let values = layout::checkout().join("config/envoy-gateway/values.yaml");
+    let values = values.to_str().context("the path is not UTF-8")?;
+    let install =
+        ["upgrade", "--install", "eg", chart, "--namespace", NAMESPACE, "--create-namespace", "--values", values];
     // The chart needs the order of its hooks: the pod mounts a Secret that one of them creates.
     let flags = ["--set", small, "--set", backends, "--set", alone, "--wait", "--timeout", DEADLINE];
     helm(layout, programs, &install.into_iter().chain(flags).collect::<Vec<_>>()).map(drop)

@@ -2,6 +2,7 @@
 //! static service and unit. Each proxy has one worker, and both setups run on the same dedicated core, alternately.
 
 pub mod load;
+pub mod minimal;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -18,7 +19,7 @@ use crate::{
     before::{ENVOY, NGINX, Plan, TwoProxies},
     fixture::{Fixture, SOON, with_fixture},
     proxies,
-    texera::{self, deploy, standins::UNITS_SERVICE},
+    texera::{self, AUTHORIZATION, deploy, standins::UNITS_SERVICE},
     traffic::{Reuse, Target, first_success},
 };
 
@@ -46,16 +47,53 @@ struct Round {
     offered: [Seen; 2],
 }
 
-/// Compares both setups in that many rounds, without and with access logs.
+/// What both setups do besides forwarding requests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Variant {
+    Forwarding,
+    AccessLogs,
+    /// Requests for units are authorized by an external service. The gateway looks up the unit by the response.
+    Authorization,
+}
+
+impl Variant {
+    const ALL: [Self; 3] = [Self::Forwarding, Self::AccessLogs, Self::Authorization];
+
+    /// What is appended to the names of the loads.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Forwarding => "",
+            Self::AccessLogs => ", access logs on",
+            Self::Authorization => ", authorization on",
+        }
+    }
+
+    /// Values of the gateway's chart that disable what the two former proxies do not do.
+    const fn values(self) -> &'static str {
+        match self {
+            Self::Forwarding => {
+                "proxy.accessLog.static=off,proxy.accessLog.units=off,authorization.enabled=false,units.pool.lookup=Linear"
+            }
+            Self::AccessLogs => {
+                "proxy.accessLog.static=all,proxy.accessLog.units=all,authorization.enabled=false,units.pool.lookup=Linear"
+            }
+            Self::Authorization => "proxy.accessLog.static=off,proxy.accessLog.units=off",
+        }
+    }
+}
+
+/// Compares both setups in that many rounds: without anything else, with access logs, with authorization. `values` are
+/// additional values of the gateway's chart.
 ///
 /// # Errors
 /// If a proxy does not become ready, or a request fails.
-pub async fn measure(rounds: usize) -> anyhow::Result<()> {
+pub async fn measure(rounds: usize, values: &[String]) -> anyhow::Result<()> {
     let (mut rows, mut slow) = (vec![], vec![]);
-    for log in [false, true] {
-        let seen = with_fixture("hops", |fixture| async move { measure_in(fixture, rounds, log).await }).await?;
+    for variant in Variant::ALL {
+        let work = |fixture| async move { measure_in(fixture, rounds, variant, values).await };
+        let seen = with_fixture("hops", work).await?;
         for (what, rounds) in seen.into_iter().flatten() {
-            let what = format!("{what}{}", if log { ", access logs on" } else { "" });
+            let what = format!("{what}{}", variant.suffix());
             rows.push(at_most(&what, &rounds));
             slow.push(latencies(&what, &rounds));
         }
@@ -94,14 +132,18 @@ pub async fn measure(rounds: usize) -> anyhow::Result<()> {
 
 type Rounds = Vec<(&'static str, Vec<Round>)>;
 
-async fn measure_in(mut fixture: Fixture, rounds: usize, log: bool) -> anyhow::Result<Option<Rounds>> {
-    let lines = if log { "all" } else { "off" };
-    let logs = format!("proxy.accessLog.static={lines},proxy.accessLog.units={lines}");
-    // Disables the features that the two former proxies do not have.
-    let like = "authorization.enabled=false,units.pool.lookup=Linear,routes.webserver.body=null,proxy.concurrency=1";
-    if !deploy(&mut fixture, &[&logs, like]).await? {
+async fn measure_in(
+    mut fixture: Fixture,
+    rounds: usize,
+    variant: Variant,
+    values: &[String],
+) -> anyhow::Result<Option<Rounds>> {
+    let mut all = vec![variant.values(), "proxy.concurrency=1"];
+    all.extend(values.iter().map(String::as_str));
+    if !deploy(&mut fixture, &all).await? {
         return Ok(None);
     }
+    let authorized = variant == Variant::Authorization;
     let _operator = fixture.start().await?;
     let cuid = texera::unit(&fixture, "ada").await?;
     let unit = format!("computing-unit-{cuid}");
@@ -111,7 +153,8 @@ async fn measure_in(mut fixture: Fixture, rounds: usize, log: bool) -> anyhow::R
         units: vec!["/wsapi".to_owned()],
         unit_host: format!("computing-unit-{{cuid}}.{UNITS_SERVICE}.{}.svc.cluster.local:{PORT}", fixture.namespace),
         workers: 1,
-        access_log: log,
+        access_log: variant == Variant::AccessLogs,
+        authorization: authorized.then(|| (format!("{AUTHORIZATION}.{}.svc.cluster.local", fixture.namespace), 9096)),
     };
     let two = TwoProxies::start(&fixture, &plan).await?.context("the cluster is not the local one")?;
     let front = texera::proxy(&fixture, 80).await?;
@@ -122,23 +165,28 @@ async fn measure_in(mut fixture: Fixture, rounds: usize, log: bool) -> anyhow::R
         },
         Chain { front, proxies: Processes::of(&[proxies::uid(&fixture.cluster, front).await?], &["envoy"])? },
     ];
-    let engines = Processes::of(&uids(&fixture, &[&unit, "texera"]).await?, &["engine"])?;
+    let engines =
+        Processes::of(&uids(&fixture, &[&unit, "texera", AUTHORIZATION]).await?, &["engine", "authorization"])?;
     let counts = chains.iter().map(|chain| chain.proxies.workers()).collect::<anyhow::Result<Vec<_>>>()?;
     ensure!(counts == [2, 1], "expected one worker of nginx and of each Envoy, got {counts:?}");
 
     let [two, gateway] = &chains;
-    let seen = apart(&[&two.proxies, &gateway.proxies], &[&engines], compare(&chains, cuid, rounds)).await;
+    let seen = apart(&[&two.proxies, &gateway.proxies], &[&engines], compare(&chains, cuid, rounds, authorized)).await;
     fixture.delete(&unit).await?;
     seen.map(Some)
 }
 
-async fn compare(chains: &[Chain; 2], cuid: i64, rounds: usize) -> anyhow::Result<Rounds> {
-    let path = format!("{SOCKET}?wid=1&uid=1&cuid={cuid}&access-token=x");
-    let kinds = [
+async fn compare(chains: &[Chain; 2], cuid: i64, rounds: usize, authorized: bool) -> anyhow::Result<Rounds> {
+    let path = format!("{SOCKET}?wid=1&uid=1&cuid={cuid}&access-token=for-{cuid}");
+    let mut kinds = vec![
         ("static request", What::Requests(Box::new(Target::new(HOST, STATIC)?.engine("webserver-svc")))),
         ("unit request", What::Requests(Box::new(Target::new(HOST, &path)?.engine(&format!("computing-unit-{cuid}"))))),
         ("WebSocket message", What::Messages(HOST.to_owned(), path)),
     ];
+    if authorized {
+        // Static paths are not authorized.
+        kinds.remove(0);
+    }
     for (chain, (_, what)) in chains.iter().flat_map(|chain| kinds.iter().map(move |kind| (chain, kind))) {
         if let What::Requests(target) = what {
             first_success(chain.front, target, Reuse::Fresh, SOON).await?;

@@ -107,6 +107,7 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
             unit_host: unit_host.clone(),
             workers: 1,
             access_log: false,
+            authorization: None,
         };
         let Some(two) = TwoProxies::start(&fixture, &plan).await? else { return Ok(()) };
         let old = cuid(&fixture, "old");

@@ -12,7 +12,7 @@ use super::{
         status,
     },
     scenario::{Scenario, waits_for_a_change},
-    starts::{first_calls, guard, guarded_route},
+    starts::{first_calls, guard, guarded_route, open},
 };
 use crate::{
     controllers::unit::{MAX_ROUNDS, context::STATUS_DELAY},
@@ -49,12 +49,31 @@ async fn transition_publishes_the_progress_that_is_held_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn unit_is_ready_before_the_controller_has_written_the_status_of_its_route() {
+    let mut scenario = Scenario::new();
+    scenario.expect(first_calls()).await.unwrap();
+    scenario.pod_ready();
+    scenario.expect([guarded_route()]).await.unwrap();
+    scenario.proxies_confirm();
+    scenario.expect([open(&scenario.uid(ROUTES))]).await.unwrap();
+    scenario.proxies_confirm();
+    scenario.expect([status("Ready"), event("Ready")]).await.unwrap();
+    assert_eq!(scenario.condition(ConditionType::RouteAccepted).unwrap().status, "True");
+    // What the controller writes afterwards costs no write.
+    scenario.route_accepted();
+    tokio::time::advance(STATUS_DELAY).await;
+    assert!(waits_for_a_change(&scenario.expect([]).await.unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn change_that_is_undone_in_time_is_not_published() {
     let mut scenario = Scenario::ready().await;
-    scenario.server.edit(ROUTES, |route| route["status"] = json!(null));
+    let node = scenario.server.get(PODS, "ada").unwrap()["spec"]["nodeName"].clone();
+    scenario.server.edit(PODS, |pod| pod["spec"]["nodeName"] = json!("another"));
     scenario.watch();
     assert_eq!(scenario.expect([]).await.unwrap(), Action::requeue(STATUS_DELAY));
-    scenario.route_accepted();
+    scenario.server.edit(PODS, |pod| pod["spec"]["nodeName"] = node);
+    scenario.watch();
     scenario.expect([]).await.unwrap();
     tokio::time::advance(STATUS_DELAY).await;
     assert!(waits_for_a_change(&scenario.expect([]).await.unwrap()));

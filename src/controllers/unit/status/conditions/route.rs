@@ -1,6 +1,6 @@
 //! The conditions `RouteAccepted` and `Reachable`.
 
-use computing_unit_api::{ConditionType, Reason};
+use computing_unit_api::{ConditionType, Reason, gateway::HTTPRoute};
 use k8s_openapi::jiff::SignedDuration;
 use kube::ResourceExt;
 
@@ -16,6 +16,9 @@ use crate::{
 
 /// How long a probe may take before it counts as failed.
 const PROBE_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
+
+/// The same before and after the controller has written the route's status, which must not cost a write of its own.
+const ACCEPTED: &str = "the Gateway accepted the route";
 
 /// The condition `RouteAccepted`.
 pub(super) fn accepted(facts: Facts<'_>) -> Draft {
@@ -33,11 +36,13 @@ pub(super) fn accepted(facts: Facts<'_>) -> Draft {
     };
     match &snapshot.route {
         Child::Owned(route) => match route_status::verdict(route, &binding.gateway, controller) {
-            Verdict::Accepted => Draft::yes(type_, Reason::Accepted, "the Gateway's controller accepted the route"),
+            Verdict::Accepted => Draft::yes(type_, Reason::Accepted, ACCEPTED),
             Verdict::Refused { reason, message } => {
                 let message = with_advice(&reason, &message, &route.namespace().unwrap_or_default());
                 Draft::no(type_, ReasonText::Reported(reason), message)
             }
+            // The controller writes the statuses of many routes one after another. Proxies have the route before that.
+            Verdict::Unseen if proven(facts, route) => Draft::yes(type_, Reason::Accepted, ACCEPTED),
             Verdict::Unseen => Draft::unknown(
                 type_,
                 Reason::Pending,
@@ -51,6 +56,11 @@ pub(super) fn accepted(facts: Facts<'_>) -> Draft {
         Child::Absent if facts.assessment.at_rest => Draft::unknown(type_, Reason::Finished, "the unit is finished"),
         Child::Absent => Draft::unknown(type_, Reason::PodNotReady, "the route is created when the pod is ready"),
     }
+}
+
+/// Whether every proxy answers for the unit under the route as it is now.
+fn proven(facts: Facts<'_>, route: &HTTPRoute) -> bool {
+    !facts.snapshot.probes_disabled() && !is_guarded(route) && facts.assessment.verified
 }
 
 /// The controller's message, and what to do about it.
@@ -97,7 +107,7 @@ pub(super) fn reachable(facts: Facts<'_>) -> Draft {
     if snapshot.probes_disabled() {
         return Draft::unknown(type_, Reason::Disabled, "the pool disables probes");
     }
-    if !is_guarded(route) && assessment.verified {
+    if proven(facts, route) {
         return Draft::yes(type_, Reason::Reachable, "every proxy of the Gateway answers for the unit");
     }
     match (&assessment.probe, &assessment.progress) {
