@@ -16,6 +16,9 @@ use super::{layout::Layout, shell};
 /// The environment variable with the state directory of the cluster, which is set for each of its processes. It
 /// identifies processes that a killed run did not record.
 pub const MARK: &str = "CU_CLUSTER_STATE";
+/// How much the heap of a program in Go may grow before garbage is collected, in percent. The API server would spend much of a
+/// small machine's time on it, and its heap is small.
+const GARBAGE: &str = "400";
 /// How long a process may take to execute another program.
 const EXECUTION: Duration = Duration::from_millis(100);
 /// The deadline for a process to end after SIGTERM.
@@ -74,6 +77,7 @@ impl Processes {
         let child = command
             .args(args)
             .env(MARK, &self.state)
+            .env("GOGC", GARBAGE)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
