@@ -123,6 +123,11 @@ krew: ## Pack kubectl cu for krew, with its manifest, into target/krew; KREW_URL
 	@kubectl/krew/pack.sh target/release/kubectl-cu \
 	  "$$(cargo pkgid --locked --package kubectl-computing-unit | sed 's/.*[#@]//')" "$(KREW_URL)" target/krew
 
+.PHONY: krew-release
+krew-release: ## Pack kubectl cu for Linux and macOS on amd64 and arm64; needs cargo-zigbuild and the targets of rustup
+	@kubectl/krew/release.sh \
+	  "$$(cargo pkgid --locked --package kubectl-computing-unit | sed 's/.*[#@]//')" "$(KREW_URL)" target/krew
+
 .PHONY: env
 env: ## Print what puts kubectl, the plugins and the kubeconfig into a shell: eval "$(make env)"
 	@echo '$(ENV)'

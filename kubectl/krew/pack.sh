@@ -1,12 +1,12 @@
 #!/bin/sh
-# Creates a release of the plugin for krew: pack.sh PROGRAM VERSION URL FOLDER
-# Writes kubectl-cu-OS-ARCH.tar.gz for the current platform, and the manifest cu.yaml for all archives in the folder. Run it
-# on each platform with the same folder.
+# Creates a release of the plugin for krew: pack.sh PROGRAM VERSION URL FOLDER [OS ARCH]
+# Writes kubectl-cu-OS-ARCH.tar.gz for the platform, by default the current one, and the manifest cu.yaml for all archives
+# in the folder.
 set -eu
 program=$1 version=$2 url=$3 folder=$4
 here=$(cd "$(dirname "$0")" && pwd)
-os=$(uname -s | tr '[:upper:]' '[:lower:]')
-case $(uname -m) in
+os=${5:-$(uname -s | tr '[:upper:]' '[:lower:]')}
+case ${6:-$(uname -m)} in
   x86_64 | amd64) arch=amd64 ;;
   aarch64 | arm64) arch=arm64 ;;
   *) echo "pack.sh: unsupported machine $(uname -m)" >&2; exit 1 ;;
@@ -15,9 +15,9 @@ mkdir -p "$folder"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp "$program" "$work/kubectl-cu"
-cp "$here/../../LICENSE" "$work/"
+cp "$here/../../LICENSE" "$here/../../NOTICE" "$work/"
 # The archive is reproducible.
-tar -C "$work" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - kubectl-cu LICENSE \
+tar -C "$work" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - kubectl-cu LICENSE NOTICE \
   | gzip -n > "$folder/kubectl-cu-$os-$arch.tar.gz"
 {
   sed "s/@VERSION@/v$version/" "$here/cu.yaml"

@@ -6,15 +6,15 @@ use std::{
     time::Duration,
 };
 
-use computing_unit_api::ComputingUnit;
 use kube::{
-    Api, Client, Config,
+    Api, Client, Config, ResourceExt,
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use tokio::time::timeout;
 
 use crate::{
     explain::{self, Target},
+    object::Unit,
     options::ConnectionArgs,
 };
 
@@ -26,38 +26,56 @@ pub struct Connection {
     pub namespace: String,
     /// URL of the API server and of its proxy, for messages.
     pub server: String,
+    /// Options that select the cluster and the user, for commands in messages.
+    pub flags: String,
     /// Timeout of a request. Zero disables it.
     pub request_timeout: Duration,
 }
 
 impl Connection {
-    /// API for the units of the namespace.
-    pub fn units(&self) -> Api<ComputingUnit> {
-        Api::namespaced(self.client.clone(), &self.namespace)
+    /// API for the units of a namespace.
+    pub fn units(&self, namespace: &str) -> Api<Unit> {
+        Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// The target of a request, for messages. The name is empty if the request is not for a single unit.
-    pub fn target<'a>(&'a self, name: &'a str) -> Target<'a> {
-        Target { name, namespace: &self.namespace, server: &self.server }
+    /// The target of a request that is not for a single unit.
+    pub fn here(&self) -> Target<'_> {
+        Target { name: "", namespace: &self.namespace, server: &self.server, flags: &self.flags }
     }
 
-    /// Sends a request for the unit of that name.
+    /// The target of a request for a name in the namespace of the connection.
+    pub fn named<'a>(&'a self, name: &'a str) -> Target<'a> {
+        Target { name, ..self.here() }
+    }
+
+    /// The target of a request for a unit.
+    pub fn target<'a>(&'a self, unit: &'a Unit) -> Target<'a> {
+        let name = unit.metadata.name.as_deref().unwrap_or_default();
+        Target { name, namespace: unit.metadata.namespace.as_deref().unwrap_or(&self.namespace), ..self.here() }
+    }
+
+    /// The namespace of a unit.
+    pub fn namespace_of(&self, unit: &Unit) -> String {
+        unit.namespace().unwrap_or_else(|| self.namespace.clone())
+    }
+
+    /// Sends a request.
     ///
     /// # Errors
     /// Messages for the user.
     pub async fn request<T>(
         &self,
-        name: &str,
+        target: Target<'_>,
         request: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, Vec<String>> {
         let response = match self.request_timeout {
             Duration::ZERO => request.await,
             limit => match timeout(limit, request).await {
                 Ok(response) => response,
-                Err(_) => return Err(vec![explain::timed_out(self.target(name), limit)]),
+                Err(_) => return Err(vec![explain::timed_out(target, limit)]),
             },
         };
-        response.map_err(|error| explain::request(&error, self.target(name)))
+        response.map_err(|error| explain::request(&error, target))
     }
 }
 
@@ -67,9 +85,12 @@ pub enum Error {
     /// There is no kubeconfig, and the program does not run in a pod.
     #[error("no kubeconfig found at {0}; use --kubeconfig or KUBECONFIG")]
     NoKubeconfig(String),
-    /// `--as-group` without `--as`.
-    #[error("--as-group requires --as")]
-    GroupsOfNobody,
+    /// `--as-group` or `--as-uid` without `--as`.
+    #[error("--as-group and --as-uid require --as")]
+    NobodyImpersonated,
+    /// `--server` is not a URL.
+    #[error("invalid --server: {0}")]
+    Server(http::uri::InvalidUri),
     /// The kubeconfig does not have the user.
     #[error("user {0:?} does not exist in the kubeconfig; see kubectl config get-users")]
     NoUser(String),
@@ -94,15 +115,11 @@ pub enum Error {
 /// # Errors
 /// If the kubeconfig is missing or invalid.
 pub async fn connect(args: &ConnectionArgs) -> Result<Connection, Error> {
-    if args.impersonate.is_none() && !args.impersonate_groups.is_empty() {
-        return Err(Error::GroupsOfNobody);
+    if args.impersonate.is_none() && (!args.impersonate_groups.is_empty() || args.impersonate_uid.is_some()) {
+        return Err(Error::NobodyImpersonated);
     }
     let mut config = config(args).await?;
-    if args.impersonate.is_some() {
-        config.auth_info.impersonate.clone_from(&args.impersonate);
-        config.auth_info.impersonate_groups =
-            (!args.impersonate_groups.is_empty()).then(|| args.impersonate_groups.clone());
-    }
+    overridden(&mut config, args)?;
     let namespace = args.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let mut server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     if let Some(proxy) = &config.proxy_url {
@@ -114,7 +131,64 @@ pub async fn connect(args: &ConnectionArgs) -> Result<Connection, Error> {
         (error @ kube::Error::Auth(_), Some(command)) => Error::Login { command, error: Box::new(error) },
         (error, _) => Error::Client(Box::new(error)),
     })?;
-    Ok(Connection { client, namespace, server, request_timeout: args.request_timeout })
+    Ok(Connection { client, namespace, server, flags: flags(args), request_timeout: args.request_timeout })
+}
+
+/// Applies the options that precede the kubeconfig.
+fn overridden(config: &mut Config, args: &ConnectionArgs) -> Result<(), Error> {
+    if let Some(server) = &args.server {
+        config.cluster_url = url(server)?;
+    }
+    if let Some(token) = &args.token {
+        config.auth_info.token = Some(token.clone().into());
+        config.auth_info.token_file = None;
+        config.auth_info.exec = None;
+    }
+    if let Some(name) = &args.tls_server_name {
+        config.tls_server_name = Some(name.clone());
+    }
+    if args.insecure_skip_tls_verify {
+        config.accept_invalid_certs = true;
+        config.root_cert = None;
+    }
+    if args.impersonate.is_some() {
+        config.auth_info.impersonate.clone_from(&args.impersonate);
+        config.auth_info.impersonate_uid.clone_from(&args.impersonate_uid);
+        config.auth_info.impersonate_groups =
+            (!args.impersonate_groups.is_empty()).then(|| args.impersonate_groups.clone());
+    }
+    Ok(())
+}
+
+/// The URL of an API server. kubectl assumes http as well.
+fn url(server: &str) -> Result<http::Uri, Error> {
+    let url = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+    url.parse().map_err(Error::Server)
+}
+
+/// The options that select the cluster and the user. A token is not repeated.
+fn flags(args: &ConnectionArgs) -> String {
+    let kubeconfig = args.kubeconfig.as_ref().map(|file| file.display().to_string());
+    let given = [
+        ("kubeconfig", kubeconfig.as_ref()),
+        ("context", args.context.as_ref()),
+        ("cluster", args.cluster.as_ref()),
+        ("user", args.user.as_ref()),
+        ("server", args.server.as_ref()),
+        ("as", args.impersonate.as_ref()),
+    ];
+    let flag = |(name, value): (&str, Option<&String>)| Some(format!(" --{name}={}", quoted(value?)));
+    given.into_iter().filter_map(flag).collect()
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 async fn config(args: &ConnectionArgs) -> Result<Config, Error> {
@@ -131,9 +205,19 @@ async fn config(args: &ConnectionArgs) -> Result<Config, Error> {
         let none = || {
             Error::NoKubeconfig(candidates.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "))
         };
-        return Config::incluster().map_err(|_| none());
+        // With --server, kubectl needs no kubeconfig.
+        return match args.server.as_deref().map(url).transpose()? {
+            Some(server) => Ok(Config::new(server)),
+            None => Config::incluster().map_err(|_| none()),
+        };
     }
-    let kubeconfig = read(&files)?;
+    let mut kubeconfig = read(&files)?;
+    if let Some(file) = &args.certificate_authority {
+        for cluster in kubeconfig.clusters.iter_mut().filter_map(|cluster| cluster.cluster.as_mut()) {
+            cluster.certificate_authority = Some(file.display().to_string());
+            cluster.certificate_authority_data = None;
+        }
+    }
     if let Some(user) = &args.user
         && !kubeconfig.auth_infos.iter().any(|known| known.name == *user)
     {
@@ -194,6 +278,25 @@ mod tests {
         }
         let none = connect(&ConnectionArgs { kubeconfig: Some("/none".into()), ..ConnectionArgs::default() }).await;
         assert!(none.err().unwrap().to_string().starts_with("cannot read kubeconfig /none: "));
+    }
+
+    #[tokio::test]
+    async fn options_precede_the_kubeconfig_and_are_repeated_in_commands() {
+        let args = ConnectionArgs {
+            server: Some("https://other:6443".into()),
+            context: Some("c".into()),
+            impersonate: Some("o'hara".into()),
+            ..ConnectionArgs::default()
+        };
+        let connection = connected("server", "{}", args).await.unwrap();
+        assert_eq!(connection.server, "https://other:6443 (via proxy http://p:2/)");
+        assert!(
+            connection.flags.ends_with("--context=c --server=https://other:6443 --as='o'\\''hara'"),
+            "{}",
+            connection.flags
+        );
+        let args = ConnectionArgs { impersonate_uid: Some("u".into()), ..ConnectionArgs::default() };
+        assert!(connected("uid", "{}", args).await.err().unwrap().contains("require --as"));
     }
 
     #[tokio::test]

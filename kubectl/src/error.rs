@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitCode};
 
-use crate::{connection, print, stdio};
+use crate::{connection, jsonpath, stdio};
 
 /// Exit code after Ctrl-C.
 pub const INTERRUPTED: u8 = 130;
@@ -17,11 +17,21 @@ pub enum Error {
     #[error("{}", .0.join("\n"))]
     Messages(Vec<String>),
     /// The result cannot be serialized.
+    #[error("{0}")]
+    Print(String),
+    /// A path or a template does not fit the result.
     #[error(transparent)]
-    Print(#[from] print::Error),
+    Template(#[from] jsonpath::Error),
     /// The result cannot be written.
     #[error("cannot write the result: {0}")]
     Write(#[from] io::Error),
+}
+
+impl Error {
+    /// An error with one message.
+    pub fn message(message: impl Into<String>) -> Self {
+        Self::Messages(vec![message.into()])
+    }
 }
 
 impl From<Vec<String>> for Error {

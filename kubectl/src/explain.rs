@@ -16,6 +16,16 @@ pub struct Target<'a> {
     pub namespace: &'a str,
     /// URL of the API server.
     pub server: &'a str,
+    /// Options that select the cluster and the user, with a space before each.
+    pub flags: &'a str,
+}
+
+impl Target<'_> {
+    /// A command for the unit that can be pasted into a shell, such as `kubectl cu resume ada -n team`.
+    pub fn command(self, command: &str) -> String {
+        let Target { name, namespace, flags, .. } = self;
+        format!("kubectl {command} {name} -n {namespace}{flags}")
+    }
 }
 
 /// Messages for a failed request, one for each cause.
@@ -49,13 +59,13 @@ pub fn kubeconfig(error: &KubeconfigError) -> String {
 }
 
 fn rejected(status: &Status, target: Target<'_>) -> Vec<String> {
-    let Target { name, namespace, server } = target;
+    let Target { name, namespace, server, flags } = target;
     let causes = status.details.as_ref().map_or(&[][..], |details| &details.causes);
     let one = |message: String| vec![message];
     if status.is_already_exists() && status.message.starts_with("object is being deleted") {
         return one(format!(
-            "computing unit {name:?} is still being deleted in namespace {namespace:?}; wait with kubectl wait \
-             --for=delete computingunit {name} -n {namespace}"
+            "computing unit {name:?} is still being deleted in namespace {namespace:?}; wait with {}",
+            target.command("cu wait --for=delete")
         ));
     }
     if status.is_already_exists() {
@@ -67,9 +77,9 @@ fn rejected(status: &Status, target: Target<'_>) -> Vec<String> {
     match status.code {
         401 => one(format!("{server} rejected the credentials; check the user of the context, or log in again")),
         403 => one(forbidden(status, namespace)),
-        404 if status.details.as_ref().is_some_and(|details| details.kind == "namespaces") => {
-            one(format!("namespace {namespace:?} not found; create it with kubectl create namespace {namespace}"))
-        }
+        404 if status.details.as_ref().is_some_and(|details| details.kind == "namespaces") => one(format!(
+            "namespace {namespace:?} not found; create it with kubectl create namespace {namespace}{flags}"
+        )),
         404 if status.details.as_ref().is_none_or(|details| details.name.is_empty()) => one(format!(
             "{server} does not serve computing units; install the chart of the operator, or the CRDs with kubectl apply \
              --server-side -f crds/"
@@ -90,11 +100,16 @@ fn forbidden(status: &Status, namespace: &str) -> String {
         let (_, rest) = message.split_once("User \"")?;
         let (user, rest) = rest.split_once("\" cannot ")?;
         let (verb, rest) = rest.split_once(" resource \"computingunits\"")?;
+        let place = if rest.contains("at the cluster scope") {
+            "all namespaces".to_owned()
+        } else {
+            format!("namespace {namespace:?}")
+        };
         // Details of the authorizer, for example a role that does not exist.
         let more = rest.split_once("in the namespace ").and_then(|(_, rest)| rest.split_once(": "));
         let more = more.map(|(_, more)| format!(" ({more})")).unwrap_or_default();
         Some(format!(
-            "user {user:?} cannot {verb} computing units in namespace {namespace:?}{more}; this requires the verb {verb:?} on \
+            "user {user:?} cannot {verb} computing units in {place}{more}; this requires the verb {verb:?} on \
              computingunits.texera.apache.org"
         ))
     };
@@ -118,11 +133,11 @@ pub fn not_found(target: Target<'_>) -> String {
 
 /// The message for a request that timed out.
 pub fn timed_out(target: Target<'_>, limit: Duration) -> String {
-    let Target { name, namespace, server } = target;
     let limit = api::Duration(limit);
     format!(
-        "{server} did not respond within {limit} (--request-timeout); the request may have been processed, see kubectl get \
-         computingunit {name} -n {namespace}"
+        "{} did not respond within {limit} (--request-timeout); the request may have been processed, see {}",
+        target.server,
+        target.command("cu list")
     )
 }
 

@@ -6,12 +6,20 @@ use kube::core::response::StatusCause;
 const FLAGS: &[(&str, &str)] = &[
     ("spec.resources.limits.memory", "--memory"),
     ("spec.resources.limits.cpu", "--cpu"),
+    ("spec.resources.requests", "--requests"),
+    ("spec.lifecycle.ttlSecondsAfterFinished", "--ttl-seconds-after-finished"),
+    ("spec.lifecycle.shutdownTime", "--shutdown-time"),
+    ("spec.lifecycle.idleTimeout", "--idle-timeout"),
+    ("spec.lifecycle.idleAction", "--idle-action"),
     ("spec.sharedMemory", "--shared-memory"),
     ("spec.poolName", "--pool"),
     ("spec.image", "--image"),
     ("spec.owner", "--owner"),
     ("spec.cuid", "--cuid"),
+    ("spec.envFrom", "--env-from"),
     ("spec.env", "--env"),
+    ("metadata.annotations", "--annotations"),
+    ("metadata.labels", "--labels"),
     ("metadata.name", "NAME"),
 ];
 
@@ -132,6 +140,6 @@ mod tests {
 
     #[test]
     fn prefix_of_another_field_is_not_replaced() {
-        assert_eq!(with_options("spec.envFrom, spec.env."), "spec.envFrom, --env.");
+        assert_eq!(with_options("spec.envFrom, spec.environment, spec.env."), "--env-from, spec.environment, --env.");
     }
 }

@@ -1,8 +1,14 @@
 //! The state that a command waits for, and whether a unit has reached it.
 
+use std::str::FromStr;
+
 use computing_unit_api::{ComputingUnit, ConditionType, Phase, Reason};
 
-use crate::status::{condition, is_current, reason_and_message};
+use crate::{
+    jsonpath::{Template, plain},
+    object::Unit,
+    status::{condition, is_current, reason_and_message},
+};
 
 /// Reasons of `Accepted` that do not clear without intervention.
 const PERMANENT: &[Reason] = &[
@@ -18,19 +24,89 @@ const PERMANENT: &[Reason] = &[
 ];
 
 /// The state that a command waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Goal {
-    /// The unit answers at its URL
+    /// The unit answers at its URL.
     Ready,
-    /// The unit is suspended and has no pod
+    /// The unit is suspended and has no pod.
     Suspended,
-    /// The pod has completed, or a time limit has passed
+    /// The unit is suspended, and its pod is stopping or gone.
+    Stopping,
+    /// The pod has completed, or a time limit has passed.
     Finished,
-    /// The pod has the requested CPU and memory
+    /// The pod has the requested CPU and memory.
     Resized,
-    /// The unit is deleted
-    #[value(alias = "delete")]
+    /// The unit is deleted.
     Deleted,
+    /// A condition has a status, whatever its case.
+    Condition {
+        /// Type of the condition.
+        type_: String,
+        /// Status of the condition.
+        status: String,
+    },
+    /// A path has a value, or any value.
+    JsonPath {
+        /// The path, as it was given.
+        text: String,
+        /// The path.
+        path: Template,
+        /// The value.
+        value: Option<String>,
+    },
+}
+
+/// The states that have a name, with their descriptions, for completion.
+pub const STATES: &[(&str, &str)] = &[
+    ("ready", "The unit answers at its URL"),
+    ("suspended", "The unit is suspended and has no pod"),
+    ("finished", "The pod has completed, or a time limit has passed"),
+    ("resized", "The pod has the requested CPU and memory"),
+    ("delete", "The unit is deleted"),
+    ("condition=", "A condition is True, or has another status"),
+    ("jsonpath=", "A path has a value"),
+];
+
+impl FromStr for Goal {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(condition) = text.strip_prefix("condition=") {
+            let (type_, status) = condition.split_once('=').unwrap_or((condition, "True"));
+            return Ok(Self::Condition { type_: type_.to_owned(), status: status.to_owned() });
+        }
+        if let Some(input) = text.strip_prefix("jsonpath=") {
+            let (text, value) = split(input);
+            let path = Template::relaxed(text).map_err(|error| error.to_string())?;
+            let value = value.map(|value| value.trim_matches(['\'', '"']));
+            if value == Some("") {
+                return Err("a value must follow the second equals sign".to_owned());
+            }
+            return Ok(Self::JsonPath { text: text.to_owned(), path, value: value.map(str::to_owned) });
+        }
+        match text.to_lowercase().as_str() {
+            "ready" => Ok(Self::Ready),
+            "suspended" => Ok(Self::Suspended),
+            "finished" => Ok(Self::Finished),
+            "resized" => Ok(Self::Resized),
+            "delete" | "deleted" => Ok(Self::Deleted),
+            _ => Err("must be ready, suspended, finished, resized, delete, condition=NAME[=STATUS] or \
+                      jsonpath=PATH[=VALUE]"
+                .to_owned()),
+        }
+    }
+}
+
+/// Splits a path and a value at a single equals sign. Two of them are a comparison.
+fn split(input: &str) -> (&str, Option<&str>) {
+    let bytes = input.as_bytes();
+    let single = |at: &usize| {
+        bytes[*at] == b'=' && bytes.get(at + 1) != Some(&b'=') && (*at == 0 || !b"=!<>".contains(&bytes[at - 1]))
+    };
+    match (0..bytes.len()).find(single) {
+        Some(at) => (&input[..at], Some(&input[at + 1..])),
+        None => (input, None),
+    }
 }
 
 /// Result that ends the wait.
@@ -45,24 +121,36 @@ pub enum Verdict {
 }
 
 impl Goal {
-    /// Name of the state in messages.
-    pub const fn state(self) -> &'static str {
+    /// What the unit is not yet, in messages.
+    pub fn state(&self) -> String {
         match self {
-            Self::Ready => "ready",
-            Self::Suspended => "suspended",
-            Self::Finished => "finished",
-            Self::Resized => "resized",
-            Self::Deleted => "deleted",
+            Self::Ready => "ready".to_owned(),
+            Self::Suspended => "suspended".to_owned(),
+            Self::Stopping => "stopped".to_owned(),
+            Self::Finished => "finished".to_owned(),
+            Self::Resized => "resized".to_owned(),
+            Self::Deleted => "deleted".to_owned(),
+            Self::Condition { type_, status } => format!("{type_}={status}"),
+            Self::JsonPath { text, value: None, .. } => format!("one with {text}"),
+            Self::JsonPath { text, value: Some(value), .. } => format!("{text}={value}"),
         }
     }
 
     /// The result if the unit ends the wait. A status of an earlier generation does not.
-    pub fn verdict(self, unit: &ComputingUnit) -> Option<Verdict> {
-        if self == Self::Deleted {
+    pub fn verdict(&self, unit: &Unit) -> Option<Verdict> {
+        if *self == Self::Deleted {
             return None;
         }
         if unit.metadata.deletion_timestamp.is_some() {
             return Some(Verdict::Deleted);
+        }
+        match self {
+            Self::Condition { type_, status } => return has(unit, type_, status).then_some(Verdict::Reached),
+            Self::JsonPath { path, value, .. } => {
+                let matches = matches(unit, path, value.as_deref());
+                return matches.then_some(Verdict::Reached);
+            }
+            _ => {}
         }
         let status = unit.status.as_ref().filter(|_| is_current(unit))?;
         let phase = status.phase?;
@@ -77,17 +165,44 @@ impl Goal {
         };
         match (self, phase) {
             (Self::Ready, Phase::Ready)
-            | (Self::Suspended, Phase::Suspended)
+            | (Self::Suspended | Self::Stopping, Phase::Suspended)
             | (Self::Finished, Phase::Finished)
             // Without a pod, the change takes effect at the next start.
             | (Self::Resized, Phase::Suspended | Phase::Finished | Phase::Failed) => Some(Verdict::Reached),
             (Self::Ready, Phase::Failed | Phase::Finished | Phase::Suspending | Phase::Suspended)
-            | (Self::Suspended, Phase::Failed | Phase::Finished)
+            | (Self::Suspended | Self::Stopping, Phase::Failed | Phase::Finished)
             | (Self::Finished, Phase::Failed) => failed(ConditionType::Ready),
+            (Self::Stopping, _) => {
+                let suspended = condition(unit, ConditionType::Suspended)?;
+                (suspended.reason == Reason::PodStopping).then_some(Verdict::Reached)
+            }
             (Self::Resized, _) => rejected().or_else(|| resized(unit)),
             (Self::Ready, _) => rejected(),
             _ => None,
         }
+    }
+}
+
+/// Whether a condition of the current generation has that status, like `kubectl wait`.
+fn has(unit: &ComputingUnit, type_: &str, status: &str) -> bool {
+    let found = unit.status.as_ref().and_then(|status| {
+        status.conditions.iter().find(|condition| condition.type_.to_lowercase() == type_.to_lowercase())
+    });
+    let current = |seen: Option<i64>| seen.zip(unit.metadata.generation).is_none_or(|(seen, now)| seen >= now);
+    found.is_some_and(|condition| {
+        current(condition.observed_generation) && condition.status.to_lowercase() == status.to_lowercase()
+    })
+}
+
+/// Whether a path has one value, and that one.
+fn matches(unit: &Unit, path: &Template, value: Option<&str>) -> bool {
+    let object = unit.plain();
+    let found = path.values(&object).unwrap_or_default();
+    match (found.as_slice(), value) {
+        ([], _) => false,
+        (_, None) => true,
+        ([one], Some(value)) => plain(one) == value,
+        _ => false,
     }
 }
 
@@ -112,7 +227,7 @@ mod tests {
     use super::*;
     use crate::testing::{self, condition};
 
-    fn unit(status: Value) -> ComputingUnit {
+    fn unit(status: Value) -> Unit {
         serde_json::from_value(testing::unit(status)).unwrap()
     }
 
@@ -148,7 +263,7 @@ mod tests {
     fn goal_is_reached_in_its_phase() {
         let of = |goal: Goal, phase: &str| goal.verdict(&unit(json!({"phase": phase})));
         for (goal, phase) in [(Goal::Suspended, "Suspended"), (Goal::Finished, "Finished"), (Goal::Resized, "Ready")] {
-            assert_eq!(of(goal, phase), Some(Verdict::Reached), "{goal:?}");
+            assert_eq!(of(goal.clone(), phase), Some(Verdict::Reached), "{goal:?}");
         }
         for (goal, phase) in [
             (Goal::Suspended, "Ready"),
@@ -156,7 +271,7 @@ mod tests {
             (Goal::Finished, "Suspended"),
             (Goal::Deleted, "Terminating"),
         ] {
-            assert_eq!(of(goal, phase), None, "{goal:?}");
+            assert_eq!(of(goal.clone(), phase), None, "{goal:?}");
         }
         assert!(matches!(of(Goal::Finished, "Failed"), Some(Verdict::Failed(_))));
     }
@@ -185,21 +300,66 @@ mod tests {
 
     #[test]
     fn unit_that_is_being_deleted_fails_every_other_goal() {
-        let mut terminating = unit(json!({"phase": "Ready"}));
-        terminating.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+        let mut terminating = testing::unit(json!({"phase": "Ready"}));
+        terminating["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        let terminating: Unit = serde_json::from_value(terminating).unwrap();
         assert_eq!(Goal::Ready.verdict(&terminating), Some(Verdict::Deleted));
         assert_eq!(Goal::Deleted.verdict(&terminating), None);
     }
 
     #[test]
     fn status_of_an_earlier_generation_does_not_end_the_wait() {
-        let mut edited = unit(json!({"phase": "Ready", "observedGeneration": 1}));
-        edited.metadata.generation = Some(2);
-        assert_eq!(Goal::Ready.verdict(&edited), None);
-        assert_eq!(Goal::Resized.verdict(&edited), None);
+        let edited = |status: Value| -> Unit {
+            let mut unit = testing::unit(status);
+            unit["metadata"]["generation"] = json!(2);
+            serde_json::from_value(unit).unwrap()
+        };
+        let ready = edited(
+            json!({"phase": "Ready", "observedGeneration": 1, "conditions": [condition("Ready", "True", "Ready")]}),
+        );
+        assert_eq!(Goal::Ready.verdict(&ready), None);
+        assert_eq!(Goal::Resized.verdict(&ready), None);
+        assert_eq!("condition=Ready".parse::<Goal>().unwrap().verdict(&ready), None);
         let rejected = json!({"phase": "Pending", "conditions": [condition("Accepted", "False", "ImageNotOffered")]});
-        let mut edited = unit(rejected);
-        edited.metadata.generation = Some(2);
-        assert_eq!(Goal::Ready.verdict(&edited), None);
+        assert_eq!(Goal::Ready.verdict(&edited(rejected)), None);
+    }
+
+    #[test]
+    fn conditions_and_paths_are_those_of_kubectl_wait() {
+        let status = json!({"phase": "Pending", "url": "http://u", "conditions": [condition("Ready", "False", "Why")]});
+        let reached =
+            |goal: &str| goal.parse::<Goal>().unwrap().verdict(&unit(status.clone())) == Some(Verdict::Reached);
+        for (goal, expected) in [
+            ("condition=Ready", false),
+            ("condition=Ready=False", true),
+            ("condition=ready=false", true),
+            ("condition=Accepted=False", false),
+            ("jsonpath={.status.url}", true),
+            ("jsonpath={.status.none}", false),
+            ("jsonpath={.status.phase}=Pending", true),
+            ("jsonpath='{.status.phase}'=Pending", false),
+            ("jsonpath=.status.phase=Ready", false),
+            ("jsonpath={.status.conditions[?(@.type==\"Ready\")].status}=False", true),
+        ] {
+            if goal.contains('\'') {
+                assert!(goal.parse::<Goal>().is_err(), "quotes are those of the shell: {goal}");
+            } else {
+                assert_eq!(reached(goal), expected, "{goal}");
+            }
+        }
+        assert_eq!("delete".parse(), Ok(Goal::Deleted));
+        assert!("tomorrow".parse::<Goal>().unwrap_err().contains("ready, suspended"));
+        assert!("jsonpath={.status.phase}=".parse::<Goal>().is_err());
+    }
+
+    #[test]
+    fn stopping_is_reached_as_soon_as_the_pod_stops() {
+        let of = |reason: &str| {
+            Goal::Stopping
+                .verdict(&unit(json!({"phase": "Suspending", "conditions": [condition("Suspended", "False", reason)]})))
+        };
+        assert_eq!(of("RouteClosing"), None);
+        assert_eq!(of("PodStopping"), Some(Verdict::Reached));
+        assert_eq!(Goal::Stopping.verdict(&unit(json!({"phase": "Suspended"}))), Some(Verdict::Reached));
     }
 }

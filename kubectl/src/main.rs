@@ -4,20 +4,27 @@
 mod connection;
 mod create;
 mod cu;
+mod dry_run;
 mod error;
 mod explain;
 mod flags;
 mod goal;
+mod jsonpath;
+mod object;
 mod options;
-mod print;
+mod outcome;
+mod printer;
 mod progress;
+mod remedy;
 mod screen;
 mod status;
 mod stdio;
 #[cfg(test)]
 mod testing;
 mod unmet;
+mod values;
 mod wait;
+mod waiting;
 
 use std::{env, path::Path, process::ExitCode};
 
@@ -28,12 +35,23 @@ use error::exit;
 #[tokio::main]
 async fn main() -> ExitCode {
     exit(match name().as_deref() {
-        Some("kubectl-create-computingunit") => {
-            let create::args::Cli { args, connection } = create::args::Cli::parse();
-            create::create(&args, &connection).await
-        }
+        Some("kubectl-create-computingunit") => match parsed::<create::args::Cli>() {
+            Ok(cli) => create::create(&cli.args, &cli.connection).await,
+            Err(code) => return code,
+        },
         Some("kubectl_complete-cu") => cu::complete(&env::args_os().skip(1).collect::<Vec<_>>()).await,
-        _ => cu::run(cu::Cli::parse()).await,
+        _ => match parsed::<cu::Cli>() {
+            Ok(cli) => cu::run(cli).await,
+            Err(code) => return code,
+        },
+    })
+}
+
+/// The command line. An invalid one has exit code 1, like in kubectl.
+fn parsed<T: Parser>() -> Result<T, ExitCode> {
+    T::try_parse().map_err(|error| {
+        let _ = error.print();
+        if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     })
 }
 

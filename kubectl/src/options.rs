@@ -1,9 +1,8 @@
-//! Options that several commands have, and parsers for quantities and durations.
+//! Options that several commands have.
 
 use std::{path::PathBuf, time::Duration};
 
-use computing_unit_api::Quantity;
-use k8s_openapi::jiff::SignedDuration;
+use crate::values::{boolean, duration};
 
 /// Cluster and user.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -28,6 +27,26 @@ pub struct ConnectionArgs {
     #[arg(global = true, long, value_name = "NAME")]
     pub user: Option<String>,
 
+    /// Address and port of the API server
+    #[arg(global = true, short, long, value_name = "URL")]
+    pub server: Option<String>,
+
+    /// Bearer token for the API server
+    #[arg(global = true, long, value_name = "TOKEN")]
+    pub token: Option<String>,
+
+    /// Path to the certificates of the authority that signed the certificate of the API server
+    #[arg(global = true, long, value_name = "FILE", conflicts_with = "insecure_skip_tls_verify")]
+    pub certificate_authority: Option<PathBuf>,
+
+    /// Do not verify the certificate of the API server; connections are then insecure
+    #[arg(global = true, long)]
+    pub insecure_skip_tls_verify: bool,
+
+    /// Name to verify in the certificate of the API server; defaults to the host name
+    #[arg(global = true, long, value_name = "NAME")]
+    pub tls_server_name: Option<String>,
+
     /// User to impersonate
     #[arg(global = true, long = "as", value_name = "USER")]
     pub impersonate: Option<String>,
@@ -36,61 +55,47 @@ pub struct ConnectionArgs {
     #[arg(global = true, long = "as-group", value_name = "GROUP")]
     pub impersonate_groups: Vec<String>,
 
+    /// UID to impersonate
+    #[arg(global = true, long = "as-uid", value_name = "UID")]
+    pub impersonate_uid: Option<String>,
+
     /// Timeout of a single request to the API server; 0 disables it
     #[arg(global = true, long, value_name = "DURATION", default_value = "0", value_parser = duration)]
     pub request_timeout: Duration,
 }
 
+/// The timeout of waits without one. kubectl waits as long.
+pub const WEEK: Duration = Duration::from_hours(7 * 24);
+
 /// Whether to wait, and for how long.
-#[derive(Clone, Copy, Debug, clap::Args)]
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct WaitArgs {
-    /// Wait for the operation to finish, up to DURATION [default: 10m]
-    ///
-    /// DURATION is for example 90s, 5m or 1h30m; a number without a unit is in seconds. Progress is written to stderr.
+    /// Wait for the operation to finish. Progress is written to stderr
     #[arg(
         long,
-        value_name = "DURATION",
+        value_name = "true|false",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = "10m",
-        value_parser = positive_duration,
+        default_missing_value = "true",
+        value_parser = boolean,
     )]
-    pub wait: Option<Duration>,
+    pub wait: Option<bool>,
+
+    /// Time to wait, for example 90s, 5m or 1h30m; 0 for no limit. Implies --wait [default: 10m]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
 }
 
-/// Parses a quantity.
-///
-/// # Errors
-/// If it is invalid.
-pub fn quantity(text: &str) -> Result<Quantity, String> {
-    let quantity = Quantity(text.to_owned());
-    if quantity.value().is_some() {
-        Ok(quantity)
-    } else {
-        Err("invalid quantity: use a format such as 2, 500m or 4Gi".to_owned())
-    }
-}
+impl WaitArgs {
+    /// The default timeout.
+    const USUAL: Duration = Duration::from_mins(10);
 
-/// Parses a duration.
-///
-/// # Errors
-/// If it is invalid.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let invalid = || "invalid duration: use a format such as 90s, 5m or 1h30m, or a number of seconds".to_owned();
-    if let Ok(seconds) = text.parse() {
-        return Ok(Duration::from_secs(seconds));
-    }
-    let duration: SignedDuration = text.parse().map_err(|_| invalid())?;
-    duration.try_into().map_err(|_| invalid())
-}
-
-/// Parses a duration that is greater than 0.
-///
-/// # Errors
-/// If it is invalid.
-pub fn positive_duration(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        Duration::ZERO => Err("must be greater than 0".to_owned()),
-        duration => Ok(duration),
+    /// The time to wait, if any.
+    pub fn limit(&self) -> Option<Duration> {
+        match (self.wait, self.timeout) {
+            (Some(false), _) | (None, None) => None,
+            (_, Some(Duration::ZERO)) => Some(WEEK),
+            (_, timeout) => Some(timeout.unwrap_or(Self::USUAL)),
+        }
     }
 }

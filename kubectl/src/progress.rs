@@ -39,19 +39,20 @@ struct Outage {
 impl Report {
     /// Progress of a unit that was just created or changed.
     pub fn new(goal: Goal, unit: &ComputingUnit) -> Self {
-        Self { goal, passed: vec![], unmet: unmet(goal, unit), since: Duration::ZERO, reported: false, outage: None }
+        let unmet = unmet(&goal, unit);
+        Self { goal, passed: vec![], unmet, since: Duration::ZERO, reported: false, outage: None }
     }
 
     /// Records a state of the unit. Returns a line for each step that it has newly passed.
     pub fn observe(&mut self, unit: &ComputingUnit, elapsed: Duration) -> Vec<String> {
         self.outage = None;
-        let unmet = unmet(self.goal, unit);
+        let unmet = unmet(&self.goal, unit);
         if (unmet.subject, &unmet.reason) != (self.unmet.subject, &self.unmet.reason) {
             (self.since, self.reported) = (elapsed, false);
         }
         self.unmet = unmet;
-        let now = steps(self.goal, unit);
-        if self.goal == Goal::Ready {
+        let now = steps(&self.goal, unit);
+        if !matches!(self.goal, Goal::Suspended | Goal::Stopping | Goal::Finished | Goal::Resized | Goal::Deleted) {
             // The stages of a pod are cleared if it is lost.
             self.passed.retain(|(step, _)| now.contains(step));
         }
@@ -94,18 +95,14 @@ impl Report {
         Some(at(elapsed, &self.waiting_for(elapsed)))
     }
 
-    /// The progress in one line, for a terminal.
-    pub fn line(&self, name: &str, elapsed: Duration) -> String {
+    /// The progress in one line without the name of the unit, for a terminal.
+    pub fn line(&self, elapsed: Duration) -> String {
         let mut parts: Vec<_> = self.passed.iter().map(|(step, at)| format!("{step} {}", seconds(*at))).collect();
         let outage = self.outage.as_ref().is_some_and(|outage| outage.persists(elapsed));
         if outage || elapsed.saturating_sub(self.since) >= PERSISTS_AFTER {
             parts.push(self.waiting_for(elapsed));
         }
-        format!(
-            "{name} {}: {}",
-            seconds(elapsed),
-            if parts.is_empty() { "requested".to_owned() } else { parts.join(", ") }
-        )
+        format!("{}  {}", seconds(elapsed), if parts.is_empty() { "requested".to_owned() } else { parts.join(", ") })
     }
 }
 
@@ -116,9 +113,9 @@ impl Outage {
 }
 
 /// The steps that a unit has passed: the stages of its start, or its phase.
-fn steps(goal: Goal, unit: &ComputingUnit) -> Vec<&'static str> {
+fn steps(goal: &Goal, unit: &ComputingUnit) -> Vec<&'static str> {
     let Some(status) = unit.status.as_ref().filter(|_| is_current(unit)) else { return vec![] };
-    if goal != Goal::Ready {
+    if !matches!(goal, Goal::Ready | Goal::Condition { .. } | Goal::JsonPath { .. }) {
         return status.phase.map(Phase::as_str).into_iter().collect();
     }
     let stages = &status.stages;
@@ -167,8 +164,8 @@ mod tests {
         let second = unit(json!({"phase": "Starting", "stages": {"accepted": t, "scheduled": t, "podReady": t}}));
         assert_eq!(report.observe(&second, ms(12_300)), ["  12.3s  pod ready"]);
         assert_eq!(
-            report.line("ada", ms(12_400)),
-            "ada 12.4s: accepted 0.1s, scheduled 0.1s, pod ready 12.3s, waiting for the operator: the unit \
+            report.line(ms(12_400)),
+            "12.4s  accepted 0.1s, scheduled 0.1s, pod ready 12.3s, waiting for the operator: the unit \
              is not reconciled yet; check that the operator is running and watches this namespace"
         );
     }
@@ -205,7 +202,7 @@ mod tests {
         report.disconnected("refused\nagain", ms(2_600));
         assert_eq!(report.persisting(ms(2_700)).unwrap(), "   2.7s  waiting for the API server: refused again");
         assert_eq!(report.persisting(ms(2_800)), None);
-        assert!(report.line("ada", ms(2_900)).contains("waiting for the API server"));
+        assert!(report.line(ms(2_900)).contains("waiting for the API server"));
         report.observe(&unit(Value::Null), ms(3_000));
         assert!(report.waiting_for(ms(3_000)).starts_with("waiting for the operator"));
         report.disconnected("refused", ms(4_000));

@@ -1,64 +1,93 @@
-//! Output of progress: one line that is updated on a terminal, and one line per step otherwise.
+//! Output of progress: a line for each unit that is updated on a terminal, and a line for each step otherwise.
 
 use std::{
-    env,
-    io::{self, IsTerminal, Stderr, Write},
+    io::{self, IsTerminal, Write},
     time::Duration,
 };
 
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
 use crate::progress::Report;
 
-/// Moves to the start of the line, clears it, and disables line wrapping.
-const BEGIN: &str = "\r\x1b[2K\x1b[?7l";
-/// Enables line wrapping.
-const END: &str = "\x1b[?7h";
+/// The line of a unit. indicatif shortens it to the width of the terminal.
+const LINE: &str = "{prefix}  {wide_msg}";
 
 /// Output of progress.
-pub struct Screen<W> {
-    out: W,
-    rewrites: bool,
-    several: bool,
-    drawn: bool,
+pub struct Screen<'a> {
+    labels: Vec<String>,
+    output: Output<'a>,
 }
 
-impl Screen<Stderr> {
-    /// Standard error. Lines have the name of their unit if there are `several`.
-    pub fn stderr(several: bool) -> Self {
-        let dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        Self { several, ..Self::new(io::stderr(), io::stderr().is_terminal() && !dumb) }
+enum Output<'a> {
+    Terminal { _all: MultiProgress, lines: Vec<ProgressBar> },
+    Lines(Box<dyn Write + 'a>),
+}
+
+impl Screen<'static> {
+    /// Standard error, with a label for each unit.
+    pub fn stderr(labels: Vec<String>) -> Self {
+        if io::stderr().is_terminal() {
+            Self::terminal(labels, ProgressDrawTarget::stderr())
+        } else {
+            Screen::lines(labels, io::stderr())
+        }
+    }
+
+    /// A terminal.
+    pub fn terminal(labels: Vec<String>, target: ProgressDrawTarget) -> Self {
+        let all = MultiProgress::with_draw_target(target);
+        let width = labels.iter().map(String::len).max().unwrap_or_default();
+        let style = ProgressStyle::with_template(LINE).unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let line = |label: &String| {
+            all.add(ProgressBar::no_length().with_style(style.clone()).with_prefix(format!("{label:width$}")))
+        };
+        let lines = labels.iter().map(line).collect();
+        Self { labels, output: Output::Terminal { _all: all, lines } }
     }
 }
 
-impl<W: Write> Screen<W> {
-    /// An output that is a terminal (`rewrites`) or not.
-    pub const fn new(out: W, rewrites: bool) -> Self {
-        Self { out, rewrites, several: false, drawn: false }
+impl<'a> Screen<'a> {
+    /// An output that is not a terminal. Lines have the label of their unit if there are several.
+    pub fn lines(labels: Vec<String>, out: impl Write + 'a) -> Self {
+        Self { labels, output: Output::Lines(Box::new(out)) }
     }
 
-    /// Shows the progress. `stages` are the lines of the stages that the unit has newly passed.
+    /// Shows the progress of a unit. `stages` are the lines of the stages that it has newly passed.
     ///
     /// # Errors
     /// If the output cannot be written.
-    pub fn show(&mut self, report: &mut Report, stages: &[String], name: &str, elapsed: Duration) -> io::Result<()> {
-        if self.rewrites {
-            self.drawn = true;
-            write!(self.out, "{BEGIN}{}{END}", report.line(name, elapsed))?;
-        } else {
-            for line in stages.iter().chain(&report.persisting(elapsed)) {
-                if self.several {
-                    write!(self.out, "{name} ")?;
+    pub fn show(&mut self, unit: usize, report: &mut Report, stages: &[String], elapsed: Duration) -> io::Result<()> {
+        match &mut self.output {
+            Output::Terminal { lines, .. } => {
+                if let Some(line) = lines.get(unit) {
+                    line.set_message(report.line(elapsed));
                 }
-                writeln!(self.out, "{line}")?;
+                Ok(())
+            }
+            Output::Lines(out) => {
+                let width = self.labels.iter().map(String::len).max().unwrap_or_default();
+                for line in stages.iter().chain(&report.persisting(elapsed)) {
+                    if self.labels.len() > 1 {
+                        write!(out, "{:width$} ", self.labels[unit])?;
+                    }
+                    writeln!(out, "{line}")?;
+                }
+                out.flush()
             }
         }
-        self.out.flush()
     }
 
-    /// Ends the line.
-    ///
-    /// # Errors
-    /// If the output cannot be written.
-    pub fn finish(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.drawn) { writeln!(self.out) } else { Ok(()) }
+    /// Leaves the line of a unit as it is.
+    pub fn finish(&mut self, unit: usize) {
+        if let Output::Terminal { lines, .. } = &self.output
+            && let Some(line) = lines.get(unit)
+        {
+            line.abandon();
+        }
+    }
+
+    /// Leaves all lines as they are.
+    pub fn close(&mut self) {
+        (0..self.labels.len()).for_each(|unit| self.finish(unit));
     }
 }

@@ -15,6 +15,16 @@ pub fn write_stdout(line: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// Writes a result without adding a newline.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub fn write_raw(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
 /// Writes a note. Errors of standard error itself are ignored.
 pub fn write_stderr(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");

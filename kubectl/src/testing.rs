@@ -10,7 +10,7 @@ use tower_test::mock::{Handle, SendResponse, pair};
 use crate::{connection::Connection, explain::Target};
 
 /// Target of the tests.
-pub const TARGET: Target<'_> = Target { name: "ada", namespace: "team", server: "https://k:6443" };
+pub const TARGET: Target<'_> = Target { name: "ada", namespace: "team", server: "https://k:6443", flags: "" };
 
 /// A new unit `ada` with that status.
 pub fn unit(status: Value) -> Value {
@@ -22,6 +22,14 @@ pub fn unit(status: Value) -> Value {
     if !status.is_null() {
         unit["status"] = status;
     }
+    unit
+}
+
+/// A new unit of that name.
+pub fn named(name: &str, status: Value) -> Value {
+    let mut unit = unit(status);
+    unit["metadata"]["name"] = json!(name);
+    unit["metadata"]["uid"] = json!(format!("uid-{name}"));
     unit
 }
 
@@ -44,6 +52,7 @@ pub fn server() -> (Connection, Server) {
         client,
         namespace: TARGET.namespace.to_owned(),
         server: TARGET.server.to_owned(),
+        flags: String::new(),
         request_timeout: Duration::ZERO,
     };
     (connection, Server(handle))
@@ -72,6 +81,16 @@ impl Server {
         });
         let request =
             "GET /apis/texera.apache.org/v1alpha1/namespaces/team/computingunits?&fieldSelector=metadata.name";
+        self.answer(request, 200, &list.to_string()).await;
+    }
+
+    /// Responds to the list request of a watch of all units.
+    pub async fn list_all(&mut self, units: &[Value]) {
+        let list = json!({
+            "apiVersion": "texera.apache.org/v1alpha1", "kind": "ComputingUnitList",
+            "metadata": {"resourceVersion": "1"}, "items": units,
+        });
+        let request = "GET /apis/texera.apache.org/v1alpha1/namespaces/team/computingunits?";
         self.answer(request, 200, &list.to_string()).await;
     }
 

@@ -1,6 +1,6 @@
 //! The condition that a unit has not met yet.
 
-use computing_unit_api::{ComputingUnit, ConditionType};
+use computing_unit_api::{ComputingUnit, ConditionType, OperatingMode};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
@@ -29,12 +29,21 @@ impl Unmet {
 }
 
 /// The first unmet condition of a unit that has not reached its goal.
-pub fn unmet(goal: Goal, unit: &ComputingUnit) -> Unmet {
+pub fn unmet(goal: &Goal, unit: &ComputingUnit) -> Unmet {
     let of =
         |type_| condition(unit, type_).map_or_else(not_reconciled, |condition| of_condition(condition, "the unit"));
     match goal {
         Goal::Ready => start(unit),
-        Goal::Suspended => of(ConditionType::Suspended),
+        Goal::Suspended | Goal::Stopping if unit.spec.operating_mode != OperatingMode::Suspended => Unmet {
+            subject: "its suspension",
+            reason: String::new(),
+            message: "spec.operatingMode of the unit is Running; suspend it with kubectl cu suspend".to_owned(),
+        },
+        Goal::Suspended | Goal::Stopping => of(ConditionType::Suspended),
+        Goal::Condition { type_, .. } => named(unit, type_),
+        Goal::JsonPath { text, .. } => {
+            Unmet { subject: "the unit", reason: String::new(), message: format!("{text} does not match") }
+        }
         Goal::Resized if condition(unit, ConditionType::ResizePending).is_some() => of(ConditionType::ResizePending),
         Goal::Finished | Goal::Resized | Goal::Deleted => {
             summary(unit).map_or_else(not_reconciled, |condition| of_condition(condition, "the unit"))
@@ -64,6 +73,22 @@ fn start(unit: &ComputingUnit) -> Unmet {
     found.map_or_else(not_reconciled, |(condition, subject)| of_condition(condition, subject))
 }
 
+/// The condition of that type, whatever its status.
+fn named(unit: &ComputingUnit, type_: &str) -> Unmet {
+    let status = unit.status.as_ref();
+    let found = status
+        .and_then(|status| status.conditions.iter().find(|condition| condition.type_.eq_ignore_ascii_case(type_)));
+    match found {
+        Some(condition) => Unmet {
+            subject: "the unit",
+            reason: condition.reason.clone(),
+            message: format!("{} is {}: {}", condition.type_, condition.status, condition.message),
+        },
+        None if status.is_none_or(|status| status.conditions.is_empty()) => not_reconciled(),
+        None => Unmet { subject: "the unit", reason: String::new(), message: format!("it has no condition {type_}") },
+    }
+}
+
 fn of_condition(condition: &Condition, subject: &'static str) -> Unmet {
     Unmet { subject, reason: condition.reason.clone(), message: condition.message.clone() }
 }
@@ -90,7 +115,7 @@ mod tests {
 
     #[test]
     fn first_condition_that_is_not_true_is_unmet() {
-        let message = |conditions: &[Value]| unmet(Goal::Ready, &unit(json!({"conditions": conditions}))).message();
+        let message = |conditions: &[Value]| unmet(&Goal::Ready, &unit(json!({"conditions": conditions}))).message();
         let accepted = condition("Accepted", "True", "Accepted");
         let pod = condition("PodReady", "True", "PodReady");
         for (conditions, expected) in [
@@ -126,7 +151,7 @@ mod tests {
         let mut condition = condition("PodReady", "False", "Odd");
         condition["message"] = json!("a\n\u{1b}[2Jb");
         assert_eq!(
-            unmet(Goal::Ready, &unit(json!({"conditions": [condition]}))).message(),
+            unmet(&Goal::Ready, &unit(json!({"conditions": [condition]}))).message(),
             "waiting for the pod: Odd: a [2Jb"
         );
     }
@@ -138,14 +163,16 @@ mod tests {
             condition("Suspended", "False", "PodStopping"),
             condition("ResizePending", "True", "Deferred"),
         ];
-        let unit = unit(json!({"conditions": conditions}));
+        let mut unit = unit(json!({"conditions": conditions}));
+        assert!(unmet(&Goal::Suspended, &unit).message().contains("kubectl cu suspend"), "nobody has suspended it");
+        unit.spec.operating_mode = OperatingMode::Suspended;
         for (goal, reason) in [
             (Goal::Suspended, "PodStopping"),
             (Goal::Resized, "Deferred"),
             (Goal::Finished, "Suspending"),
             (Goal::Deleted, "Suspending"),
         ] {
-            assert_eq!(unmet(goal, &unit).message(), format!("waiting for the unit: {reason}: about {reason}"));
+            assert_eq!(unmet(&goal, &unit).message(), format!("waiting for the unit: {reason}: about {reason}"));
         }
     }
 }

@@ -1,170 +1,95 @@
-//! Watching one unit until it has reached a state, or cannot reach it. [`crate::goal`] evaluates the status.
+//! Watching units until each has reached a state, or cannot reach it. [`crate::goal`] evaluates the status.
+//!
+//! The units of a namespace share a watch, and all units share the deadline.
 
 use std::{
+    collections::BTreeMap,
     future::{Future, pending},
-    io::{self, Write},
+    io,
     pin::pin,
     time::Duration,
 };
 
-use computing_unit_api as api;
-use computing_unit_api::ComputingUnit;
-use futures::StreamExt;
+use futures::{
+    StreamExt,
+    stream::{BoxStream, SelectAll, select_all},
+};
 use kube::{
-    Api, ResourceExt,
-    runtime::{WatchStreamExt, watcher},
+    ResourceExt,
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event, watcher},
+    },
 };
 use tokio::time::{self, Instant, interval};
 
 use crate::{
-    explain::{self, Target},
-    goal::{Goal, Verdict},
-    progress::Report,
+    connection::Connection,
+    goal::Goal,
+    object::Unit,
+    outcome::{Outcome, Waited},
     screen::Screen,
+    waiting::Waiting,
 };
 
 /// Interval at which the elapsed time is updated.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Result of a wait.
-#[derive(Debug)]
-pub enum Outcome {
-    /// The unit has reached the state.
-    Reached,
-    /// The unit cannot reach the state without intervention: the reason.
-    Failed(String),
-    /// The unit was deleted, or replaced by another of the same name.
-    Deleted,
-    /// The timeout has passed: the unmet condition.
-    TimedOut(String),
-    /// Ctrl-C.
-    Interrupted,
-    /// The unit cannot be watched.
-    WatchFailed(Box<kube::Error>),
-}
+/// Events of a namespace.
+type Watches = SelectAll<BoxStream<'static, (String, Result<Event<Unit>, watcher::Error>)>>;
 
-/// Result of a wait, and the last observed state of the unit.
-pub struct Waited {
-    /// Result of the wait.
-    pub outcome: Outcome,
-    /// Last observed state of the unit.
-    pub last: ComputingUnit,
-}
-
-/// Waits for `unit` until `timeout` has passed or `interrupt` completes, and shows the progress.
+/// Waits for `units` until `timeout` has passed or `interrupt` completes, and shows the progress.
 ///
 /// # Errors
 /// If the progress cannot be written.
-pub async fn wait<W: Write>(
-    api: Api<ComputingUnit>,
-    unit: ComputingUnit,
-    goal: Goal,
+pub async fn wait(
+    connection: &Connection,
+    units: Vec<Unit>,
+    goal: &Goal,
     timeout: Duration,
     interrupt: impl Future<Output = ()>,
-    screen: &mut Screen<W>,
-) -> io::Result<Waited> {
+    screen: &mut Screen<'_>,
+) -> io::Result<Vec<Waited>> {
     let started = Instant::now();
-    let name = unit.name_any();
-    let mut report = Report::new(goal, &unit);
-    let mut last = unit;
-    let mut seen = false;
-    let mut events = pin!(watcher::watch_object(api, &name).default_backoff());
+    let mut events = watches(connection, &units);
+    let mut waiting = Waiting::new(units, goal);
     let mut interrupt = pin!(interrupt);
     let mut deadline = pin!(time::timeout(timeout, pending::<()>()));
     let mut tick = interval(TICK);
-    let outcome = loop {
-        let mut stages = Vec::new();
-        let mut end = None;
+    while !waiting.is_done() {
         tokio::select! {
             biased;
-            () = &mut interrupt => end = Some(Outcome::Interrupted),
-            Some(event) = events.next() => match event {
-                Ok(Some(unit)) if unit.uid() == last.uid() => {
-                    seen = true;
-                    stages = report.observe(&unit, started.elapsed());
-                    end = goal.verdict(&unit).map(Outcome::from);
-                    last = unit;
-                }
-                Ok(_) => end = Some(if goal == Goal::Deleted { Outcome::Reached } else { Outcome::Deleted }),
-                Err(error) => match fatal(error, seen) {
-                    Ok(error) => end = Some(Outcome::WatchFailed(Box::new(error))),
-                    Err(error) => report.disconnected(&error, started.elapsed()),
-                },
-            },
-            _ = &mut deadline => end = Some(Outcome::TimedOut(report.waiting_for(started.elapsed()))),
+            () = &mut interrupt => waiting.end(Outcome::Interrupted, started.elapsed()),
+            Some((namespace, event)) = events.next() => waiting.apply(&namespace, event, started.elapsed()),
+            _ = &mut deadline => waiting.end(Outcome::TimedOut, started.elapsed()),
             _ = tick.tick() => {}
         }
-        screen.show(&mut report, &stages, &name, started.elapsed())?;
-        if let Some(outcome) = end {
-            break outcome;
-        }
+        waiting.show(screen, started.elapsed())?;
+    }
+    screen.close();
+    Ok(waiting.results(started.elapsed()))
+}
+
+/// A watch for each namespace: of the unit if it is the only one, otherwise of all units.
+fn watches(connection: &Connection, units: &[Unit]) -> Watches {
+    let mut namespaces: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for unit in units {
+        namespaces.entry(unit.namespace().unwrap_or_default()).or_default().push(unit.name_any());
+    }
+    let watch = |(namespace, names): (String, Vec<String>)| {
+        let config = match names.as_slice() {
+            [name] => watcher::Config::default().fields(&format!("metadata.name={name}")),
+            _ => watcher::Config::default(),
+        };
+        let events = watcher(connection.units(&namespace), config).default_backoff();
+        events.map(move |event| (namespace.clone(), event)).boxed()
     };
-    screen.finish()?;
-    Ok(Waited { outcome, last })
-}
-
-/// An error that ends the watch. An API server that has just started may reject requests that it allows later, so only the
-/// first response is considered.
-///
-/// # Errors
-/// The message, if the watch is retried.
-pub fn fatal(error: watcher::Error, seen: bool) -> Result<kube::Error, String> {
-    match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-            if !seen && matches!(status.code, 401 | 403 | 404) =>
-        {
-            Ok(kube::Error::Api(status))
-        }
-        watcher::Error::InitialListFailed(error)
-        | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => Err(explain::innermost(&error).to_string()),
-        other => Err(other.to_string()),
-    }
-}
-
-impl From<Verdict> for Outcome {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Reached => Self::Reached,
-            Verdict::Failed(why) => Self::Failed(why),
-            Verdict::Deleted => Self::Deleted,
-        }
-    }
-}
-
-impl Outcome {
-    /// Error messages for the user; empty if the unit has reached the state.
-    pub fn messages(&self, goal: Goal, target: Target<'_>, timeout: Duration) -> Vec<String> {
-        let Target { name, namespace, .. } = target;
-        let state = goal.state();
-        let continues = if goal == Goal::Ready { "; the start continues" } else { "" };
-        match self {
-            Self::Reached => Vec::new(),
-            Self::Failed(reason) => vec![format!(
-                "computing unit {name:?} is not {state}: {}; change it with kubectl edit computingunit {name} -n {namespace}",
-                reason.trim_end_matches('.')
-            )],
-            Self::Deleted => vec![format!("computing unit {name:?} was deleted before it was {state}")],
-            Self::TimedOut(unmet) => vec![format!(
-                "timed out after {}: computing unit {name:?} is not {state}, {}{continues}",
-                api::Duration(timeout),
-                unmet.trim_end_matches('.')
-            )],
-            Self::Interrupted => vec![format!(
-                "interrupted: stopped waiting for computing unit {name:?}; no change is reverted{continues}"
-            )],
-            Self::WatchFailed(error) => {
-                let mut all = explain::request(error, target);
-                all.push(format!("cannot watch computing unit {name:?}; no change is reverted"));
-                all
-            }
-        }
-    }
+    select_all(namespaces.into_iter().map(watch))
 }
 
 #[cfg(test)]
 mod tests {
+    use indicatif::{InMemoryTerm, ProgressDrawTarget};
     use serde_json::{Value, json};
 
     use super::*;
@@ -175,13 +100,17 @@ mod tests {
     /// Waits while `script` responds. Returns the result and the output.
     async fn watch(script: impl AsyncFnOnce(&mut Server), interrupt: impl Future<Output = ()>) -> (Outcome, String) {
         let (connection, mut server) = testing::server();
-        let created = serde_json::from_value(testing::unit(Value::Null)).unwrap();
         let mut shown = Vec::new();
-        let mut screen = Screen::new(&mut shown, false);
-        let waiting =
-            Box::pin(wait(connection.units(), created, Goal::Ready, Duration::from_mins(10), interrupt, &mut screen));
-        let outcome = together(waiting, script(&mut server)).await.unwrap().outcome;
-        (outcome, String::from_utf8(shown).unwrap())
+        let mut screen = Screen::lines(vec!["ada".into()], &mut shown);
+        let units = vec![created()];
+        let waiting = Box::pin(wait(&connection, units, &Goal::Ready, Duration::from_mins(10), interrupt, &mut screen));
+        let waited = together(waiting, script(&mut server)).await.unwrap();
+        drop(screen);
+        (waited[0].outcome.clone(), String::from_utf8(shown).unwrap())
+    }
+
+    fn created() -> Unit {
+        serde_json::from_value(testing::unit(Value::Null)).unwrap()
     }
 
     fn ready() -> Value {
@@ -237,7 +166,7 @@ mod tests {
             condition("Accepted", "False", "ImageNotOffered"),
         ]}));
         let (outcome, _) = watch(async |server| server.list(&[rejected]).await, pending()).await;
-        let messages = outcome.messages(Goal::Ready, TARGET, Duration::ZERO);
+        let messages = outcome.messages(&Goal::Ready, TARGET, Duration::ZERO);
         let expected = "computing unit \"ada\" is not ready: ImageNotOffered: about ImageNotOffered;";
         assert!(messages[0].starts_with(expected), "{messages:?}");
     }
@@ -259,33 +188,71 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn timeout_reports_the_unmet_condition() {
         let (connection, mut server) = testing::server();
-        let created = serde_json::from_value(testing::unit(Value::Null)).unwrap();
         let mut shown = Vec::new();
-        let mut screen = Screen::new(&mut shown, false);
+        let mut screen = Screen::lines(vec!["ada".into()], &mut shown);
         let timeout = Duration::from_mins(10);
         let script = async {
             server.list(&[unschedulable()]).await;
             let (_, _pending_response) = server.next().await;
             pending::<()>().await;
         };
+        let units = vec![created()];
         let outcome = tokio::select! {
-            waited = wait(connection.units(), created, Goal::Ready, timeout, pending(), &mut screen) => waited.unwrap().outcome,
+            waited = wait(&connection, units, &Goal::Ready, timeout, pending(), &mut screen) => waited.unwrap()[0].outcome.clone(),
             () = script => unreachable!(),
         };
+        drop(screen);
         assert_eq!(
-            outcome.messages(Goal::Ready, TARGET, timeout),
+            outcome.messages(&Goal::Ready, TARGET, timeout),
             ["timed out after 10m: computing unit \"ada\" is not ready, waiting for the pod: Unschedulable: about \
-                 Unschedulable; the start continues"]
+                 Unschedulable; see kubectl cu describe ada -n team"]
         );
         let shown = String::from_utf8(shown).unwrap();
         assert_eq!(shown.matches("waiting for the pod").count(), 1, "{shown}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn interrupt_ends_the_wait_only() {
+    async fn interrupt_ends_the_wait_and_repeats_what_it_was_for() {
         let (outcome, _) = watch(async |_| {}, std::future::ready(())).await;
-        assert!(matches!(outcome, Outcome::Interrupted));
-        assert!(outcome.messages(Goal::Ready, TARGET, Duration::ZERO)[0].contains("the start continues"));
+        let messages = outcome.messages(&Goal::Ready, TARGET, Duration::ZERO);
+        assert!(matches!(outcome, Outcome::Interrupted(_)));
+        assert!(
+            messages[0].contains("is not ready, waiting for the operator: the unit is not reconciled yet"),
+            "{messages:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unit_that_has_reached_the_state_is_not_watched() {
+        let (connection, _server) = testing::server();
+        let mut screen = Screen::lines(vec!["ada".into()], std::io::sink());
+        let units = vec![serde_json::from_value(ready()).unwrap()];
+        let waited = wait(&connection, units, &Goal::Ready, Duration::ZERO, pending(), &mut screen).await.unwrap();
+        assert!(matches!(waited[0].outcome, Outcome::Reached), "also without time to wait");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn units_are_waited_for_side_by_side() {
+        let (connection, mut server) = testing::server();
+        let terminal = InMemoryTerm::new(10, 60);
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        let mut screen = Screen::terminal(vec!["ada".into(), "bob".into()], target);
+        let one = |name: &str, status: Value| testing::named(name, status);
+        let units = ["ada", "bob"].map(|name| serde_json::from_value(one(name, Value::Null)).unwrap()).to_vec();
+        let waiting =
+            Box::pin(wait(&connection, units, &Goal::Suspended, Duration::from_mins(10), pending(), &mut screen));
+        let script = async {
+            server.list_all(&[one("ada", Value::Null), one("bob", Value::Null)]).await;
+            let suspended = || json!({"phase": "Suspended"});
+            // The second is first.
+            let events = [("MODIFIED", one("bob", suspended())), ("MODIFIED", one("ada", suspended()))];
+            server.watch(&events).await;
+        };
+        let waited = together(waiting, script).await.unwrap();
+        assert!(waited.iter().all(|one| matches!(one.outcome, Outcome::Reached)));
+        let shown = terminal.contents();
+        let lines: Vec<_> = shown.lines().filter(|line| line.contains("Suspended")).collect();
+        assert!(lines.len() == 2 && lines[0].starts_with("ada  ") && lines[1].starts_with("bob  "), "{shown}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -294,22 +261,8 @@ mod tests {
             "computingunits.texera.apache.org is forbidden: User \"eve\" cannot list resource \"computingunits\" in API \
              group \"texera.apache.org\" in the namespace \"team\""});
         let (outcome, _) = watch(async |server| server.answer("GET", 403, &denied.to_string()).await, pending()).await;
-        let messages = outcome.messages(Goal::Ready, TARGET, Duration::ZERO);
+        let messages = outcome.messages(&Goal::Ready, TARGET, Duration::ZERO);
         assert!(messages[0].starts_with("user \"eve\" cannot list computing units"), "{messages:?}");
         assert!(messages[1].contains("cannot watch"), "{messages:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn progress_on_a_terminal_is_one_line() {
-        let (connection, mut server) = testing::server();
-        let created = serde_json::from_value(testing::unit(Value::Null)).unwrap();
-        let mut shown = Vec::new();
-        let mut screen = Screen::new(&mut shown, true);
-        let waiting =
-            Box::pin(wait(connection.units(), created, Goal::Ready, Duration::from_mins(10), pending(), &mut screen));
-        together(waiting, server.list(&[ready()])).await.unwrap();
-        let shown = String::from_utf8(shown).unwrap();
-        assert_eq!(shown.matches('\n').count(), 1, "{shown:?}");
-        assert!(shown.ends_with("reachable 0.0s\x1b[?7h\n"), "{shown:?}");
     }
 }

@@ -38,5 +38,5 @@ fn manifest_refers_to_the_archive() {
     let program = unpacked.join(platforms[0]["bin"].as_str().unwrap());
     let version = Command::new(program).arg("--version").output().unwrap().stdout;
     assert_eq!(String::from_utf8(version).unwrap().trim(), format!("kubectl-cu {}", env!("CARGO_PKG_VERSION")));
-    assert!(unpacked.join("LICENSE").exists());
+    assert!(unpacked.join("LICENSE").exists() && unpacked.join("NOTICE").exists());
 }

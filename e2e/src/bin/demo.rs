@@ -32,7 +32,8 @@ async fn main() -> anyhow::Result<()> {
     heading("Create a unit and wait until it is Ready");
     // A killed run may have left one behind.
     tool::line(&cluster, &format!("kubectl delete computingunit {NAME} -n {UNITS} --ignore-not-found")).await?;
-    run(&cluster, &format!("kubectl create computingunit {NAME} -n {UNITS} --cuid 42 --owner ada --wait=2m")).await?;
+    run(&cluster, &format!("kubectl create computingunit {NAME} -n {UNITS} --cuid 42 --owner ada --wait --timeout=2m"))
+        .await?;
     let unit = Api::<ComputingUnit>::namespaced(cluster.client(), UNITS).get(NAME).await?;
     let url = unit.status.as_ref().and_then(|status| status.url.clone()).context("the unit has no URL")?;
 
@@ -109,7 +110,7 @@ fn next(cluster: &Cluster, url: &str) -> String {
          kubectl explain cu.spec\n\
          kubectl cu suspend mine -n {UNITS} --wait\n\
          curl -iL '{url}'        # wakes it\n\
-         kubectl cu delete mine -n {UNITS} --wait\n\
+         kubectl cu delete mine -n {UNITS}\n\
          kubectl -n {SYSTEM} logs -l app.kubernetes.io/name=computing-unit-operator\n\
          make down        # stops and removes the cluster",
         cluster.kubeconfig().display(),

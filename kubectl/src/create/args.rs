@@ -1,11 +1,16 @@
 //! Options of `create`. The API server validates the object, see [`crate::explain`].
 
-use clap::{ArgAction, Parser};
+use std::path::PathBuf;
+
+use clap::Parser;
 use computing_unit_api::Quantity;
 
+use super::more::MoreArgs;
 use crate::{
-    options::{ConnectionArgs, WaitArgs, quantity},
-    print::{DryRun, Output},
+    dry_run::DryRunArgs,
+    options::{ConnectionArgs, WaitArgs},
+    printer::OutputArgs,
+    values::{pair, quantity},
 };
 
 /// `kubectl create computingunit`.
@@ -33,40 +38,32 @@ pub struct Cli {
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Name of the unit: at most 63 lower-case letters, digits and '-', starting with a letter
-    pub name: String,
+    #[arg(required_unless_present = "filename")]
+    pub name: Option<String>,
+
+    /// Manifest with one or several units, as YAML or JSON; "-" for stdin. The options change it
+    #[arg(short, long, value_name = "FILE")]
+    pub filename: Option<PathBuf>,
 
     /// Spec of the unit.
     #[command(flatten, next_help_heading = "Unit")]
     pub unit: UnitArgs,
 
+    /// Metadata, environment and lifecycle of the unit.
+    #[command(flatten, next_help_heading = "Unit")]
+    pub more: MoreArgs,
+
     /// Whether to wait until it is ready.
     #[command(flatten)]
     pub wait: WaitArgs,
 
-    /// Must be "none", "server" or "client". If client, only print the object; if server, submit the request without
-    /// persisting it. Without a value: "client"
-    #[arg(
-        long,
-        value_name = "none|client|server",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "client",
-        value_enum,
-        hide_possible_values = true,
-        conflicts_with = "wait",
-    )]
-    dry_run: Option<DryRun>,
+    /// Whether to persist it.
+    #[command(flatten)]
+    pub dry_run: DryRunArgs,
 
-    /// Output format. One of: yaml, json, name
-    #[arg(short, long, value_name = "yaml|json|name", value_enum, hide_possible_values = true)]
-    pub output: Option<Output>,
-}
-
-impl Args {
-    /// The kind of dry run, if any.
-    pub fn dry_run(&self) -> Option<DryRun> {
-        self.dry_run.filter(|dry_run| *dry_run != DryRun::None)
-    }
+    /// How it is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// Spec of the unit.
@@ -76,21 +73,25 @@ pub struct UnitArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub cuid: Option<i64>,
 
-    /// Name of the ComputingUnitPool
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    pub pool: String,
+    /// Name of the ComputingUnitPool [default: default]
+    #[arg(long, value_name = "NAME")]
+    pub pool: Option<String>,
 
     /// Image that the pool offers, by name or reference; defaults to that of the pool
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
 
     /// CPU limit, for example 2 or 500m
-    #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
+    #[arg(long, value_name = "QUANTITY", value_parser = quantity, allow_negative_numbers = true)]
     pub cpu: Option<Quantity>,
 
     /// Memory limit, for example 4Gi
-    #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
+    #[arg(long, value_name = "QUANTITY", value_parser = quantity, allow_hyphen_values = true)]
     pub memory: Option<Quantity>,
+
+    /// Requests, for example cpu=500m,memory=1Gi; default to the limits
+    #[arg(long, value_name = "NAME=QUANTITY,...", value_parser = amount, value_delimiter = ',')]
+    pub requests: Vec<(String, Quantity)>,
 
     /// Number of GPUs
     #[arg(long, value_name = "N")]
@@ -104,10 +105,6 @@ pub struct UnitArgs {
     #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
     pub shared_memory: Option<Quantity>,
 
-    /// Environment variable of the unit; can be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, action = ArgAction::Append)]
-    pub env: Vec<(String, String)>,
-
     /// User that the unit belongs to; grants no permissions
     #[arg(long, value_name = "USER")]
     pub owner: Option<String>,
@@ -118,8 +115,8 @@ Create a computing unit: an execution engine with its own URL.
 
 The unit refers to a ComputingUnitPool in the same namespace, which has the pod template, the
 gateway and the limits. With --wait, the command waits until the unit is reachable through the
-gateway. Its URL is then the last line of stdout. With --output=yaml or json, the last observed
-state of the unit is printed instead.
+gateway. Its URL is then the last line of stdout. With --output, the last observed state of the unit
+is printed in that format instead.
 
 The command keeps waiting if the problem can clear without a change of the unit: the pool or the
 gateway does not exist yet, no node has enough resources, an image cannot be pulled. It ends with
@@ -140,7 +137,13 @@ Examples:
   kubectl create computingunit computing-unit-42 --cuid 42 --cpu 2 --memory 4Gi --gpu 1 --owner ada
 
   # Create a unit with another pool, image and environment, and wait up to five minutes
-  kubectl create computingunit lab --pool teaching --image r --env MODE=batch --env OPTS=-Xmx2g --wait=5m
+  kubectl create computingunit lab --pool teaching --image r --env MODE=batch --env OPTS=-Xmx2g --wait --timeout=5m
+
+  # Create a unit with labels, the entries of a Secret as environment variables, and an idle timeout
+  kubectl create computingunit ada --labels course=101,team=blue --env-from secret/cu-ada --idle-timeout 30m
+
+  # Create a unit from a manifest with another memory limit
+  sed s/ada/bob/ ada.yaml | kubectl create computingunit -f - --memory 8Gi
 
   # Print the object as YAML without a request to the API server
   kubectl create computingunit ada --memory 4Gi --dry-run=client -o yaml
@@ -151,15 +154,9 @@ Examples:
   # Use the URL in a script
   url=$(kubectl create computingunit ada --wait | tail -n 1)";
 
-fn variable(text: &str) -> Result<(String, String), String> {
-    let Some((name, value)) = text.split_once('=') else { return Err("must have the form NAME=VALUE".to_owned()) };
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(allowed) {
-        return Err(format!(
-            "invalid name {name:?}: must consist of letters, digits, '_', '-' or '.', and must not start with a digit"
-        ));
-    }
-    Ok((name.to_owned(), value.to_owned()))
+fn amount(text: &str) -> Result<(String, Quantity), String> {
+    let (name, amount) = pair(text)?;
+    Ok((name, quantity(&amount)?))
 }
 
 #[cfg(test)]
@@ -169,6 +166,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::{dry_run::DryRun, printer::Format};
 
     fn parse(line: &str) -> Result<Cli, String> {
         let words = ["kubectl-create-computingunit"].into_iter().chain(line.split_whitespace());
@@ -183,43 +181,51 @@ mod tests {
     #[test]
     fn options_are_accepted_before_and_after_the_name() {
         let Cli { args, connection } = parse("-n team --cpu 2 ada --context=c --env A=b=c --env B= -o yaml").unwrap();
-        assert_eq!(args.name, "ada");
+        assert_eq!(args.name.as_deref(), Some("ada"));
         assert_eq!(connection.namespace.as_deref(), Some("team"));
         assert_eq!(connection.context.as_deref(), Some("c"));
-        assert_eq!(args.unit.env, [("A".into(), "b=c".into()), ("B".into(), String::new())]);
-        assert_eq!(args.output, Some(Output::Yaml));
-        assert_eq!((args.wait.wait, args.dry_run()), (None, None));
+        assert_eq!(args.more.env, [("A".into(), "b=c".into()), ("B".into(), String::new())]);
+        assert_eq!(args.output.output, Some(Format::Yaml));
+        assert_eq!((args.wait.limit(), args.dry_run.dry_run), (None, DryRun::None));
     }
 
     #[test]
-    fn duration_of_wait_requires_an_equals_sign() {
+    fn wait_and_timeout_are_those_of_kubectl() {
         for (line, seconds) in [
-            ("--wait ada", 600),
-            ("ada --wait", 600),
-            ("ada --wait=90", 90),
-            ("ada --wait=90s", 90),
-            ("ada --wait=1h30m", 5400),
-            ("ada --wait=1.5h", 5400),
+            ("--wait ada", Some(600)),
+            ("ada --wait", Some(600)),
+            ("ada --wait=true --timeout=90", Some(90)),
+            ("ada --wait --timeout 1h30m", Some(5400)),
+            ("ada --timeout=90s", Some(90)),
+            ("ada --wait --timeout=0", Some(7 * 24 * 3600)),
+            ("ada --wait=false --timeout=90s", None),
+            ("ada", None),
         ] {
-            assert_eq!(parse(line).unwrap().args.wait.wait, Some(Duration::from_secs(seconds)), "{line}");
+            assert_eq!(parse(line).unwrap().args.wait.limit(), seconds.map(Duration::from_secs), "{line}");
         }
-        for line in ["ada --wait=", "ada --wait=soon", "ada --wait=-5s", "ada --wait=0", "ada --wait --dry-run=server"]
-        {
-            assert!(parse(line).is_err(), "{line}");
+        for (line, expected) in [
+            ("ada --wait=90s", "use --timeout=90s"),
+            ("ada --wait=", "true or false"),
+            ("ada --timeout=soon", "90s, 5m or 1h30m"),
+            ("ada --timeout=-5s", "must not be negative"),
+            ("ada --wait 60s", "unexpected argument"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert!(error.contains(expected), "{line}: {error}");
         }
     }
 
     #[test]
     fn dry_run_has_none_client_and_server() {
         for (line, expected) in [
-            ("ada", None),
-            ("ada --dry-run=none", None),
-            ("ada --dry-run", Some(DryRun::Client)),
-            ("ada --dry-run=client", Some(DryRun::Client)),
-            ("--dry-run ada", Some(DryRun::Client)),
-            ("ada --dry-run=server", Some(DryRun::Server)),
+            ("ada", DryRun::None),
+            ("ada --dry-run=none", DryRun::None),
+            ("ada --dry-run", DryRun::Client),
+            ("ada --dry-run=client", DryRun::Client),
+            ("--dry-run ada", DryRun::Client),
+            ("ada --dry-run=server", DryRun::Server),
         ] {
-            assert_eq!(parse(line).unwrap().args.dry_run(), expected, "{line}");
+            assert_eq!(parse(line).unwrap().args.dry_run.dry_run, expected, "{line}");
         }
         assert!(parse("ada --dry-run=maybe").is_err());
     }
@@ -232,7 +238,14 @@ mod tests {
             ("a --env Ä=b", "letters, digits"),
             ("a --env =b", "letters, digits"),
             ("a --env A", "NAME=VALUE"),
-            ("a --wait=1fortnight", "90s, 5m or 1h30m"),
+            ("a --memory -1Gi", "must not be negative"),
+            ("a --requests cpu", "KEY=VALUE"),
+            ("a --requests cpu=lots", "such as 2, 500m or 4Gi"),
+            ("a --env-from pod/x", "secret/NAME or configmap/NAME"),
+            ("a --idle-timeout 1d", "10m, 1h30m"),
+            ("a --shutdown-time soon", "2026-"),
+            ("a --labels team", "KEY=VALUE"),
+            ("", "NAME"),
             ("a --gpu-resource amd.com/gpu", "--gpu"),
         ] {
             let error = parse(line).unwrap_err();

@@ -1,24 +1,35 @@
 //! The request that creates a unit.
 
 use computing_unit_api::ComputingUnit;
-use kube::{ResourceExt, api::PostParams};
+use http::Uri;
+use kube::{Resource, api::PostParams, core::Request};
+use serde_json::Value;
 
-use crate::connection::Connection;
+use crate::{connection::Connection, explain::Target, object::Unit};
 
 /// The field manager of `kubectl create`.
 const FIELD_MANAGER: &str = "kubectl-create";
 
-/// Creates a unit. Returns it as the API server persisted it, or would have without the dry run.
+/// Creates a unit. Returns it as the API server persisted it, or would have without the dry run. Unknown fields are
+/// rejected, like by `kubectl create`.
 ///
 /// # Errors
 /// One message for each cause.
-pub async fn create(
-    connection: &Connection,
-    unit: &ComputingUnit,
-    dry_run: bool,
-) -> Result<ComputingUnit, Vec<String>> {
+pub async fn create(connection: &Connection, unit: &Value, dry_run: bool) -> Result<Unit, Vec<String>> {
+    let text = |field: &str| unit["metadata"][field].as_str();
+    let target = Target {
+        name: text("name").unwrap_or_default(),
+        namespace: text("namespace").unwrap_or(&connection.namespace),
+        ..connection.here()
+    };
+    let invalid = |error: &dyn std::fmt::Display| vec![format!("invalid request: {error}")];
     let params = PostParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()) };
-    connection.request(&unit.name_any(), connection.units().create(&params, unit)).await
+    let path = ComputingUnit::url_path(&(), Some(target.namespace));
+    let mut request =
+        Request::new(path).create(&params, unit.to_string().into_bytes()).map_err(|error| invalid(&error))?;
+    let strict: Uri = format!("{}&fieldValidation=Strict", request.uri()).parse().map_err(|error| invalid(&error))?;
+    *request.uri_mut() = strict;
+    connection.request(target, connection.client.request(request)).await
 }
 
 #[cfg(test)]
@@ -32,8 +43,8 @@ mod tests {
 
     const PATH: &str = "POST /apis/texera.apache.org/v1alpha1/namespaces/team/computingunits?";
 
-    fn unit() -> ComputingUnit {
-        serde_json::from_value(testing::unit(Value::Null)).unwrap()
+    fn unit() -> Value {
+        testing::unit(Value::Null)
     }
 
     #[tokio::test]
@@ -43,7 +54,11 @@ mod tests {
         let stored = testing::unit(json!({"phase": "Pending"})).to_string();
         let created = testing::together(
             create(&connection, &unit, true),
-            server.answer(&format!("{PATH}&dryRun=All&fieldManager=kubectl-create"), 201, &stored),
+            server.answer(
+                &format!("{PATH}&dryRun=All&fieldManager=kubectl-create&fieldValidation=Strict"),
+                201,
+                &stored,
+            ),
         )
         .await
         .unwrap();

@@ -2,12 +2,22 @@
 
 use std::process::ExitCode;
 
-use computing_unit_api::ComputingUnit;
 use k8s_openapi::{api::core::v1::Event, jiff::Timestamp};
 use kube::{Api, ResourceExt, api::ListParams};
 
-use super::{description, select::Select, session::Session};
-use crate::{error::Error, options::ConnectionArgs, stdio::write_stdout};
+use super::{
+    description,
+    select::{Select, Unselected},
+    session::{Chosen, Session},
+};
+use crate::{
+    error::Error,
+    explain,
+    object::Unit,
+    options::ConnectionArgs,
+    stdio::{write_stderr, write_stdout},
+    values::boolean,
+};
 
 /// Units, and whether to show Events.
 #[derive(Debug, clap::Args)]
@@ -15,9 +25,18 @@ pub struct Args {
     #[command(flatten)]
     select: Select,
 
-    /// Do not show Events
-    #[arg(long)]
-    no_events: bool,
+    /// Show Events
+    #[arg(
+        long,
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        default_value = "true",
+        action = clap::ArgAction::Set,
+        value_parser = boolean,
+    )]
+    show_events: bool,
 }
 
 /// Describes units.
@@ -26,12 +45,17 @@ pub struct Args {
 /// If there is no connection, or the result cannot be written.
 pub async fn describe(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
-    for (index, unit) in session.choose(&args.select).await?.iter().enumerate() {
+    let Chosen { units, none_found } = session.choose(&args.select, Unselected::All).await?;
+    if none_found && !args.select.ignore_not_found {
+        let namespace = (!args.select.is_all_namespaces()).then_some(session.connection.namespace.as_str());
+        write_stderr(&explain::no_units(namespace));
+    }
+    for (index, unit) in units.iter().enumerate() {
         if index > 0 {
             write_stdout("\n")?;
         }
         write_stdout(&description::text(unit, Timestamp::now()))?;
-        if !args.no_events {
+        if args.show_events {
             let events = events(&session, unit).await;
             let events = events.as_deref().map_err(|messages| messages.join("; "));
             write_stdout(&description::events(events, Timestamp::now()))?;
@@ -40,10 +64,12 @@ pub async fn describe(args: &Args, connection: &ConnectionArgs) -> Result<ExitCo
     Ok(session.code())
 }
 
-/// The Events of the unit and of its children, which have the same name.
-async fn events(session: &Session, unit: &ComputingUnit) -> Result<Vec<Event>, Vec<String>> {
+/// The Events of the unit and of its children, which have the same name. Those of an earlier unit of the name are left out.
+async fn events(session: &Session, unit: &Unit) -> Result<Vec<Event>, Vec<String>> {
     let connection = &session.connection;
-    let events = Api::<Event>::namespaced(connection.client.clone(), &connection.namespace);
+    let events = Api::<Event>::namespaced(connection.client.clone(), &connection.namespace_of(unit));
     let params = ListParams::default().fields(&format!("involvedObject.name={}", unit.name_any()));
-    Ok(connection.request(&unit.name_any(), events.list(&params)).await?.items)
+    let mut found = connection.request(connection.target(unit), events.list(&params)).await?.items;
+    found.retain(|event| description::concerns(event, unit));
+    Ok(found)
 }

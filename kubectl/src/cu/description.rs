@@ -10,8 +10,8 @@ use k8s_openapi::{
 };
 use kube::ResourceExt;
 
-use super::{age, columns::Column, mode::is_suspended, table};
-use crate::status::one_line;
+use super::{age, columns::Column, mode::is_suspended};
+use crate::{printer::table, status::one_line};
 
 /// The description of a unit without its Events.
 pub fn text(unit: &ComputingUnit, now: Timestamp) -> String {
@@ -52,6 +52,17 @@ pub fn events(events: Result<&[Event], String>, now: Timestamp) -> String {
     let mut lines = vec![];
     section(&mut lines, "Events", &table::lines(&rows));
     lines.join("\n")
+}
+
+/// Whether an Event is of the unit or of its children, and not of an earlier unit of the same name.
+pub fn concerns(event: &Event, unit: &ComputingUnit) -> bool {
+    let object = &event.involved_object;
+    if object.kind.as_deref() == Some("ComputingUnit") {
+        return object.uid.is_none() || object.uid == unit.uid();
+    }
+    // Children are created after their unit, within the resolution of timestamps.
+    let created = unit.creation_timestamp().map(|created| created.0);
+    when(event).zip(created).is_none_or(|(at, created)| at >= created)
 }
 
 /// The time at which an Event was last observed.
@@ -279,5 +290,20 @@ mod tests {
             ]
         );
         assert_eq!(events(Err("forbidden".into()), now()), "Events: forbidden");
+    }
+
+    #[test]
+    fn events_of_an_earlier_unit_of_the_name_are_left_out() {
+        let mut unit = testing::unit(serde_json::Value::Null);
+        unit["metadata"]["creationTimestamp"] = json!("2026-01-01T00:30:00Z");
+        let unit: ComputingUnit = serde_json::from_value(unit).unwrap();
+        let of = |kind: &str, uid: &str, time: &str| {
+            let event = json!({"metadata": {}, "involvedObject": {"kind": kind, "uid": uid}, "lastTimestamp": time});
+            concerns(&serde_json::from_value(event).unwrap(), &unit)
+        };
+        assert!(of("ComputingUnit", "u1", "2026-01-01T00:30:00Z"));
+        assert!(!of("ComputingUnit", "u0", "2026-01-01T00:40:00Z"));
+        assert!(of("Pod", "p2", "2026-01-01T00:30:00Z"));
+        assert!(!of("Pod", "p1", "2026-01-01T00:29:59Z"));
     }
 }

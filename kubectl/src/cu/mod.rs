@@ -6,15 +6,20 @@ mod complete;
 mod delete;
 mod describe;
 mod description;
+mod doctor;
+mod known;
 mod list;
 mod logs;
 mod mode;
-mod open;
+mod operators;
+mod pools;
 mod resize;
 mod select;
 mod session;
-mod table;
+mod url;
+mod version;
 mod wait;
+mod watching;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -28,7 +33,6 @@ use crate::{
 };
 
 pub use complete::complete;
-use select::SelectAndWait;
 
 /// `kubectl cu`.
 #[derive(Debug, Parser)]
@@ -38,7 +42,6 @@ use select::SelectAndWait;
     version,
     about = "Manage computing units",
     after_help = EXAMPLES,
-    disable_help_subcommand = true,
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -51,30 +54,38 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List units
-    #[command(visible_aliases = ["ls", "get"])]
+    /// List units [aliases: get, ls]
+    #[command(aliases = ["ls", "get"])]
     List(list::Args),
     /// Show details of units: stages, conditions, activity, last failure, Events
     Describe(describe::Args),
     /// Create a unit, like `kubectl create computingunit`
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// Stop units, and keep their URLs and volumes
-    Suspend(SelectAndWait),
+    Suspend(mode::ChangeArgs),
     /// Start units that are suspended, failed or finished
-    Resume(SelectAndWait),
+    Resume(mode::ChangeArgs),
     /// Stop and start units, which applies pending changes
-    Restart(SelectAndWait),
+    Restart(mode::ChangeArgs),
     /// Change CPU and memory of units, in the running pod if the cluster supports it
     Resize(resize::Args),
-    /// Print the URLs of units, or open them in a browser
-    Open(open::Args),
+    /// Print the URLs of units
+    Url(url::Args),
+    /// Open units in a browser
+    Open(url::Args),
     /// Print the logs of units
     Logs(logs::Args),
-    /// Wait until units are ready, suspended, finished, resized or deleted
+    /// Wait until units are ready, suspended, finished, resized or deleted, or have a condition
     Wait(wait::Args),
-    /// Delete units
-    #[command(visible_alias = "rm")]
-    Delete(SelectAndWait),
+    /// Delete units, and wait until they are gone [alias: rm]
+    #[command(alias = "rm")]
+    Delete(delete::Args),
+    /// List pools: images, sizes, URLs and limits on offer
+    Pools(pools::Args),
+    /// Check the operator, the gateway and your rights, and say what to do
+    Doctor(doctor::Args),
+    /// Print the versions of the plugin, the operator and the API server
+    Version(version::Args),
     /// Print the completion script kubectl_complete-cu
     #[command(after_help = COMPLETION)]
     Completion,
@@ -99,10 +110,14 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Error> {
         Command::Resume(args) => mode::resume(&args, &connection).await,
         Command::Restart(args) => mode::restart(&args, &connection).await,
         Command::Resize(args) => resize::resize(&args, &connection).await,
-        Command::Open(args) => open::open(&args, &connection).await,
+        Command::Url(args) => url::url(&args, &connection).await,
+        Command::Open(args) => url::open(&args, &connection).await,
         Command::Logs(args) => logs::logs(&args, &connection).await,
         Command::Wait(args) => wait::wait(&args, &connection).await,
         Command::Delete(args) => delete::delete(&args, &connection).await,
+        Command::Pools(args) => pools::pools(&args, &connection).await,
+        Command::Doctor(args) => doctor::doctor(&args, &connection).await,
+        Command::Version(args) => version::version(&args, &connection).await,
         Command::Completion => {
             write_stdout(complete::SCRIPT)?;
             Ok(ExitCode::SUCCESS)
@@ -123,13 +138,19 @@ Examples:
   kubectl cu suspend -l course=101 --wait
 
   # Start a unit and open it in a browser
-  kubectl cu open ada --resume --browser
+  kubectl cu open ada --resume
+
+  # See which images, sizes and URLs there are
+  kubectl cu pools
 
   # Change the memory of a unit
   kubectl cu resize ada --memory 8Gi --wait
 
   # Stream the logs of two units
-  kubectl cu logs ada bob --follow";
+  kubectl cu logs ada bob --follow
+
+  # Find out why units do not start
+  kubectl cu doctor";
 
 const COMPLETION: &str = "\
 kubectl completes this plugin if the script is on the PATH:
@@ -160,14 +181,34 @@ mod tests {
     }
 
     #[test]
+    fn selection_wait_and_dry_run_are_the_same_for_every_command_that_changes_units() {
+        let more = "-A -l a=b --field-selector metadata.name!=x --owner ada --ignore-not-found";
+        for command in ["suspend", "resume", "restart", "resize --cpu 1"] {
+            parse(&format!("{command} {more} --wait=true --timeout 5m --dry-run=server -o name")).unwrap();
+        }
+        for command in ["list", "describe", "url", "open", "logs", "wait", "delete"] {
+            parse(&format!("{command} {more}")).unwrap();
+        }
+        parse("delete ada --wait=false --timeout 0 --dry-run -o name").unwrap();
+        parse("wait ada --for=condition=Ready --for=jsonpath={.status.url} --timeout=-1s -o yaml").unwrap();
+        parse("logs ada --tail=-1 --all-containers --limit-bytes 5 --follow --max-log-requests 9").unwrap();
+        parse("help list").unwrap_err();
+    }
+
+    #[test]
     fn invalid_arguments_are_rejected() {
         for (line, expected) in [
-            ("suspend", "NAME"),
             ("resize ada", "--cpu"),
             ("resize ada --memory lots", "such as 2, 500m or 4Gi"),
-            ("wait ada --for tomorrow", "ready"),
+            ("wait ada --for tomorrow", "must be ready"),
             ("list -o wide --columns name", "--columns"),
-            ("suspend ada --wait=0", "must be greater than 0"),
+            ("list -o xml", "allowed formats are"),
+            ("suspend ada --wait=30s", "use --timeout=30s"),
+            ("suspend ada --wait 30s", "write --timeout=30s"),
+            ("delete nc-m --wait false", "write --wait=false"),
+            ("delete pod/bob", "is not the type of units"),
+            ("logs ada --tail -2", "-2 is not in -1.."),
+            ("logs ada --since 1h --since-time 2026-01-01T00:00:00Z", "cannot be used with"),
             ("dance", "dance"),
         ] {
             let error = parse(line).unwrap_err();

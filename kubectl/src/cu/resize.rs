@@ -5,18 +5,14 @@ use std::process::ExitCode;
 use computing_unit_api::Quantity;
 use serde_json::{Map, Value, json};
 
-use super::{select::SelectAndWait, session::Session};
-use crate::{
-    error::Error,
-    goal::Goal,
-    options::{ConnectionArgs, quantity},
-};
+use super::{mode, session::Session};
+use crate::{error::Error, goal::Goal, options::ConnectionArgs, values::quantity};
 
 /// Units, and their new limits.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    units: SelectAndWait,
+    units: mode::ChangeArgs,
 
     /// CPU limit, for example 2 or 500m
     #[arg(long, value_name = "QUANTITY", value_parser = quantity, required_unless_present = "memory")]
@@ -33,6 +29,7 @@ pub struct Args {
 /// If there is no connection, or the result cannot be written.
 pub async fn resize(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
+    let mut reporter = args.units.reporter();
     let mut changed = vec![];
     for unit in session.choose_not_terminating(&args.units.select).await? {
         let requests = unit.spec.resources.as_ref().map(|resources| &resources.requests);
@@ -52,8 +49,12 @@ pub async fn resize(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode
         if !lowered.is_empty() {
             resources["requests"] = Value::Object(lowered);
         }
-        changed.extend(session.change(&unit, json!({"spec": {"resources": resources}}), "resizing").await?);
+        let change = json!({"spec": {"resources": resources}});
+        let dry_run = args.units.dry_run.dry_run;
+        changed.extend(session.change(&unit, change, dry_run, "resized", &mut reporter).await?);
     }
-    session.wait_and_print(changed, Goal::Resized, args.units.wait.wait).await?;
+    if let Some(timeout) = args.units.wait.limit() {
+        session.wait_for(changed, &Goal::Resized, timeout).await?;
+    }
     Ok(session.code())
 }

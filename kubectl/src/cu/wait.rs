@@ -2,35 +2,62 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use super::{select::Select, session::Session};
+use k8s_openapi::jiff::SignedDuration;
+
+use super::{
+    select::{Select, Unselected},
+    session::{Chosen, Session},
+};
 use crate::{
+    dry_run::DryRun,
     error::Error,
     goal::Goal,
-    options::{ConnectionArgs, positive_duration},
+    options::{ConnectionArgs, WEEK},
+    printer::{OutputArgs, Reporter},
+    values::signed,
 };
 
-/// Units, state and timeout.
+/// Units, states and timeout.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     select: Select,
 
-    /// State to wait for
-    #[arg(long = "for", value_name = "STATE", value_enum, default_value = "ready")]
-    goal: Goal,
+    /// State to wait for: ready, suspended, finished, resized, delete, condition=NAME[=STATUS] or jsonpath=PATH[=VALUE].
+    /// Can be repeated: the states are waited for one after another
+    #[arg(long = "for", value_name = "STATE", default_value = "ready")]
+    pub goals: Vec<Goal>,
 
-    /// Time to wait, for example 90s, 5m or 1h30m; a number without a unit is in seconds
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = positive_duration)]
-    timeout: Duration,
+    /// Time to wait, for example 90s, 5m or 1h30m. 0 checks once, and a negative duration waits for a week
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = signed, allow_hyphen_values = true)]
+    timeout: SignedDuration,
+
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 /// Waits for units.
 ///
 /// # Errors
-/// If there is no connection, or the result cannot be written.
+/// If there is no connection, no unit is found, or the result cannot be written.
 pub async fn wait(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
     let mut session = Session::open(connection).await?;
-    let units = session.choose(&args.select).await?;
-    session.wait_and_print(units, args.goal, Some(args.timeout)).await?;
+    let for_deletion = args.goals.contains(&Goal::Deleted);
+    let mut select = args.select.clone();
+    select.ignore_not_found |= for_deletion;
+    let Chosen { mut units, none_found } = session.choose(&select, Unselected::Refused).await?;
+    if none_found && !select.ignore_not_found {
+        return Err(Error::message("no matching computing units found"));
+    }
+    let mut reporter = Reporter::new(&args.output, DryRun::None);
+    let timeout = Duration::try_from(args.timeout).unwrap_or(WEEK);
+    let deadline = tokio::time::Instant::now() + timeout;
+    for goal in &args.goals {
+        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        units = session.wait_for(units, goal, left.max(Duration::ZERO)).await?;
+        for unit in &units {
+            reporter.report(unit, "condition met")?;
+        }
+    }
     Ok(session.code())
 }

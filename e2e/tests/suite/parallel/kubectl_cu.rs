@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use anyhow::{Context, ensure};
-use computing_unit_api::Phase;
+use computing_unit_api::{OperatingMode, Phase};
 use e2e::{
     demo::show::ResolvedUrl,
     fixture::{Fixture, SOON},
@@ -11,6 +11,7 @@ use e2e::{
     units::{self, Mode, with},
     wait::eventually,
 };
+use kube::api::ListParams;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -49,11 +50,19 @@ async fn units_are_suspended_and_opened_again() -> anyhow::Result<()> {
         for name in ["ada", "bob"] {
             fixture.create(&with(&fixture.unit(name), &json!({"metadata": {"labels": {"course": "101"}}}))).await?;
         }
-        let urls = done(&fixture, "wait -l course=101 --timeout=2m").await?;
+        let met = done(&fixture, "wait -l course=101 --for=condition=Ready --timeout=2m").await?;
+        assert_eq!(met.matches(" condition met\n").count(), 2, "{met}");
+        let urls = done(&fixture, "url -l course=101").await?;
         assert_eq!(urls.lines().count(), 2, "{urls}");
         ResolvedUrl::of(urls.lines().next().unwrap()).await?.get().await?;
-        let log = done(&fixture, "logs -l course=101").await?;
-        ensure!(log.contains("[ada] ada listens on port 8085") && log.contains("[bob] bob listens"), "{log}");
+        let opened =
+            tool::output(&fixture.cluster, &format!("env BROWSER=true kubectl cu open ada -n {}", fixture.namespace));
+        ensure!(opened.await?.stdout.trim() == urls.lines().next().unwrap(), "{urls}");
+        let log = done(&fixture, "logs -l course=101 --tail=-1").await?;
+        ensure!(
+            log.contains("[pod/ada/engine] ada listens on port 8085") && log.contains("[pod/bob/engine] bob listens"),
+            "{log}"
+        );
 
         let output = cu(&fixture, "suspend -l course=101 --wait").await?;
         ensure!(
@@ -70,30 +79,47 @@ async fn units_are_suspended_and_opened_again() -> anyhow::Result<()> {
         let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(rows[0], ["NAME", "PHASE", "URL"]);
         assert_eq!((rows[1][0], rows[1][1], rows[2][0], rows[2][1]), ("ada", "Suspended", "bob", "Suspended"));
-        refused(&fixture, "open ada", "kubectl cu open ada --resume").await?;
+        let output = refused(&fixture, "url ada", "is Suspended; use kubectl cu url --resume ada").await?;
+        let advice = output.stderr.trim().split_once("use kubectl ").unwrap().1;
         refused(&fixture, "logs ada", "has no pod").await?;
         refused(&fixture, "wait ada", "is not ready: Suspended").await?;
 
-        let url = done(&fixture, "open ada --resume").await?;
-        ResolvedUrl::of(url.trim()).await?.get().await?;
+        // The advice can be pasted.
+        let output = tool::output(&fixture.cluster, &format!("kubectl {advice}")).await?;
+        ResolvedUrl::of(output.stdout.trim()).await.with_context(|| format!("{output:?}"))?.get().await?;
         // What is wrong with one is no reason to leave the others.
-        let output =
-            refused(&fixture, "resume nobody bob --wait=2m", "computing unit \"nobody\" not found in namespace")
-                .await?;
-        ensure!(output.stdout.contains("/bob resuming") && output.stdout.contains("http://"), "{output:?}");
         let output = refused(
             &fixture,
-            "wait bob --for=suspended --timeout=1s",
-            "timed out after 1s: computing unit \"bob\" is not suspended",
+            "resume nobody bob --wait --timeout=2m",
+            "computing unit \"nobody\" not found in namespace",
         )
         .await?;
-        ensure!(output.stdout.is_empty(), "{output:?}");
+        ensure!(output.stdout.contains("/bob resumed") && output.stdout.contains("http://"), "{output:?}");
+        done(&fixture, "suspend ada --wait").await?;
+        // The result does not depend on the order, and nobody has suspended bob.
+        for line in ["wait ada bob --for=suspended --timeout=1s", "wait bob ada --for=suspended --timeout=0"] {
+            let output =
+                refused(&fixture, line, "computing unit \"bob\" is not suspended, waiting for its suspension").await?;
+            ensure!(output.stdout.contains("/ada condition met") && !output.stdout.contains("bob"), "{output:?}");
+        }
 
-        let output = cu(&fixture, "delete --all --wait").await?;
+        for line in ["delete pod/ada", "delete ada 30s", "delete ada --wait false", "delete -l=", "delete -A"] {
+            let output = cu(&fixture, line).await?;
+            ensure!(output.code == Some(1) && output.stdout.is_empty(), "{line}: {output:?}");
+        }
+        assert_eq!(fixture.units().list(&ListParams::default()).await?.items.len(), 2, "nothing was deleted");
+        let output = cu(&fixture, "delete --all").await?;
         ensure!(
-            output.code == Some(0) && output.stdout.contains("/ada deleted") && output.stdout.contains("/bob deleted"),
+            output.code == Some(0)
+                && output.stdout.contains("\"ada\" deleted from")
+                && output.stdout.contains("\"bob\" deleted from"),
             "{output:?}"
         );
+        ensure!(fixture.units().list(&ListParams::default()).await?.items.is_empty(), "delete waits");
+        refused(&fixture, "delete ada", "not found").await?;
+        done(&fixture, "delete ada --ignore-not-found").await?;
+        done(&fixture, "wait ada --for=delete").await?;
+        refused(&fixture, "wait -l course=999", "no matching computing units found").await?;
         let output = cu(&fixture, "list").await?;
         ensure!(output.code == Some(0) && output.stderr.starts_with("no computing units found"), "{output:?}");
         Ok(())
@@ -119,7 +145,7 @@ async fn a_failed_unit_is_described_and_retried() -> anyhow::Result<()> {
         }
         // A repaired pool alone does not restart a failed unit.
         fixture.edit_pool(engine(json!([]))).await?;
-        let output = cu(&fixture, "resume ada --wait=2m").await?;
+        let output = cu(&fixture, "resume ada --wait --timeout=2m").await?;
         ensure!(output.code == Some(0) && output.stdout.contains("http://"), "{output:?}");
         fixture.delete("ada").await
     })
@@ -134,17 +160,22 @@ async fn a_unit_is_resized_and_restarted() -> anyhow::Result<()> {
         let small = json!({"spec": {"resources": {"limits": {"cpu": "100m", "memory": "64Mi"}}}});
         fixture.create(&with(&fixture.unit("ada"), &small)).await?;
         fixture.until("ada", Phase::Ready).await?;
-        done(&fixture, "resize ada --memory 96Mi --wait=2m").await?;
+        done(&fixture, "resize ada --memory 96Mi --wait --timeout=2m").await?;
         let pod = fixture.pods().get("ada").await?;
         let given = pod.status.unwrap().container_statuses.unwrap()[0].resources.clone().unwrap();
         assert_eq!(json!(given.limits), json!({"cpu": "100m", "memory": "96Mi"}));
-        refused(&fixture, "resize ada --cpu 1000 --wait=2m", "is not resized: Infeasible").await?;
+        refused(&fixture, "resize ada --cpu 1000 --wait --timeout=2m", "is not resized: Infeasible").await?;
         ensure!(done(&fixture, "list ada").await?.contains("ResizePending:Infeasible"));
-        done(&fixture, "resize ada --cpu 100m --wait=2m").await?;
+        done(&fixture, "resize ada --cpu 100m --wait --timeout=2m").await?;
 
         fixture.edit("ada", json!({"env": [{"name": "COLOUR", "value": "green"}]})).await?;
         fixture.until_condition("ada", "UpdatePending", "True", "TemplateChanged").await?;
-        done(&fixture, "restart ada --wait=2m").await?;
+        let before = fixture.pods().get("ada").await?.metadata.uid;
+        // It returns when the pod is stopping, and the unit starts again by itself.
+        let output = cu(&fixture, "restart ada").await?;
+        ensure!(output.code == Some(0) && output.stdout.ends_with("/ada restarted\n"), "{output:?}");
+        done(&fixture, "wait ada --timeout=2m").await?;
+        ensure!(fixture.pods().get("ada").await?.metadata.uid != before, "another pod");
         ensure!(!done(&fixture, "list ada").await?.contains("UpdatePending"));
         let pod = fixture.pods().get("ada").await?;
         let env = pod.spec.unwrap().containers[0].env.clone().unwrap();
@@ -178,7 +209,7 @@ async fn watching_shows_each_change_and_ends_with_ctrl_c() -> anyhow::Result<()>
         until("ada Ready").await?;
         done(&fixture, "suspend ada").await?;
         until("ada Suspended").await?;
-        done(&fixture, "delete ada").await?;
+        done(&fixture, "delete ada --wait=false").await?;
         until("ada Deleted").await?;
 
         fixture.create(&fixture.unit("bob")).await?;
@@ -221,4 +252,93 @@ async fn cu_complete(fixture: &Fixture, line: &str) -> anyhow::Result<Vec<String
     let output = tool::output(&fixture.cluster, &line).await?;
     ensure!(output.code == Some(0), "{output:?}");
     Ok(output.stdout.lines().map(str::to_owned).collect())
+}
+
+/// Runs a command of kubectl with these arguments, which may have spaces.
+async fn kubectl(fixture: &Fixture, args: &[&str]) -> anyhow::Result<String> {
+    tool::run(&fixture.cluster, "kubectl", &[args, &["-n", &fixture.namespace]].concat()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_are_printed_like_kubectl() -> anyhow::Result<()> {
+    with_fixture("cu-print", |fixture| async move {
+        for (name, cuid, labels) in [("ada", 9, json!({"my-team": "blue", "a.b/c": "d"})), ("bob", 10, json!({}))] {
+            let unit = with(&units::unit(&fixture.namespace, name, cuid), &json!({
+                "metadata": {"labels": labels}, "spec": {"owner": name, "resources": {"limits": {"cpu": "2", "memory": "1Gi"}}},
+            }));
+            fixture.create(&unit).await?;
+        }
+        for template in [
+            "{.kind} {.apiVersion}",
+            "{.items[*].metadata.name}",
+            "{.items[*]['metadata.name', 'spec.cuid']}",
+            "{range .items[*]}{.metadata.name}{\"\\t\"}{.spec.resources.limits}{\"\\n\"}{end}",
+            "{.items[?(@.spec.cuid>9)].metadata.name}",
+            "{.items[?(@.spec.owner==\"ada\")].spec.cuid}",
+            "{.items[0].metadata.labels.my-team} {.items[0].metadata.labels.a\\.b/c} {.items[-1].spec.owner}",
+            "{.items[0].metadata.labels['a\\.b/c']}{.items[0:1].spec.cuid}{.items[1].metadata.none}",
+            "plain",
+        ] {
+            let output = format!("jsonpath={template}");
+            let expected = kubectl(&fixture, &["get", "cu", "-o", &output]).await?;
+            assert_eq!(kubectl(&fixture, &["cu", "list", "-o", &output]).await?, expected, "{template}");
+        }
+        for args in [
+            &["-o", "custom-columns=NAME:.metadata.name,N:spec.cuid,LIMITS:.spec.resources.limits,NONE:{.x}"][..],
+            &["-o", "custom-columns=A:.metadata.name", "--no-headers"],
+            &["-o", "custom-columns=A:.metadata.name", "--sort-by=.spec.cuid"],
+            &["-o", "name", "--sort-by={.metadata.uid}"],
+            &["-o", "name", "--field-selector", "spec.owner=ada"],
+            &["-o", "name", "-l", "my-team"],
+            &["ada", "-o", "jsonpath={.metadata.name}"],
+        ] {
+            let expected = kubectl(&fixture, &[&["get", "cu"], args].concat()).await?;
+            assert_eq!(kubectl(&fixture, &[&["cu", "list"], args].concat()).await?, expected, "{args:?}");
+        }
+        for args in [&["-o", "json"][..], &["ada", "-o", "json"], &["ada", "bob", "-o", "json"]] {
+            let expected: Value = serde_json::from_str(&kubectl(&fixture, &[&["get", "cu"], args].concat()).await?)?;
+            let printed: Value = serde_json::from_str(&kubectl(&fixture, &[&["cu", "list"], args].concat()).await?)?;
+            assert_eq!(printed, expected, "{args:?}");
+        }
+        let yaml: Value = serde_saphyr::from_str(&kubectl(&fixture, &["cu", "list", "ada", "-o", "yaml"]).await?)?;
+        let expected: Value = serde_saphyr::from_str(&kubectl(&fixture, &["get", "cu", "ada", "-o", "yaml"]).await?)?;
+        assert_eq!(yaml, expected);
+        for args in [&["-o", "jsonpath={.items[7]}"][..], &["--sort-by=.spec.none"], &["nobody", "-o", "name"]] {
+            ensure!(kubectl(&fixture, &[&["get", "cu"], args].concat()).await.is_err(), "{args:?}");
+            ensure!(kubectl(&fixture, &[&["cu", "list"], args].concat()).await.is_err(), "{args:?}");
+        }
+        ensure!(done(&fixture, "list --owner bob --no-headers --show-labels").await?.starts_with("bob "));
+        ensure!(done(&fixture, "suspend ada --dry-run=server -o jsonpath={.spec.operatingMode}").await? == "Suspended");
+        ensure!(done(&fixture, "suspend ada --dry-run").await?.ends_with("/ada suspended (dry run)\n"));
+        ensure!(done(&fixture, "delete ada --dry-run=server").await?.ends_with("namespace (server dry run)\n"));
+        ensure!(fixture.units().get("ada").await?.spec.operating_mode == OperatingMode::Running);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pools_show_what_is_on_offer() -> anyhow::Result<()> {
+    with_fixture("cu-pools", |fixture| async move {
+        fixture
+            .create_pool_with(&json!({
+                "images": [{"name": "r", "image": units::ENGINE}, {"name": "python", "image": units::ENGINE, "default": true}],
+                "resources": {"max": {"cpu": "2"}}, "lifecycle": {"idleTimeout": "30m"},
+                "routing": {"baseURL": "https://units.example.org"},
+            }))
+            .await?;
+        let _operator = fixture.start().await?;
+        let row = || async {
+            let table = done(&fixture, "pools --no-headers").await?;
+            Ok(table.contains("True").then_some(table))
+        };
+        let row = eventually("a ready pool", SOON, row).await?;
+        for expected in ["default", "https://units.example.org/wsapi?cuid=KEY", "python (default), r", "max 2", "128Mi", "30m"] {
+            ensure!(row.contains(expected), "{expected}: {row}");
+        }
+        assert_eq!(done(&fixture, "pools -o name").await?, "computingunitpool.texera.apache.org/default\n");
+        refused(&fixture, "pools none", "pool \"none\" not found").await?;
+        Ok(())
+    })
+    .await
 }

@@ -16,6 +16,7 @@ mod java_client;
 mod keys;
 mod kubectl_create;
 mod kubectl_cu;
+mod kubectl_doctor;
 mod leader_clocks;
 mod lifecycle;
 mod lifetime;

@@ -4,8 +4,9 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::status::one_line;
 
-/// Spaces between columns.
+/// Spaces between columns, and the least width of a column with them, like in kubectl.
 const GAP: usize = 3;
+const LEAST: usize = 6;
 /// Content of an empty cell.
 const EMPTY: &str = "-";
 
@@ -28,9 +29,9 @@ impl Table {
         let mut line = String::new();
         for (index, cell) in row.iter().enumerate() {
             let cell = clean(cell);
-            let missing = self.widths.get(index).copied().unwrap_or(0).saturating_sub(cell.width());
+            let width = (self.widths.get(index).copied().unwrap_or(0) + GAP).max(LEAST);
             line.push_str(&cell);
-            line.extend(std::iter::repeat_n(' ', missing + GAP));
+            line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.width()).max(GAP)));
         }
         line.truncate(line.trim_end().len());
         line

@@ -1,0 +1,121 @@
+//! `url` prints the URLs of units, and `open` opens them in a browser.
+
+use std::process::ExitCode;
+
+use computing_unit_api::{ComputingUnit, ComputingUnitPool, OperatingMode, Phase};
+use kube::{Api, ResourceExt};
+
+use super::{
+    mode::{is_suspended, mode_patch, phase},
+    select::Select,
+    session::Session,
+};
+use crate::{
+    dry_run::DryRun,
+    error::Error,
+    goal::Goal,
+    object::Unit,
+    options::{ConnectionArgs, WaitArgs},
+    stdio::{write_stderr, write_stdout},
+};
+
+/// Units, and whether to start them.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    select: Select,
+
+    #[command(flatten)]
+    wait: WaitArgs,
+
+    /// Start the unit if it is suspended, and wait until it is ready
+    #[arg(long)]
+    resume: bool,
+}
+
+/// Prints the URLs of units.
+///
+/// # Errors
+/// If there is no connection, or the result cannot be written.
+pub async fn url(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
+    let mut session = Session::open(connection).await?;
+    for url in urls(&mut session, args, "url").await? {
+        write_stdout(&url)?;
+    }
+    Ok(session.code())
+}
+
+/// Opens the URLs of units in a browser, and prints them.
+///
+/// # Errors
+/// If there is no connection, or the result cannot be written.
+pub async fn open(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, Error> {
+    let mut session = Session::open(connection).await?;
+    for url in urls(&mut session, args, "open").await? {
+        write_stdout(&url)?;
+        if let Err(error) = webbrowser::open(&url) {
+            session.fail([format!("cannot open {url} in a browser: {error}")]);
+        }
+    }
+    Ok(session.code())
+}
+
+/// The URLs of the selected units. Those that are not ready are waited for if that is asked for.
+async fn urls(session: &mut Session, args: &Args, command: &str) -> Result<Vec<String>, Error> {
+    let timeout = args.wait.limit().or_else(|| {
+        let usual = WaitArgs { wait: Some(true), ..args.wait };
+        usual.limit().filter(|_| args.resume)
+    });
+    let mut waiting = vec![];
+    let mut ready = vec![];
+    for unit in session.choose_not_terminating(&args.select).await? {
+        let unit = if args.resume && is_suspended(&unit) {
+            let patch = mode_patch(OperatingMode::Running);
+            let Some(unit) = session.patch(&unit, patch, DryRun::None).await else { continue };
+            unit
+        } else {
+            unit
+        };
+        if timeout.is_some() {
+            waiting.push(unit);
+        } else if is_ready(&unit) {
+            ready.push(unit);
+        } else if is_suspended(&unit) && starts_on_request(session, &unit).await {
+            let (name, phase) = (unit.name_any(), phase(&unit));
+            write_stderr(&format!("computing unit {name:?} is {phase}; a request for its URL starts it"));
+            ready.push(unit);
+        } else {
+            let (name, phase) = (unit.name_any(), phase(&unit));
+            let option = if is_suspended(&unit) { "--resume" } else { "--wait" };
+            let command = session.connection.target(&unit).command(&format!("cu {command} {option}"));
+            session.fail([format!("computing unit {name:?} is {phase}; use {command}")]);
+        }
+    }
+    if let Some(timeout) = timeout {
+        ready = session.wait_for(waiting, &Goal::Ready, timeout).await?;
+    }
+    let mut urls = vec![];
+    for unit in &ready {
+        match unit.status.as_ref().and_then(|status| status.url.clone()) {
+            Some(url) => urls.push(url),
+            None => session.fail([no_url(unit)]),
+        }
+    }
+    Ok(urls)
+}
+
+fn no_url(unit: &Unit) -> String {
+    format!("computing unit {:?} has no URL: set spec.routing.baseURL of its pool", unit.name_any())
+}
+
+fn is_ready(unit: &ComputingUnit) -> bool {
+    unit.status.as_ref().and_then(|status| status.phase) == Some(Phase::Ready)
+}
+
+/// Whether a request for the unit's URL starts it. False if the pool cannot be read.
+async fn starts_on_request(session: &Session, unit: &Unit) -> bool {
+    let connection = &session.connection;
+    let pools = Api::<ComputingUnitPool>::namespaced(connection.client.clone(), &connection.namespace_of(unit));
+    let pool = connection.request(connection.target(unit), pools.get(&unit.spec.pool_name)).await;
+    pool.is_ok_and(|pool| pool.spec.activator.is_some_and(|activator| activator.wake_on_request))
+}
