@@ -47,9 +47,11 @@ while read -r target os arch format; do
       > "$work/sdk/usr/lib/libobjc.tbd"
     flags="-C link-arg=-F$work/sdk/System/Library/Frameworks -C link-arg=-L$work/sdk/usr/lib -C link-arg=-Wl,-undefined,dynamic_lookup"
   fi
-  RUSTFLAGS="$flags" cargo zigbuild --locked --quiet --release --package kubectl-computing-unit --target "$target"
-  program="target/$target/release/kubectl-cu"
-  file --brief "$program" | grep -Eq "${format//./ }|$format" || { file "$program" >&2; exit 1; }
+  # A folder of its own: other features would be compiled again and again.
+  RUSTFLAGS="$flags" cargo zigbuild --locked --quiet --release --package kubectl-computing-unit --target "$target" \
+    --target-dir target/krew-release
+  program="target/krew-release/$target/release/kubectl-cu"
+  file --brief "$program" | grep -Eq "$format" || { file "$program" >&2; exit 1; }
   if "$program" --version 2> /dev/null | grep -qx "kubectl-cu $version"; then
     echo "$os/$arch: runs"
   else

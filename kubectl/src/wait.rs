@@ -38,7 +38,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// Events of a namespace.
 type Watches = SelectAll<BoxStream<'static, (String, Result<Event<Unit>, watcher::Error>)>>;
 
-/// Waits for `units` until `timeout` has passed or `interrupt` completes, and shows the progress.
+/// Waits for `units` until `deadline` or until `interrupt` completes, and shows the progress.
 ///
 /// # Errors
 /// If the progress cannot be written.
@@ -46,7 +46,7 @@ pub async fn wait(
     connection: &Connection,
     units: Vec<Unit>,
     goal: &Goal,
-    timeout: Duration,
+    deadline: Instant,
     interrupt: impl Future<Output = ()>,
     screen: &mut Screen<'_>,
 ) -> io::Result<Vec<Waited>> {
@@ -54,7 +54,7 @@ pub async fn wait(
     let mut events = watches(connection, &units);
     let mut waiting = Waiting::new(units, goal);
     let mut interrupt = pin!(interrupt);
-    let mut deadline = pin!(time::timeout(timeout, pending::<()>()));
+    let mut deadline = pin!(time::timeout_at(deadline, pending::<()>()));
     let mut tick = interval(TICK);
     while !waiting.is_done() {
         tokio::select! {
@@ -103,10 +103,14 @@ mod tests {
         let mut shown = Vec::new();
         let mut screen = Screen::lines(vec!["ada".into()], &mut shown);
         let units = vec![created()];
-        let waiting = Box::pin(wait(&connection, units, &Goal::Ready, Duration::from_mins(10), interrupt, &mut screen));
+        let waiting = Box::pin(wait(&connection, units, &Goal::Ready, in_ten_minutes(), interrupt, &mut screen));
         let waited = together(waiting, script(&mut server)).await.unwrap();
         drop(screen);
         (waited[0].outcome.clone(), String::from_utf8(shown).unwrap())
+    }
+
+    fn in_ten_minutes() -> Instant {
+        Instant::now() + Duration::from_mins(10)
     }
 
     fn created() -> Unit {
@@ -198,7 +202,7 @@ mod tests {
         };
         let units = vec![created()];
         let outcome = tokio::select! {
-            waited = wait(&connection, units, &Goal::Ready, timeout, pending(), &mut screen) => waited.unwrap()[0].outcome.clone(),
+            waited = wait(&connection, units, &Goal::Ready, Instant::now() + timeout, pending(), &mut screen) => waited.unwrap()[0].outcome.clone(),
             () = script => unreachable!(),
         };
         drop(screen);
@@ -227,7 +231,7 @@ mod tests {
         let (connection, _server) = testing::server();
         let mut screen = Screen::lines(vec!["ada".into()], std::io::sink());
         let units = vec![serde_json::from_value(ready()).unwrap()];
-        let waited = wait(&connection, units, &Goal::Ready, Duration::ZERO, pending(), &mut screen).await.unwrap();
+        let waited = wait(&connection, units, &Goal::Ready, Instant::now(), pending(), &mut screen).await.unwrap();
         assert!(matches!(waited[0].outcome, Outcome::Reached), "also without time to wait");
     }
 
@@ -239,8 +243,7 @@ mod tests {
         let mut screen = Screen::terminal(vec!["ada".into(), "bob".into()], target);
         let one = |name: &str, status: Value| testing::named(name, status);
         let units = ["ada", "bob"].map(|name| serde_json::from_value(one(name, Value::Null)).unwrap()).to_vec();
-        let waiting =
-            Box::pin(wait(&connection, units, &Goal::Suspended, Duration::from_mins(10), pending(), &mut screen));
+        let waiting = Box::pin(wait(&connection, units, &Goal::Suspended, in_ten_minutes(), pending(), &mut screen));
         let script = async {
             server.list_all(&[one("ada", Value::Null), one("bob", Value::Null)]).await;
             let suspended = || json!({"phase": "Suspended"});

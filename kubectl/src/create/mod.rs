@@ -10,6 +10,7 @@ use std::{fs, io, path::Path, process::ExitCode};
 use computing_unit_api::ComputingUnit;
 use kube::ResourceExt;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::{
     connection::connect,
@@ -52,7 +53,8 @@ pub async fn create(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode
     }
     let Some(timeout) = args.wait.limit().filter(|_| !dry_run.is_dry()) else { return Ok(ExitCode::SUCCESS) };
     let mut screen = Screen::stderr(created.iter().map(ResourceExt::name_any).collect());
-    let waited = wait::wait(&connection, created, &Goal::Ready, timeout, ctrl_c(), &mut screen).await?;
+    let waited =
+        wait::wait(&connection, created, &Goal::Ready, Instant::now() + timeout, ctrl_c(), &mut screen).await?;
     let mut code = ExitCode::SUCCESS;
     for Waited { outcome, last } in waited {
         write_errors(outcome.messages(&Goal::Ready, connection.target(&last), timeout));

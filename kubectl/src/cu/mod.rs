@@ -14,6 +14,7 @@ mod mode;
 mod operators;
 mod pools;
 mod resize;
+mod rows;
 mod select;
 mod session;
 mod url;
@@ -56,7 +57,7 @@ pub struct Cli {
 enum Command {
     /// List units [aliases: get, ls]
     #[command(aliases = ["ls", "get"])]
-    List(list::Args),
+    List(rows::Args),
     /// Show details of units: stages, conditions, activity, last failure, Events
     Describe(describe::Args),
     /// Create a unit, like `kubectl create computingunit`

@@ -9,6 +9,7 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
 };
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::select::{Query, Select, Unselected};
 use crate::{
@@ -166,11 +167,25 @@ impl Session {
     /// # Errors
     /// If the progress cannot be written.
     pub async fn wait_for(&mut self, units: Vec<Unit>, goal: &Goal, timeout: Duration) -> Result<Vec<Unit>, Error> {
+        self.wait_until(units, goal, Instant::now() + timeout, timeout).await
+    }
+
+    /// The same until a deadline. `timeout` is for messages.
+    ///
+    /// # Errors
+    /// If the progress cannot be written.
+    pub async fn wait_until(
+        &mut self,
+        units: Vec<Unit>,
+        goal: &Goal,
+        deadline: Instant,
+        timeout: Duration,
+    ) -> Result<Vec<Unit>, Error> {
         if self.interrupted || units.is_empty() {
             return Ok(vec![]);
         }
         let mut screen = Screen::stderr(self.labels(&units));
-        let waited = wait::wait(&self.connection, units, goal, timeout, ctrl_c(), &mut screen).await?;
+        let waited = wait::wait(&self.connection, units, goal, deadline, ctrl_c(), &mut screen).await?;
         let mut reached = vec![];
         for Waited { outcome, last } in waited {
             if matches!(outcome, Outcome::Reached) {

@@ -53,8 +53,7 @@ pub async fn wait(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, 
     let timeout = Duration::try_from(args.timeout).unwrap_or(WEEK);
     let deadline = tokio::time::Instant::now() + timeout;
     for goal in &args.goals {
-        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-        units = session.wait_for(units, goal, left.max(Duration::ZERO)).await?;
+        units = session.wait_until(units, goal, deadline, timeout).await?;
         for unit in &units {
             reporter.report(unit, "condition met")?;
         }

@@ -13,7 +13,7 @@ use kube::{
 
 use super::{
     columns::Column,
-    list::{Args, columns, listing},
+    rows::{Args, columns, listing},
     select::{Query, Unselected},
     session::Session,
 };

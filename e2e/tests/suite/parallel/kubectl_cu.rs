@@ -55,9 +55,9 @@ async fn units_are_suspended_and_opened_again() -> anyhow::Result<()> {
         let urls = done(&fixture, "url -l course=101").await?;
         assert_eq!(urls.lines().count(), 2, "{urls}");
         ResolvedUrl::of(urls.lines().next().unwrap()).await?.get().await?;
-        let opened =
-            tool::output(&fixture.cluster, &format!("env BROWSER=true kubectl cu open ada -n {}", fixture.namespace));
-        ensure!(opened.await?.stdout.trim() == urls.lines().next().unwrap(), "{urls}");
+        let line = format!("env BROWSER=true kubectl cu open ada -n {}", fixture.namespace);
+        let opened = tool::output(&fixture.cluster, &line).await?;
+        ensure!(opened.stdout.trim() == urls.lines().next().unwrap(), "{opened:?}");
         let log = done(&fixture, "logs -l course=101 --tail=-1").await?;
         ensure!(
             log.contains("[pod/ada/engine] ada listens on port 8085") && log.contains("[pod/bob/engine] bob listens"),
@@ -303,7 +303,7 @@ async fn objects_are_printed_like_kubectl() -> anyhow::Result<()> {
         let yaml: Value = serde_saphyr::from_str(&kubectl(&fixture, &["cu", "list", "ada", "-o", "yaml"]).await?)?;
         let expected: Value = serde_saphyr::from_str(&kubectl(&fixture, &["get", "cu", "ada", "-o", "yaml"]).await?)?;
         assert_eq!(yaml, expected);
-        for args in [&["-o", "jsonpath={.items[7]}"][..], &["--sort-by=.spec.none"], &["nobody", "-o", "name"]] {
+        for args in [&["-o", "jsonpath={.items[7]}"][..], &["--sort-by=.spec.none", "-o", "name"], &["nobody", "-o", "name"]] {
             ensure!(kubectl(&fixture, &[&["get", "cu"], args].concat()).await.is_err(), "{args:?}");
             ensure!(kubectl(&fixture, &[&["cu", "list"], args].concat()).await.is_err(), "{args:?}");
         }
