@@ -82,7 +82,7 @@ fn rejected(status: &Status, target: Target<'_>) -> Vec<String> {
         )),
         404 if status.details.as_ref().is_none_or(|details| details.name.is_empty()) => one(format!(
             "{server} does not serve computing units; install the chart of the operator, or the CRDs with kubectl apply \
-             --server-side -f crds/"
+             --server-side -f crds/{flags}"
         )),
         404 => one(not_found(target)),
         _ => one(format!("the API server rejected the request: {}", flags::with_options(&status.message))),

@@ -9,6 +9,7 @@ use crate::{
     goal::Goal,
     object::Unit,
     remedy::remedy,
+    unmet::NOT_SUSPENDED,
 };
 
 /// Result of a wait.
@@ -49,12 +50,15 @@ impl Outcome {
                 vec![format!("computing unit {name:?} is not {state}: {}; {remedy}", plain(reason))]
             }
             Self::Deleted => vec![format!("computing unit {name:?} was deleted before it was {state}")],
-            Self::TimedOut(unmet) => vec![format!(
-                "timed out after {}: computing unit {name:?} is not {state}, {}; see {}",
-                api::Duration(timeout),
-                plain(unmet),
-                target.command("cu describe")
-            )],
+            Self::TimedOut(unmet) => {
+                let remedy = if unmet.contains(NOT_SUSPENDED) {
+                    format!("suspend it with {}", target.command("cu suspend"))
+                } else {
+                    format!("see {}", target.command("cu describe"))
+                };
+                let (timeout, unmet) = (api::Duration(timeout), plain(unmet));
+                vec![format!("timed out after {timeout}: computing unit {name:?} is not {state}, {unmet}; {remedy}")]
+            }
             Self::Interrupted(unmet) => vec![format!(
                 "interrupted: computing unit {name:?} is not {state}, {}; nothing is reverted",
                 plain(unmet)

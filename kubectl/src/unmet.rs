@@ -8,6 +8,9 @@ use crate::{
     status::{condition, one_line, summary},
 };
 
+/// What a unit waits for that nobody has suspended.
+pub const NOT_SUSPENDED: &str = "its suspension";
+
 /// The condition that keeps a unit from reaching its goal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmet {
@@ -35,9 +38,9 @@ pub fn unmet(goal: &Goal, unit: &ComputingUnit) -> Unmet {
     match goal {
         Goal::Ready => start(unit),
         Goal::Suspended | Goal::Stopping if unit.spec.operating_mode != OperatingMode::Suspended => Unmet {
-            subject: "its suspension",
+            subject: NOT_SUSPENDED,
             reason: String::new(),
-            message: "spec.operatingMode of the unit is Running; suspend it with kubectl cu suspend".to_owned(),
+            message: "spec.operatingMode of the unit is Running".to_owned(),
         },
         Goal::Suspended | Goal::Stopping => of(ConditionType::Suspended),
         Goal::Condition { type_, .. } => named(unit, type_),
@@ -164,7 +167,7 @@ mod tests {
             condition("ResizePending", "True", "Deferred"),
         ];
         let mut unit = unit(json!({"conditions": conditions}));
-        assert!(unmet(&Goal::Suspended, &unit).message().contains("kubectl cu suspend"), "nobody has suspended it");
+        assert!(unmet(&Goal::Suspended, &unit).message().contains("is Running"), "nobody has suspended it");
         unit.spec.operating_mode = OperatingMode::Suspended;
         for (goal, reason) in [
             (Goal::Suspended, "PodStopping"),

@@ -254,58 +254,62 @@ async fn cu_complete(fixture: &Fixture, line: &str) -> anyhow::Result<Vec<String
     Ok(output.stdout.lines().map(str::to_owned).collect())
 }
 
-/// Runs a command of kubectl with these arguments, which may have spaces.
-async fn kubectl(fixture: &Fixture, args: &[&str]) -> anyhow::Result<String> {
-    tool::run(&fixture.cluster, "kubectl", &[args, &["-n", &fixture.namespace]].concat()).await
+/// The output of `kubectl get computingunits` and of `kubectl cu list`, each with these arguments.
+async fn both(fixture: &Fixture, args: &[&str]) -> (anyhow::Result<String>, anyhow::Result<String>) {
+    let namespace = ["-n", &fixture.namespace];
+    let get = [&["get", "computingunits"], args, &namespace].concat();
+    let list = [&["list"], args, &namespace].concat();
+    tokio::join!(tool::run(&fixture.cluster, "kubectl", &get), tool::run(&fixture.cluster, "kubectl-cu", &list))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_are_printed_like_kubectl() -> anyhow::Result<()> {
     with_fixture("cu-print", |fixture| async move {
         for (name, cuid, labels) in [("ada", 9, json!({"my-team": "blue", "a.b/c": "d"})), ("bob", 10, json!({}))] {
-            let unit = with(&units::unit(&fixture.namespace, name, cuid), &json!({
-                "metadata": {"labels": labels}, "spec": {"owner": name, "resources": {"limits": {"cpu": "2", "memory": "1Gi"}}},
-            }));
-            fixture.create(&unit).await?;
+            let limits = json!({"cpu": "2", "memory": "1Gi"});
+            let more =
+                json!({"metadata": {"labels": labels}, "spec": {"owner": name, "resources": {"limits": limits}}});
+            fixture.create(&with(&units::unit(&fixture.namespace, name, cuid), &more)).await?;
         }
-        for template in [
+        // kubectl takes long to start, so one template has all forms.
+        let template = [
             "{.kind} {.apiVersion}",
             "{.items[*].metadata.name}",
             "{.items[*]['metadata.name', 'spec.cuid']}",
             "{range .items[*]}{.metadata.name}{\"\\t\"}{.spec.resources.limits}{\"\\n\"}{end}",
+            "{range .items[*]}[{@.spec.owner}{range .metadata.labels}{.my-team},{end}]{end}",
             "{.items[?(@.spec.cuid>9)].metadata.name}",
             "{.items[?(@.spec.owner==\"ada\")].spec.cuid}",
+            "{.items[?(@.metadata.labels.my-team)].spec.cuid}",
             "{.items[0].metadata.labels.my-team} {.items[0].metadata.labels.a\\.b/c} {.items[-1].spec.owner}",
             "{.items[0].metadata.labels['a\\.b/c']}{.items[0:1].spec.cuid}{.items[1].metadata.none}",
-            "plain",
-        ] {
-            let output = format!("jsonpath={template}");
-            let expected = kubectl(&fixture, &["get", "cu", "-o", &output]).await?;
-            assert_eq!(kubectl(&fixture, &["cu", "list", "-o", &output]).await?, expected, "{template}");
-        }
+            "{.items[0,1].spec.owner}{.items[-1:].spec.cuid}{.items[1].metadata.labels}",
+        ]
+        .join("|");
+        let template = format!("jsonpath={template}");
         for args in [
-            &["-o", "custom-columns=NAME:.metadata.name,N:spec.cuid,LIMITS:.spec.resources.limits,NONE:{.x}"][..],
-            &["-o", "custom-columns=A:.metadata.name", "--no-headers"],
-            &["-o", "custom-columns=A:.metadata.name", "--sort-by=.spec.cuid"],
-            &["-o", "name", "--sort-by={.metadata.uid}"],
-            &["-o", "name", "--field-selector", "spec.owner=ada"],
-            &["-o", "name", "-l", "my-team"],
+            &["-o", &template][..],
+            &["-o", "custom-columns=NAME:.metadata.name,N:spec.cuid,LIMITS:.spec.resources.limits,NONE:{.x}"],
+            &["-o", "custom-columns=A:.metadata.name", "--no-headers", "--sort-by=.spec.cuid"],
+            &["-o", "name", "--sort-by={.metadata.uid}", "-l", "my-team", "--field-selector", "spec.owner=ada"],
             &["ada", "-o", "jsonpath={.metadata.name}"],
         ] {
-            let expected = kubectl(&fixture, &[&["get", "cu"], args].concat()).await?;
-            assert_eq!(kubectl(&fixture, &[&["cu", "list"], args].concat()).await?, expected, "{args:?}");
+            let (expected, printed) = both(&fixture, args).await;
+            assert_eq!(printed?, expected?, "{args:?}");
         }
-        for args in [&["-o", "json"][..], &["ada", "-o", "json"], &["ada", "bob", "-o", "json"]] {
-            let expected: Value = serde_json::from_str(&kubectl(&fixture, &[&["get", "cu"], args].concat()).await?)?;
-            let printed: Value = serde_json::from_str(&kubectl(&fixture, &[&["cu", "list"], args].concat()).await?)?;
-            assert_eq!(printed, expected, "{args:?}");
+        for args in [&["ada", "-o", "json"][..], &["-o", "json"]] {
+            let (expected, printed) = both(&fixture, args).await;
+            assert_eq!(
+                serde_json::from_str::<Value>(&printed?)?,
+                serde_json::from_str::<Value>(&expected?)?,
+                "{args:?}"
+            );
         }
-        let yaml: Value = serde_saphyr::from_str(&kubectl(&fixture, &["cu", "list", "ada", "-o", "yaml"]).await?)?;
-        let expected: Value = serde_saphyr::from_str(&kubectl(&fixture, &["get", "cu", "ada", "-o", "yaml"]).await?)?;
-        assert_eq!(yaml, expected);
-        for args in [&["-o", "jsonpath={.items[7]}"][..], &["--sort-by=.spec.none", "-o", "name"], &["nobody", "-o", "name"]] {
-            ensure!(kubectl(&fixture, &[&["get", "cu"], args].concat()).await.is_err(), "{args:?}");
-            ensure!(kubectl(&fixture, &[&["cu", "list"], args].concat()).await.is_err(), "{args:?}");
+        let (expected, printed) = both(&fixture, &["ada", "-o", "yaml"]).await;
+        assert_eq!(serde_saphyr::from_str::<Value>(&printed?)?, serde_saphyr::from_str::<Value>(&expected?)?);
+        for args in [&["-o", "jsonpath={.items[7]}"][..], &["--sort-by=.spec.none", "-o", "name"], &["nobody"]] {
+            let (expected, printed) = both(&fixture, args).await;
+            ensure!(expected.is_err() && printed.is_err(), "{args:?}");
         }
         ensure!(done(&fixture, "list --owner bob --no-headers --show-labels").await?.starts_with("bob "));
         ensure!(done(&fixture, "suspend ada --dry-run=server -o jsonpath={.spec.operatingMode}").await? == "Suspended");

@@ -12,7 +12,7 @@ const APIS: [(&str, &[&str], &str); 2] = [
     (
         "texera.apache.org/v1alpha1",
         &["computingunits", "computingunitpools"],
-        "Install the operator's chart, or the CRDs with: kubectl apply --server-side -f crds/",
+        "Install the operator's chart, or the CRDs of its release with kubectl apply --server-side.",
     ),
     (
         "gateway.networking.k8s.io/v1",
@@ -29,7 +29,7 @@ pub async fn server(context: &Context) -> Check {
         Err(error) => Check::fail(
             "API server",
             crate::explain::request(&error, connection.here()).join("; "),
-            "Check the kubeconfig and the context: kubectl config view --minify",
+            "Check the kubeconfig and the context, and that the cluster runs.",
         ),
     }
 }

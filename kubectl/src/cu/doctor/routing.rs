@@ -115,11 +115,7 @@ pub fn serving(subject: String, gateway: &DynamicObject, slices: Vec<EndpointSli
     }
     let ready = replicas::ready(&own);
     match ready {
-        0 => Check::fail(
-            subject,
-            "no proxy is ready",
-            "Check the pods of the proxies: kubectl get pods -A -l app.kubernetes.io/component=proxy",
-        ),
+        0 => Check::fail(subject, "no proxy is ready", "Check the Deployment and the pods of the proxies."),
         1 => Check::ok(subject, "1 proxy is ready"),
         ready => Check::ok(subject, format!("{ready} proxies are ready")),
     }
