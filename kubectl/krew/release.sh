@@ -4,7 +4,7 @@
 # It needs cargo-zigbuild with zig (`pip install cargo-zigbuild ziglang`), and the targets of rustup that are listed below.
 # Programs for Linux are static. Programs for macOS need the frameworks of its SDK when they are linked: with SDKROOT the
 # real ones; otherwise stubs that only have the names of the frameworks, so that the loader of macOS finds the symbols.
-# What this machine can run is run. At the end it prints what was not.
+# What this machine can run is run. At the end it prints what was not. KREW_TARGETS selects some of the targets.
 set -euo pipefail
 version=$1 url=$2 folder=$3
 here=$(cd "$(dirname "$0")" && pwd)
@@ -13,8 +13,9 @@ mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 rm -f "$folder"/kubectl-cu-*.tar.gz "$folder/cu.yaml"
 cd "$root"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# A folder of its own: with the features of other programs, dependencies would be compiled again. Its path is in the flags.
+build="$root/target/krew-release"
+sdk="$build/sdk"
 
 # Target of rustc, operating system, architecture, and the description of its programs by file(1).
 platforms="
@@ -24,14 +25,14 @@ x86_64-apple-darwin darwin amd64 Mach-O.64-bit.*x86_64
 aarch64-apple-darwin darwin arm64 Mach-O.64-bit.*arm64
 "
 
-# A framework without symbols. They are looked up when they are used.
+# A library without symbols: file, and name on macOS.
 stub() {
-  mkdir -p "$work/sdk/System/Library/Frameworks/$1.framework"
-  cat > "$work/sdk/System/Library/Frameworks/$1.framework/$1.tbd" <<END
+  mkdir -p "$(dirname "$1")"
+  cat > "$1" <<END
 --- !tapi-tbd
 tbd-version: 4
 targets: [ x86_64-macos, arm64-macos ]
-install-name: '/System/Library/Frameworks/$1.framework/Versions/A/$1'
+install-name: '$2'
 ...
 END
 }
@@ -39,18 +40,18 @@ END
 not_run=()
 while read -r target os arch format; do
   [ -n "$target" ] || continue
+  case " ${KREW_TARGETS:-$target} " in *" $target "*) ;; *) continue ;; esac
   flags=
   if [ "$os" = darwin ] && [ -z "${SDKROOT:-}" ]; then
-    for framework in AppKit CoreFoundation CoreServices Foundation Security; do stub "$framework"; done
-    mkdir -p "$work/sdk/usr/lib"
-    printf -- "--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos, arm64-macos ]\ninstall-name: '/usr/lib/libobjc.A.dylib'\n...\n" \
-      > "$work/sdk/usr/lib/libobjc.tbd"
-    flags="-C link-arg=-F$work/sdk/System/Library/Frameworks -C link-arg=-L$work/sdk/usr/lib -C link-arg=-Wl,-undefined,dynamic_lookup"
+    for name in AppKit CoreFoundation CoreServices Foundation Security; do
+      stub "$sdk/frameworks/$name.framework/$name.tbd" "/System/Library/Frameworks/$name.framework/Versions/A/$name"
+    done
+    stub "$sdk/lib/libobjc.tbd" /usr/lib/libobjc.A.dylib
+    flags="-C link-arg=-F$sdk/frameworks -C link-arg=-L$sdk/lib -C link-arg=-Wl,-undefined,dynamic_lookup"
   fi
-  # A folder of its own: other features would be compiled again and again.
   RUSTFLAGS="$flags" cargo zigbuild --locked --quiet --release --package kubectl-computing-unit --target "$target" \
-    --target-dir target/krew-release
-  program="target/krew-release/$target/release/kubectl-cu"
+    --target-dir "$build"
+  program="$build/$target/release/kubectl-cu"
   file --brief "$program" | grep -Eq "$format" || { file "$program" >&2; exit 1; }
   if "$program" --version 2> /dev/null | grep -qx "kubectl-cu $version"; then
     echo "$os/$arch: runs"
