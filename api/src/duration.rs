@@ -10,7 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// 99999h59m59s999ms.
 const MAX_MILLIS: u64 = 100_000 * 3_600_000 - 1;
-const PATTERN: &str = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
+const RULE: &str = "self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$')";
+/// A pattern in the schema would be the whole message of the API server.
+const MESSAGE: &str = "must be a duration such as 30s, 10m or 1h30m, in h, m, s and ms";
 
 /// A duration in `h`, `m`, `s` and `ms`, each a whole number of at most five digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,8 +101,12 @@ impl JsonSchema for Duration {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // Four parts, each of five digits and at most two letters.
-        json_schema!({ "type": "string", "pattern": PATTERN, "maxLength": 28 })
+        json_schema!({
+            "type": "string",
+            // Four parts, each of five digits and at most two letters.
+            "maxLength": 28,
+            "x-kubernetes-validations": [{ "rule": RULE, "message": MESSAGE }]
+        })
     }
 }
 

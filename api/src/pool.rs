@@ -30,19 +30,17 @@ use crate::{
     printcolumn(name = "Units", type_ = "integer", json_path = ".status.units.total"),
     printcolumn(name = "Ready", type_ = "integer", json_path = ".status.units.ready"),
     printcolumn(name = "Accepted", type_ = "string", json_path = ".status.conditions[?(@.type==\"Accepted\")].status"),
+    // `Ready` has the reason of the first condition that is not True.
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Address", type_ = "string", json_path = ".status.addresses[0]", priority = 1),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Accepted\")].reason",
-        priority = 1
-    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = ("!has(self.images) || self.images.filter(i, has(i.default) && i.default).size() <= 1", "spec.images must not have more than one default"),
     validation = ("!has(self.template.spec) || size(self.template.spec.containers) == 0 || (has(self.images) && self.images.exists(i, has(i.default) && i.default)) || (has(self.template.spec.containers[0].image) && self.template.spec.containers[0].image != '')", "an image is required: set spec.template.spec.containers[0].image, or mark one of spec.images as the default"),
+    validation = ("!has(self.template.spec) || size(self.template.spec.containers) == 0 || !has(self.template.spec.containers[0].image) || !self.template.spec.containers[0].image.matches('^[^/]*[.]invalid(:[0-9]+)?/')", "spec.template.spec.containers[0].image is a placeholder; replace it with your image"),
+    validation = ("!has(self.images) || !self.images.exists(i, i.image.matches('^[^/]*[.]invalid(:[0-9]+)?/'))", "spec.images must not have a placeholder; replace it with your image"),
     validation = ("has(self.volumeClaimTemplates) == has(oldSelf.volumeClaimTemplates) && (!has(self.volumeClaimTemplates) || self.volumeClaimTemplates == oldSelf.volumeClaimTemplates)", "spec.volumeClaimTemplates is immutable; create another pool"),
     validation = ("!has(self.routing.query) || self.routing.query.paths.exists(p, p.type != 'RegularExpression') || (has(self.probe) && has(self.probe.path))", "spec.probe.path is required if all of spec.routing.query.paths have type RegularExpression"),
     validation = ("has(self.routing.query) || !has(self.probe) || !has(self.probe.path) || !self.probe.path.contains('{key}')", "spec.probe.path must not contain {key} unless spec.routing.type is Query"),

@@ -8,9 +8,11 @@ use k8s_openapi::apimachinery::pkg::api::resource;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// As in Kubernetes, without negative amounts, and with exponents that are whole numbers.
+/// As in Kubernetes, without negative amounts, and with exponents that are whole numbers. The API server answers with the
+/// pattern, so it spells the suffixes out. (A rule with a message would exceed the cost that Kubernetes allows, because it
+/// ignores `maxLength` in its estimate before 1.36.)
 pub(crate) const PATTERN: &str =
-    r"^\+?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?[0-9]{1,2}))?$";
+    "^[+]?([0-9]+[.]?[0-9]*|[.][0-9]+)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|n|u|[eE][-+]?[0-9]{1,2})?$";
 
 /// A quantity as it was written. [`Quantity::value`] is its value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]

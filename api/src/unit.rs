@@ -143,7 +143,12 @@ impl OperatingMode {
 /// Compute resources of a container.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("(!has(self.limits) || self.limits.all(name, size(name) <= 253)) && (!has(self.requests) || self.requests.all(name, size(name) <= 253))", "names in spec.resources must have at most 253 characters"))]
+#[x_kube(
+    validation = ("(!has(self.limits) || self.limits.all(name, size(name) <= 253)) && (!has(self.requests) || self.requests.all(name, size(name) <= 253))", "names in spec.resources must have at most 253 characters"),
+    validation = ("!has(self.requests) || !('cpu' in self.requests) || !has(self.limits) || !('cpu' in self.limits) || string(self.requests['cpu']).matches('[eE][-+]?[0-9]{3}') || !isQuantity(string(self.requests['cpu'])) || string(self.limits['cpu']).matches('[eE][-+]?[0-9]{3}') || !isQuantity(string(self.limits['cpu'])) || quantity(string(self.requests['cpu'])).compareTo(quantity(string(self.limits['cpu']))) <= 0", "spec.resources.requests.cpu must not exceed spec.resources.limits.cpu"),
+    validation = ("!has(self.requests) || !('memory' in self.requests) || !has(self.limits) || !('memory' in self.limits) || string(self.requests['memory']).matches('[eE][-+]?[0-9]{3}') || !isQuantity(string(self.requests['memory'])) || string(self.limits['memory']).matches('[eE][-+]?[0-9]{3}') || !isQuantity(string(self.limits['memory'])) || quantity(string(self.requests['memory'])).compareTo(quantity(string(self.limits['memory']))) <= 0", "spec.resources.requests.memory must not exceed spec.resources.limits.memory"),
+    validation = ("!has(self.requests) || !('ephemeral-storage' in self.requests) || !has(self.limits) || !('ephemeral-storage' in self.limits) || string(self.requests['ephemeral-storage']).matches('[eE][-+]?[0-9]{3}') || !isQuantity(string(self.requests['ephemeral-storage'])) || string(self.limits['ephemeral-storage']).matches('[eE][-+]?[0-9]{3}') || !isQuantity(string(self.limits['ephemeral-storage'])) || quantity(string(self.requests['ephemeral-storage'])).compareTo(quantity(string(self.limits['ephemeral-storage']))) <= 0", "spec.resources.requests.ephemeral-storage must not exceed spec.resources.limits.ephemeral-storage")
+)]
 pub struct Resources {
     /// Maximum amounts by resource name: `cpu`, `memory`, `nvidia.com/gpu`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -10,7 +10,7 @@
 //! | the gateway and its proxies | [`gateway`], [`proxies`], [`clusters`], [`plain`] |
 //! | the node, and simulated nodes | [`kubelet`], [`images`], [`simulated`] |
 //! | a deployment like Texera's, and its former proxies | [`texera`], [`standin`], [`before`] |
-//! | kubectl, its plugins, Helm and Maven | [`tool`] |
+//! | kubectl, its plugins, Helm and Maven, and the commands of the documentation | [`tool`], [`documented`] |
 //!
 //! [`cluster`] is the local cluster, which `cu-cluster` starts and stops. [`demo`] and [`bench`] are separate programs.
 
@@ -25,6 +25,7 @@ pub mod built;
 pub mod cluster;
 pub mod clusters;
 pub mod demo;
+pub mod documented;
 pub mod faults;
 pub mod fixture;
 mod garbage;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::traffic::Target;
 
 /// The image of the stand-in for an engine.
-pub const ENGINE: &str = "docker.io/local/computing-unit-engine:dev";
+pub const ENGINE: &str = "localhost/computing-unit-engine:dev";
 /// The domain of pools in Host mode.
 pub const DOMAIN: &str = "units.example.org";
 

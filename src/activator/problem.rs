@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use super::state::{State, state};
 use crate::metrics::ActivatorOutcome;
 
+/// The page opens the unit by itself, so its link only loads the page again.
+const RELOAD: &str = "Reload";
+
 /// The description of one response, which is rendered as a page or as problem details (RFC 9457).
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -23,6 +26,8 @@ pub struct Problem {
     pub retry_after: Option<u32>,
     pub title: String,
     pub detail: String,
+    /// A command that the detail refers to.
+    pub command: Option<String>,
     /// The text of the page's link.
     pub action: &'static str,
     /// The stages of the current start.
@@ -41,6 +46,7 @@ impl Problem {
             retry_after: None,
             title: "Unit not found".to_owned(),
             detail: "No computing unit has this URL. It may have been deleted.".to_owned(),
+            command: None,
             action: "",
             stages: Stages::default(),
             unit: None,
@@ -72,7 +78,7 @@ impl Problem {
             retry_after: Some(1),
             title: "The activator is starting".to_owned(),
             detail: "The list of units is not complete yet.".to_owned(),
-            action: "Retry",
+            action: RELOAD,
             ..Self::not_found()
         }
     }
@@ -83,7 +89,7 @@ impl Problem {
         let phase = unit.status.as_ref().and_then(|status| status.phase);
         let reason = reason(unit);
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-        let (state, outcome, status, retry_after, title, detail, action) = match state(unit) {
+        let (state, outcome, status, retry_after, title, detail) = match state(unit) {
             State::Deleted => return Self::not_found(),
             State::Suspended if !waking => (
                 "suspended",
@@ -91,11 +97,7 @@ impl Problem {
                 unavailable,
                 None,
                 format!("{name} is suspended"),
-                format!(
-                    "To start it, run: kubectl patch computingunit {name} --type merge --patch \
-                     '{{\"spec\":{{\"operatingMode\":\"Running\"}}}}'"
-                ),
-                "Retry",
+                "Its owner or an administrator can start it with this command:".to_owned(),
             ),
             State::Suspending => (
                 "suspending",
@@ -104,7 +106,6 @@ impl Problem {
                 Some(2),
                 format!("{name} is being suspended"),
                 "It can be started again when this is complete.".to_owned(),
-                "Retry",
             ),
             State::Suspended | State::Starting => (
                 "starting",
@@ -113,7 +114,6 @@ impl Problem {
                 Some(2),
                 format!("{name} is starting"),
                 progress(phase, reason.as_deref()),
-                "Open",
             ),
             State::Ready => (
                 "ready",
@@ -122,7 +122,6 @@ impl Problem {
                 Some(1),
                 format!("{name} is ready"),
                 "The gateway will route requests to it in a moment.".to_owned(),
-                "Open",
             ),
             State::Failed => (
                 "failed",
@@ -131,10 +130,10 @@ impl Problem {
                 None,
                 format!("{name} has failed"),
                 format!(
-                    "{}It is not retried until its spec changes, or until it is suspended and resumed.",
+                    "{}It is not retried until its spec changes, or until it is suspended and resumed. Its owner or an \
+                     administrator can find the cause with this command:",
                     reason.map(|reason| format!("Reason: {reason}. ")).unwrap_or_default()
                 ),
-                "Retry",
             ),
             State::Finished => (
                 "finished",
@@ -143,13 +142,14 @@ impl Problem {
                 None,
                 format!("{name} has finished"),
                 "It has completed, or it has reached its time limit.".to_owned(),
-                "Retry",
             ),
         };
         // The status has the stages of the previous start until the operator has reconciled this one.
         let previous = matches!(phase, None | Some(Phase::Suspended | Phase::Suspending));
         let stages = unit.status.as_ref().filter(|_| !previous).map(|status| status.stages.clone()).unwrap_or_default();
-        Self { state, outcome, status, retry_after, title, detail, action, stages, unit: Some((name, phase)) }
+        let command = command(unit, state);
+        let unit = Some((name, phase));
+        Self { state, outcome, status, retry_after, title, detail, command, action: RELOAD, stages, unit }
     }
 
     /// Whether the unit will be reachable without further action.
@@ -171,6 +171,7 @@ impl Problem {
             problem["phase"] = json!(phase);
             problem["stages"] = json!(self.stages);
             problem["action"] = json!(self.action);
+            problem["command"] = json!(self.command);
         }
         if let Some(seconds) = self.retry_after {
             problem["retryAfter"] = json!(seconds);
@@ -179,11 +180,31 @@ impl Problem {
     }
 }
 
+/// The command that the detail of a state refers to. It can be pasted as it is.
+fn command(unit: &ComputingUnit, state: &str) -> Option<String> {
+    let (name, namespace) = (unit.name_any(), unit.namespace().unwrap_or_default());
+    match state {
+        "suspended" => Some(format!(
+            "kubectl patch computingunit {name} -n {namespace} --type merge --patch \
+             '{{\"spec\":{{\"operatingMode\":\"Running\"}}}}'"
+        )),
+        "failed" => Some(format!("kubectl describe computingunit {name} -n {namespace}")),
+        _ => None,
+    }
+}
+
+/// In words of people who use a unit. The reason is for those whom they ask.
 fn progress(phase: Option<Phase>, reason: Option<&str>) -> String {
     let problem = |reason: &str| Reason::parse(reason).is_some_and(|reason| reason.severity() == Severity::Problem);
     let slow = reason.filter(|reason| problem(reason));
     match (slow, phase) {
-        (Some(reason), _) => format!("This takes longer than usual: {reason}."),
+        (Some(reason), _) => {
+            let waits_for = match Reason::parse(reason) {
+                Some(Reason::Unschedulable) => "It is waiting for free capacity in the cluster",
+                _ => "It cannot start at the moment",
+            };
+            format!("{waits_for} ({reason}). If this lasts, ask its owner or an administrator.")
+        }
         (None, Some(Phase::NotReady)) => "It is not reachable at the moment.".to_owned(),
         (None, _) => "It is reachable as soon as all stages are complete.".to_owned(),
     }
@@ -220,6 +241,16 @@ mod tests {
             let actual = (problem.state, problem.status.as_u16(), problem.retry_after);
             assert_eq!(actual, (state, status, retry_after), "{mode:?} {phase:?}");
         }
+    }
+
+    #[test]
+    fn command_of_a_suspended_unit_can_be_pasted() {
+        let mut unit = unit(OperatingMode::Suspended, Some(Phase::Suspended), 2);
+        unit.metadata.namespace = Some("units".to_owned());
+        let command = Problem::of(&unit, false).command.unwrap();
+        let patch = r#"'{"spec":{"operatingMode":"Running"}}'"#;
+        assert_eq!(command, format!("kubectl patch computingunit ada -n units --type merge --patch {patch}"));
+        assert_eq!(Problem::of(&unit, true).command, None);
     }
 
     #[test]

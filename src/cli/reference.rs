@@ -93,6 +93,10 @@ fn rules(schema: &JSONSchemaProps) -> impl Iterator<Item = String> {
     schema.x_kubernetes_validations.iter().flatten().map(|rule| rule.message.clone().unwrap_or(rule.rule.clone()))
 }
 
+fn is_duration(schema: &JSONSchemaProps) -> bool {
+    schema.x_kubernetes_validations.iter().flatten().any(|rule| rule.rule.contains("(h|m|s|ms)"))
+}
+
 fn item(schema: &JSONSchemaProps) -> Option<&JSONSchemaProps> {
     match schema.items.as_ref()? {
         JSONSchemaPropsOrArray::Schema(item) => Some(item),
@@ -118,9 +122,7 @@ fn type_of(schema: &JSONSchemaProps) -> String {
     }
     match (schema.type_.as_deref(), schema.format.as_deref()) {
         (Some("string"), Some("date-time")) => "time".to_owned(),
-        (Some("string"), _) if schema.pattern.as_deref().is_some_and(|pattern| pattern.contains("(h|m|s|ms)")) => {
-            "duration".to_owned()
-        }
+        (Some("string"), _) if is_duration(schema) => "duration".to_owned(),
         (Some("string"), _) => match schema.max_length {
             Some(most) => format!("string, at most {most} characters"),
             None => "string".to_owned(),

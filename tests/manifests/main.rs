@@ -1,5 +1,6 @@
 //! The charts grant exactly the permissions that the operator uses, document their values, and match the generated files.
 
+mod quickstart;
 mod values;
 
 use std::{
@@ -10,7 +11,7 @@ use std::{
 };
 
 use computing_unit_api::rbac::{self, Access, Scope};
-use computing_unit_api::{ComputingUnit, ComputingUnitPool};
+use computing_unit_api::{ComputingUnit, ComputingUnitPool, Quantity};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use serde_json::Value;
 
@@ -55,6 +56,24 @@ fn images_in_manifests_and_samples_cannot_be_published_by_others() {
             assert!(image.starts_with("registry.invalid/"), "{}: {image}", file.display());
         }
     }
+}
+
+/// A laptop has two cores, of which other pods reserve some.
+#[test]
+fn several_units_of_a_sample_pool_fit_on_two_cores() {
+    let samples = fs::read_dir(root("config/samples")).expect("samples").map(|file| file.expect("a file").path());
+    let pools = samples.filter(|path| path.display().to_string().contains("/pool-"));
+    let mut count = 0;
+    for path in pools {
+        let text = fs::read_to_string(&path).expect("a file");
+        let pool: ComputingUnitPool = serde_saphyr::from_str(&text).expect("a pool");
+        let pod = pool.spec.template.spec.expect("a template");
+        let requests = pod.containers[0].resources.as_ref().and_then(|resources| resources.requests.as_ref());
+        let cpu = requests.and_then(|requests| Quantity(requests.get("cpu")?.0.clone()).value());
+        assert!(cpu.is_some_and(|cpu| cpu <= 0.25), "{}: {cpu:?}", path.display());
+        count += 1;
+    }
+    assert_eq!(count, 3);
 }
 
 fn documents(text: &str) -> Vec<Value> {

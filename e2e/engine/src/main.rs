@@ -23,16 +23,19 @@
 //! | `DRAIN` | seconds to keep serving after SIGTERM while connections are open, including WebSockets and exports |
 //! | `PAGE` | HTML for a GET of any other path, like a static service |
 //! | `SCRIPT` | JavaScript for such a path with a query parameter `script` |
+//! | `FILES` | folder of the files of `PUT` and `GET /files/<name>` |
 //! | `HEADERS` | headers of the page and the script, as lines `name: value` |
 //! | `EXPORT_CHUNKS`, `EXPORT_INTERVAL_MS` | the default export: 10 lines, 100 ms apart |
 //!
-//! It starts no process, reads no file and needs no user, so it can be process 1 of an empty image.
+//! Arguments that it does not know are ignored, so that it can run with the command line of another server.
+//! It starts no process, reads no file outside of `FILES` and needs no user, so it can be process 1 of an empty image.
 //! This file is the life cycle: start, serve, drain, exit. Requests are handled in `routes`.
 
 mod answer;
 mod busy;
 mod connections;
 mod export;
+mod files;
 mod routes;
 mod settings;
 mod site;
@@ -45,7 +48,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::serve::Listener;
-use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
@@ -59,9 +61,9 @@ const TERMINATION_LOG: &str = "/dev/termination-log";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
-    let settings = Settings::parse();
-    // The kernel does not deliver a signal to process 1 unless it has a handler.
+    // First of all: the kernel does not deliver a signal to process 1 unless it has a handler.
     let mut terminated = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let settings = Settings::of(std::env::args_os()).unwrap_or_else(|error| error.exit());
 
     if !settings.start_delay.is_zero() {
         println!("starting in {:?}", settings.start_delay);

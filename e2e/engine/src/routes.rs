@@ -18,6 +18,7 @@ use serde::Deserialize;
 use crate::answer::{Answer, Part};
 use crate::busy::{Busy, BusyQuery};
 use crate::export::{Export, Wanted};
+use crate::files;
 use crate::site::Site;
 
 /// The response header with the name of the unit.
@@ -85,6 +86,9 @@ async fn respond(State(engine): State<Arc<Engine>>, request: Request) -> Respons
         }
         (Part::Export, _) => export(&engine, &request),
         (Part::Busy, _) => busy(&engine, &request).await,
+        (Part::Other, _) if let Some(file) = files::of(engine.site.files.as_deref(), request.uri.path()) => {
+            files::respond(&file, &request.method, body).await
+        }
         (Part::Other, _) if let Some(response) = engine.site.response(&request) => response,
         _ => match received(body).await {
             Ok(bytes) => engine.json(&request, bytes),

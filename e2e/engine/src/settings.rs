@@ -1,8 +1,11 @@
 //! The configuration of the engine.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use crate::export::Export;
 use crate::site::Site;
@@ -54,6 +57,10 @@ pub struct Settings {
     #[arg(long, env = "HEADERS", default_value = "")]
     headers: String,
 
+    /// The folder of the files that `PUT` and `GET /files/<name>` write and read.
+    #[arg(long, env = "FILES")]
+    pub files: Option<PathBuf>,
+
     /// The default number of lines of an export.
     #[arg(long, env = "EXPORT_CHUNKS", default_value_t = 10)]
     export_chunks: u64,
@@ -64,6 +71,17 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The settings of a command line. Arguments of the server that the engine stands in for are ignored.
+    ///
+    /// # Errors
+    /// If a value is not valid.
+    pub fn of(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(arguments).or_else(|error| match error.kind() {
+            ErrorKind::UnknownArgument => Self::try_parse_from(["engine"]),
+            _ => Err(error),
+        })
+    }
+
     /// The name of the unit that this engine runs in.
     pub fn unit(&self) -> String {
         let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
@@ -79,7 +97,7 @@ impl Settings {
         let line =
             |line: &str| line.split_once(':').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
         let headers = self.headers.lines().filter_map(line).collect();
-        Site { page: self.page.clone(), script: self.script.clone(), headers }
+        Site { page: self.page.clone(), script: self.script.clone(), headers, files: self.files.clone() }
     }
 
     /// The default export.
@@ -107,6 +125,14 @@ mod tests {
         assert_eq!(settings(&["--drain", "2.5"]).unwrap().drain, Duration::from_millis(2500));
         assert!(settings(&["--drain=-1"]).is_err());
         assert!(settings(&["--drain", "soon"]).is_err());
+    }
+
+    #[test]
+    fn arguments_of_another_server_are_ignored() {
+        let of = |arguments: &[&str]| Settings::of([&["engine"], arguments].concat().into_iter().map(OsString::from));
+        assert_eq!(of(&["start-notebook.py", "--ServerApp.base_url=/ada/"]).unwrap().port, 8085);
+        assert_eq!(of(&["--ServerApp.base_url=/ada/"]).unwrap().port, 8085);
+        assert!(of(&["--drain=-1"]).is_err());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the engine serves like a static service, to browsers.
 
+use std::path::PathBuf;
+
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method};
@@ -11,6 +13,8 @@ pub struct Site {
     pub page: Option<String>,
     pub script: Option<String>,
     pub headers: Vec<(String, String)>,
+    /// The folder of the files that requests read and write.
+    pub files: Option<PathBuf>,
 }
 
 impl Site {

@@ -12,6 +12,7 @@ use e2e::cluster::{
     lock, packages,
     process::Processes,
     up::{helm, link, load, port, up},
+    volumes,
 };
 
 /// Manages a local Kubernetes cluster with Envoy Gateway.
@@ -55,7 +56,7 @@ enum Command {
         /// The name of the process, such as `kubelet`
         process: String,
     },
-    /// Forward a local port to an address
+    /// Forward a local port to an address, and let all users write to new volumes
     #[command(hide = true)]
     Forward {
         /// The local port
@@ -109,7 +110,8 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Forward { port, to } => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(forward::forward(port, to))
+            let both = async { tokio::try_join!(forward::forward(port, to), volumes::open_new()) };
+            runtime.block_on(both).map(drop)
         }
     }
 }

@@ -18,6 +18,8 @@ use kube::{Api, ResourceExt};
 
 /// The name of the unit.
 const NAME: &str = "demo";
+/// The namespace of the static page. That of the units has nothing but units.
+const PAGE: &str = "welcome";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -44,7 +46,7 @@ async fn main() -> anyhow::Result<()> {
 
     heading("Serve a static page on the same address");
     page(&cluster).await?;
-    ResolvedUrl { path: "/welcome".to_owned(), ..resolved.clone() }.until_served().await?;
+    ResolvedUrl { path: "/".to_owned(), ..resolved.clone() }.until_served().await?;
 
     heading("Show the unit and its children with kubectl");
     run(&cluster, &format!("kubectl get cu -n {UNITS} -o wide")).await?;
@@ -65,11 +67,11 @@ async fn main() -> anyhow::Result<()> {
     }
 
     heading("Next steps");
-    println!("{}", next(&cluster, &url));
+    println!("{}", next());
     Ok(())
 }
 
-/// A static service with a route of its own, next to the units.
+/// A static service with a route of its own, for the paths of the gateway that are not those of units.
 async fn page(cluster: &Cluster) -> anyhow::Result<()> {
     let manifest = fs::read_to_string(tool::file("e2e/manifests/page.yaml"))?;
     let gateway = cluster.gateway();
@@ -78,7 +80,7 @@ async fn page(cluster: &Cluster) -> anyhow::Result<()> {
         manifest = manifest.replace(units::ENGINE, &image);
     }
     apply(cluster, "e2e/manifests/page.yaml", &manifest).await?;
-    run(cluster, &format!("kubectl wait pod welcome -n {UNITS} --for=condition=Ready --timeout=1m")).await
+    run(cluster, &format!("kubectl wait pod welcome -n {PAGE} --for=condition=Ready --timeout=1m")).await
 }
 
 /// The sample pool, with the base URL of the local cluster's gateway.
@@ -89,7 +91,10 @@ fn pool(cluster: &Cluster) -> anyhow::Result<String> {
         pool["spec"]["routing"]["baseURL"] = format!("http://localhost:{port}").into();
     }
     let image = env::var("ENGINE_IMAGE").unwrap_or_else(|_| units::ENGINE.to_owned());
-    pool["spec"]["template"]["spec"]["containers"][0]["image"] = image.into();
+    let pod = &mut pool["spec"]["template"]["spec"];
+    pod["containers"][0]["image"] = image.into();
+    // A container that is stopped while it starts does not receive the signal, and takes the whole period.
+    pod["terminationGracePeriodSeconds"] = 5.into();
     Ok(serde_saphyr::to_string(&pool)?)
 }
 
@@ -99,20 +104,20 @@ fn port(cluster: &Cluster) -> Option<u16> {
     fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
-fn next(cluster: &Cluster, url: &str) -> String {
-    let bin = tool::file(".cluster/bin");
+fn next() -> String {
     format!(
-        "export KUBECONFIG={} PATH={bin}:$PATH\n\
-         kubectl create computingunit mine -n {UNITS} --cuid 42 --wait\n\
-         curl -i '{url}'\n\
-         kubectl cu list -n {UNITS} --watch\n\
-         kubectl cu describe mine -n {UNITS}\n\
-         kubectl explain cu.spec\n\
-         kubectl cu suspend mine -n {UNITS} --wait\n\
-         curl -iL '{url}'        # wakes it\n\
-         kubectl cu delete mine -n {UNITS}\n\
-         kubectl -n {SYSTEM} logs -l app.kubernetes.io/name=computing-unit-operator\n\
-         make down        # stops and removes the cluster",
-        cluster.kubeconfig().display(),
+        "eval \"$(make env)\"        # in this folder: kubectl, its plugins, the cluster and the namespace {UNITS}
+kubectl create computingunit mine --cuid 7 --owner ada --wait
+curl -i \"$(kubectl cu url mine)\"
+kubectl cu list --watch
+kubectl cu describe mine
+kubectl explain cu.spec
+kubectl cu suspend mine --wait
+curl -iL \"$(kubectl cu url mine)\"        # starts it
+kubectl cu delete mine --wait
+kubectl logs -n {SYSTEM} -l app.kubernetes.io/name=computing-unit-operator
+make down        # stops and removes the cluster
+
+README.md explains each step. docs/tutorials has more."
     )
 }

@@ -23,7 +23,7 @@ const GATEWAY: &str = include_str!("../../manifests/gateway.yaml");
 /// The namespace of Envoy Gateway and of the shared Gateway.
 pub const NAMESPACE: &str = "envoy-gateway-system";
 /// The image of the proxies.
-pub const PROXY: &str = "docker.io/local/envoy:1.40.0";
+pub const PROXY: &str = "localhost/envoy:1.40.0";
 /// The name of the shared Gateway.
 pub const SHARED: &str = "shared";
 /// The deadline for the start of pods.

@@ -8,10 +8,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// The port that is tried first.
-const FIRST: u16 = 8080;
+/// The port that is tried first. A kubectl without a kubeconfig connects to port 8080: the gateway must not answer it.
+const FIRST: u16 = 8880;
 
-/// A free port, from 8080 on.
+/// A free port, from 8880 on.
 ///
 /// # Errors
 /// If the next hundred ports are in use.
@@ -44,6 +44,12 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+
+    #[test]
+    fn port_is_not_the_one_that_kubectl_connects_to_by_default() {
+        let port = free_port().unwrap();
+        assert!(port > 8080, "{port}");
+    }
 
     #[tokio::test]
     async fn bytes_go_both_ways() {

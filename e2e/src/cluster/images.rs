@@ -19,8 +19,8 @@ use super::{
 };
 use crate::built;
 
-/// The repository of local images, which does not exist in any registry.
-pub const REPOSITORY: &str = "docker.io/local";
+/// The repository of local images. Nobody can publish an image of this name: `localhost` is each node itself.
+pub const REPOSITORY: &str = "localhost";
 
 /// The description of an image: its name, files and entrypoint.
 struct Image<'a> {
@@ -143,7 +143,9 @@ fn dockerfile(image: &Image<'_>) -> String {
 fn build(image: &Image<'_>) -> anyhow::Result<PathBuf> {
     let cache = layout::cache()?.join("images");
     let text = dockerfile(image);
+    let full = format!("{REPOSITORY}/{}", image.name);
     let mut hash = Sha256::new();
+    hash.update(&full);
     hash.update(&text);
     for (file, path) in &image.files {
         hash.update(path);
@@ -151,7 +153,7 @@ fn build(image: &Image<'_>) -> anyhow::Result<PathBuf> {
     }
     let hash = format!("{:x}", hash.finalize());
     let short = &hash[..16];
-    let title = image.name.replace(':', "-");
+    let title = full.replace(['/', ':'], "-");
     let archive = cache.join(format!("{title}-{short}.tar"));
     let _lock = lock::hold(&cache.join("images.lock"))?;
     if archive.exists() {
@@ -178,7 +180,6 @@ fn build(image: &Image<'_>) -> anyhow::Result<PathBuf> {
         fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
     }
     fs::write(work.join("Dockerfile"), text)?;
-    let full = format!("{REPOSITORY}/{}", image.name);
     let part = archive.with_extension("part");
     if part.exists() {
         fs::remove_file(&part)?;

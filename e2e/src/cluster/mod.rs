@@ -7,6 +7,7 @@ pub mod control;
 pub mod down;
 pub mod forward;
 pub mod images;
+pub mod kubeconfig;
 pub mod layout;
 pub mod lock;
 pub mod network;

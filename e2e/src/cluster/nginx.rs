@@ -13,7 +13,7 @@ use super::{images, layout, lock, shell};
 /// Packages that contain the program, those of the newest releases first.
 const PACKAGES: [&str; 2] = ["nginx", "nginx-core"];
 
-/// Builds the image `docker.io/local/nginx:debian`. Returns its archive.
+/// Builds the image `localhost/nginx:debian`. Returns its archive.
 ///
 /// # Errors
 /// If there is no such package, or the build of the image fails.

@@ -22,6 +22,8 @@ const NEEDED: &[(&str, &str)] = &[
     ("sysctl", "procps"),
     ("buildah", "buildah"),
     ("curl", "curl"),
+    ("jq", "jq"),
+    ("openssl", "openssl"),
     ("python3", "python3"),
 ];
 

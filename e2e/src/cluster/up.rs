@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use super::{
     addons, control,
     down::{FORWARD, down},
-    forward, images,
+    forward, images, kubeconfig,
     layout::{self, Layout},
     network, node, packages, pki,
     process::Processes,
@@ -113,7 +113,8 @@ pub fn link(layout: &Layout) -> anyhow::Result<()> {
     let folder = layout::checkout().join(".cluster");
     let bin = folder.join("bin");
     fs::create_dir_all(&bin)?;
-    fs::copy(layout.kubeconfig()?, folder.join("kubeconfig"))?;
+    let kubeconfig = fs::read_to_string(layout.kubeconfig()?)?;
+    fs::write(folder.join("kubeconfig"), kubeconfig::select_namespace(&kubeconfig, kubeconfig::UNITS)?)?;
     fs::write(folder.join("port"), port(layout)?.to_string())?;
     fs::write(folder.join("name"), &layout.name)?;
     symlink(&programs.helm, &bin.join("helm"))?;

@@ -6,6 +6,8 @@ use anyhow::Context;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 
+pub use crate::cluster::kubeconfig::UNITS;
+
 use super::show::run;
 use crate::{
     attach::Cluster,
@@ -14,8 +16,6 @@ use crate::{
 
 /// The namespace of the operator.
 pub const SYSTEM: &str = "computing-unit-system";
-/// The namespace of units in the samples.
-pub const UNITS: &str = "computing-units";
 /// The namespace of Texera's services and of their Gateway.
 pub const TEXERA: &str = "texera";
 /// The namespace of Texera's units.

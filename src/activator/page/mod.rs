@@ -35,7 +35,9 @@ pub fn waiting(problem: &Problem, url: &str) -> String {
         main {
             h1 #title { (problem.title) }
             p #detail role="status" aria-live="polite" { (problem.detail) }
+            p #command hidden[problem.command.is_none()] { code { (problem.command.as_deref().unwrap_or_default()) } }
             ol #stages aria-label="Stages of the start" hidden[!problem.is_transient()] { (stages(&problem.stages)) }
+            p #elapsed aria-hidden="true" {}
             p .action { a .button #open href=(url) { (problem.action) } }
         }
         script { (PreEscaped(SCRIPT)) }
@@ -142,5 +144,14 @@ mod tests {
         assert!(!waiting(&Problem::of(&suspended, false), "/").contains("http-equiv=\"refresh\""));
         let finished = unit(OperatingMode::Running, Some(Phase::Finished), 2);
         assert!(!waiting(&Problem::of(&finished, true), "/").contains("http-equiv=\"refresh\""));
+    }
+
+    #[test]
+    fn command_is_shown_only_if_there_is_one() {
+        let suspended = unit(OperatingMode::Suspended, Some(Phase::Suspended), 2);
+        let page = waiting(&Problem::of(&suspended, false), "/");
+        assert!(page.contains("<p id=\"command\"><code>kubectl patch computingunit ada -n "), "{page}");
+        let starting = unit(OperatingMode::Running, Some(Phase::Starting), 2);
+        assert!(waiting(&Problem::of(&starting, true), "/").contains("<p id=\"command\" hidden>"));
     }
 }

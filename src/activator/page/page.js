@@ -20,6 +20,8 @@
     document.title = problem.title;
     setText(find("detail"), problem.detail);
     setText(find("open"), problem.action);
+    find("command").hidden = !problem.command;
+    setText(find("command").firstElementChild, problem.command);
     find("stages").hidden = !transient.includes(problem.state);
     let current = true;
     for (const stage of find("stages").children) {
@@ -29,6 +31,13 @@
       stage.dataset.status = status;
       setText(stage.querySelector(".hidden"), ", " + labels[status]);
     }
+  };
+
+  const tick = () => {
+    const seconds = Math.floor((Date.now() - loaded) / 1000);
+    const minutes = Math.floor(seconds / 60);
+    const time = minutes ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
+    find("elapsed").textContent = transient.includes(root.dataset.state) ? `Waiting for ${time}` : "";
   };
 
   const open = () => {
@@ -53,4 +62,5 @@
   };
 
   setTimeout(poll, 400);
+  setInterval(tick, 1000);
 })();

@@ -28,12 +28,12 @@ async fn ready(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_whose_image_cannot_be_pulled_is_deleted() -> anyhow::Result<()> {
     with_fixture("unpulled", |fixture| async move {
-        let missing = json!([{"name": "missing", "image": "docker.io/local/there-is-none:dev", "default": true}]);
+        let missing = json!([{"name": "missing", "image": "localhost/there-is-none:dev", "default": true}]);
         fixture.create_pool_with(&json!({"images": missing})).await?;
         let _operator = fixture.start().await?;
         fixture.create(&fixture.unit("ada")).await?;
         let message = fixture.until_condition("ada", "PodReady", "False", "ImagePullFailed").await?;
-        assert!(message.contains("docker.io/local/there-is-none:dev"), "{message}");
+        assert!(message.contains("localhost/there-is-none:dev"), "{message}");
         fixture.delete("ada").await?;
         fixture.until_nothing_is_left("ada").await
     })

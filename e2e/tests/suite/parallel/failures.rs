@@ -229,7 +229,7 @@ async fn a_start_timeout_fails_the_unit_until_it_is_edited() -> anyhow::Result<(
     with_fixture("late", |fixture| async move {
         let images = json!([
             {"name": "engine", "image": units::ENGINE},
-            {"name": "missing", "image": "docker.io/local/there-is-none:dev"},
+            {"name": "missing", "image": "localhost/there-is-none:dev"},
         ]);
         fixture.create_pool_with(&json!({"startTimeout": "20s", "images": images})).await?;
         let operator = fixture.start().await?;

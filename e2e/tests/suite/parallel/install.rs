@@ -35,7 +35,7 @@ async fn install(fixture: &Fixture, system: &str) -> anyhow::Result<String> {
     let chart = tool::file("charts/computing-unit-operator");
     let line = format!(
         "helm install {NAME} {chart} --namespace {system} --set crds.install=false --wait --timeout 3m \
-         --set image.repository=docker.io/local/computing-unit-operator --set image.tag=dev \
+         --set image.repository=localhost/computing-unit-operator --set image.tag=dev \
          --set operator.watchNamespaces={{{}}} --set operator.gatewayNamespaces={{{}}}",
         fixture.namespace,
         fixture.cluster.gateway().namespace
@@ -180,14 +180,23 @@ async fn the_chart_grants_in_all_namespaces_what_the_operator_uses() -> anyhow::
     .await
 }
 
+/// The image of the samples, and one that the API server accepts.
+const PLACEHOLDER: [&str; 2] = ["registry.invalid/computing-unit-engine", "registry.example.org/engine"];
+
 /// Applies each document of a file to the namespace of the test, as a dry run on the server.
 async fn tried(fixture: &Fixture, file: &str, namespace: &str) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("document.yaml");
     let here = format!("namespace: {}", fixture.namespace);
+    let line = format!("kubectl apply --dry-run=server --output name --filename {}", path.display());
     for document in std::fs::read_to_string(file)?.split("\n---\n").filter(|text| text.contains("kind:")) {
-        std::fs::write(&path, document.replace(&format!("namespace: {namespace}"), &here))?;
-        let line = format!("kubectl apply --dry-run=server --output name --filename {}", path.display());
+        let document = document.replace(&format!("namespace: {namespace}"), &here);
+        std::fs::write(&path, &document)?;
+        if document.contains(&format!(" image: {}", PLACEHOLDER[0])) {
+            let refused = tool::output(&fixture.cluster, &line).await?;
+            ensure!(refused.stderr.contains("is a placeholder; replace it with your image"), "{file}: {refused:?}");
+            std::fs::write(&path, document.replace(PLACEHOLDER[0], PLACEHOLDER[1]))?;
+        }
         let applied = tool::line(&fixture.cluster, &line).await;
         applied.with_context(|| format!("{file}: {document}"))?;
     }

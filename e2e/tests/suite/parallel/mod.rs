@@ -4,6 +4,7 @@ mod activator;
 mod admission;
 mod changes;
 mod deletion;
+mod documented;
 mod drift;
 mod failures;
 mod gitops;

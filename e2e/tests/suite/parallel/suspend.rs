@@ -9,8 +9,11 @@ use e2e::{
     units::{self, Mode},
     wait::until,
 };
-use k8s_openapi::api::core::v1::Pod;
-use kube::{ResourceExt, api::DeleteParams};
+use k8s_openapi::api::{core::v1::Pod, events::v1::Event};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams},
+};
 use serde_json::json;
 
 use super::with_fixture;
@@ -20,6 +23,13 @@ async fn at_rest(fixture: &Fixture, name: &str) -> anyhow::Result<ComputingUnit>
     anyhow::ensure!(fixture.pods().get_opt(name).await?.is_none(), "its pod is gone");
     anyhow::ensure!(fixture.routes().get_opt(name).await?.is_none(), "its route is gone");
     Ok(unit)
+}
+
+/// How often an Event was published. Events of the same reason are one object, with a count.
+async fn published(fixture: &Fixture, reason: &str) -> anyhow::Result<i32> {
+    let events = Api::<Event>::namespaced(fixture.cluster.client(), &fixture.namespace);
+    let events = events.list(&ListParams::default().fields(&format!("reason={reason}"))).await?;
+    Ok(events.iter().map(|event| event.series.as_ref().map_or(1, |series| series.count)).sum())
 }
 
 async fn under_load(mode: Mode, name: &str) -> anyhow::Result<()> {
@@ -45,6 +55,9 @@ async fn under_load(mode: Mode, name: &str) -> anyhow::Result<()> {
         }
         load.answer_more(500, SOON).await?;
         load.stop().await?.assert_all_of(&[200, 404])?;
+        for reason in ["Suspending", "Suspended"] {
+            assert_eq!(published(&fixture, reason).await?, 3, "one Event {reason} for each suspension");
+        }
         fixture.delete("ada").await
     })
     .await

@@ -93,7 +93,8 @@ async fn a_pool_without_wake_on_request_starts_nothing() -> anyhow::Result<()> {
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
         let said = problem(&answer)?;
         assert_eq!((said["state"].as_str(), said["phase"].as_str()), (Some("suspended"), Some("Suspended")));
-        assert!(said["detail"].as_str().unwrap().contains("kubectl patch computingunit ada"), "{said}");
+        let command = format!("kubectl patch computingunit ada -n {} ", fixture.namespace);
+        assert!(said["command"].as_str().unwrap().starts_with(&command), "{said}");
         fixture.proxy.quiet(Duration::from_secs(2), SOON).await?;
         assert_eq!(fixture.proxy.counts().since(&before).writes(), 0, "{}", fixture.proxy.describe(&before));
         Ok(())

@@ -1,9 +1,11 @@
 //! A browser that opens the address of a suspended unit shows its start, and then the unit.
 
+use computing_unit_api::Phase;
 use e2e::{
     activator::{self, WAKE_ON_REQUEST, serve_activator, suspended},
     browser::Browser,
     fixture::SOON,
+    tool,
     units::Mode,
     wait::eventually,
 };
@@ -12,10 +14,11 @@ use serde_json::json;
 
 use super::with_fixture;
 
-/// Saves a screenshot of the page, which the documentation uses.
-async fn keep_picture(browser: &Browser) -> anyhow::Result<()> {
+/// Saves a screenshot of the page in the folder `PICTURES`. The documentation uses them: `PICTURES=docs/images`.
+async fn keep_picture(browser: &Browser, name: &str) -> anyhow::Result<()> {
     let encoded = serde_json::from_value::<ByteString>(json!(browser.picture().await?))?;
-    let path = std::env::var_os("WAKING_PICTURE").map_or_else(|| std::env::temp_dir().join("waking.png"), Into::into);
+    let folder = std::env::var("PICTURES").map_or_else(|_| std::env::temp_dir(), |folder| tool::file(&folder).into());
+    let path = folder.join(name);
     std::fs::write(&path, encoded.0)?;
     println!("a picture of the page is in {}", path.display());
     Ok(())
@@ -50,7 +53,14 @@ async fn a_browser_shows_the_start_and_then_the_unit() -> anyhow::Result<()> {
             Ok((done.as_u64() >= Some(1)).then_some(()))
         };
         eventually("a passed stage", SOON, passed).await?;
-        keep_picture(&browser).await?;
+        let waits = || async {
+            let text = browser.run("return document.getElementById('elapsed').textContent").await?;
+            Ok(text.as_str().is_some_and(|text| text.starts_with("Waiting for ")).then_some(()))
+        };
+        eventually("the waiting time", SOON, waits).await?;
+        let sizing = "return getComputedStyle(document.querySelector('li'), '::before').boxSizing";
+        assert_eq!(browser.run(sizing).await?, "border-box", "the marks of stages are centered on their line");
+        keep_picture(&browser, "waking.png").await?;
         // And then the unit itself, in the same window.
         let opened = || async {
             let text = browser.run("return document.body ? document.body.innerText : ''").await?;
@@ -58,6 +68,16 @@ async fn a_browser_shows_the_start_and_then_the_unit() -> anyhow::Result<()> {
         };
         eventually("the unit's own answer", SOON, opened).await?;
         assert_eq!(browser.run("return location.href").await?, url);
+        // A unit that a request does not start.
+        fixture.edit_pool(json!({"activator": {"wakeOnRequest": false}})).await?;
+        fixture.set_mode("ada", "Suspended").await?;
+        fixture.until("ada", Phase::Suspended).await?;
+        browser.open(&url).await?;
+        assert_eq!(browser.run("return document.title").await?, "ada is suspended");
+        let command = browser.run("return document.querySelector('#command code').innerText").await?;
+        let patch = format!("kubectl patch computingunit ada -n {} ", fixture.namespace);
+        assert!(command.as_str().unwrap().starts_with(&patch), "{command}");
+        keep_picture(&browser, "suspended.png").await?;
         browser.end().await
     })
     .await

@@ -64,12 +64,13 @@ pub fn validate(
 ) -> Result<Unit, Rejection> {
     let spec = &object.spec;
     let Some(pool) = pool else {
+        let namespace = object.namespace().unwrap_or_default();
         return Err(Rejection::new(
             Reason::PoolNotFound,
             format!(
-                "ComputingUnitPool {:?} does not exist in namespace {:?}: create it, or create the unit in another pool",
+                "ComputingUnitPool {:?} does not exist in namespace {namespace:?}: create it, or create the unit in another \
+                 pool; to list the pools, run kubectl get computingunitpools -n {namespace}",
                 spec.pool_name,
-                object.namespace().unwrap_or_default()
             ),
         ));
     };
@@ -87,14 +88,17 @@ pub fn validate(
     let address = routing::address(&pool.spec.routing, &name, spec.cuid).ok_or_else(|| {
         Rejection::new(Reason::PoolNotAccepted, format!("the routing of pool {:?} is incomplete", spec.pool_name))
     })?;
-    check_key(object, key)?;
+    check_key(object, pool, key)?;
     let key = routing::key(&pool.spec.routing, &name, spec.cuid);
     Ok(Unit { object: object.clone(), pool: pool.clone(), image, key, address })
 }
 
 /// A key that no unit holds is accepted: the request for it is the next step.
-fn check_key(object: &ComputingUnit, key: Option<&Reservation>) -> Result<(), Rejection> {
+fn check_key(object: &ComputingUnit, pool: &ComputingUnitPool, key: Option<&Reservation>) -> Result<(), Rejection> {
     let other_namespace = |message: &str| Err(Rejection::new(Reason::KeyConflictInOtherNamespace, message));
+    // Both are immutable.
+    let by_cuid = object.spec.cuid.is_some() && pool.spec.routing.r#type == RoutingType::Query;
+    let other_key = if by_cuid { "another spec.cuid" } else { "another name" };
     match key.map(|key| &key.holder) {
         Some(Holder::Nobody | Holder::Unit) if refused_for_other_namespace(object) => other_namespace(
             "a unit in another namespace had this key when this unit requested it, and requests for that unit may still \
@@ -103,11 +107,11 @@ fn check_key(object: &ComputingUnit, key: Option<&Reservation>) -> Result<(), Re
         None | Some(Holder::Nobody | Holder::Unit) => Ok(()),
         Some(Holder::Other(name)) => Err(Rejection::new(
             Reason::KeyConflict,
-            format!("unit {name:?} holds the same key: delete that unit, or recreate this one with another spec.cuid"),
+            format!("unit {name:?} holds the same key: delete that unit, or recreate this one with {other_key}"),
         )),
-        Some(Holder::OtherNamespace) => other_namespace(
-            "a unit in another namespace holds the same key on this Gateway: recreate this unit with another spec.cuid",
-        ),
+        Some(Holder::OtherNamespace) => other_namespace(&format!(
+            "a unit in another namespace holds the same key on this Gateway: recreate this unit with {other_key}"
+        )),
     }
 }
 
@@ -235,6 +239,24 @@ mod tests {
         assert_eq!(testing::accepted(testing::query_routing()).cuid(), Some(42));
         assert_eq!(testing::accepted(testing::path_routing()).cuid(), None);
         assert_eq!(testing::accepted(testing::host_routing()).cuid(), None);
+    }
+
+    #[test]
+    fn advice_on_a_key_conflict_can_be_followed() {
+        let object = testing::unit("ada", Some(42), "2026-01-01T00:00:00Z");
+        for (routing, advice) in [
+            (testing::query_routing(), "with another spec.cuid"),
+            (testing::path_routing(), "with another name"),
+            (testing::host_routing(), "with another name"),
+        ] {
+            let pool = Arc::new(testing::pool(routing));
+            let key = RoutingKey::new(&object, &pool);
+            for holder in [Holder::Other("bob".to_owned()), Holder::OtherNamespace] {
+                let key = Reservation { key: key.clone(), holder, requested: false };
+                let rejection = validate(&Arc::new(object.clone()), Some(&pool), None, Some(&key)).unwrap_err();
+                assert!(rejection.message.contains(advice), "{}", rejection.message);
+            }
+        }
     }
 
     #[test]
