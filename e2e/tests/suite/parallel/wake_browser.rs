@@ -77,6 +77,13 @@ async fn a_browser_shows_the_start_and_then_the_unit() -> anyhow::Result<()> {
         let command = browser.run("return document.querySelector('#command code').innerText").await?;
         let patch = format!("kubectl patch computingunit ada -n {} ", fixture.namespace);
         assert!(command.as_str().unwrap().starts_with(&patch), "{command}");
+        // The name of the test's namespace says nothing to a reader of the documentation.
+        let rename = format!(
+            "const code = document.querySelector('#command code');
+             code.textContent = code.textContent.replace('{}', 'computing-units')",
+            fixture.namespace
+        );
+        browser.run(&rename).await?;
         keep_picture(&browser, "suspended.png").await?;
         browser.end().await
     })
