@@ -10,6 +10,7 @@ mod gateway;
 mod health;
 mod http1;
 mod http_server;
+mod image_catalog;
 mod k8s;
 mod leader;
 mod listen;

@@ -150,7 +150,7 @@ pub fn unit(name: &str, cuid: Option<i64>, created: &str) -> ComputingUnit {
 /// A unit of [`pool`] with that routing, which may run.
 pub fn accepted(routing: Routing) -> Unit {
     let object = Arc::new(unit("ada", Some(42), "2026-01-01T00:00:00Z"));
-    validate(&object, Some(&Arc::new(pool(routing))), None, None).unwrap()
+    validate(&object, Some(&Arc::new(pool(routing))), None, None, None).unwrap()
 }
 
 /// What its children should be, with Texera's routing.

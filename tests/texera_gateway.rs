@@ -72,6 +72,26 @@ fn requests_of_one_client_are_limited_before_their_bodies_are_buffered() {
     assert!(named(&unlimited, "EnvoyProxy", "texera")["spec"].get("filterOrder").is_none());
 }
 
+/// The manager may change the catalog, and nothing else of it: neither its label nor the pool.
+#[test]
+fn a_writer_of_the_image_catalog_has_rights_on_it_alone() {
+    assert!(of_kind(&rendered(&[]), "ConfigMap").next().is_none());
+    let writers = r#"units.imageCatalog.writers=[{"name": "manager"}, {"name": "ci", "namespace": "registry"}]"#;
+    let all = rendered(&["--set", "units.imageCatalog.enabled=true", "--set-json", writers]);
+    let map = named(&all, "ConfigMap", "computing-unit-images");
+    assert_eq!(map["metadata"]["labels"]["texera.apache.org/image-catalog"], "true");
+    assert!(map.get("data").is_none(), "an upgrade would reset it");
+    let pool = named(&all, "ComputingUnitPool", "default");
+    assert_eq!(pool["spec"]["imageCatalog"]["configMapName"], "computing-unit-images");
+    let rules = named(&all, "Role", "computing-unit-images-writer")["rules"].as_array().expect("rules");
+    for rule in rules {
+        assert_eq!(rule["resourceNames"], json!(["computing-unit-images"]), "{rule}");
+    }
+    assert_eq!(rules[0]["verbs"], json!(["get", "patch", "update"]));
+    let subjects = &named(&all, "RoleBinding", "computing-unit-images-writer")["subjects"];
+    assert_eq!([&subjects[0]["namespace"], &subjects[1]["namespace"]], ["texera", "registry"]);
+}
+
 /// A variable of a unit would override one from the Secret that the template refers to.
 #[test]
 fn units_set_only_the_variables_and_resources_that_the_pool_lists() {

@@ -260,6 +260,26 @@ fn pool_has_what_the_class_requests() {
 }
 
 #[test]
+fn image_catalog_has_the_name_that_the_rules_of_the_manager_have() {
+    let all = rendered(&["computingUnitOperator.enabled=true"]);
+    assert!(
+        of_kind(&all, "ConfigMap").is_empty()
+            && of_kind(&all, "ComputingUnitPool")[0]["spec"].get("imageCatalog").is_none()
+    );
+    let rules = fs::read_to_string(format!("{FOLDER}/chart/role-rules.yaml")).unwrap();
+    let rules: Vec<Value> = serde_saphyr::from_str(&rules).unwrap();
+    let named = rules.iter().filter_map(|rule| rule.get("resourceNames")).collect::<Vec<_>>();
+    let name = "computing-unit-images";
+    assert_eq!(named, [&json!([name]), &json!([name])]);
+    let set = format!("computingUnitOperator.imageCatalog={name}");
+    let all = rendered(&["computingUnitOperator.enabled=true", &set]);
+    assert_eq!(of_kind(&all, "ComputingUnitPool")[0]["spec"]["imageCatalog"]["configMapName"], name);
+    let map = of_kind(&all, "ConfigMap")[0];
+    assert_eq!(map["metadata"]["labels"]["texera.apache.org/image-catalog"], "true");
+    assert!(map.get("data").is_none(), "an upgrade would reset it");
+}
+
+#[test]
 fn gpus_can_have_a_pool_with_a_runtime_class() {
     let all = rendered(&["computingUnitOperator.enabled=true", "computingUnitOperator.gpuPool=gpu"]);
     let classes: Vec<_> = of_kind(&all, "ComputingUnitPool")

@@ -65,7 +65,7 @@ macro_rules! names {
 pub(crate) use names;
 
 names! {
-    /// The types of conditions. A unit has all but the last three, a pool `Accepted`, `Ready` and the last three.
+    /// The types of conditions. A unit has all but the last four, a pool `Accepted`, `Ready` and the last four.
     ConditionType {
         /// The spec is valid, the pool allows it, and the routing key is reserved for the unit.
         Accepted,
@@ -98,6 +98,8 @@ names! {
         Activator,
         /// The expressions of the busy probes are valid CEL.
         BusyProbesValid,
+        /// The image catalog exists, and every image in it is valid. A pool is Ready without it.
+        ImageCatalogValid,
     }
 }
 

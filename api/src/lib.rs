@@ -9,6 +9,7 @@ mod condition;
 mod duration;
 #[cfg(feature = "gateway")]
 pub mod gateway;
+mod image_catalog;
 mod lifecycle;
 pub mod names;
 mod phase;
@@ -29,6 +30,9 @@ pub use activator::ActivatorSpec;
 pub use activity::{ActivitySpec, BusyProbe, GatewayActivity, Signal};
 pub use condition::{ConditionStatus, ConditionType, Conditions};
 pub use duration::{Duration, InvalidDuration};
+pub use image_catalog::{
+    CatalogImage, DroppedCapabilities, ImageCatalogRef, ImageSeccompProfile, ImageSecurityContext,
+};
 pub use lifecycle::{IdleAction, PoolLifecycle, RestartBackoff, UnitLifecycle, UpdateStrategy};
 pub use phase::{Phase, PhaseCounts};
 pub use pool::{ComputingUnitPool, ComputingUnitPoolSpec, GatewayRef, OfferedImage, References};

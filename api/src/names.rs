@@ -44,6 +44,8 @@ pub mod labels {
     pub const NAME: &str = "app.kubernetes.io/name";
     /// Unit that the object belongs to. The Service selects the pod by it.
     pub const UNIT: &str = "texera.apache.org/unit";
+    /// On a ConfigMap with the value `true`: it is an image catalog.
+    pub const IMAGE_CATALOG: &str = "texera.apache.org/image-catalog";
     /// Label of Texera: purpose of the pod.
     pub const TEXERA_TYPE: &str = "type";
     /// Label of Texera: ID of the unit.
@@ -105,6 +107,12 @@ pub fn child_labels(unit: &ComputingUnit, cuid: Option<i64>) -> BTreeMap<String,
 #[must_use]
 pub fn children_selector() -> String {
     format!("{}={},{}={}", labels::MANAGED_BY, labels::OPERATOR, labels::NAME, labels::COMPUTING_UNIT)
+}
+
+/// Label selector of image catalogs.
+#[must_use]
+pub fn image_catalogs_selector() -> String {
+    format!("{}=true", labels::IMAGE_CATALOG)
 }
 
 /// Name of the HTTPRoute of a pool's activator. It has a dot, so no unit can have the same name.

@@ -5,8 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ActivatorSpec, ActivitySpec, ClaimRetentionPolicy, ComputingUnitPoolStatus, Duration, EnvSpec, PoolLifecycle,
-    ProbeSpec, ResourcesSpec, RestartBackoff, Routing, VolumeClaimTemplate,
+    ActivatorSpec, ActivitySpec, ClaimRetentionPolicy, ComputingUnitPoolStatus, Duration, EnvSpec, ImageCatalogRef,
+    PoolLifecycle, ProbeSpec, ResourcesSpec, RestartBackoff, Routing, VolumeClaimTemplate,
 };
 
 /// ComputingUnitPool is the deployer's policy for units: the Gateway and the routing, the pod template, the images on offer,
@@ -71,6 +71,11 @@ pub struct ComputingUnitPoolSpec {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub images: Vec<OfferedImage>,
+
+    /// More images that units can choose from, which can be changed without permission to change the pool. A name or a reference
+    /// in `images` takes precedence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_catalog: Option<ImageCatalogRef>,
 
     /// Secrets and ConfigMaps that units can refer to in `env` and `envFrom`. If absent, units cannot refer to any.
     #[serde(default, skip_serializing_if = "Option::is_none")]

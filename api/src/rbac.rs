@@ -54,6 +54,8 @@ pub const USED: &[Access] = &[
     unit("", "persistentvolumeclaims", OWN_AND_STOP),
     unit("", "services", OWN),
     unit(GATEWAY, "httproutes", OWN_AND_STOP),
+    // Image catalogs, which are selected by a label.
+    unit("", "configmaps", READ),
     // Whether the pod of a unit is an endpoint of its Service.
     unit("discovery.k8s.io", "endpointslices", READ),
     // `list` is for the Events of a pod whose containers are not created.

@@ -185,10 +185,14 @@ names! {
         NotOwned,
         /// The API server fails to write the route to the activator, a child of a unit, or its status.
         NotWritten,
-        /// Every expression of a busy probe is valid.
+        /// Every expression of a busy probe, or every image of the catalog, is valid.
         Valid,
         /// An expression of a busy probe is not valid CEL, or can never have a boolean or a timestamp as its value.
         InvalidExpression,
+        /// The ConfigMap of the image catalog does not exist or lacks its label.
+        CatalogNotFound,
+        /// Images of the catalog are not valid.
+        InvalidImage,
 
         // Events only.
         /// The unit failed.

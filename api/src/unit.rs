@@ -78,7 +78,7 @@ pub struct ComputingUnitSpec {
     #[schemars(length(min = 1, max = 253))]
     pub owner: Option<String>,
 
-    /// Image of the engine: one of `spec.images` of the pool, by name or by reference. Defaults to the pool's default image.
+    /// Image of the engine: one of `spec.images` or of the image catalog of the pool, by name or by reference. Defaults to the pool's default image.
     /// `updateStrategy` determines when a change takes effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]

@@ -120,6 +120,7 @@ pub async fn run(
         metrics: metrics.clone(),
         activator: activator_routes.clone(),
         expressions: Arc::default(),
+        recorder: recorder.clone(),
     });
     let idle = Arc::new(IdleContext {
         writer,

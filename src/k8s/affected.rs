@@ -17,6 +17,17 @@ pub enum Affected {
         namespace: String,
         name: String,
     },
+    /// The units that name this image, by its name or reference, and whose pool has the catalog of this namespace and name.
+    CatalogImage {
+        namespace: String,
+        catalog: String,
+        image: String,
+    },
+    /// The units that name an image, and whose pool has the catalog of this namespace and name.
+    Catalog {
+        namespace: String,
+        catalog: String,
+    },
     /// The units whose pool refers to the Gateway of this namespace and name.
     Gateway {
         namespace: String,
@@ -51,10 +62,15 @@ pub fn resolve(caches: &Caches, affected: HashSet<Affected>) -> Units {
 
 fn matches_any(caches: &Caches, unit: &ComputingUnit, queries: &HashSet<Affected>) -> bool {
     let namespace = unit.metadata.namespace.clone().unwrap_or_default();
-    if queries.contains(&Affected::Pool { namespace, name: unit.spec.pool_name.clone() }) {
+    if queries.contains(&Affected::Pool { namespace: namespace.clone(), name: unit.spec.pool_name.clone() }) {
         return true;
     }
-    caches.pool_of(unit).is_some_and(|pool| {
-        queries.contains(&Affected::AllGateways) || queries.contains(&Affected::gateway(&pool.spec.gateway_ref))
-    })
+    let Some(pool) = caches.pool_of(unit) else { return false };
+    if queries.contains(&Affected::AllGateways) || queries.contains(&Affected::gateway(&pool.spec.gateway_ref)) {
+        return true;
+    }
+    let Some((image, catalog)) = unit.spec.image.clone().zip(pool.spec.image_catalog.as_ref()) else { return false };
+    let catalog = catalog.config_map_name.clone();
+    queries.contains(&Affected::Catalog { namespace: namespace.clone(), catalog: catalog.clone() })
+        || queries.contains(&Affected::CatalogImage { namespace, catalog, image })
 }

@@ -18,7 +18,10 @@ use tokio::{sync::watch, time::Instant};
 use kube::runtime::reflector::ObjectRef;
 
 use super::{cache::Cached, endpoints::Endpoints, progress::Progress};
-use crate::gateway::{proxy_stores::ProxyStores, registry::PROVIDERS};
+use crate::{
+    gateway::{proxy_stores::ProxyStores, registry::PROVIDERS},
+    image_catalog::ImageCatalog,
+};
 
 /// How long a namespace that cannot be listed is waited for, before the others go on without it.
 pub const GRACE: Duration = Duration::from_secs(30);
@@ -30,6 +33,7 @@ pub struct Scope {
     pub namespace: Option<String>,
     pub units: Cached<ComputingUnit>,
     pub pools: Cached<ComputingUnitPool>,
+    pub catalogs: Cached<ImageCatalog>,
     pub pods: Cached<Pod>,
     pub services: Cached<Service>,
     /// Routes of units.
@@ -127,6 +131,12 @@ impl Caches {
     pub fn pool_of(&self, unit: &ComputingUnit) -> Option<Arc<ComputingUnitPool>> {
         let namespace = unit.metadata.namespace.as_deref().unwrap_or_default();
         self.scope(namespace)?.pools.get(namespace, &unit.spec.pool_name)
+    }
+
+    /// The image catalog of a pool. `None` if the pool has none, or if it does not exist.
+    pub fn catalog_of(&self, pool: &ComputingUnitPool) -> Option<Arc<ImageCatalog>> {
+        let namespace = pool.metadata.namespace.as_deref().unwrap_or_default();
+        self.scope(namespace)?.catalogs.get(namespace, &pool.spec.image_catalog.as_ref()?.config_map_name)
     }
 
     /// A namespace. `None` if it does not exist, or cannot be read.

@@ -192,6 +192,7 @@ labels! {
         ComputingUnitsStatus = "computingunits/status",
         ComputingUnitPools = "computingunitpools",
         ComputingUnitPoolsStatus = "computingunitpools/status",
+        ConfigMaps = "configmaps",
         Pods = "pods",
         PodsResize = "pods/resize",
         PersistentVolumeClaims = "persistentvolumeclaims",

@@ -21,7 +21,8 @@ const IMAGE: &str = "registry.invalid/computing-unit-operator";
 const RELEASE_NAMESPACE: &str = "computing-unit-system";
 
 /// The kinds without a namespace that the chart creates, besides the CRDs.
-const CLUSTER_SCOPED: [&str; 2] = ["ClusterRole", "ClusterRoleBinding"];
+const CLUSTER_SCOPED: [&str; 4] =
+    ["ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"];
 
 fn root(path: &str) -> String {
     format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))

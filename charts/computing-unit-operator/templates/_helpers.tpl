@@ -21,6 +21,11 @@ The namespace of the release is part of it. No name of a namespace or a release 
 {{ .Release.Namespace }}:{{ include "cuo.fullname" . }}
 {{- end }}
 
+{{/* The same, for kinds whose names must not have a colon. */}}
+{{- define "cuo.qualifiedDnsName" -}}
+{{ include "cuo.fullname" . }}.{{ .Release.Namespace }}
+{{- end }}
+
 {{- define "cuo.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "cuo.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -98,6 +103,9 @@ app.kubernetes.io/component: operator
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [list, watch]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [list, watch]

@@ -135,6 +135,25 @@ fn image_title(archive: &str) -> &str {
     archive.rsplit_once('-').map_or(archive, |(title, _)| title)
 }
 
+/// The reference by digest of an image of the cluster, under which it can be run from then on.
+///
+/// # Errors
+/// If the cluster does not have the image.
+pub fn by_digest(layout: &Layout, reference: &str) -> anyhow::Result<String> {
+    let ctr = |args: &[&str]| {
+        let mut ctr = Command::new("ctr");
+        ctr.arg("--address").arg(layout.containerd()).args(["--namespace", "k8s.io", "images"]).args(args);
+        shell::output(&mut ctr)
+    };
+    let listed = ctr(&["ls", &format!("name=={reference}")])?;
+    let digest = listed.split_whitespace().find(|word| word.starts_with("sha256:"));
+    let digest = digest.with_context(|| format!("the cluster does not have {reference}"))?;
+    let repository = reference.rsplit_once(':').map_or(reference, |(repository, _)| repository);
+    let by_digest = format!("{repository}@{digest}");
+    ctr(&["tag", "--force", reference, &by_digest])?;
+    Ok(by_digest)
+}
+
 /// The Dockerfile of the image.
 fn dockerfile(image: &Image<'_>) -> String {
     format!("FROM scratch\nCOPY root /\nUSER 65532:65532\nENTRYPOINT [\"{}\"]\n", image.entrypoint)

@@ -4,6 +4,7 @@
 //! goes costs a write.
 
 mod busy_probes;
+mod image_catalog;
 mod status;
 
 use std::{
@@ -14,12 +15,13 @@ use std::{
 
 use computing_unit_api::{ComputingUnitPool, ComputingUnitPoolStatus, Phase};
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
+use kube::{ResourceExt, runtime::events::Recorder};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::status::{Members, status};
 use super::{
     activator_route::{self, ActivatorRouteContext, accepted_pools::AcceptedPools},
+    events,
     idle::Expressions,
     pool_conflict,
 };
@@ -48,6 +50,7 @@ pub struct PoolContext {
     pub activator: Arc<ActivatorRouteContext>,
     /// The expressions of the busy probes, shared with the idle controller.
     pub expressions: Arc<Expressions>,
+    pub recorder: Recorder,
 }
 
 /// Runs until dropped.
@@ -76,7 +79,8 @@ pub async fn run(context: Arc<PoolContext>) {
             let activator = activator_route::condition(&context.activator, pool, &accepted);
             let gateway = context.caches.gateway(&pool.spec.gateway_ref);
             let busy_probes = busy_probes::condition(&context.expressions, pool);
-            let optional = activator.into_iter().chain(busy_probes);
+            let catalog = image_catalog::condition(pool, context.caches.catalog_of(pool).as_deref());
+            let optional = activator.into_iter().chain(busy_probes).chain(catalog);
             let new = status(pool, conflict.as_ref(), &members, gateway, optional, Timestamp::now());
             publish(&context, pool, new, &mut pending).await;
         }
@@ -119,7 +123,12 @@ async fn publish(
     }
     entry.not_before = now + RETRY;
     match context.writer.apply_status(Label::ComputingUnitPoolsStatus, pool, &new).await {
-        Ok(_) => drop(pending.remove(&uid)),
+        Ok(_) => {
+            pending.remove(&uid);
+            if let Some(event) = image_catalog::event(old, &new) {
+                events::publish(&context.recorder, pool, event).await;
+            }
+        }
         Err(kube::Error::Api(status)) if not_found(&status) => {}
         Err(error) => tracing::warn!(pool = pool.name_any(), %error, "cannot write the status of a pool"),
     }

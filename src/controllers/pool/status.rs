@@ -80,9 +80,10 @@ fn accepted(pool: &ComputingUnitPool, conflict: Option<&PoolConflict>) -> Draft 
     Draft::no(type_, reason, format!("{}. Units of this pool are not started", conflict.message(pool)))
 }
 
-/// `Ready` repeats the first of the others that does not hold.
+/// `Ready` repeats the first of the others that does not hold. It does not depend on the image catalog, which a backend
+/// changes at any time: clients would take the pool for broken.
 fn ready(others: &[Draft]) -> Draft {
-    match others.iter().find(|draft| !draft.holds()) {
+    match others.iter().find(|draft| !draft.holds() && draft.type_ != ConditionType::ImageCatalogValid) {
         Some(draft) => Draft::no(ConditionType::Ready, draft.reason.clone(), &draft.message),
         None => Draft::yes(ConditionType::Ready, Reason::Ready, "the pool takes units"),
     }

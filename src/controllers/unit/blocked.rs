@@ -80,8 +80,16 @@ pub struct BlockedWrite {
     pub attempt: Option<String>,
 }
 
-/// The generations of unit and pool that a child is built from. If one changes, a blocked write is retried at once.
-pub type Inputs = (Option<i64>, Option<i64>);
+/// What a child is built from. If any of it changes, a blocked write is retried at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inputs {
+    /// Generation of the unit.
+    pub unit: Option<i64>,
+    /// Generation of the pool.
+    pub pool: Option<i64>,
+    /// Version of the image catalog.
+    pub catalog: Option<String>,
+}
 
 struct Entry {
     blocked: BlockedWrite,
@@ -138,14 +146,14 @@ impl BlockedWrites {
     }
 
     /// The blocked writes of a unit, and which of them are due for a retry.
-    pub fn of(&self, uid: &str, inputs: Inputs) -> Blocked {
+    pub fn of(&self, uid: &str, inputs: &Inputs) -> Blocked {
         let entries = self.entries.lock();
         let now = Instant::now();
         let mut blocked = Blocked::default();
         for write in Write::ALL {
             let Some(entry) = entries.get(&(uid.to_owned(), write)) else { continue };
             blocked.all.push(entry.blocked.clone());
-            if entry.retry <= now || entry.inputs != inputs {
+            if entry.retry <= now || entry.inputs != *inputs {
                 blocked.due.push(write);
             } else {
                 let wait = entry.retry - now;
@@ -209,15 +217,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn write_is_blocked_until_the_retry_is_due_or_an_input_changes() {
         let blocked = BlockedWrites::default();
-        let inputs = (Some(1), Some(1));
-        blocked.record("u", inputs, forbidden());
-        assert!(blocked.of("u", inputs).blocks(Write::Pod));
-        assert!(!blocked.of("u", inputs).blocks(Write::Service));
-        assert!(!blocked.of("u", (Some(2), Some(1))).blocks(Write::Pod), "edited");
+        let inputs = Inputs { unit: Some(1), pool: Some(1), catalog: None };
+        blocked.record("u", inputs.clone(), forbidden());
+        assert!(blocked.of("u", &inputs).blocks(Write::Pod));
+        assert!(!blocked.of("u", &inputs).blocks(Write::Service));
+        assert!(!blocked.of("u", &Inputs { unit: Some(2), ..inputs.clone() }).blocks(Write::Pod), "edited");
         tokio::time::advance(Duration::from_secs(1)).await;
-        let due = blocked.of("u", inputs);
+        let due = blocked.of("u", &inputs);
         assert!(!due.blocks(Write::Pod) && due.all.len() == 1, "reported while it is retried");
         blocked.clear("u", Write::Pod);
-        assert_eq!(blocked.of("u", inputs), Blocked::default());
+        assert_eq!(blocked.of("u", &inputs), Blocked::default());
     }
 }

@@ -38,6 +38,7 @@ pub fn observe(unit: &ComputingUnit, context: &UnitContext, pod_created: bool, n
     let unit = latest.filter(|latest| latest.uid() == unit.uid())?;
     let mut snapshot = Snapshot { pod_created, unconfirmed, ..Snapshot::alone(unit, now) };
     snapshot.pool = caches.pool_of(&snapshot.unit);
+    snapshot.catalog = snapshot.pool.as_ref().and_then(|pool| caches.catalog_of(pool));
     if let Some(scope) = caches.scope(&namespace) {
         children(&mut snapshot, scope, overlays);
     }
@@ -77,7 +78,7 @@ fn pool_state(snapshot: &mut Snapshot, context: &UnitContext) {
 /// What the operator remembers of the unit.
 fn own_memory(snapshot: &mut Snapshot, context: &UnitContext) {
     let uid = snapshot.uid();
-    snapshot.blocked = context.blocked.of(&uid, snapshot.inputs());
+    snapshot.blocked = context.blocked.of(&uid, &snapshot.inputs());
     snapshot.admissions = context.admissions.of(&uid);
     snapshot.passed_dry_run = context.dry_runs.of(&uid);
     snapshot.pod_events = context.pod_events.of(&uid);

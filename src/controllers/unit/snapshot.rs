@@ -26,6 +26,7 @@ use super::{
 pub use crate::controllers::ownership::Child;
 use crate::{
     controllers::{gateway_binding::GatewayBinding, pool_conflict::PoolConflict},
+    image_catalog::ImageCatalog,
     probe::Report,
     routing::keys::{Reservation, RoutingKey},
 };
@@ -38,6 +39,8 @@ pub struct Snapshot {
     pub pool: Option<Arc<ComputingUnitPool>>,
     /// Why the unit's pool is not accepted.
     pub pool_conflict: Option<PoolConflict>,
+    /// The image catalog of the pool, if it exists.
+    pub catalog: Option<Arc<ImageCatalog>>,
     /// PersistentVolumeClaims by name, one for each template of the pool.
     pub pvcs: BTreeMap<String, Child<PersistentVolumeClaim>>,
     pub pod: Child<Pod>,
@@ -94,6 +97,7 @@ impl Snapshot {
             unit,
             pool: None,
             pool_conflict: None,
+            catalog: None,
             pvcs: BTreeMap::new(),
             pod: Child::Absent,
             terminating_pod: None,
@@ -140,9 +144,13 @@ impl Snapshot {
         self.pool.as_ref().is_some_and(|pool| pool.spec.probe.mode == ProbeMode::Disabled)
     }
 
-    /// The generations that the children are built from.
+    /// The generations and versions that the children are built from.
     pub fn inputs(&self) -> Inputs {
-        (self.unit.metadata.generation, self.pool.as_ref().and_then(|pool| pool.metadata.generation))
+        Inputs {
+            unit: self.unit.metadata.generation,
+            pool: self.pool.as_ref().and_then(|pool| pool.metadata.generation),
+            catalog: self.catalog.as_ref().and_then(|catalog| catalog.version()),
+        }
     }
 
     /// Whether the pod can hold connections: it has not terminated, and it is not being deleted.

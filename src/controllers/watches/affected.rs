@@ -10,6 +10,7 @@ use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
     gateway::{listener, listener_status, served},
+    image_catalog::{self, ImageCatalog},
     k8s::{affected::Affected, caches::Caches, endpoints},
 };
 
@@ -67,6 +68,20 @@ pub fn pool(before: Option<&ComputingUnitPool>, after: Option<&ComputingUnitPool
             changed.flat_map(|pool| [own(pool), Affected::gateway(&pool.spec.gateway_ref)]).collect()
         }
     }
+}
+
+/// The units that name an image that has changed. If the catalog is created or deleted, the units that name any: what is
+/// reported of those that are rejected depends on it.
+pub fn catalog(before: Option<&ImageCatalog>, after: Option<&ImageCatalog>) -> Vec<Affected> {
+    let Some(object) = after.or(before) else { return Vec::new() };
+    let (namespace, catalog) = (object.namespace().unwrap_or_default(), object.name_any());
+    if before.is_none() || after.is_none() {
+        return vec![Affected::Catalog { namespace, catalog }];
+    }
+    let images = image_catalog::changed(before, after).into_iter();
+    images
+        .map(|image| Affected::CatalogImage { namespace: namespace.clone(), catalog: catalog.clone(), image })
+        .collect()
 }
 
 /// The units of a Gateway, if their routes or URLs depend on the change. The status changes with every attached route,

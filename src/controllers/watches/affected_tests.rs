@@ -171,6 +171,38 @@ fn change_of_a_gateway_affects_its_units_if_routes_or_urls_depend_on_it() {
 }
 
 #[test]
+fn change_of_a_catalog_affects_the_units_that_name_the_image() {
+    let caches = caches();
+    let scope = &caches.scopes[0];
+    let reference = format!("r@sha256:{}", "0".repeat(64));
+    let mut pool = pool_named("default", "shared");
+    pool.spec.image_catalog = serde_json::from_value(json!({"configMapName": "images"})).unwrap();
+    scope.pools.apply(&Event::Apply(pool));
+    for (name, image) in [("ada", "r"), ("bob", "py"), ("fay", reference.as_str())] {
+        let mut unit = unit(name, "default");
+        unit.spec.image = Some(image.to_owned());
+        scope.units.apply(&Event::Apply(unit));
+    }
+    scope.units.apply(&Event::Apply(unit("gil", "default")));
+    let named = |name: &str, data: serde_json::Value| -> ImageCatalog {
+        serde_json::from_value(json!({"metadata": {"name": name, "namespace": "units"}, "data": data})).unwrap()
+    };
+    let entry = format!("image: {reference}");
+    let names = |before: Option<&ImageCatalog>, after: Option<&ImageCatalog>| {
+        let affected = catalog(before, after).into_iter().collect();
+        let mut names: Vec<_> = resolve(&caches, affected).into_iter().map(|unit| unit.name).collect();
+        names.sort();
+        names
+    };
+    let (empty, full) = (named("images", json!({})), named("images", json!({"r": entry})));
+    assert_eq!(names(Some(&empty), Some(&full)), ["ada", "fay"], "by name and by reference");
+    assert_eq!(names(Some(&full), Some(&full)), [""; 0]);
+    assert_eq!(names(Some(&full), Some(&named("images", json!({"r": entry, "other": "{}"})))), [""; 0]);
+    assert_eq!(names(None, Some(&empty)), ["ada", "bob", "fay"], "the sentence depends on whether it exists");
+    assert_eq!(names(Some(&named("others", json!({"r": entry}))), Some(&named("others", json!({})))), [""; 0]);
+}
+
+#[test]
 fn change_of_a_class_affects_all_units_with_a_pool() {
     let all = vec!["units/ada", "units/bob", "units/cleo", "units/dora"];
     let before = testing::class("True");

@@ -90,11 +90,26 @@ impl Watches<'_> {
 
     fn scope(&mut self, scope: &Scope) -> Vec<Started> {
         // Without `..`, so that a cache without a watch does not compile.
-        let Scope { namespace, units, pools, pods, services, routes, pvcs, activator_routes, endpoints, synced: _ } =
-            scope;
+        let Scope {
+            namespace,
+            units,
+            pools,
+            catalogs,
+            pods,
+            services,
+            routes,
+            pvcs,
+            activator_routes,
+            endpoints,
+            synced: _,
+        } = scope;
         let namespace = namespace.as_deref();
         let pools = Watch::in_scope(Label::ComputingUnitPools, self.client, namespace, pools)
             .affected_units_of_change(affected::pool);
+        let catalogs = Watch::in_scope(Label::ConfigMaps, self.client, namespace, catalogs)
+            .labelled(&names::image_catalogs_selector())
+            .prune(prune::identity)
+            .affected_units_of_change(affected::catalog);
         let pods = self.children(Label::Pods, namespace, pods, |overlays| &overlays.pods);
         let services = self.children(Label::Services, namespace, services, |overlays| &overlays.services);
         let routes = self.children(Label::HttpRoutes, namespace, routes, |overlays| &overlays.routes);
@@ -111,6 +126,7 @@ impl Watches<'_> {
         vec![
             self.start(self.units(namespace, units)),
             self.start(pools),
+            self.start(catalogs),
             self.start(pods.prune(prune::pod)),
             self.start(services.prune(prune::service)),
             self.start(routes),

@@ -12,6 +12,7 @@ async fn the_java_client_manages_units() -> anyhow::Result<()> {
         // An engine that ends is a unit that has ended: what a backend has to be told of.
         let pool = json!({
             "template": {"spec": {"restartPolicy": "Never"}},
+            "imageCatalog": {"configMapName": "computing-unit-images"},
             "resources": {"max": {"nvidia.com/gpu": "1"}},
             "references": {"secrets": ["{unit}-credentials", "environment-of-{unit}"]},
         });

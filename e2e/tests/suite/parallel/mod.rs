@@ -11,6 +11,7 @@ mod gitops;
 mod host_lookup;
 mod idle;
 mod idle_faults;
+mod image_catalog;
 mod install;
 mod isolation;
 mod java_client;

@@ -146,7 +146,7 @@ impl Target<'_> {
 
     pub(super) fn blocked(&self, write: Write, attempt: Option<String>, reason: Reason, message: String, fault: Fault) {
         let blocked = BlockedWrite { write, reason, message, fault, attempt };
-        self.context.blocked.record(&self.uid, self.inputs, blocked);
+        self.context.blocked.record(&self.uid, self.inputs.clone(), blocked);
     }
 
     /// Replaces fields of the spec, regardless of their field manager, and restores labels and owner.

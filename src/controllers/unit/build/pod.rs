@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use computing_unit_api::{
-    Quantity, Resources,
+    ImageSecurityContext, Quantity, Resources,
     names::{
         self, DEFAULT_CONTAINER, PORT, PORT_NAME, RESERVED_ENV, RESERVED_PREFIX, SENT_AMOUNTS, TEMPLATE_AMOUNTS,
         TEMPLATE_HASH, labels,
@@ -21,7 +21,10 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::controllers::unit::{build::pvc, validate::Unit};
+use crate::{
+    controllers::unit::{build::pvc, validate::Unit},
+    image_catalog::restrict,
+};
 
 /// Version of the inputs of [`hash`]. A pod whose hash has another version does not count as outdated.
 const HASH_VERSION: &str = "v2";
@@ -63,7 +66,7 @@ pub fn pod(unit: &Unit) -> Pod {
 pub fn hash(unit: &Unit) -> String {
     let spec = &unit.object.spec;
     let volumes: Vec<_> = unit.pool.spec.volume_claim_templates.iter().map(|each| &each.metadata.name).collect();
-    let inputs = json!({
+    let mut inputs = json!({
         "template": unit.pool.spec.template,
         "image": unit.image,
         "resources": resource_names(unit),
@@ -72,6 +75,10 @@ pub fn hash(unit: &Unit) -> String {
         "envFrom": spec.env_from,
         "volumes": volumes,
     });
+    // The hash of a pod without them is that of earlier releases.
+    if unit.restrictions != ImageSecurityContext::default() {
+        inputs["securityContext"] = json!(unit.restrictions);
+    }
     let digest = format!("{:x}", Sha256::digest(inputs.to_string()));
     format!("{HASH_VERSION}-{}", &digest[..16])
 }
@@ -158,6 +165,7 @@ fn pod_spec(unit: &Unit, mut spec: PodSpec) -> PodSpec {
     if let Some(first) = spec.containers.first_mut() {
         unit_container(unit, first);
     }
+    restrict(&mut spec, &unit.restrictions);
     spec
 }
 

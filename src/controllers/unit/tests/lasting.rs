@@ -13,7 +13,7 @@ use super::{
     starts::is_open,
 };
 use crate::{
-    controllers::unit::{context::STATUS_DELAY, error_policy},
+    controllers::unit::{blocked::Inputs, context::STATUS_DELAY, error_policy},
     k8s::overlay::OVERLAY_TTL,
 };
 
@@ -87,7 +87,7 @@ async fn suspended_unit_reports_no_child_that_it_does_not_want() {
     scenario.edit(|unit| unit["spec"]["operatingMode"] = json!("Suspended"));
     scenario.reconcile().await.unwrap();
     assert_eq!(scenario.condition(ConditionType::PodReady).unwrap().reason, "Suspended");
-    assert!(scenario.context.blocked.of("ada-uid", (None, None)).all.is_empty());
+    assert!(scenario.context.blocked.of("ada-uid", &Inputs::default()).all.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ mod api_server;
 mod call;
 mod child_errors;
 mod converged;
+mod image_catalog;
 mod lasting;
 mod lifecycle;
 mod observation;

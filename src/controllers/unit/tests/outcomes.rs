@@ -8,7 +8,11 @@ use super::{
     call::{Answer, Call, error, event},
     scenario::Scenario,
 };
-use crate::{controllers::unit::blocked::Write, k8s::error::Error, metrics::Outcome};
+use crate::{
+    controllers::unit::blocked::{Inputs, Write},
+    k8s::error::Error,
+    metrics::Outcome,
+};
 
 /// The ways in which a request fails: the columns of the tables.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,7 +82,7 @@ pub async fn check(
     assert!(scenario.outcomes(outcome) > 0, "{what}: counted");
     assert_eq!(sent, (1, events), "{what}: requests and Events");
     let blocked = write.and_then(|write| {
-        let all = scenario.context.blocked.of("ada-uid", (None, None));
+        let all = scenario.context.blocked.of("ada-uid", &Inputs::default());
         all.find(write).map(|blocked| blocked.reason)
     });
     match result {

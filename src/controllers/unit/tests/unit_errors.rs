@@ -18,7 +18,7 @@ use super::{
     starts::is_open,
 };
 use crate::{
-    controllers::unit::blocked::Write,
+    controllers::unit::blocked::{Inputs, Write},
     metrics::Outcome::{Conflict, Forbidden, Invalid, Other, Throttled, Timeout, Unavailable},
 };
 
@@ -163,7 +163,7 @@ async fn unit_of_a_namespace_that_is_being_deleted_gets_no_orderly_withdrawal() 
     scenario.watch();
     scenario.server.fault(create(SERVICES).answered(namespace_terminating()));
     scenario.reconcile().await.unwrap();
-    let blocked = scenario.context.blocked.of("ada-uid", (None, None));
+    let blocked = scenario.context.blocked.of("ada-uid", &Inputs::default());
     assert_eq!(blocked.find(Write::Service).map(|blocked| blocked.reason), Some(Reason::NamespaceTerminating));
     terminate(&mut scenario);
     scenario.expect([finalizers(&[])]).await.unwrap();

@@ -10,13 +10,16 @@ mod rejection;
 
 use std::sync::Arc;
 
-use computing_unit_api::{ComputingUnit, ComputingUnitPool, ConditionType, Conditions, Reason, RoutingType};
+use computing_unit_api::{
+    ComputingUnit, ComputingUnitPool, ConditionType, Conditions, ImageSecurityContext, Reason, RoutingType,
+};
 use kube::ResourceExt;
 
 pub use self::rejection::Rejection;
 use super::snapshot::Snapshot;
 use crate::{
     controllers::pool_conflict::PoolConflict,
+    image_catalog::{Image, ImageCatalog},
     routing::{
         self, Address,
         keys::{Holder, Reservation},
@@ -30,6 +33,8 @@ pub struct Unit {
     pub pool: Arc<ComputingUnitPool>,
     /// The image of its container.
     pub image: String,
+    /// Restrictions of the container that come with the image.
+    pub restrictions: ImageSecurityContext,
     /// The key that requests carry.
     pub key: String,
     /// Where it is reached.
@@ -48,11 +53,12 @@ impl Unit {
 /// # Errors
 /// Why it is not accepted.
 pub fn of(snapshot: &Snapshot) -> Result<Unit, Rejection> {
-    validate(&snapshot.unit, snapshot.pool.as_ref(), snapshot.pool_conflict.as_ref(), snapshot.key.as_ref())
+    let (pool, catalog) = (snapshot.pool.as_ref(), snapshot.catalog.as_deref());
+    validate(&snapshot.unit, pool, snapshot.pool_conflict.as_ref(), catalog, snapshot.key.as_ref())
 }
 
 /// Decides whether `object` may run from `pool`, which is `None` if it does not exist. `conflict` is why
-/// `pool` is not accepted, and `key` the reservation of the unit's routing key.
+/// `pool` is not accepted, `catalog` its image catalog if that exists, and `key` the reservation of the unit's routing key.
 ///
 /// # Errors
 /// Why the unit is not accepted.
@@ -60,6 +66,7 @@ pub fn validate(
     object: &Arc<ComputingUnit>,
     pool: Option<&Arc<ComputingUnitPool>>,
     conflict: Option<&PoolConflict>,
+    catalog: Option<&ImageCatalog>,
     key: Option<&Reservation>,
 ) -> Result<Unit, Rejection> {
     let spec = &object.spec;
@@ -77,7 +84,7 @@ pub fn validate(
     if let Some(conflict) = conflict {
         return Err(Rejection::new(Reason::PoolNotAccepted, conflict.message(pool)));
     }
-    let image = offers::image(spec.image.as_deref(), pool)?;
+    let Image { reference: image, restrictions } = offers::image(spec.image.as_deref(), pool, catalog)?;
     offers::references(object, pool)?;
     env::check(object, pool)?;
     limits::resources(object, pool)?;
@@ -90,7 +97,7 @@ pub fn validate(
     })?;
     check_key(object, pool, key)?;
     let key = routing::key(&pool.spec.routing, &name, spec.cuid);
-    Ok(Unit { object: object.clone(), pool: pool.clone(), image, key, address })
+    Ok(Unit { object: object.clone(), pool: pool.clone(), image, restrictions, key, address })
 }
 
 /// A key that no unit holds is accepted: the request for it is the next step.
@@ -139,7 +146,7 @@ mod tests {
             default["spec"][key] = value.clone();
         }
         let pool = Arc::new(serde_json::from_value(default).unwrap());
-        validate(&Arc::new(object), Some(&pool), None, None)
+        validate(&Arc::new(object), Some(&pool), None, None, None)
     }
 
     fn reason(spec: serde_json::Value, pool: serde_json::Value) -> Reason {
@@ -163,6 +170,45 @@ mod tests {
         let rejection = check(json!({"image": "mine:1"}), offer).unwrap_err();
         assert_eq!(rejection.reason, Reason::ImageNotOffered);
         assert!(rejection.message.contains("r, py"), "{}", rejection.message);
+    }
+
+    const DIGEST: &str = "r@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn image_is_chosen_from_the_catalog_of_the_pool() {
+        let mut object = testing::unit("ada", Some(42), "2026-01-01T00:00:00Z");
+        let mut pool = testing::pool(testing::query_routing());
+        pool.spec.images = serde_json::from_value(json!([{"name": "py", "image": "py:1"}])).unwrap();
+        pool.spec.image_catalog = serde_json::from_value(json!({"configMapName": "cat"})).unwrap();
+        let pool = Arc::new(pool);
+        let text = json!({"image": DIGEST, "securityContext": {"runAsUser": 7}}).to_string();
+        let data = json!({"r": text, "tag": "image: r:1", "py": text});
+        let catalog: ImageCatalog = serde_json::from_value(json!({"metadata": {"name": "cat"}, "data": data})).unwrap();
+        let mut ask = |image: &str, catalog: Option<&ImageCatalog>| {
+            object.spec.image = Some(image.to_owned());
+            let unit = validate(&Arc::new(object.clone()), Some(&pool), None, catalog, None);
+            unit.map(|unit| (unit.image, unit.restrictions.run_as_user)).map_err(|rejection| {
+                assert_eq!(rejection.reason, Reason::ImageNotOffered);
+                rejection.message
+            })
+        };
+        for image in ["r", DIGEST] {
+            assert_eq!(ask(image, Some(&catalog)), Ok((DIGEST.to_owned(), Some(7))));
+        }
+        assert_eq!(ask("py", Some(&catalog)), Ok(("py:1".to_owned(), None)), "the pool's own");
+        assert_eq!(
+            ask("r:1", Some(&catalog)).unwrap_err(),
+            "pool \"default\" does not offer image \"r:1\", and its image catalog, ConfigMap \"cat\", does not have it: choose \
+             one of py, or add it there with its digest, and name it as there or as repository@sha256:..."
+        );
+        assert_eq!(
+            ask("tag", Some(&catalog)).unwrap_err(),
+            "image \"tag\" of the image catalog of pool \"default\", ConfigMap \"cat\", cannot be used: image \"r:1\" has no \
+             digest: give it as repository@sha256:..., with 64 hexadecimal digits in lower case"
+        );
+        let missing = ask("r", None).unwrap_err();
+        assert!(missing.contains("does not exist or lacks the label"), "{missing}");
+        assert_eq!(ask("py", None), Ok(("py:1".to_owned(), None)), "images of the pool do not depend on the catalog");
     }
 
     #[test]
@@ -265,7 +311,7 @@ mod tests {
         let pool = Arc::new(testing::pool(testing::query_routing()));
         let ask = |object: &ComputingUnit, holder| {
             let key = Reservation { key: RoutingKey::new(object, &pool), holder, requested: false };
-            validate(&Arc::new(object.clone()), Some(&pool), None, Some(&key))
+            validate(&Arc::new(object.clone()), Some(&pool), None, None, Some(&key))
         };
         assert_eq!(ask(&object, Holder::OtherNamespace).unwrap_err().reason, Reason::KeyConflictInOtherNamespace);
         object.status = Some(

@@ -14,6 +14,7 @@ package org.apache.texera.common.config {
     val unitsByOperator: Boolean = setting("KUBERNETES_UNITS_BY_OPERATOR", "false").toBoolean
     val unitsPool: String = setting("KUBERNETES_UNITS_POOL", "default")
     val unitsGpuPool: String = setting("KUBERNETES_UNITS_GPU_POOL", "default")
+    val unitsImageCatalog: String = setting("KUBERNETES_UNITS_IMAGE_CATALOG", "")
   }
 }
 

@@ -1,6 +1,6 @@
 package texera
 
-import io.fabric8.kubernetes.api.model.GenericKubernetesResource
+import io.fabric8.kubernetes.api.model.{ConfigMapBuilder, GenericKubernetesResource}
 import io.fabric8.kubernetes.api.model.rbac.{PolicyRuleBuilder, Role, RoleBindingBuilder, RoleBuilder}
 import io.fabric8.kubernetes.client.dsl.base.{PatchContext, PatchType}
 import io.fabric8.kubernetes.client.utils.{KubernetesSerialization, Serialization}
@@ -188,6 +188,34 @@ class ManagerTest {
     assertEquals("1,1Gi,0,0,64Mi,owner/name@sha256:0", pod.getMetadata.getAnnotations.get("arguments"))
     manager.deletePod(cuid)
     until("deletion")(!manager.podExists(cuid))
+  }
+
+  @Test
+  def curatedImageIsRegisteredInTheCatalog(): Unit = {
+    val catalog = "computing-unit-images"
+    val map = new ConfigMapBuilder()
+      .withNewMetadata()
+      .withName(catalog)
+      .withNamespace(namespace)
+      .addToLabels("texera.apache.org/image-catalog", "true")
+      .endMetadata()
+    admin.resource(map.build()).serverSideApply()
+    val curating = new ComputingUnitKubernetesClient(client, byOperator = true, imageCatalog = catalog)
+    val cuid = newCuid()
+    val image = "image.invalid/owner/name@sha256:" + "0" * 64
+    until("permission")(
+      try { curating.createPod(cuid, "100m", "64Mi", "0", Map.empty, None, Some(image)); true }
+      catch { case e: KubernetesClientException if e.getCode == 403 => false }
+    )
+    // The image cannot be pulled, but the pool offers it.
+    wait(cuid)(unit => phase(unit) == "Pending" || phase(unit) == "Starting")
+    until("pod")(manager.getPodByName(manager.generatePodName(cuid)).exists(!_.getMetadata.getOwnerReferences.isEmpty))
+    val container = manager.getPodByName(manager.generatePodName(cuid)).get.getSpec.getContainers.get(0)
+    assertEquals(image, container.getImage)
+    assertEquals(true, container.getSecurityContext.getRunAsNonRoot)
+    assertEquals("ALL", container.getSecurityContext.getCapabilities.getDrop.get(0))
+    manager.deletePod(cuid)
+    wait(cuid)(_ == null)
   }
 
   @Test

@@ -17,7 +17,8 @@
 package org.apache.texera.service.util
 
 import io.fabric8.kubernetes.api.model._
-import io.fabric8.kubernetes.client.dsl.base.ResourceDefinitionContext
+import io.fabric8.kubernetes.client.dsl.base.{PatchContext, PatchType, ResourceDefinitionContext}
+import io.fabric8.kubernetes.client.utils.Serialization
 import org.apache.texera.common.config.KubernetesConfig
 
 import scala.jdk.CollectionConverters._
@@ -32,7 +33,8 @@ import scala.util.control.NonFatal
   */
 class ComputingUnitKubernetesClient(
     client: io.fabric8.kubernetes.client.KubernetesClient,
-    byOperator: Boolean = KubernetesConfig.unitsByOperator
+    byOperator: Boolean = KubernetesConfig.unitsByOperator,
+    imageCatalog: String = KubernetesConfig.unitsImageCatalog
 ) extends KubernetesClient(client) {
 
   private val namespace = KubernetesConfig.computeUnitPoolNamespace
@@ -57,12 +59,13 @@ class ComputingUnitKubernetesClient(
       shmSize: Option[String] = None,
       curatedImage: Option[String] = None
   ): Pod =
-    // A pool offers a fixed list of images, so a unit with an image of its own stays a bare pod.
-    if (!byOperator || curatedImage.isDefined)
+    // Without a catalog the pool offers a fixed list of images, so a unit with an image of its own stays a bare pod.
+    if (!byOperator || (curatedImage.isDefined && imageCatalog.isEmpty))
       super.createPod(cuid, cpuLimit, memoryLimit, gpuLimit, envVars, shmSize, curatedImage)
     else {
       if (podExists(cuid)) throw new Exception(s"Computing unit with cuid $cuid already exists")
-      val unit = units.resource(newUnit(cuid, cpuLimit, memoryLimit, gpuLimit, shmSize)).create()
+      curatedImage.foreach(register)
+      val unit = units.resource(newUnit(cuid, cpuLimit, memoryLimit, gpuLimit, shmSize, curatedImage)).create()
       try client.secrets().inNamespace(namespace).resource(environment(unit, envVars)).create()
       catch {
         case NonFatal(e) =>
@@ -100,7 +103,8 @@ class ComputingUnitKubernetesClient(
       cpuLimit: String,
       memoryLimit: String,
       gpuLimit: String,
-      shmSize: Option[String]
+      shmSize: Option[String],
+      curatedImage: Option[String]
   ): GenericKubernetesResource = {
     val withGpu = gpuLimit != "0"
     val gpu = if (withGpu) Map(KubernetesConfig.gpuResourceKey -> gpuLimit) else Map.empty
@@ -111,7 +115,7 @@ class ComputingUnitKubernetesClient(
       "poolName" -> (if (withGpu) KubernetesConfig.unitsGpuPool else KubernetesConfig.unitsPool),
       "resources" -> Map("limits" -> limits.asJava).asJava,
       "envFrom" -> List(Map("secretRef" -> Map("name" -> environmentName(name)).asJava).asJava).asJava
-    ) ++ shmSize.map("sharedMemory" -> _)
+    ) ++ shmSize.map("sharedMemory" -> _) ++ curatedImage.map("image" -> _)
     new GenericKubernetesResourceBuilder()
       .withApiVersion("texera.apache.org/v1alpha1")
       .withKind("ComputingUnit")
@@ -120,6 +124,26 @@ class ComputingUnitKubernetesClient(
       .endMetadata()
       .addToAdditionalProperties("spec", spec.asJava)
       .build()
+  }
+
+  /**
+    * Adds an image, which has a digest, to the catalog of the pool. It runs as Texera runs curated images: as non-root, without
+    * capabilities. An image stays in the catalog, which has at most 256, until somebody removes it.
+    */
+  private def register(image: String): Unit = {
+    val security = Map[String, Any](
+      "runAsNonRoot" -> true,
+      "allowPrivilegeEscalation" -> false,
+      "capabilities" -> Map("drop" -> List("ALL").asJava).asJava
+    ).asJava
+    val entry = Serialization.asJson(Map[String, Any]("image" -> image, "securityContext" -> security).asJava)
+    val name = "curated-" + image.split(':').last.take(32)
+    val patch = Serialization.asJson(Map("data" -> Map(name -> entry).asJava).asJava)
+    val _ = client
+      .configMaps()
+      .inNamespace(namespace)
+      .withName(imageCatalog)
+      .patch(PatchContext.of(PatchType.JSON_MERGE), patch)
   }
 
   private def environmentName(unitName: String): String = s"environment-of-$unitName"
