@@ -127,6 +127,7 @@ pub async fn run(
         caches: caches.clone(),
         overlays,
         table,
+        departures: idle::Departures::default(),
         expressions: pools.expressions.clone(),
         waker: waker.clone(),
         recorder,

@@ -94,6 +94,30 @@ pub fn proxies(
     found.into_values().map(|(_, proxy)| proxy).collect()
 }
 
+/// The addresses of the proxies of `gateway` that are terminating, including those that accept no requests any more: they may
+/// still serve open connections.
+pub fn terminating(
+    gateway: &Gateway,
+    provider: Option<&dyn Provider>,
+    slices: &[impl Borrow<EndpointSlice>],
+) -> Vec<String> {
+    let Some(provider) = provider else { return Vec::new() };
+    let mut found = BTreeMap::new();
+    for slice in slices.iter().map(Borrow::borrow).filter(|slice| provider.serves(slice, gateway)) {
+        for endpoint in &slice.endpoints {
+            let terminating = endpoint.conditions.as_ref().and_then(|conditions| conditions.terminating);
+            let Some(address) = endpoint.addresses.first().filter(|_| terminating == Some(true)) else { continue };
+            let next = (slice.address_type == "IPv6", address.clone());
+            // The address that a dual-stack pod has as a proxy.
+            let known = found.entry(identity(endpoint, address)).or_insert_with(|| next.clone());
+            if next < *known {
+                *known = next;
+            }
+        }
+    }
+    found.into_values().map(|(_, address)| address).collect()
+}
+
 /// A host name that the listener accepts. `None` if it accepts any.
 fn accepted_name(listener: &Listener<'_>) -> Option<String> {
     let name = listener.hostname?;
@@ -196,6 +220,8 @@ mod tests {
             ),
         ];
         assert_eq!(found(&http(), &slices, None), ["10.0.0.1:10080", "10.0.0.2:10080", "10.0.0.4:10080 draining"]);
+        let provider = registry::provider(&http(), Some(EG), &slices);
+        assert_eq!(terminating(&http(), provider, &slices), ["10.0.0.4", "10.0.0.5"]);
     }
 
     #[test]

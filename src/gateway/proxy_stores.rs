@@ -15,7 +15,7 @@ use kube::{
 
 use super::{
     provider::Provider,
-    proxies::{NotListed, Proxy, ProxyResolver, Requests, proxies},
+    proxies::{NotListed, Proxy, ProxyResolver, Requests, proxies, terminating},
     registry::{self, PROVIDERS},
 };
 
@@ -37,6 +37,8 @@ pub struct ProxyStores {
 pub struct GatewayProxies {
     pub provider: Option<&'static dyn Provider>,
     pub proxies: Vec<Proxy>,
+    /// The addresses of proxies that are terminating. Some of them accept no requests any more.
+    pub terminating: Vec<String>,
 }
 
 impl ProxyStores {
@@ -61,7 +63,7 @@ impl ProxyStores {
         if proxies.is_empty() {
             self.slices.iter().try_for_each(|store| listed(store, "EndpointSlices of the proxies"))?;
         }
-        Ok(GatewayProxies { provider, proxies })
+        Ok(GatewayProxies { provider, proxies, terminating: terminating(&object, provider, &slices) })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::runtime::events::Recorder;
 
-use super::{Expressions, Table};
+use super::{Expressions, Table, departures::Departures};
 use crate::{
     k8s::{caches::Caches, overlay::Overlays, waker::Waker, writer::Writer},
     metrics::Metrics,
@@ -15,6 +15,8 @@ pub struct IdleContext {
     pub caches: Arc<Caches>,
     pub overlays: Arc<Overlays>,
     pub table: Arc<Table>,
+    /// The last counters of proxies that terminate.
+    pub departures: Departures,
     /// The expressions of the busy probes.
     pub expressions: Arc<Expressions>,
     /// Wakes units whose activity has to be published.

@@ -17,8 +17,18 @@ pub struct Counters {
     pub uptime: Option<u64>,
 }
 
-/// The counters of one unit, by the address of the proxy.
-pub type CountersByProxy = Vec<(String, Counters)>;
+/// The counters of one unit at one proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyCounters {
+    /// Its address.
+    pub proxy: String,
+    pub counters: Counters,
+    /// Whether the proxy has terminated, and these counters are its last.
+    pub last: bool,
+}
+
+/// The counters of one unit at all proxies.
+pub type CountersByProxy = Vec<ProxyCounters>;
 
 /// The activity between two samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

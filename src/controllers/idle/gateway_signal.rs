@@ -1,15 +1,18 @@
 //! The statistics of a Gateway's proxies: one request to each proxy for all units.
 //!
-//! If one proxy cannot be read, the signal is unreadable: its share of the requests is unknown.
+//! If one proxy cannot be read, the signal is unreadable: its share of the requests is unknown. Of a proxy that is
+//! terminating, the last counters are used.
 
 use std::{collections::HashMap, time::Duration};
 
 use computing_unit_api::GatewayRef;
 use futures::future::join_all;
 use kube::ResourceExt;
+use tokio::time::Instant;
 
 use super::{
-    counters::{Counters, CountersByProxy},
+    counters::{Counters, CountersByProxy, ProxyCounters},
+    departures::Departures,
     fetch::{self, Get},
     readings::Unreadable,
     statistics::{InvalidStatistics, Parser},
@@ -29,18 +32,29 @@ const MAX_BYTES: usize = 64 << 20;
 pub(super) struct Source {
     pub(super) provider: &'static dyn Provider,
     pub(super) addresses: Vec<String>,
+    /// Those that are terminating, which need not respond any more.
+    pub(super) terminating: Vec<String>,
     pub(super) port: u16,
 }
 
 /// The counters of `units` at the proxies of `gateway`, in the order of `units`.
 pub async fn read(
     proxies: &ProxyStores,
+    departures: &Departures,
     gateway: &GatewayRef,
     units: &[&TrackedUnit],
     metrics: &Metrics,
 ) -> Vec<Result<CountersByProxy, Unreadable>> {
     match source(proxies, gateway) {
-        Ok(source) => read_from(&source, units, metrics).await,
+        Ok(source) => {
+            let now = Instant::now();
+            let (mut all, ()) = tokio::join!(
+                read_from(&source, units, metrics),
+                read_terminating(&source, departures, gateway, units, now)
+            );
+            departures.add_to(gateway, &source.addresses, units, &mut all);
+            all
+        }
         Err(error) => {
             metrics.activity.unreadable(Signal::Gateway, error.reason);
             vec![Err(error); units.len()]
@@ -48,23 +62,47 @@ pub async fn read(
     }
 }
 
-fn source(proxies: &ProxyStores, gateway: &GatewayRef) -> Result<Source, Unreadable> {
+/// Records the counters of the proxies that are terminating, and which of them are gone.
+pub(super) async fn read_terminating(
+    source: &Source,
+    departures: &Departures,
+    gateway: &GatewayRef,
+    units: &[&TrackedUnit],
+    now: Instant,
+) {
+    departures.listed(gateway, &source.terminating, now);
+    let clusters = clusters(source, units);
+    let reads = source.terminating.iter().map(|address| async {
+        let read = read_proxy(source, address, &clusters).await.ok();
+        let by_unit = read.map(|read| {
+            let pairs = units.iter().zip(read);
+            pairs.filter_map(|(tracked, counters)| Some((tracked.uid.clone(), counters?))).collect()
+        });
+        departures.read(gateway, address, by_unit, now);
+    });
+    join_all(reads).await;
+}
+
+pub(super) fn source(proxies: &ProxyStores, gateway: &GatewayRef) -> Result<Source, Unreadable> {
     let failed = |reason, problem: String| Unreadable::new(reason, problem).about(PREFIX);
     let found = proxies
         .of(gateway, Requests::default())
         .map_err(|error| failed(UnreadableReason::NoProxies, error.to_string()))?;
-    let mut addresses: Vec<String> = found.proxies.into_iter().map(|proxy| proxy.address).collect();
+    let live = found.proxies.into_iter().filter(|proxy| !proxy.draining);
+    let mut addresses: Vec<String> = live.map(|proxy| proxy.address).collect();
     addresses.sort();
     addresses.dedup();
+    let mut terminating = found.terminating;
+    terminating.retain(|address| !addresses.contains(address));
     let name = format!("{}/{}", gateway.namespace, gateway.name);
-    if addresses.is_empty() {
+    if addresses.is_empty() && terminating.is_empty() {
         return Err(failed(UnreadableReason::NoProxies, format!("no proxy of Gateway {name} is ready")));
     }
     let provider = found.provider.ok_or_else(|| {
         let problem = format!("the implementation of Gateway {name} is not supported: disable the gateway signal");
         failed(UnreadableReason::Unsupported, problem)
     })?;
-    Ok(Source { provider, addresses, port: provider.statistics().port })
+    Ok(Source { provider, addresses, terminating, port: provider.statistics().port })
 }
 
 const PREFIX: &str = "cannot read the gateway's statistics:";
@@ -74,14 +112,7 @@ pub(super) async fn read_from(
     units: &[&TrackedUnit],
     metrics: &Metrics,
 ) -> Vec<Result<CountersByProxy, Unreadable>> {
-    let clusters: HashMap<String, usize> = units
-        .iter()
-        .enumerate()
-        .map(|(index, tracked)| {
-            let unit = &tracked.unit;
-            (source.provider.cluster_name(&unit.namespace().unwrap_or_default(), &unit.name_any()), index)
-        })
-        .collect();
+    let clusters = clusters(source, units);
     let responses = join_all(source.addresses.iter().map(|address| read_proxy(source, address, &clusters))).await;
     let mut all: Vec<Result<CountersByProxy, Unreadable>> =
         vec![Ok(Vec::with_capacity(source.addresses.len())); units.len()];
@@ -91,7 +122,7 @@ pub(super) async fn read_from(
                 for (unit, counters) in all.iter_mut().zip(counters) {
                     let Ok(so_far) = unit else { continue };
                     match counters {
-                        Some(counters) => so_far.push((address.clone(), counters)),
+                        Some(counters) => so_far.push(ProxyCounters { proxy: address.clone(), counters, last: false }),
                         None => *unit = Err(unknown_route(address)),
                     }
                 }
@@ -104,6 +135,15 @@ pub(super) async fn read_from(
         }
     }
     all
+}
+
+/// The numbers of units by the name that their counters have.
+fn clusters(source: &Source, units: &[&TrackedUnit]) -> HashMap<String, usize> {
+    let name = |tracked: &TrackedUnit| {
+        let unit = &tracked.unit;
+        source.provider.cluster_name(&unit.namespace().unwrap_or_default(), &unit.name_any())
+    };
+    units.iter().enumerate().map(|(index, tracked)| (name(tracked), index)).collect()
 }
 
 fn unknown_route(address: &str) -> Unreadable {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     clock::{Clock, Now},
-    counters::{Counters, CountersByProxy, Usage, usage},
+    counters::{Counters, CountersByProxy, ProxyCounters, Usage, usage},
     expression::Report,
     policy::IdlePolicy,
     readings::Readings,
@@ -53,6 +53,15 @@ pub struct Idle {
     pub source: String,
 }
 
+/// What a proxy had counted at a time.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    counters: Counters,
+    at: Instant,
+    /// Whether the proxy has terminated since.
+    last: bool,
+}
+
 #[derive(Debug)]
 pub struct ActivityRecord {
     /// UID of the pod.
@@ -65,7 +74,7 @@ pub struct ActivityRecord {
     /// Since when every signal could be read and reported no activity.
     idle_since: Instant,
     last_read: Option<Instant>,
-    samples: Option<HashMap<String, (Counters, Instant)>>,
+    samples: Option<HashMap<String, Sample>>,
     /// The last time that a signal reported, by its source and number.
     reported: HashMap<(&'static str, usize), Timestamp>,
     /// The `idle_since` for which the stop was announced.
@@ -177,14 +186,16 @@ impl ActivityRecord {
     }
 
     /// The source of activity since the last sample. The first sample has no activity: when it was is unknown. A proxy
-    /// that is gone counts as a request, because its last counters are unknown.
+    /// that is gone counts as a request, unless its last counters were read while it was terminating.
     fn sample(&mut self, counters: &CountersByProxy, policy: &IdlePolicy, now: Instant) -> Option<&'static str> {
-        let new = counters.iter().map(|(proxy, counters)| (proxy.clone(), (*counters, now))).collect();
+        let sample = |read: &ProxyCounters| Sample { counters: read.counters, at: now, last: read.last };
+        let new = counters.iter().map(|read| (read.proxy.clone(), sample(read))).collect();
         let before = self.samples.replace(new)?;
-        let gone = before.keys().any(|proxy| counters.iter().all(|(other, _)| other != proxy));
-        let usages = counters.iter().map(|(proxy, counters)| {
-            let earlier = before.get(proxy).map(|(earlier, at)| (*earlier, now - *at));
-            usage(earlier, *counters, policy)
+        let missing = |proxy: &String| counters.iter().all(|read| read.proxy != *proxy);
+        let gone = before.iter().any(|(proxy, sample)| !sample.last && missing(proxy));
+        let usages = counters.iter().map(|read| {
+            let earlier = before.get(&read.proxy).map(|earlier| (earlier.counters, now - earlier.at));
+            usage(earlier, read.counters, policy)
         });
         match usages.max() {
             _ if gone => Some(REQUEST),

@@ -10,6 +10,7 @@ mod busy_probe;
 mod clock;
 pub mod context;
 mod counters;
+mod departures;
 mod expression;
 mod expressions;
 mod fetch;
@@ -24,11 +25,21 @@ mod schedule;
 mod statistics;
 mod stop;
 mod table;
+mod terminating;
 #[cfg(test)]
 mod tests;
 mod tracked;
 
+pub use departures::Departures;
 pub use expressions::Expressions;
 pub use mark::idle_since;
-pub use schedule::run;
 pub use table::Table;
+
+use std::sync::Arc;
+
+use self::context::IdleContext;
+
+/// Runs until dropped.
+pub async fn run(context: Arc<IdleContext>) {
+    tokio::join!(schedule::run(context.clone()), terminating::run(context));
+}

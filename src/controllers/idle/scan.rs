@@ -65,7 +65,8 @@ async fn read(context: &IdleContext, gateway: &GatewayRef, units: &[TrackedUnit]
         if at_gateway.is_empty() {
             return HashMap::new();
         }
-        let read = gateway_signal::read(&context.caches.proxies(), gateway, &at_gateway, &context.metrics).await;
+        let proxies = context.caches.proxies();
+        let read = gateway_signal::read(&proxies, &context.departures, gateway, &at_gateway, &context.metrics).await;
         at_gateway.iter().map(|tracked| tracked.uid.as_str()).zip(read).collect()
     };
     let probes: Vec<_> = units

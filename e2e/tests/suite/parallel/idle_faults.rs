@@ -1,8 +1,8 @@
 //! Faults of proxies and crashes of the operator while idle units are looked for. None of them suspends a unit in use, and an idle
 //! unit is suspended in the end.
 
-use anyhow::ensure;
-use computing_unit_api::{OperatingMode, Phase};
+use anyhow::{Context, ensure};
+use computing_unit_api::{ComputingUnit, OperatingMode, Phase, names::IDLE};
 use e2e::{
     faults::LastWrite,
     fixture::{Fixture, SOON},
@@ -12,7 +12,10 @@ use e2e::{
     proxies::{hide_statistics, own, restart},
     traffic::{Hammer, Reuse, first_success},
     units::{self, Mode, with},
+    wait::until,
 };
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 use serde_json::json;
 
 use super::with_fixture;
@@ -95,6 +98,32 @@ async fn traffic_on_one_of_three_proxies_is_activity() -> anyhow::Result<()> {
             load.stop().await?;
         }
         suspended(&fixture, "ada").await
+    })
+    .await
+}
+
+/// An autoscaler adds a proxy and removes it again. Nobody uses the unit meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn proxies_that_join_and_leave_in_an_orderly_way_do_not_count_as_use() -> anyhow::Result<()> {
+    with_fixture("orderly", |mut fixture| async move {
+        if !own(&mut fixture).await? {
+            return Ok(());
+        }
+        let patient = json!({"spec": {"lifecycle": {"idleTimeout": "80s"}, "activity": {"interval": "5s"}}});
+        fixture.create_pool(&with(&pool(&fixture, json!({})), &patient)).await?;
+        let _operator = fixture.start().await?;
+        start(&fixture, "ada").await?;
+        let first = until_activity(&fixture, "ada", "end ahead of time", |activity| activity.idle_at.is_some()).await?;
+        scale_proxies(&fixture.cluster, 2).await?;
+        scale_proxies(&fixture.cluster, 1).await?;
+        // The proxy terminates for some time. In the end the unit was idle from the first scan on.
+        let marked = |unit: Option<&ComputingUnit>| unit.is_some_and(|unit| unit.annotations().contains_key(IDLE));
+        let unit = until("suspension", 3 * SOON, fixture.units(), "ada", marked).await?.context("no unit")?;
+        let since = unit.annotations().get(IDLE).and_then(|mark| mark.split_once(' ')?.1.parse::<Timestamp>().ok());
+        let (since, first) = (since.context("no mark")?, first.idle_at.context("no time")?.0);
+        let later = since.duration_since(first).as_secs() + 80;
+        ensure!(later <= 1, "idle since {since}, {later} s later than at first");
+        Ok(())
     })
     .await
 }

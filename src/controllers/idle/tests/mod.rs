@@ -1,5 +1,6 @@
 //! Decisions from a series of readings.
 
+mod departures;
 mod scan;
 
 use std::{sync::Arc, time::Duration};
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     clock::Now,
-    counters::Counters,
+    counters::{Counters, ProxyCounters},
     expression::Report,
     idleness::Decision,
     policy::IdlePolicy,
@@ -99,7 +100,8 @@ impl Case {
 
 fn counters(all: &[(&str, u64, u64, u64)]) -> Readings {
     let sample = |(proxy, requests, bytes, uptime): &(&str, u64, u64, u64)| {
-        ((*proxy).to_owned(), Counters { requests: *requests, bytes: *bytes, uptime: Some(*uptime) })
+        let counters = Counters { requests: *requests, bytes: *bytes, uptime: Some(*uptime) };
+        ProxyCounters { proxy: (*proxy).to_owned(), counters, last: false }
     };
     Readings { gateway: Some(Ok(all.iter().map(sample).collect())), ..Readings::default() }
 }

@@ -40,7 +40,7 @@ async fn proxy(text: String) -> (u16, mpsc::UnboundedReceiver<()>) {
 }
 
 fn source(address: &str, port: u16) -> Source {
-    Source { provider: &EnvoyGateway, addresses: vec![address.to_owned()], port }
+    Source { provider: &EnvoyGateway, addresses: vec![address.to_owned()], terminating: Vec::new(), port }
 }
 
 #[tokio::test]
