@@ -8,6 +8,7 @@
 //! | the operator as a process: its API calls, failures and crashes | [`faults`], [`killer`] |
 //! | requests through the gateway | [`traffic`], [`activator`], [`browser`], [`idle`] |
 //! | the gateway and its proxies | [`gateway`], [`proxies`], [`clusters`], [`plain`] |
+//! | real applications as units | [`applications`] |
 //! | the node, and simulated nodes | [`kubelet`], [`images`], [`simulated`] |
 //! | a deployment like Texera's, and its former proxies | [`texera`], [`standin`], [`before`] |
 //! | kubectl, its plugins, Helm and Maven, and the commands of the documentation | [`tool`], [`documented`] |
@@ -17,6 +18,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod activator;
+pub mod applications;
 pub mod attach;
 pub mod before;
 pub mod bench;

@@ -2,6 +2,7 @@
 //! removed in any state that an earlier run left behind.
 
 pub mod addons;
+pub mod applications;
 pub mod compile;
 pub mod control;
 pub mod down;

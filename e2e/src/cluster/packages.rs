@@ -61,6 +61,9 @@ pub fn browser() -> anyhow::Result<()> {
     add(missing(BROWSER))
 }
 
+/// The Python of the distribution. Another one may be in `PATH`.
+pub const PYTHON: &str = "/usr/bin/python3";
+
 /// Java tools. Only the tests of the JVM client need them.
 const MAVEN: &[(&str, &str)] = &[("javac", "default-jdk-headless"), ("mvn", "maven")];
 
@@ -70,6 +73,26 @@ const MAVEN: &[(&str, &str)] = &[("javac", "default-jdk-headless"), ("mvn", "mav
 /// If packages cannot be installed.
 pub fn maven() -> anyhow::Result<()> {
     add(missing(MAVEN))
+}
+
+/// The Python of the distribution, and what it needs to make virtual environments.
+///
+/// # Errors
+/// If packages cannot be installed.
+pub fn python() -> anyhow::Result<()> {
+    let mut packages = missing(&[(PYTHON, "python3")]);
+    if !packages.is_empty() || shell::run(PYTHON, ["-c", "import ensurepip"]).is_err() {
+        packages.push("python3-venv");
+    }
+    add(packages)
+}
+
+/// npm.
+///
+/// # Errors
+/// If packages cannot be installed.
+pub fn npm() -> anyhow::Result<()> {
+    add(missing(&[("npm", "npm")]))
 }
 
 /// The packages of missing programs or files.

