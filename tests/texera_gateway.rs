@@ -260,9 +260,9 @@ fn resolver_routes_what_is_not_a_unit_of_the_pool() {
     let resolver = &named(&all, "HTTPRoute", "texera-resolver")["spec"];
     assert_eq!(resolver["hostnames"], json!(["*.gpu.example.org"]));
     let matches = resolver["rules"][0]["matches"].as_array().unwrap();
-    assert_eq!(matches.len(), 7);
-    assert_eq!(matches[4]["path"], json!({"type": "RegularExpression", "value": "/api/pve/pves/[^/]+"}));
-    assert_eq!(matches[5]["path"]["value"], "^/api/pve/[^/]+/[^/]+/packages/.+$");
+    assert_eq!(matches.len(), 8);
+    assert_eq!(matches[5]["path"], json!({"type": "RegularExpression", "value": "/api/pve/pves/[^/]+"}));
+    assert_eq!(matches[6]["path"]["value"], "^/api/pve/[^/]+/[^/]+/packages/.+$");
     // A request that the authorization allows without one of these host names is forwarded nowhere.
     let paths = &named(&all, "HTTPRoute", "texera-resolver-paths")["spec"];
     assert_eq!(paths["rules"][0]["matches"], json!([{"path": {"type": "PathPrefix", "value": "/jupyter"}}]));
@@ -295,12 +295,69 @@ fn route_of_the_activator_has_the_host_name_of_static_routes() {
         let pool = &named(&all, "ComputingUnitPool", "default")["spec"];
         assert_eq!(pool["routing"]["baseURL"], "http://texera.example.org");
         // With Linear, the listener has it.
-        let expected = if lookup == "Host" { json!(["texera.example.org"]) } else { Value::Null };
+        let own = "computing-units.texera.svc";
+        let units = "*.texera-workflow-computing-unit-svc.texera-workflow-computing-unit-pool.svc";
+        let all = json!(["texera.example.org", own, format!("{own}.cluster.local"), units]);
+        let expected = if lookup == "Host" { all } else { Value::Null };
         assert_eq!(pool["activator"]["hostnames"], expected, "{lookup}");
         assert_eq!(pool["activator"]["wakeOnRequest"], true);
     }
     let all = rendered(&[]);
     assert!(named(&all, "ComputingUnitPool", "default")["spec"]["activator"].get("hostnames").is_none());
+}
+
+/// Clients inside the cluster use the Gateway under a name of the release namespace, with the policies of all other requests.
+#[test]
+fn gateway_has_an_address_inside_the_cluster() {
+    let all = rendered(&[]);
+    let service = &named(&all, "Service", "computing-units")["spec"];
+    let proxies = &named(&all, "EnvoyProxy", "texera")["spec"]["provider"]["kubernetes"]["envoyService"]["name"];
+    let target = format!("{}.envoy-gateway-system.svc.cluster.local", proxies.as_str().unwrap());
+    assert_eq!(service, &json!({"type": "ExternalName", "externalName": target}));
+    // Names of Services are limited to 63 characters, and those of different Gateways differ.
+    let long = rendered(&["--set", &format!("gateway.name={}", "g".repeat(50))]);
+    let gateway = of_kind(&long, "EnvoyProxy").next().unwrap();
+    let name = gateway["spec"]["provider"]["kubernetes"]["envoyService"]["name"].as_str().unwrap();
+    assert!(name.len() <= 63 && name != proxies, "{name}");
+    let none = rendered(&["--set", "gateway.inCluster.enabled=false,gateway.hostname=texera.example.org"]);
+    assert!(of_kind(&none, "Service").all(|service| service["metadata"]["name"] != "computing-units"));
+    assert!(
+        named(&none, "EnvoyProxy", "texera")["spec"]["provider"]["kubernetes"]["envoyService"].get("name").is_none()
+    );
+    let pool = &named(&none, "ComputingUnitPool", "default")["spec"];
+    assert_eq!(pool["activator"]["hostnames"], json!(["texera.example.org"]));
+}
+
+/// A listener with a host name, or one that redirects, does not serve requests with the host names of the cluster.
+#[test]
+fn requests_from_inside_the_cluster_have_a_listener() {
+    let linear = "gateway.hostname=texera.example.org,units.pool.lookup=Linear";
+    let tls = "gateway.hostname=texera.example.org,gateway.https.enabled=true";
+    let redirect = "gateway.hostname=texera.example.org,gateway.https.enabled=true,gateway.http.redirectToHttps=true";
+    for (set, own) in [
+        ("gateway.hostname=", false),
+        ("gateway.hostname=texera.example.org", false),
+        (tls, false),
+        (linear, true),
+        (redirect, true),
+        ("gateway.https.enabled=true,gateway.http.enabled=false", true),
+    ] {
+        let all = rendered(&["--set", set]);
+        let listeners = named(&all, "Gateway", "texera")["spec"]["listeners"].as_array().unwrap();
+        let named_so = |name: &str| listeners.iter().find(|listener| listener["name"] == name);
+        let hosts = ["in-cluster", "in-cluster-short"].map(|name| named_so(name).map(|it| &it["hostname"]));
+        let expected = [json!("*.svc.cluster.local"), json!("*.svc")];
+        assert_eq!(hosts, expected.each_ref().map(|host| own.then_some(host)), "{set}");
+        assert!(listeners.iter().all(|listener| listener["port"] == 80 || listener["port"] == 443), "{set}");
+        // Routes of units attach to all listeners that allow them, but not to the one that redirects.
+        let gateway = &named(&all, "ComputingUnitPool", "default")["spec"]["gatewayRef"];
+        assert!(gateway.get("sectionName").is_none(), "{set}");
+        let from = named_so("http").map(|http| &http["allowedRoutes"]["namespaces"]["from"]);
+        assert!(from.is_none_or(|from| from == if set == redirect { "Same" } else { "Selector" }), "{set}: {from:?}");
+    }
+    let off = format!("{redirect},gateway.inCluster.enabled=false");
+    let all = rendered(&["--set", &off]);
+    assert_eq!(named(&all, "ComputingUnitPool", "default")["spec"]["gatewayRef"]["sectionName"], "https");
 }
 
 #[test]
@@ -314,7 +371,7 @@ fn units_are_authorized_and_looked_up_by_the_host_name_in_the_response() {
         query.lookup_domain.as_deref(),
         Some("texera-workflow-computing-unit-svc.texera-workflow-computing-unit-pool.svc.cluster.local")
     );
-    assert_eq!(query.paths.len(), 6);
+    assert_eq!(query.paths.len(), 7);
     let policy = named(&all, "SecurityPolicy", "computing-units");
     let selector = &policy["spec"]["targetSelectors"][0];
     assert_eq!(selector["matchLabels"], json!({"app.kubernetes.io/managed-by": "computing-unit-operator"}));
@@ -383,7 +440,6 @@ fn in_production_proxies_are_autoscaled_and_serve_https() {
     }
     let pool = named(&all, "ComputingUnitPool", "default");
     assert_eq!(pool["spec"]["routing"]["baseURL"], "https://texera.example.org");
-    assert_eq!(pool["spec"]["gatewayRef"]["sectionName"], "https");
 }
 
 #[test]
@@ -396,14 +452,15 @@ fn each_listener_has_a_certificate() {
     assert_eq!(certificate["spec"]["dnsNames"], json!(["texera.example.org", "store.example.org"]));
     assert_eq!(certificate["spec"]["issuerRef"], json!({"kind": "ClusterIssuer", "name": "letsencrypt"}));
     let listeners = named(&all, "Gateway", "texera")["spec"]["listeners"].as_array().unwrap().len();
-    assert_eq!(listeners, 2, "shared with the object store");
+    assert_eq!(listeners, 2, "shared with the object store and with requests from inside the cluster");
     // Each listener has its own host name and certificate.
     let separate = ["--set", tls, "--set", store, "--set", "units.pool.lookup=Linear,objectStore.secretName=store-tls"];
     let all = rendered(&separate);
     let gateway = named(&all, "Gateway", "texera");
     assert_eq!(gateway["metadata"]["annotations"]["cert-manager.io/cluster-issuer"], "letsencrypt");
     let names: Vec<_> = gateway["spec"]["listeners"].as_array().unwrap().iter().map(|one| &one["hostname"]).collect();
-    assert_eq!(names, ["texera.example.org", "texera.example.org", "store.example.org", "store.example.org"]);
+    let stores = ["store.example.org", "store.example.org", "*.svc.cluster.local", "*.svc"];
+    assert_eq!(names, [&["texera.example.org", "texera.example.org"][..], &stores].concat());
     assert_eq!(of_kind(&all, "Certificate").count(), 0);
 }
 
@@ -453,6 +510,10 @@ fn values_that_would_misroute_requests_are_rejected() {
         ("authorization.enabled=false".to_owned(), "units.pool.lookup=Host requires an authorization service"),
         ("gateway.http.enabled=false".to_owned(), "the Gateway has no listeners"),
         ("gateway.http.redirectToHttps=true".to_owned(), "redirectToHttps=true requires gateway.https.enabled=true"),
+        (
+            "gateway.http.redirectToHttps=true,gateway.https.enabled=true,units.namespace.name=texera".to_owned(),
+            "units in the release namespace would be reachable without TLS",
+        ),
         ("gateway.https.issuer=a,gateway.https.clusterIssuer=b".to_owned(), "mutually exclusive"),
         ("routes.extra.paths[0].value=/x".to_owned(), "routes.extra.service"),
     ] {

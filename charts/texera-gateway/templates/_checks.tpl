@@ -60,6 +60,10 @@
 {{- if and .Values.gateway.http.redirectToHttps (not .Values.gateway.https.enabled) }}
 {{- fail "gateway.http.redirectToHttps=true requires gateway.https.enabled=true" }}
 {{- end }}
+{{- $namespaces := append .Values.units.moreNamespaces .Values.units.namespace.name }}
+{{- if and .Values.gateway.http.redirectToHttps .Values.gateway.inCluster.enabled (has .Release.Namespace $namespaces) }}
+{{- fail "gateway.http.redirectToHttps=true: units in the release namespace would be reachable without TLS, because their routes attach to the HTTP listener. Use another namespace for units, or set gateway.inCluster.enabled=false" }}
+{{- end }}
 {{- with .Values.objectStore }}
 {{- $ownListener := and .enabled $.Values.gateway.https.enabled (include "tg.listenerHostname" $) }}
 {{- if and $ownListener (or (not .secretName) (eq .secretName $.Values.gateway.https.secretName)) }}

@@ -96,6 +96,31 @@ namespaces:
 {{- end }}
 {{- end }}
 
+{{- /* The name of the Service of the proxies, which is unique in their namespace. */}}
+{{- define "tg.proxyService" -}}
+{{- $gateway := include "tg.gateway" . }}
+{{- $hash := printf "%s/%s" .Release.Namespace $gateway | sha256sum | trunc 8 }}
+{{- printf "%s-%s" (printf "gateway-%s-%s" .Release.Namespace $gateway | trunc 54 | trimSuffix "-") $hash }}
+{{- end }}
+
+{{- /* Not empty if requests from inside the cluster need listeners of their own: the HTTP listener is disabled, redirects, or has a
+       host name. */}}
+{{- define "tg.inClusterListener" -}}
+{{- $http := .Values.gateway.http }}
+{{- $serves := and $http.enabled (not $http.redirectToHttps) (not (include "tg.listenerHostname" .)) }}
+{{- if and .Values.gateway.inCluster.enabled (not $serves) }}
+{{- true }}
+{{- end }}
+{{- end }}
+
+{{- /* The host names of requests from inside the cluster, as JSON: those of the Service, and those of units. */}}
+{{- define "tg.inClusterHostnames" -}}
+{{- $own := printf "%s.%s.svc" .Values.gateway.inCluster.name .Release.Namespace }}
+{{- $units := printf "*.%s.%s.svc" .Values.units.pool.service .Values.units.namespace.name }}
+{{- $all := list $own (printf "%s.cluster.local" $own) $units (printf "%s.cluster.local" $units) }}
+{{- toJson (without $all (printf "*.%s" (include "tg.lookupDomain" .))) }}
+{{- end }}
+
 {{- define "tg.tcpKeepalive" -}}
 tcpKeepalive:
   {{- toYaml .Values.limits.tcpKeepalive | nindent 2 }}

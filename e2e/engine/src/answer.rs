@@ -53,6 +53,17 @@ fn number(segment: &str) -> bool {
     segment.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// The body of a request.
+#[derive(Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Received {
+    /// Number of bytes.
+    #[serde(rename = "received")]
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal digits, of a body that is not empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
 /// The JSON response to every request except WebSockets and exports.
 #[derive(Debug, Serialize)]
 pub struct Answer<'a> {
@@ -62,15 +73,15 @@ pub struct Answer<'a> {
     method: &'a str,
     path: &'a str,
     query: Option<&'a str>,
-    /// Bytes of the request's body.
-    received: u64,
+    #[serde(flatten)]
+    body: Received,
     /// The `host` header, credentials, and every header that starts with `x-`: those that a gateway adds or must remove.
     headers: BTreeMap<&'a str, String>,
 }
 
 impl<'a> Answer<'a> {
-    /// The answer of `unit` to `request`, whose body had `received` bytes.
-    pub fn new(unit: &'a str, healthy: bool, request: &'a Parts, received: u64) -> Self {
+    /// The answer of `unit` to `request` with `body`.
+    pub fn new(unit: &'a str, healthy: bool, request: &'a Parts, body: Received) -> Self {
         Self {
             unit,
             healthy,
@@ -78,7 +89,7 @@ impl<'a> Answer<'a> {
             method: request.method.as_str(),
             path: request.uri.path(),
             query: request.uri.query(),
-            received,
+            body,
             headers: repeated(&request.headers),
         }
     }
@@ -132,8 +143,9 @@ mod tests {
             .body(())
             .unwrap()
             .into_parts();
+        let body = Received { bytes: 5, sha256: Some("00ff".to_owned()) };
         assert_eq!(
-            serde_json::to_value(Answer::new("ada", true, &request, 5)).unwrap(),
+            serde_json::to_value(Answer::new("ada", true, &request, body)).unwrap(),
             json!({
                 "unit": "ada",
                 "healthy": true,
@@ -142,6 +154,7 @@ mod tests {
                 "path": "/wsapi",
                 "query": "cuid=42",
                 "received": 5,
+                "sha256": "00ff",
                 "headers": {"host": "texera.local", "x-forwarded-for": "192.0.2.1, 192.0.2.2"},
             })
         );

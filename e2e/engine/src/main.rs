@@ -8,7 +8,7 @@
 //! | `POST /api/healthcheck?healthy=false` (or `true`) | sets the result of health checks |
 //! | `/busy` | `{"busy": false}`, or the configured answer |
 //! | `PUT /busy?answer=true` (or `false`, `hang`, `garbage`, `huge`) | sets the answer of `/busy` |
-//! | anything else, any method | JSON: unit, part, method, path, query, bytes received, credentials, host and `x-` headers |
+//! | anything else, any method | JSON: unit, part, method, path, query, bytes received and their SHA-256, credentials, host and `x-` headers |
 //!
 //! Every response has the header `x-engine: <unit>`. A path prefix that a gateway did not strip is ignored.
 //!

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts, Query, Request, State};
 use axum::http::header::{CONNECTION, CONTENT_TYPE};
@@ -14,8 +14,9 @@ use axum::response::{IntoResponse, Response};
 use futures::future::ready;
 use futures::{SinkExt, StreamExt, TryStreamExt};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
-use crate::answer::{Answer, Part};
+use crate::answer::{Answer, Part, Received};
 use crate::busy::{Busy, BusyQuery};
 use crate::export::{Export, Wanted};
 use crate::files;
@@ -65,8 +66,8 @@ impl Engine {
         self.healthy.load(Ordering::Relaxed) && !self.draining()
     }
 
-    fn json(&self, request: &Parts, received: u64) -> Response {
-        axum::Json(Answer::new(&self.unit, self.healthy(), request, received)).into_response()
+    fn json(&self, request: &Parts, body: Received) -> Response {
+        axum::Json(Answer::new(&self.unit, self.healthy(), request, body)).into_response()
     }
 }
 
@@ -91,7 +92,7 @@ async fn respond(State(engine): State<Arc<Engine>>, request: Request) -> Respons
         }
         (Part::Other, _) if let Some(response) = engine.site.response(&request) => response,
         _ => match received(body).await {
-            Ok(bytes) => engine.json(&request, bytes),
+            Ok(received) => engine.json(&request, received),
             Err(_) => StatusCode::BAD_REQUEST.into_response(),
         },
     };
@@ -104,10 +105,13 @@ async fn respond(State(engine): State<Arc<Engine>>, request: Request) -> Respons
     response
 }
 
-/// The number of bytes of a body. The body is not buffered, so any length is accepted.
-async fn received(body: Body) -> Result<u64, axum::Error> {
+/// Receives a body. It is not buffered, so any length is accepted.
+async fn received(body: Body) -> Result<Received, axum::Error> {
     let chunks = body.into_data_stream();
-    chunks.try_fold(0, |sum, chunk| ready(Ok(sum + chunk.len() as u64))).await
+    let add =
+        |(sum, hash): (u64, Sha256), chunk: Bytes| ready(Ok((sum + chunk.len() as u64, hash.chain_update(chunk))));
+    let (bytes, hash) = chunks.try_fold((0, Sha256::new()), add).await?;
+    Ok(Received { bytes, sha256: (bytes > 0).then(|| format!("{:x}", hash.finalize())) })
 }
 
 /// The query of a POST to the health check.
@@ -121,13 +125,13 @@ fn health(engine: &Engine, request: &Parts) -> Response {
         return match Query::<Health>::try_from_uri(&request.uri) {
             Ok(Query(health)) => {
                 engine.set_healthy(health.healthy);
-                engine.json(request, 0)
+                engine.json(request, Received::default())
             }
             Err(rejection) => rejection.into_response(),
         };
     }
     let status = if engine.healthy() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, engine.json(request, 0)).into_response()
+    (status, engine.json(request, Received::default())).into_response()
 }
 
 async fn busy(engine: &Engine, request: &Parts) -> Response {
@@ -136,7 +140,7 @@ async fn busy(engine: &Engine, request: &Parts) -> Response {
             Ok(Query(query)) => {
                 println!("{}: set the answer of /busy to {:?}", engine.unit, query.answer);
                 *engine.busy.lock().unwrap_or_else(PoisonError::into_inner) = query.answer;
-                engine.json(request, 0)
+                engine.json(request, Received::default())
             }
             Err(rejection) => rejection.into_response(),
         };

@@ -23,7 +23,8 @@ async fn main() -> anyhow::Result<()> {
     install::operator(&cluster).await?;
 
     heading("Create stand-ins for Texera's services, with their names and ports");
-    let mut objects = standins::objects(TEXERA_UNITS, &[]);
+    let mut objects =
+        standins::objects(TEXERA_UNITS, &texera::Authorization { execution: true, ..texera::Authorization::default() });
     for object in &mut objects {
         object["metadata"]["namespace"] = TEXERA.into();
     }
@@ -55,6 +56,8 @@ curl -i \"$WS?cuid=7&access-token=for-8\"                            # 403: a to
 curl \"$WS?cuid=7&access-token=for-7\"                               # 200 from the unit
 curl -i \"$WS?%63uid=8&cuid=7&access-token=for-8\"                   # 421: authorized for unit 8
 curl -X DELETE \"http://$GW/api/pve/pves/7?access-token=for-7\"      # 200: the number is in the path
+                                                                   # the address for pods: http://computing-units.{TEXERA}.svc
+curl -H 'Host: computing-units.{TEXERA}.svc' -H 'Authorization: Bearer for-7' -d '{{{{}}}}' \"http://$GW/api/execution/1/7/run?cuid=7\"
 kubectl delete computingunit computing-unit-7 -n {TEXERA_UNITS}
 helm uninstall texera -n {TEXERA}; kubectl delete namespace {TEXERA} {TEXERA_UNITS}     # the units in {UNITS} are kept"
     )

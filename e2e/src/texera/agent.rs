@@ -1,10 +1,10 @@
-//! A stand-in for Texera's agent service, which sends requests to units without the gateway.
+//! A stand-in for Texera's agent service, which sends requests to units from inside the cluster.
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde_json::json;
 
-use super::{Answer, curl, standins::pod_uri};
+use super::{Answer, curl};
 use crate::{fixture::Fixture, standin, units::ENGINE};
 
 const NAME: &str = "agent-service";
@@ -15,18 +15,18 @@ const PORT: u16 = 3001;
 pub struct Agent(IpAddr);
 
 impl Agent {
-    /// Creates its pod.
+    /// Creates its pod. `endpoint` is the URL of a unit, with `{cuid}` for its number.
     ///
     /// # Errors
     /// If it does not become ready.
-    pub async fn create(fixture: &Fixture) -> anyhow::Result<Self> {
+    pub async fn create(fixture: &Fixture, endpoint: &str) -> anyhow::Result<Self> {
         let container = json!({
             "name": "engine",
             "image": ENGINE,
             "command": ["/agent"],
             "env": [
                 {"name": "PORT", "value": PORT.to_string()},
-                {"name": "EXECUTION_ENDPOINT_TEMPLATE", "value": pod_uri("{cuid}", &fixture.namespace)},
+                {"name": "EXECUTION_ENDPOINT_TEMPLATE", "value": endpoint},
             ],
             "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1, "timeoutSeconds": 5},
         });
@@ -39,6 +39,15 @@ impl Agent {
     /// # Errors
     /// If the agent service does not answer.
     pub async fn execute(&self, cuid: i64) -> anyhow::Result<Answer> {
-        curl(SocketAddr::new(self.0, PORT), &format!("http://{NAME}/{cuid}"), &["--request", "POST"]).await
+        self.execute_with(cuid, &[]).await
+    }
+
+    /// The same, with these arguments of curl, such as a body.
+    ///
+    /// # Errors
+    /// If the agent service does not answer.
+    pub async fn execute_with(&self, cuid: i64, args: &[&str]) -> anyhow::Result<Answer> {
+        let all: Vec<_> = ["--request", "POST", "--max-time", "60"].iter().chain(args).copied().collect();
+        curl(SocketAddr::new(self.0, PORT), &format!("http://{NAME}/{cuid}"), &all).await
     }
 }

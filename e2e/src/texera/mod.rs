@@ -20,7 +20,7 @@ use kube::{
 use serde_json::json;
 
 pub use ask::{Answer, curl};
-pub use standins::AUTHORIZATION;
+pub use standins::{AUTHORIZATION, Authorization};
 
 use crate::{
     activator::serve_activator,
@@ -56,11 +56,23 @@ pub async fn deploy_recorded(
     values: &[&str],
     recorded: &[(i64, String)],
 ) -> anyhow::Result<bool> {
+    deploy_authorized(fixture, values, &Authorization { recorded, ..Authorization::default() }).await
+}
+
+/// Deploys it with this authorization.
+///
+/// # Errors
+/// If it does not become ready.
+pub async fn deploy_authorized(
+    fixture: &mut Fixture,
+    values: &[&str],
+    authorization: &Authorization<'_>,
+) -> anyhow::Result<bool> {
     if !gateway::is_ours(&fixture.cluster).await? || !serve_activator(fixture).await? {
         println!("NOT RUN: the image of the proxies in the current cluster is unknown");
         return Ok(false);
     }
-    for object in standins::objects(&fixture.namespace, recorded) {
+    for object in standins::objects(&fixture.namespace, authorization) {
         if object["kind"] == "Pod" {
             fixture.pods().create(&PostParams::default(), &serde_json::from_value(object)?).await?;
         } else {

@@ -14,7 +14,7 @@ pub struct Source {
 }
 
 /// The sources of all stand-ins.
-pub const SOURCES: [Source; 9] = [
+pub const SOURCES: [Source; 10] = [
     Source {
         standin: "access-control",
         file: "access-control-service/src/main/scala/org/apache/texera/service/resource/AccessControlResource.scala",
@@ -38,6 +38,12 @@ pub const SOURCES: [Source; 9] = [
         file: "bin/k8s/templates/agent-service-deployment.yaml",
         version: "5d2c0e6cd1568515f53bf3f04345fb62162a1813",
         behaviour: "requests to the DNS name and port of a unit (EXECUTION_ENDPOINT_TEMPLATE)",
+    },
+    Source {
+        standin: "agent-service",
+        file: "agent-service/src/api/execution-api.ts",
+        version: "2026-08",
+        behaviour: "fetch of POST /api/execution/<workflow>/<cuid>/run with the token of the user as Authorization: Bearer",
     },
     Source {
         standin: "manager",

@@ -36,10 +36,18 @@ pub fn pod_uri(cuid: &str, units: &str) -> String {
     format!("computing-unit-{cuid}.{UNITS_SERVICE}.{units}.svc.cluster.local:{PORT}")
 }
 
-/// The Pods and Services of a deployment with its units in the namespace `units`. `recorded` has the addresses in Texera's
-/// database that differ from [`pod_uri`].
+/// What differs between authorizations.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Authorization<'a> {
+    /// Addresses in Texera's database that differ from [`pod_uri`].
+    pub recorded: &'a [(i64, String)],
+    /// Whether it has a rule for the path at which the agent service runs workflows, which Texera does not have yet.
+    pub execution: bool,
+}
+
+/// The Pods and Services of a deployment with its units in the namespace `units`.
 #[must_use]
-pub fn objects(units: &str, recorded: &[(i64, String)]) -> Vec<Value> {
+pub fn objects(units: &str, authorization: &Authorization<'_>) -> Vec<Value> {
     let services = SERVICES.iter().map(|(name, port)| {
         json!({
             "apiVersion": "v1",
@@ -56,7 +64,7 @@ pub fn objects(units: &str, recorded: &[(i64, String)]) -> Vec<Value> {
         let containers: Vec<Value> = SERVICES
             .iter()
             .filter(|(name, _)| pod(name) == own)
-            .map(|service| container(*service, units, recorded))
+            .map(|service| container(*service, units, authorization))
             .collect();
         json!({
             "apiVersion": "v1",
@@ -73,15 +81,16 @@ fn pod(service: &str) -> &str {
     if service == AUTHORIZATION { AUTHORIZATION } else { "texera" }
 }
 
-fn container((name, port): (&str, u16), units: &str, recorded: &[(i64, String)]) -> Value {
+fn container((name, port): (&str, u16), units: &str, authorization: &Authorization<'_>) -> Value {
     let program = if name == AUTHORIZATION { "/authorization" } else { "/engine" };
-    let recorded: Vec<String> = recorded.iter().map(|(cuid, host)| format!("{cuid}={host}")).collect();
+    let rules = if authorization.execution { "texera-with-execution" } else { "texera" };
+    let recorded: Vec<String> = authorization.recorded.iter().map(|(cuid, host)| format!("{cuid}={host}")).collect();
     let mut env = vec![
         json!({"name": "COMPUTING_UNIT_NAME", "value": name}),
         json!({"name": "PORT", "value": port.to_string()}),
         // Same as Texera's service.
         json!({"name": "PARSER", "value": "first-decoded"}),
-        json!({"name": "RULES", "value": "texera"}),
+        json!({"name": "RULES", "value": rules}),
         json!({"name": "UNIT_HOST", "value": pod_uri("{cuid}", units)}),
         json!({"name": "JUPYTER_HOST", "value": jupyter::pod_uri("{uid}", units)}),
     ];

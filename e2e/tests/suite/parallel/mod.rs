@@ -34,6 +34,7 @@ mod schema;
 mod suspend;
 mod texera;
 mod texera_adoption;
+mod texera_in_cluster;
 mod texera_today;
 mod traffic;
 mod unready;

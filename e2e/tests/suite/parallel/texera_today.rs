@@ -150,7 +150,8 @@ async fn a_suspended_unit_is_lost_unless_the_manager_looks_for_computing_units()
         let [mut pods, mut operator] = [Backend::Pods, Backend::Operator].map(|backend| Manager::new(backend, &[cuid]));
         assert_eq!((pods.list(&fixture).await?, operator.list(&fixture).await?), (vec![cuid], vec![cuid]));
         // The agent service finds the pod by DNS.
-        let agent = Agent::create(&fixture).await?;
+        let agent =
+            Agent::create(&fixture, &format!("http://{}", standins::pod_uri("{cuid}", &fixture.namespace))).await?;
         let executed = || async { Ok((agent.execute(cuid).await?.status == 200).then_some(())) };
         eventually("execution by the agent service", SOON, executed).await?;
         let answer = agent.execute(cuid).await?.echoed()?;

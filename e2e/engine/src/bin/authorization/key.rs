@@ -111,6 +111,9 @@ mod tests {
             ("/api/pve/42//packages/a", "", None, None),
             ("/api/pve/42/env%2Fpackages%2Fa", "", None, Some("42")),
             ("/api/pve/list", "", None, None),
+            ("/api/execution/1/42/run", "cuid=42", Some("42"), Some("42")),
+            ("/api/execution/1/42/run", "cuid=43", Some("43"), Some("43")),
+            ("/api/execution/1/42/run", "", None, None),
         ] {
             assert_eq!(key(Parser::Strict, path, query).as_deref(), strict, "{path} {query}");
             assert_eq!(key(Parser::FirstDecoded, path, query).as_deref(), first_decoded, "{path} {query}");

@@ -7,7 +7,7 @@
 //!
 //! | token | answer for a unit | answer for agents |
 //! |---|---|---|
-//! | none | 401, with `RULES=texera` 403 | 401 |
+//! | none | 401, with Texera's rules 403 | 401 |
 //! | `for-42` | 200 if the routing key is 42, else 403 | 200 |
 //! | `for-all` | 200 if the request has a routing key, else 403 | 200 |
 //! | `slow` | same as `for-all`, after `SLOW` seconds | 200 |
@@ -21,7 +21,7 @@
 //! |---|---|
 //! | `PORT` | TCP port, default 9096 |
 //! | `PARSER` | `strict` or `first-decoded`: how the routing key is parsed, see `key` |
-//! | `RULES` | `any` or `texera`: paths and methods, see `rules` |
+//! | `RULES` | `any`, `texera` or `texera-with-execution`: paths and methods, see `rules` |
 //! | `UNIT_HOST` | `Host` of units without a recorded one, with `{cuid}` as the placeholder for the routing key |
 //! | `RECORDED` | recorded addresses of units, as `43=remote.example.org:8085`, separated by commas |
 //! | `JUPYTER_HOST` | `Host` of Jupyter servers, with the placeholder `{uid}` |

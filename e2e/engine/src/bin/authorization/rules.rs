@@ -11,6 +11,9 @@ pub enum Rules {
     Any,
     /// Those of Texera's AccessControlResource.scala, in the version of 2026-07: `authorize` and its methods.
     Texera,
+    /// The same with a rule for `/api/execution/<workflow>/<cuid>/run`, which Texera has to add before its agent service can
+    /// use the gateway.
+    TexeraWithExecution,
 }
 
 /// What the authorization does with a request.
@@ -49,6 +52,9 @@ pub fn rule(rules: Rules, method: &str, path: &str) -> Rule {
     if pve.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
         return Rule::Unit { refusal: 403 };
     }
+    if rules == Rules::TexeraWithExecution && execution(&path) {
+        return Rule::Unit { refusal: 403 };
+    }
     if path.contains("/api/agents") {
         return Rule::Agents;
     }
@@ -56,6 +62,14 @@ pub fn rule(rules: Rules, method: &str, path: &str) -> Rule {
         return Rule::Jupyter;
     }
     Rule::Denied
+}
+
+/// Whether a path is `/api/execution/<workflow>/<cuid>/run`.
+fn execution(path: &str) -> bool {
+    let rest = path.strip_prefix("/api/execution/").and_then(|rest| rest.strip_suffix("/run"));
+    rest.and_then(|rest| rest.split_once('/')).is_some_and(|(workflow, cuid)| {
+        [workflow, cuid].iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+    })
 }
 
 /// Whether a path contains `/api/executions/<n>/stats/<n>`.
@@ -90,7 +104,11 @@ mod tests {
             ("OPTIONS", "/wsapi/workflow-websocket", Rule::Options),
         ] {
             assert_eq!(rule(Rules::Texera, method, path), expected, "{method} {path}");
+            assert_eq!(rule(Rules::TexeraWithExecution, method, path), expected, "{method} {path}");
             assert_eq!(rule(Rules::Any, method, path), Rule::Unit { refusal: 401 });
         }
+        let path = "/api/execution/1/42/run";
+        assert_eq!(rule(Rules::Texera, "POST", path), Rule::Denied);
+        assert_eq!(rule(Rules::TexeraWithExecution, "POST", path), unit);
     }
 }
