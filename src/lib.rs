@@ -4,6 +4,7 @@
 
 mod activator;
 pub mod cli;
+mod clock;
 mod config;
 mod controllers;
 mod gateway;

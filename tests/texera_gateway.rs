@@ -300,7 +300,7 @@ fn route_of_the_activator_has_the_host_name_of_static_routes() {
         let all = json!(["texera.example.org", own, format!("{own}.cluster.local"), units]);
         let expected = if lookup == "Host" { all } else { Value::Null };
         assert_eq!(pool["activator"]["hostnames"], expected, "{lookup}");
-        assert_eq!(pool["activator"]["wakeOnRequest"], true);
+        assert_eq!(pool["activator"]["wake"], "Idle");
     }
     let all = rendered(&[]);
     assert!(named(&all, "ComputingUnitPool", "default")["spec"]["activator"].get("hostnames").is_none());

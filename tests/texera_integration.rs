@@ -244,7 +244,8 @@ fn pool_has_what_the_class_requests() {
     let [pool] = of_kind(&all, "ComputingUnitPool")[..] else { panic!("{all:?}") };
     let typed: ComputingUnitPool = serde_json::from_value(pool.clone()).unwrap();
     assert_eq!(typed.metadata.name.as_deref(), Some("default"));
-    assert!(typed.spec.activator.is_some_and(|activator| !activator.wake_on_request), "DNS is the fallback");
+    let wake = typed.spec.activator.map(|activator| activator.wake);
+    assert_eq!(wake, Some(computing_unit_api::WakePolicy::Never), "DNS is the fallback");
     let query = typed.spec.routing.query.unwrap();
     assert_eq!(query.lookup, QueryLookup::Host);
     let domain = "texera-workflow-computing-unit-svc.texera-workflow-computing-unit-pool.svc.cluster.local";

@@ -26,7 +26,7 @@ mod unit;
 mod unit_limits;
 mod volumes;
 
-pub use activator::ActivatorSpec;
+pub use activator::{ActivatorSpec, WakePolicy, WakeRefusal};
 pub use activity::{ActivitySpec, BusyProbe, GatewayActivity, Signal};
 pub use condition::{ConditionStatus, ConditionType, Conditions};
 pub use duration::{Duration, InvalidDuration};

@@ -81,6 +81,8 @@ pub mod headers {
     pub const POOL: &str = "x-computing-unit-pool";
     /// On every response of an activator's route, including local replies of the proxy.
     pub const ACTIVATOR: &str = "x-computing-unit-activator";
+    /// On a response of an activator for a suspended unit: why the request did not start it.
+    pub const NOT_STARTED: &str = "x-computing-unit-not-started";
     /// On a request of the waiting page for the progress of a start. The request starts no unit and is not held.
     pub const PAGE: &str = "x-computing-unit-page";
 }

@@ -17,7 +17,7 @@ use crate::{cluster::packages, wait::eventually};
 /// The deadline for the start of the browser.
 const UP: Duration = Duration::from_secs(30);
 /// Flags that disable background requests and persistent state.
-const FLAGS: [&str; 11] = [
+const FLAGS: [&str; 12] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -26,6 +26,8 @@ const FLAGS: [&str; 11] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    // A page without an address may send requests to private addresses.
+    "--disable-features=LocalNetworkAccessChecks",
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
     "--window-size=760,640",

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use computing_unit_api::{Activity, ComputingUnit, ComputingUnitPool, OperatingMode, Phase};
-use kube::runtime::wait::await_condition;
+use computing_unit_api::{Activity, ComputingUnit, ComputingUnitPool, OperatingMode, Phase, names};
+use k8s_openapi::jiff::Timestamp;
+use kube::{
+    api::{Patch, PatchParams},
+    runtime::wait::await_condition,
+};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -35,6 +39,24 @@ pub fn pool(fixture: &Fixture, activity: Value) -> ComputingUnitPool {
 /// If the API server rejects it.
 pub async fn make_pool(fixture: &Fixture, activity: Value) -> anyhow::Result<()> {
     fixture.create_pool(&pool(fixture, activity)).await.map(drop)
+}
+
+/// Suspends a unit as the operator does when the unit is idle, and waits until it is suspended.
+///
+/// # Errors
+/// If the unit changes at the same time, or is not suspended in time.
+pub async fn suspend(fixture: &Fixture, name: &str) -> anyhow::Result<()> {
+    let unit = fixture.units().get(name).await?;
+    let next = unit.metadata.generation.unwrap_or_default() + 1;
+    let patch = json!({
+        "metadata": {
+            "resourceVersion": unit.metadata.resource_version,
+            "annotations": {names::IDLE: format!("{next} {}", Timestamp::now())},
+        },
+        "spec": {"operatingMode": OperatingMode::Suspended},
+    });
+    fixture.units().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+    fixture.until(name, Phase::Suspended).await.map(drop)
 }
 
 /// The activity in the status of a unit.

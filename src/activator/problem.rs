@@ -8,8 +8,11 @@ use http::StatusCode;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::state::{State, state};
-use crate::metrics::ActivatorOutcome;
+use super::{
+    not_started,
+    state::{State, state},
+};
+use crate::metrics::{ActivatorOutcome, NotStarted};
 
 /// The page opens the unit by itself, so its link only loads the page again.
 const RELOAD: &str = "Reload";
@@ -21,6 +24,8 @@ pub struct Problem {
     pub state: &'static str,
     /// The label of the request's metric.
     pub outcome: ActivatorOutcome,
+    /// Why the request does not start its unit, which is suspended.
+    pub not_started: Option<NotStarted>,
     pub status: StatusCode,
     /// When to retry, in seconds. `None` if a retry does not help.
     pub retry_after: Option<u32>,
@@ -42,6 +47,7 @@ impl Problem {
         Self {
             state: "unknown",
             outcome: ActivatorOutcome::Unknown,
+            not_started: None,
             status: StatusCode::NOT_FOUND,
             retry_after: None,
             title: "Unit not found".to_owned(),
@@ -81,6 +87,14 @@ impl Problem {
             action: RELOAD,
             ..Self::not_found()
         }
+    }
+
+    /// Describes `unit`, which is suspended, to a client whose request does not start it.
+    pub fn not_started(unit: &ComputingUnit, reason: NotStarted, retry_after: Option<u32>) -> Self {
+        let detail = not_started::explanation(reason, &unit.name_any());
+        let suspended = Self::of(unit, false);
+        let command = suspended.command.filter(|_| matches!(reason, NotStarted::Never | NotStarted::NotIdle));
+        Self { not_started: Some(reason), retry_after, detail, command, ..Self::of(unit, false) }
     }
 
     /// Describes `unit`. `waking` is whether it is being started because of a request.
@@ -149,7 +163,19 @@ impl Problem {
         let stages = unit.status.as_ref().filter(|_| !previous).map(|status| status.stages.clone()).unwrap_or_default();
         let command = command(unit, state);
         let unit = Some((name, phase));
-        Self { state, outcome, status, retry_after, title, detail, command, action: RELOAD, stages, unit }
+        Self {
+            state,
+            outcome,
+            not_started: None,
+            status,
+            retry_after,
+            title,
+            detail,
+            command,
+            action: RELOAD,
+            stages,
+            unit,
+        }
     }
 
     /// Whether the unit will be reachable without further action.
@@ -175,6 +201,9 @@ impl Problem {
         }
         if let Some(seconds) = self.retry_after {
             problem["retryAfter"] = json!(seconds);
+        }
+        if let Some(reason) = self.not_started {
+            problem["notStarted"] = json!(reason.as_str());
         }
         problem
     }

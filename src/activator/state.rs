@@ -72,6 +72,16 @@ pub(super) mod tests {
         unit
     }
 
+    /// A unit that was suspended at midnight. `reason` is that of its condition `Suspended`.
+    pub fn suspended(reason: &str) -> ComputingUnit {
+        let mut unit = unit(OperatingMode::Suspended, Some(Phase::Suspended), 2);
+        let condition = json!({"type": "Suspended", "status": "True", "reason": reason, "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let status = unit.status.as_mut().unwrap();
+        status.conditions.push(serde_json::from_value(condition).unwrap());
+        unit
+    }
+
     #[test]
     fn state_follows_from_spec_and_status() {
         use OperatingMode::{Running, Suspended};

@@ -6,7 +6,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use computing_unit_api::{ComputingUnit, names::FIELD_MANAGER};
+use computing_unit_api::{ComputingUnit, WakePolicy, names::FIELD_MANAGER};
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
@@ -65,15 +65,16 @@ impl UnitWaker {
         self.0.waking.lock().contains(uid)
     }
 
-    /// Starts a unit in the background, unless it is being started already.
-    pub fn wake(&self, mut unit: watch::Receiver<Arc<ComputingUnit>>) {
+    /// Starts a unit in the background, unless it is being started already, or it changes in the meantime so that its
+    /// pool's policy keeps it suspended.
+    pub fn wake(&self, mut unit: watch::Receiver<Arc<ComputingUnit>>, policy: WakePolicy) {
         let uid = unit.borrow().uid().unwrap_or_default();
         if !self.0.waking.lock().insert(uid.clone()) {
             return;
         }
         let shared = self.0.clone();
         tokio::spawn(async move {
-            if shared.write_with_retries(&uid, &mut unit).await {
+            if shared.write_with_retries(&uid, &mut unit, policy).await {
                 let starting = |unit: &Arc<ComputingUnit>| matches!(state(unit), State::Suspended | State::Starting);
                 // An error means that the unit was deleted.
                 let _ = timeout(START_TIMEOUT, unit.wait_for(|unit| !starting(unit))).await;
@@ -85,12 +86,20 @@ impl UnitWaker {
 
 impl Shared {
     /// Returns whether `spec.operatingMode` is `Running`.
-    async fn write_with_retries(&self, uid: &str, unit: &mut watch::Receiver<Arc<ComputingUnit>>) -> bool {
+    async fn write_with_retries(
+        &self,
+        uid: &str,
+        unit: &mut watch::Receiver<Arc<ComputingUnit>>,
+        policy: WakePolicy,
+    ) -> bool {
         for _ in 0..MAX_ATTEMPTS {
             let current = unit.borrow_and_update().clone();
             if state(&current) != State::Suspended {
                 self.backoff.succeeded(&uid.to_owned());
                 return true;
+            }
+            if policy.refusal(&current).is_some() {
+                return false;
             }
             let conflict = match self.write(&current).await {
                 Ok(()) => {

@@ -7,13 +7,14 @@ use prometheus_client::{
 
 use super::{
     Labels,
-    labels::{ActivatorOutcome, WakeOutcome},
+    labels::{ActivatorOutcome, NotStarted, WakeOutcome},
 };
 
 #[derive(Debug, Default)]
 pub struct ActivatorMetrics {
     requests: Family<Labels<1>, Counter>,
     wakes: Family<Labels<1>, Counter>,
+    not_started: Family<Labels<1>, Counter>,
     held: Gauge,
 }
 
@@ -23,10 +24,15 @@ impl ActivatorMetrics {
         to.register("activator_requests", help, self.requests.clone());
         let help = "Total number of attempts to start a suspended unit because of a request, by outcome";
         to.register("activator_wakes", help, self.wakes.clone());
+        let help = "Total number of requests that did not start their suspended unit, by reason";
+        to.register("activator_not_started", help, self.not_started.clone());
         let help = "Number of requests that are held until their unit is reachable";
         to.register("activator_held_requests", help, self.held.clone());
         for outcome in ActivatorOutcome::ALL {
             let _ = self.requests.get_or_create(&[("outcome", outcome.as_str())]);
+        }
+        for reason in NotStarted::ALL {
+            let _ = self.not_started.get_or_create(&[("reason", reason.as_str())]);
         }
     }
 
@@ -37,6 +43,11 @@ impl ActivatorMetrics {
     /// A request started a unit, or failed to.
     pub fn woke(&self, outcome: WakeOutcome) {
         self.wakes.get_or_create(&[("outcome", outcome.as_str())]).inc();
+    }
+
+    /// A request did not start its unit, which is suspended.
+    pub fn did_not_start(&self, reason: NotStarted) {
+        self.not_started.get_or_create(&[("reason", reason.as_str())]).inc();
     }
 
     /// Counts a request as held until the returned guard is dropped.

@@ -108,7 +108,7 @@ labels! {
         Unknown = "unknown",
         /// A probe of the operator.
         Probe = "probe",
-        /// The unit is suspended, and requests do not start it.
+        /// The unit is suspended, and the request does not start it.
         Suspended = "suspended",
         /// The unit is being suspended.
         Suspending = "suspending",
@@ -126,6 +126,29 @@ labels! {
         Full = "full",
         /// The pool looks units up by host name, and the authorization did not respond with the unit's host name.
         Misdirected = "misdirected",
+    }
+}
+
+labels! {
+    /// Why a request for a suspended unit did not start it. Also in the response.
+    NotStarted {
+        /// The pool has `wake: Never`.
+        Never = "never",
+        /// The pool has `wake: Idle`, and the unit was not suspended for being idle.
+        NotIdle = "not_idle",
+        /// HEAD.
+        Head = "head",
+        /// OPTIONS, such as a CORS preflight.
+        Options = "options",
+        /// A browser fetches or renders the URL before anybody opens it.
+        Prefetch = "prefetch",
+        /// A page of another site refers to the URL, or sends a request to it.
+        CrossSite = "cross_site",
+        /// A WebSocket handshake, or a request of a page on its own, less than the quiet period after the suspension or
+        /// the last such request.
+        QuietPeriod = "quiet_period",
+        /// The waiting page queries the progress.
+        Page = "page",
     }
 }
 

@@ -20,8 +20,8 @@ use prometheus_client::{
 pub use activator::ActivatorMetrics;
 pub use activity::ActivityMetrics;
 pub use labels::{
-    ActivatorOutcome, Outcome, ProbeGoal, ProbeResult, Resource, Signal, UnreadableReason, Verb, WakeOutcome,
-    WatchedScope,
+    ActivatorOutcome, NotStarted, Outcome, ProbeGoal, ProbeResult, Resource, Signal, UnreadableReason, Verb,
+    WakeOutcome, WatchedScope,
 };
 use labels::{QUICK, SLOW, seconds};
 pub use watches::WatchMetrics;
@@ -186,6 +186,9 @@ mod tests {
         for outcome in WakeOutcome::ALL {
             metrics.activator.woke(*outcome);
         }
+        for reason in NotStarted::ALL {
+            metrics.activator.did_not_start(*reason);
+        }
         metrics.activity.scanned();
         for (signal, reason) in Signal::ALL.iter().zip(UnreadableReason::ALL) {
             metrics.activity.unreadable(*signal, *reason);
@@ -215,6 +218,7 @@ mod tests {
             "computing_unit_operator_leader 1",
             "computing_unit_operator_activator_requests_total{outcome=\"redirected\"} 1",
             "computing_unit_operator_activator_wakes_total{outcome=\"success\"} 1",
+            "computing_unit_operator_activator_not_started_total{reason=\"not_idle\"} 1",
             "computing_unit_operator_activator_held_requests 0",
             "computing_unit_operator_activity_scans_total 1",
             "computing_unit_operator_activity_unreadable_total{signal=\"gateway\",reason=\"timeout\"} 1",

@@ -6,4 +6,4 @@ mod requests;
 
 pub use endpoint::{SERVICE, endpoints, serve_activator};
 pub use pool::{condition, create_pool, path, policies, pool, until_accepted};
-pub use requests::{WAKE_ON_REQUEST, problem, send, starts, suspended, target, until_served};
+pub use requests::{WAKES, problem, send, starts, suspended, target, until_served};

@@ -14,8 +14,8 @@ use crate::{
     wait::{eventually, until},
 };
 
-/// An activator that starts units.
-pub const WAKE_ON_REQUEST: fn() -> Value = || json!({"wakeOnRequest": true, "hold": "30s"});
+/// An activator that starts units whoever has suspended them.
+pub const WAKES: fn() -> Value = || json!({"wake": "Always", "hold": "30s"});
 
 /// Sends a request to the first proxy, over a new connection.
 ///

@@ -19,7 +19,7 @@ use super::{
     table,
 };
 use crate::{
-    activator::{self, WAKE_ON_REQUEST, serve_activator},
+    activator::{self, WAKES, serve_activator},
     fixture::{Fixture, SOON, with_fixture},
     plain::Plain,
     proxies,
@@ -82,11 +82,11 @@ async fn among(fixture: &Fixture, node: &Simulated, lookup: QueryLookup, many: u
         let query = json!({"spec": {"routing": {"query": {"lookup": lookup, "lookupDomain": domain}}}});
         activator::create_pool(
             fixture,
-            &units::with(&units::with(&activator::pool(fixture, Mode::Query, &WAKE_ON_REQUEST()), &more), &query),
+            &units::with(&units::with(&activator::pool(fixture, Mode::Query, &WAKES()), &more), &query),
         )
         .await?;
     } else {
-        let pool = units::with(&activator::pool(fixture, Mode::Query, &WAKE_ON_REQUEST()), &more);
+        let pool = units::with(&activator::pool(fixture, Mode::Query, &WAKES()), &more);
         fixture.create_pool(&units::with(&pool, &json!({"spec": {"activator": Value::Null}}))).await?;
     }
     let units: Vec<ComputingUnit> = (0..many).map(|number| unit(fixture, &format!("unit-{number}"))).collect();

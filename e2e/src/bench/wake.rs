@@ -11,7 +11,6 @@ use kube::{
     ResourceExt,
     api::{DeleteParams, ObjectMeta, PostParams},
 };
-use serde_json::json;
 
 use super::{
     pods::Pods,
@@ -79,7 +78,7 @@ async fn turns(mut fixture: Fixture, count: usize) -> anyhow::Result<Option<Samp
         return Ok(None);
     }
     let _operator = fixture.start().await?;
-    let pool = activator::pool(&fixture, Mode::Query, &json!({"wakeOnRequest": true, "hold": "30s"}));
+    let pool = activator::pool(&fixture, Mode::Query, &activator::WAKES());
     activator::create_pool(&fixture, &pool).await?;
     let pods = Pods::watch(fixture.pods()).await?;
     let unit = fixture.unit(NAMES.0);

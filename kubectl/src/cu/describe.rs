@@ -9,6 +9,7 @@ use super::{
     description,
     select::{Select, Unselected},
     session::{Chosen, Session},
+    wake,
 };
 use crate::{
     error::Error,
@@ -55,6 +56,9 @@ pub async fn describe(args: &Args, connection: &ConnectionArgs) -> Result<ExitCo
             write_stdout("\n")?;
         }
         write_stdout(&description::text(unit, Timestamp::now()))?;
+        if let Some(requests) = wake::describe(&session, unit).await {
+            write_stdout(&requests)?;
+        }
         if args.show_events {
             let events = events(&session, unit).await;
             let events = events.as_deref().map_err(|messages| messages.join("; "));

@@ -20,6 +20,7 @@ mod session;
 mod url;
 mod version;
 mod wait;
+mod wake;
 mod watching;
 
 use std::{ffi::OsString, process::ExitCode};

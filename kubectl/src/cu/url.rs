@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use computing_unit_api::{ComputingUnit, ComputingUnitPool, OperatingMode, Phase};
-use kube::{Api, ResourceExt};
+use computing_unit_api::{ComputingUnit, OperatingMode, Phase};
+use kube::ResourceExt;
 
 use super::{
     mode::{is_suspended, mode_patch, phase},
     select::Select,
     session::Session,
+    wake::starts_on_request,
 };
 use crate::{
     dry_run::DryRun,
@@ -110,12 +111,4 @@ fn no_url(unit: &Unit) -> String {
 
 fn is_ready(unit: &ComputingUnit) -> bool {
     unit.status.as_ref().and_then(|status| status.phase) == Some(Phase::Ready)
-}
-
-/// Whether a request for the unit's URL starts it. False if the pool cannot be read.
-async fn starts_on_request(session: &Session, unit: &Unit) -> bool {
-    let connection = &session.connection;
-    let pools = Api::<ComputingUnitPool>::namespaced(connection.client.clone(), &connection.namespace_of(unit));
-    let pool = connection.request(connection.target(unit), pools.get(&unit.spec.pool_name)).await;
-    pool.is_ok_and(|pool| pool.spec.activator.is_some_and(|activator| activator.wake_on_request))
 }

@@ -8,29 +8,35 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::Body,
     extract::{Request, State as Shared},
     response::Response,
 };
 use computing_unit_api::{ComputingUnitPool, names::headers};
+use futures::StreamExt;
 use http::{header, request::Parts};
 use kube::{Client, ResourceExt};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    background::BackgroundRequests,
+    cors,
     held_requests::{HeldRequests, HoldResult},
     index::{Index, IndexedUnit},
+    intent::Intent,
     problem::Problem,
     request::{self, RequestKind},
     state::{State, state},
     wake::UnitWaker,
-    watch,
+    wake_rule, watch,
 };
 use crate::{
+    clock::Now,
     health::Gates,
     http_server::{self, Limits},
     k8s::scope::scopes,
-    metrics::{ActivatorOutcome, Metrics},
+    metrics::{ActivatorOutcome, Metrics, NotStarted},
     routing::{request_key, same_host},
 };
 
@@ -60,9 +66,20 @@ pub async fn serve(
         index,
         waker: UnitWaker::new(client, metrics.clone()),
         held_requests: HeldRequests::new(metrics.clone(), shutdown.clone()),
+        background: BackgroundRequests::new(Now::read().monotonic),
         metrics,
     });
     http_server::serve(listener, router(activator), LIMITS, shutdown).await;
+}
+
+/// The longest time for a body to arrive.
+const DISCARD_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Receives a body, which the client sends again to the unit. If a connection is closed with unread data, its other end may
+/// lose the response, and the proxy answers with an error of its own.
+async fn discard(body: Body) {
+    let mut chunks = body.into_data_stream();
+    while let Some(Ok(_)) = chunks.next().await {}
 }
 
 fn router(activator: Arc<Activator>) -> Router {
@@ -73,17 +90,18 @@ struct Activator {
     index: Arc<Index>,
     waker: UnitWaker,
     held_requests: HeldRequests,
+    background: BackgroundRequests,
     metrics: Arc<Metrics>,
 }
 
 async fn handle(Shared(activator): Shared<Arc<Activator>>, request: Request) -> Response {
-    // The body is not read: the client sends it again to the unit.
-    let (parts, _) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let kind = RequestKind::of(&parts.method, &parts.headers);
     let reply = if kind == RequestKind::Probe {
         Reply::problem(Problem { outcome: ActivatorOutcome::Probe, ..Problem::not_found() })
     } else {
-        activator.reply(&parts, kind).await
+        let (reply, _) = tokio::join!(activator.reply(&parts, kind), timeout(DISCARD_TIMEOUT, discard(body)));
+        reply
     };
     let url = request::same_url(&parts.uri);
     match reply {
@@ -93,7 +111,15 @@ async fn handle(Shared(activator): Shared<Arc<Activator>>, request: Request) -> 
         }
         Reply::Problem(problem) => {
             activator.metrics.activator.answered(problem.outcome);
-            response::problem(&problem, kind, &url)
+            if let Some(reason) = problem.not_started {
+                activator.metrics.activator.did_not_start(reason);
+            }
+            let mut response = response::problem(&problem, kind, &url);
+            let asked = cors::preflight(&parts.method, &parts.headers);
+            if asked.is_some_and(|method| cors::permits(method, problem.outcome)) {
+                cors::permit(&parts.headers, &mut response);
+            }
+            response
         }
     }
 }
@@ -135,15 +161,29 @@ impl Activator {
         }
         let current = unit.borrow().clone();
         let uid = current.uid().unwrap_or_default();
+        let intent = Intent::of(&parts.method, &parts.headers, kind);
+        let now = Now::read();
+        let quiet_for = match (state(&current), intent) {
+            (State::Suspended | State::Suspending, Intent::Background) => self.background.record(&uid, now.monotonic),
+            _ => Duration::ZERO,
+        };
         let waking = match state(&current) {
-            State::Suspended if activator.wake_on_request && kind != RequestKind::Page => {
-                self.waker.wake(unit.clone());
-                true
-            }
-            State::Suspended | State::Starting => self.waker.waking(&uid),
+            State::Suspended => match wake_rule::decide(&activator, &current, intent, now.wall, quiet_for) {
+                Ok(()) => {
+                    self.waker.wake(unit.clone(), activator.wake);
+                    true
+                }
+                Err(_) if self.waker.waking(&uid) => true,
+                Err(reason) => {
+                    let retry_after = (reason == NotStarted::QuietPeriod).then(|| seconds(activator.quiet_period.0));
+                    return Reply::problem(Problem::not_started(&current, reason, retry_after));
+                }
+            },
+            State::Starting => self.waker.waking(&uid),
             _ => false,
         };
-        if !(waking && kind == RequestKind::Client) {
+        let passive = matches!(intent, Intent::Passive(_));
+        if !waking || passive || kind != RequestKind::Client {
             return Reply::problem(Problem::of(&current, waking));
         }
         let hold = activator.hold.0;
@@ -159,6 +199,10 @@ impl Activator {
             HoldResult::LimitReached => Reply::problem(unfinished(ActivatorOutcome::Full)),
         }
     }
+}
+
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
 fn host(parts: &Parts) -> Option<&str> {

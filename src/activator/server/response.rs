@@ -1,9 +1,10 @@
 //! Responses of the activator.
 
 use axum::{body::Body, response::Response};
+use computing_unit_api::names::headers::NOT_STARTED;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use crate::activator::{page, problem::Problem, request::RequestKind};
+use crate::activator::{cors, page, problem::Problem, request::RequestKind};
 
 /// A redirect to the same URL. 307 preserves method and body. It must not be cached: the unit may be suspended again.
 pub fn redirect(url: &str) -> Response {
@@ -34,6 +35,9 @@ pub fn problem(problem: &Problem, kind: RequestKind, url: &str) -> Response {
     if let Some(seconds) = problem.retry_after {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }
+    if let Some(reason) = problem.not_started {
+        headers.insert(NOT_STARTED, HeaderValue::from_static(reason.as_str()));
+    }
     if html {
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
         if let Ok(policy) = HeaderValue::from_str(&page::POLICY) {
@@ -44,6 +48,7 @@ pub fn problem(problem: &Problem, kind: RequestKind, url: &str) -> Response {
 }
 
 fn common_headers(headers: &mut HeaderMap) {
+    cors::readable(headers);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // One URL has a page for browsers and problem details for other clients.

@@ -10,12 +10,11 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tower::{ServiceExt, service_fn};
 
-use axum::body::Body;
 use http::{HeaderValue, StatusCode};
 
 use super::*;
 use crate::{
-    activator::state::tests::unit,
+    activator::state::tests::{suspended, unit},
     testing::{self, host_routing, lookup_routing, path_routing, query_routing},
 };
 
@@ -50,6 +49,7 @@ impl Scenario {
             index,
             waker: UnitWaker::new(Client::new(server, "default"), metrics.clone()),
             held_requests: HeldRequests::new(metrics.clone(), CancellationToken::new()),
+            background: BackgroundRequests::new(tokio::time::Instant::now()),
             metrics,
         });
         Self { activator, writes }
@@ -73,8 +73,16 @@ impl Scenario {
     }
 
     fn count(&self, outcome: &str) -> usize {
+        self.counter(&format!("activator_requests_total{{outcome=\"{outcome}\"}} "))
+    }
+
+    fn not_started(&self, reason: &str) -> usize {
+        self.counter(&format!("activator_not_started_total{{reason=\"{reason}\"}} "))
+    }
+
+    fn counter(&self, series: &str) -> usize {
         let text = self.activator.metrics.encode().unwrap();
-        let line = format!("computing_unit_operator_activator_requests_total{{outcome=\"{outcome}\"}} ");
+        let line = format!("computing_unit_operator_{series}");
         text.lines().find_map(|found| found.strip_prefix(&line)).unwrap().parse().unwrap()
     }
 
@@ -107,7 +115,8 @@ async fn problem(response: Response) -> Value {
     serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
 }
 
-const WAKES: fn() -> Value = || json!({"wakeOnRequest": true, "hold": "20s"});
+const WAKES: fn() -> Value = || json!({"wake": "Always", "hold": "20s"});
+const HANDSHAKE: [(&str, &str); 2] = [("upgrade", "websocket"), ("connection", "Upgrade")];
 
 #[tokio::test(start_paused = true)]
 async fn unknown_key_or_pool_is_not_found_in_every_mode() {
@@ -248,7 +257,8 @@ async fn websocket_and_browser_requests_start_a_unit_and_are_answered_immediatel
     let scenario =
         || Scenario::new(query_routing(), &WAKES(), 200).with_unit(OperatingMode::Suspended, Phase::Suspended);
     let socket = scenario();
-    let response = socket.send("/wsapi?cuid=42", &[("upgrade", "websocket"), ("connection", "Upgrade")]).await;
+    tokio::time::advance(QUIET).await;
+    let response = socket.send("/wsapi?cuid=42", &HANDSHAKE).await;
     assert_eq!(
         (response.status(), &response.headers()["retry-after"]),
         (StatusCode::SERVICE_UNAVAILABLE, &HeaderValue::from(2))
@@ -292,7 +302,7 @@ async fn unit_that_is_not_suspended_is_not_started() {
 #[tokio::test(start_paused = true)]
 async fn failed_start_is_retried_at_a_limited_rate() {
     for status in [403, 409, 500] {
-        let scenario = Scenario::new(query_routing(), &json!({"wakeOnRequest": true, "hold": "0s"}), status)
+        let scenario = Scenario::new(query_routing(), &json!({"wake": "Always", "hold": "0s"}), status)
             .with_unit(OperatingMode::Suspended, Phase::Suspended);
         let mut ticks = tokio::time::interval(Duration::from_millis(10));
         for _ in 0..6000 {
@@ -326,4 +336,174 @@ async fn requests_with_unknown_keys_are_answered_from_memory() {
         assert_eq!(response.status(), StatusCode::NOT_FOUND);
     }
     assert_eq!((scenario.writes(), scenario.count("unknown")), (0, 5000));
+}
+
+/// The default quiet period.
+const QUIET: Duration = Duration::from_mins(10);
+
+impl Scenario {
+    /// A pool with this activator, and a unit whose condition `Suspended` has this reason.
+    fn suspended(spec: &Value, reason: &str) -> Self {
+        let scenario = Self::new(query_routing(), spec, 200);
+        scenario.activator.index.apply_unit(suspended(reason));
+        scenario
+    }
+
+    /// Sends a request that does not start the unit. Returns the reason in the header, after comparing it with the body.
+    async fn refused(&self, method: &str, headers: &[(&str, &str)]) -> String {
+        let response = send(&self.activator, method, "/wsapi?cuid=42", headers).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{method} {headers:?}");
+        let reason = response.headers()["x-computing-unit-not-started"].to_str().unwrap().to_owned();
+        // The response to HEAD has no body.
+        if method != "HEAD" {
+            let details = problem(response).await;
+            assert_eq!((&details["notStarted"], &details["state"]), (&json!(reason), &json!("suspended")));
+        }
+        assert!(self.not_started(&reason) > 0);
+        reason
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_suspended_is_not_started_by_a_request() {
+    for (spec, reason, expected) in [
+        (json!({}), "Suspended", "not_idle"),
+        (json!({"wake": "Idle"}), "Suspended", "not_idle"),
+        (json!({"wake": "Never"}), "Idle", "never"),
+    ] {
+        let scenario = Scenario::suspended(&spec, reason);
+        for headers in [&[][..], &HANDSHAKE, &[("sec-fetch-mode", "cors")]] {
+            assert_eq!(scenario.refused("GET", headers).await, expected, "{spec} {headers:?}");
+        }
+        let page = scenario.send("/wsapi?cuid=42", &[("accept", "text/html")]).await;
+        let body = page.into_body().collect().await.unwrap().to_bytes();
+        assert!(String::from_utf8_lossy(&body).contains("kubectl cu resume ada"), "{spec}");
+        assert_eq!(scenario.writes(), 0, "{spec}");
+    }
+    for (spec, reason) in [(json!({"hold": "0s"}), "Idle"), (json!({"wake": "Always", "hold": "0s"}), "Suspended")] {
+        let scenario = Scenario::suspended(&spec, reason);
+        let response = scenario.send("/wsapi?cuid=42", &[]).await;
+        assert_eq!(response.headers().get("x-computing-unit-not-started"), None);
+        assert_eq!(problem(response).await["state"], "starting");
+        scenario.until_started().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_that_nobody_meant_is_not_held_and_starts_nothing() {
+    let scenario = Scenario::suspended(&json!({}), "Idle");
+    for (method, headers, expected) in [
+        ("HEAD", &[][..], "head"),
+        ("OPTIONS", &[], "options"),
+        ("GET", &[("sec-purpose", "prefetch")], "prefetch"),
+        ("GET", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")], "cross_site"),
+        ("GET", &[("x-computing-unit-page", "1")], "page"),
+    ] {
+        assert_eq!(scenario.refused(method, headers).await, expected);
+    }
+    assert_eq!(scenario.writes(), 0);
+}
+
+/// The unit is suspended while a tab is open, which reconnects every half minute. Somebody comes back after an hour.
+#[tokio::test(start_paused = true)]
+async fn tab_that_reconnects_does_not_start_a_unit_and_whoever_opens_it_does() {
+    let poll = [("sec-fetch-mode", "cors"), ("sec-fetch-site", "same-origin"), ("accept", "*/*")];
+    for own in [&HANDSHAKE[..], &poll] {
+        let scenario = Scenario::suspended(&json!({"hold": "0s"}), "Idle");
+        for _ in 0..120 {
+            tokio::time::advance(Duration::from_secs(30)).await;
+            let response = scenario.send("/wsapi?cuid=42", own).await;
+            assert_eq!(response.headers()["x-computing-unit-not-started"], "quiet_period");
+            assert_eq!(response.headers()["retry-after"], "600");
+        }
+        assert_eq!((scenario.writes(), scenario.not_started("quiet_period")), (0, 120));
+        let opened = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("accept", "text/html")];
+        let page = scenario.send("/wsapi?cuid=42", &opened).await;
+        assert_eq!(page.headers().get("x-computing-unit-not-started"), None);
+        scenario.until_started().await;
+    }
+    // The tab was closed, and the page that is opened later connects at once.
+    let scenario = Scenario::suspended(&json!({"hold": "0s"}), "Idle");
+    scenario.send("/wsapi?cuid=42", &HANDSHAKE).await;
+    tokio::time::advance(QUIET).await;
+    assert_eq!(problem(scenario.send("/wsapi?cuid=42", &HANDSHAKE).await).await["state"], "starting");
+    scenario.until_started().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn preflight_starts_nothing_and_lets_a_page_read_the_answer() {
+    let scenario = Scenario::suspended(&json!({}), "Idle");
+    let preflight = [
+        ("origin", "https://app.example.org"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "authorization, content-type"),
+    ];
+    let response = send(&scenario.activator, "OPTIONS", "/wsapi?cuid=42", &preflight).await;
+    assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    for (name, value) in [
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-methods", "POST"),
+        ("access-control-allow-headers", "authorization, content-type"),
+        // A cached permission would also be for the unit.
+        ("access-control-max-age", "0"),
+    ] {
+        assert_eq!(response.headers()[name], value);
+    }
+    assert!(response.headers().get("access-control-allow-credentials").is_none());
+    assert_eq!((scenario.writes(), scenario.not_started("options")), (0, 1));
+    // The request that follows is held, and both of its answers can be read.
+    let request = [("origin", "https://app.example.org"), ("prefer", "wait=0")];
+    let response = send(&scenario.activator, "POST", "/wsapi?cuid=42", &request).await;
+    assert_eq!(
+        (response.status(), &response.headers()["access-control-allow-origin"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &HeaderValue::from_static("*"))
+    );
+    assert!(response.headers()["access-control-expose-headers"].to_str().unwrap().contains("retry-after"));
+    // While the unit starts, it could get a request that it has not agreed to.
+    scenario.set_unit(OperatingMode::Running, Phase::Starting);
+    let response = send(&scenario.activator, "OPTIONS", "/wsapi?cuid=42", &preflight).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(response.headers().get("access-control-allow-methods").is_none());
+    let safe = [preflight[0], ("access-control-request-method", "GET")];
+    let response = send(&scenario.activator, "OPTIONS", "/wsapi?cuid=42", &safe).await;
+    assert_eq!(response.status(), StatusCode::NO_CONTENT);
+}
+
+/// A person suspends the unit between the decision and the write, which is a conflict.
+#[tokio::test(start_paused = true)]
+async fn unit_that_somebody_suspends_meanwhile_stays_suspended() {
+    let scenario = Scenario::new(query_routing(), &json!({"hold": "0s"}), 409);
+    scenario.activator.index.apply_unit(suspended("Idle"));
+    scenario.send("/wsapi?cuid=42", &[]).await;
+    scenario.until_started().await;
+    scenario.activator.index.apply_unit(suspended("Suspended"));
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    while scenario.activator.waker.waking("ada-uid") {
+        ticks.tick().await;
+    }
+    assert_eq!(scenario.writes(), 1);
+    assert_eq!(scenario.refused("GET", &[]).await, "not_idle");
+}
+
+/// Otherwise the connection would be reset, and the proxy would lose the response.
+#[tokio::test(start_paused = true)]
+async fn body_is_received_before_the_response() {
+    let scenario = Scenario::suspended(&json!({"wake": "Never"}), "Idle");
+    let (sent, mut received) = tokio::sync::mpsc::unbounded_channel();
+    let chunks = futures::stream::iter(0..100).map(move |number| {
+        sent.send(number).unwrap();
+        Ok::<_, std::convert::Infallible>(vec![b'x'; 100_000])
+    });
+    let request = Request::post("/wsapi?cuid=42").header("host", "x").header("x-computing-unit-pool", "pool-uid");
+    let request = request.body(Body::from_stream(chunks)).unwrap();
+    let response = router(scenario.activator.clone()).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(std::iter::from_fn(|| received.try_recv().ok()).count(), 100);
+    // A body that never ends does not keep the response for ever.
+    let request = Request::post("/wsapi?cuid=42").header("host", "x").header("x-computing-unit-pool", "pool-uid");
+    let endless = futures::stream::pending::<Result<Vec<u8>, std::convert::Infallible>>();
+    let request = request.body(Body::from_stream(endless)).unwrap();
+    let began = tokio::time::Instant::now();
+    router(scenario.activator.clone()).oneshot(request).await.unwrap();
+    assert_eq!(began.elapsed(), DISCARD_TIMEOUT);
 }

@@ -12,13 +12,15 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use tokio::time::Instant;
 
 use super::{
-    clock::{Clock, Now},
     counters::{Counters, CountersByProxy, ProxyCounters, Usage, usage},
     expression::Report,
     policy::IdlePolicy,
     readings::Readings,
 };
-use crate::metrics::{Signal, UnreadableReason};
+use crate::{
+    clock::{Clock, Now},
+    metrics::{Signal, UnreadableReason},
+};
 
 /// Values of `status.activity.source`.
 pub(super) const START: &str = "Start";

@@ -7,7 +7,6 @@
 
 mod annotation;
 mod busy_probe;
-mod clock;
 pub mod context;
 mod counters;
 mod departures;

@@ -9,10 +9,10 @@ use futures::{StreamExt, stream};
 use kube::runtime::reflector::ObjectRef;
 
 use super::{
-    annotation, busy_probe, clock::Now, context::IdleContext, gateway_signal, idleness::Decision, readings::Readings,
-    stop, tracked::TrackedUnit,
+    annotation, busy_probe, context::IdleContext, gateway_signal, idleness::Decision, readings::Readings, stop,
+    tracked::TrackedUnit,
 };
-use crate::metrics::Signal;
+use crate::{clock::Now, metrics::Signal};
 
 /// How many busy probes run at a time.
 const BUSY_PROBES: usize = 64;

@@ -6,11 +6,11 @@ use computing_unit_api::Activity;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
-    clock::Now,
     idleness::{ActivityRecord, Decision, Idle},
     readings::Readings,
     tracked::TrackedUnit,
 };
+use crate::clock::Now;
 
 #[derive(Debug, Default)]
 pub struct Table(Mutex<HashMap<String, ActivityRecord>>);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use computing_unit_api::{ComputingUnitPool, Phase};
 use e2e::{
-    activator::{self, SERVICE, WAKE_ON_REQUEST, problem, send, serve_activator, suspended, target, until_served},
+    activator::{self, SERVICE, WAKES, problem, send, serve_activator, suspended, target, until_served},
     fixture::SOON,
     namespace,
     traffic::{Hammer, Target},
@@ -33,7 +33,7 @@ async fn unknown(mode: Mode, name: &str) -> anyhow::Result<()> {
             return Ok(());
         }
         let _operator = fixture.start().await?;
-        activator::create_pool(&fixture, &activator::pool(&fixture, mode, &WAKE_ON_REQUEST())).await?;
+        activator::create_pool(&fixture, &activator::pool(&fixture, mode, &WAKES())).await?;
         let nobody = target(&fixture, mode, &fixture.unit("nobody"))?;
         let answer = until_served(&fixture, &nobody).await?;
         assert_eq!((answer.status, answer.headers.get("x-computing-unit")), (StatusCode::NOT_FOUND, None));
@@ -112,7 +112,7 @@ async fn an_edited_activator_route_is_restored_and_a_disabled_one_is_deleted() -
             return Ok(());
         }
         let _operator = fixture.start().await?;
-        activator::create_pool(&fixture, &activator::pool(&fixture, Mode::Path, &WAKE_ON_REQUEST())).await?;
+        activator::create_pool(&fixture, &activator::pool(&fixture, Mode::Path, &WAKES())).await?;
         let routes = fixture.routes();
         let made = routes.get("activator.default").await?;
         let before = fixture.proxy.quiet(Duration::from_secs(12), SOON).await?;
@@ -141,7 +141,7 @@ async fn an_activator_in_another_namespace_needs_a_reference_grant() -> anyhow::
             let operator = fixture.operator.clone().args([service, format!("--activator-address={address}")]);
             let mut operator = operator.start()?;
             operator.ready(SOON).await?;
-            let pool = activator::pool(&fixture, Mode::Query, &WAKE_ON_REQUEST());
+            let pool = activator::pool(&fixture, Mode::Query, &WAKES());
             fixture.create_pool(&pool).await?;
             let refused = |pool: Option<&ComputingUnitPool>| {
                 activator::condition(pool)

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 use e2e::{
-    activator::{self, WAKE_ON_REQUEST, serve_activator},
+    activator::{self, WAKES, serve_activator},
     documented, gateway, tool,
     units::Mode,
 };
@@ -68,7 +68,7 @@ async fn first_five_minutes() -> anyhow::Result<()> {
             return Ok(());
         }
         let _operator = fixture.start().await?;
-        activator::create_pool(&fixture, &activator::pool(&fixture, Mode::Query, &WAKE_ON_REQUEST())).await?;
+        activator::create_pool(&fixture, &activator::pool(&fixture, Mode::Query, &WAKES())).await?;
         documented::run(&fixture, "README.md").await
     })
     .await

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use anyhow::Context;
 use computing_unit_api::{PathMatch, PathMatchType, Phase, QueryLookup};
 use e2e::{
-    activator::{self, WAKE_ON_REQUEST, problem, send, serve_activator},
+    activator::{self, WAKES, problem, send, serve_activator},
     fixture::{Fixture, SOON},
     standin,
     traffic::{Connection, Hammer, Reuse, Socket, Target, first_success},
@@ -22,7 +22,7 @@ use super::with_fixture;
 async fn set_up(fixture: &Fixture, lookup: QueryLookup, parser: &str, headers: &[&str]) -> anyhow::Result<()> {
     let domain_name = (lookup == QueryLookup::Host).then(|| domain(fixture));
     let query = json!({"spec": {"routing": {"query": {"lookup": lookup, "lookupDomain": domain_name}}}});
-    let mut pool = units::with(&activator::pool(fixture, Mode::Query, &WAKE_ON_REQUEST()), &query);
+    let mut pool = units::with(&activator::pool(fixture, Mode::Query, &WAKES()), &query);
     let base = activator::path(fixture);
     let keyed = [
         (PathMatchType::Exact, format!("{base}/pve/pves/{{key}}")),
@@ -299,7 +299,7 @@ async fn a_unit_is_reached_and_started_by_the_key_in_its_path() -> anyhow::Resul
             {"type": "RegularExpression", "value": format!("^{base}-files/{{key}}/[a-z]+$")},
         ]);
         let more = json!({"spec": {"routing": {"query": {"paths": paths}}}});
-        let pool = units::with(&activator::pool(&fixture, Mode::Query, &WAKE_ON_REQUEST()), &more);
+        let pool = units::with(&activator::pool(&fixture, Mode::Query, &WAKES()), &more);
         activator::create_pool(&fixture, &pool).await?;
         let mut forms = vec![];
         for name in ["ada", "bob"] {

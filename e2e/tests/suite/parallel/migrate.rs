@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, ensure};
 use computing_unit_api::{ComputingUnitPool, Phase, QueryLookup, gateway::HTTPRoute, names::PORT};
 use e2e::{
-    activator::{self, WAKE_ON_REQUEST, serve_activator, until_served},
+    activator::{self, WAKES, serve_activator, until_served},
     before::{self, ENVOY, ENVOY_PORT, NGINX, Plan, TwoProxies, UNITS_SERVICE},
     fixture::{Fixture, SOON},
     standin,
@@ -129,7 +129,7 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
             // The route of its activator has the same path as the former route, which is older and so has precedence.
             let query =
                 json!({"spec": {"routing": {"query": {"lookup": lookup, "lookupDomain": before::domain(&fixture)}}}});
-            activator::create_pool(&fixture, &units::with(&pool(&fixture, &WAKE_ON_REQUEST()), &query)).await?;
+            activator::create_pool(&fixture, &units::with(&pool(&fixture, &WAKES()), &query)).await?;
         } else {
             fixture.create_pool(&pool(&fixture, &Value::Null)).await?;
         }
@@ -170,7 +170,7 @@ async fn migrate(name: &str, lookup: QueryLookup) -> anyhow::Result<()> {
         no_failures(by_both).await?;
         let by_gateway = steady(&fixture, &gateway, new)?;
         before::lead_aside(&fixture, BEFORE).await?;
-        fixture.edit_pool(json!({"activator": WAKE_ON_REQUEST()})).await?;
+        fixture.edit_pool(json!({"activator": WAKES()})).await?;
         activator::until_accepted(&fixture).await?;
         let nobody = unit_target(&fixture, cuid(&fixture, "nobody"))?;
         until_served(&fixture, &nobody).await?;

@@ -3,7 +3,7 @@
 
 use computing_unit_api::{Phase, gateway::HTTPRoute, names::PORT};
 use e2e::{
-    activator::{self, WAKE_ON_REQUEST, serve_activator, until_served},
+    activator::{self, WAKES, serve_activator, until_served},
     before::{self, UNITS_SERVICE},
     clusters,
     fixture::{Fixture, SOON},
@@ -111,11 +111,8 @@ async fn a_dynamic_resolver_is_replaced_by_unit_routes() -> anyhow::Result<()> {
             "routing": {"query": {"lookup": "Host", "lookupDomain": before::domain(&fixture)}},
             "template": {"spec": {"subdomain": UNITS_SERVICE}},
         }});
-        activator::create_pool(
-            &fixture,
-            &units::with(&activator::pool(&fixture, Mode::Query, &WAKE_ON_REQUEST()), &spec),
-        )
-        .await?;
+        activator::create_pool(&fixture, &units::with(&activator::pool(&fixture, Mode::Query, &WAKES()), &spec))
+            .await?;
 
         // 2. New units are ComputingUnits. The route of before finds them too, by DNS.
         let name = format!("computing-unit-{new}");

@@ -45,5 +45,6 @@ mod wake;
 mod wake_browser;
 mod wake_denied;
 mod wake_replicas;
+mod wake_rules;
 
 use e2e::fixture::with_fixture;

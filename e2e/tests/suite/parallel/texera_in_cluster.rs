@@ -5,6 +5,7 @@ use computing_unit_api::Phase;
 use e2e::{
     activator,
     fixture::{Fixture, SOON},
+    idle,
     texera::{self, Answer, Authorization, agent::Agent, certificate, curl, deploy_authorized, standins},
     tool, units,
     wait::eventually,
@@ -58,8 +59,7 @@ impl<'a> Caller<'a> {
     }
 
     async fn suspend(&self) -> anyhow::Result<()> {
-        self.fixture.set_mode(&self.name, "Suspended").await?;
-        self.fixture.until(&self.name, Phase::Suspended).await.map(drop)
+        idle::suspend(self.fixture, &self.name).await
     }
 
     /// The host name of the unit's pod.

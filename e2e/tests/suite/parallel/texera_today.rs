@@ -4,7 +4,7 @@
 use computing_unit_api::Phase;
 use e2e::{
     fixture::{Fixture, SOON},
-    standin,
+    idle, standin,
     texera::{
         self, Answer,
         agent::Agent,
@@ -121,8 +121,7 @@ async fn a_number_in_the_path_reaches_and_starts_its_unit_and_no_other() -> anyh
         }
 
         // Suspended, and requested by a path.
-        fixture.set_mode(&my, "Suspended").await?;
-        fixture.until(&my, Phase::Suspended).await?;
+        idle::suspend(&fixture, &my).await?;
         for form in ODDITIES.iter().filter(|form| form.contains("OTHER")) {
             let path = form.replace("MINE", &mine.to_string()).replace("OTHER", &other.to_string());
             let answer = ask(&fixture, "GET", &with_token(&path, &format!("for-{other}"))).await?;

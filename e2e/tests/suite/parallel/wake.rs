@@ -1,10 +1,10 @@
-//! A request for a suspended unit is answered by the activator and starts the unit once, if its pool has `wakeOnRequest`.
+//! A request for a suspended unit is answered by the activator and starts the unit once, if its pool allows it.
 
 use std::time::{Duration, Instant};
 
 use computing_unit_api::Phase;
 use e2e::{
-    activator::{self, WAKE_ON_REQUEST, problem, send, serve_activator, starts, suspended},
+    activator::{self, WAKES, problem, send, serve_activator, starts, suspended},
     faults::LastWrite,
     fixture::SOON,
     killer::Killer,
@@ -24,7 +24,7 @@ async fn wakes(mode: Mode, name: &str) -> anyhow::Result<()> {
             return Ok(());
         }
         let _operator = fixture.start().await?;
-        let target = suspended(&fixture, mode, &WAKE_ON_REQUEST(), "ada").await?;
+        let target = suspended(&fixture, mode, &WAKES(), "ada").await?;
         for _ in 0..2 {
             let before = fixture.proxy.quiet(Duration::from_secs(2), SOON).await?;
             let begun = Instant::now();
@@ -64,7 +64,7 @@ async fn each_kind_of_path_leads_to_the_unit_or_to_the_activator() -> anyhow::Re
             return Ok(());
         }
         let _operator = fixture.start().await?;
-        suspended(&fixture, Mode::Query, &WAKE_ON_REQUEST(), "ada").await?;
+        suspended(&fixture, Mode::Query, &WAKES(), "ada").await?;
         let cuid = fixture.unit("ada").spec.cuid.unwrap();
         let (path, namespace) = (activator::path(&fixture), &fixture.namespace);
         let paths = [path.clone(), format!("{path}/exactly"), format!("/api/{namespace}/executions/7")];
@@ -81,13 +81,13 @@ async fn each_kind_of_path_leads_to_the_unit_or_to_the_activator() -> anyhow::Re
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pool_without_wake_on_request_starts_nothing() -> anyhow::Result<()> {
+async fn a_pool_whose_policy_is_never_starts_nothing() -> anyhow::Result<()> {
     with_fixture("silent", |mut fixture| async move {
         if !serve_activator(&mut fixture).await? {
             return Ok(());
         }
         let _operator = fixture.start().await?;
-        let target = suspended(&fixture, Mode::Query, &json!({}), "ada").await?;
+        let target = suspended(&fixture, Mode::Query, &json!({"wake": "Never"}), "ada").await?;
         let before = fixture.proxy.quiet(Duration::from_secs(3), SOON).await?;
         let answer = send(&fixture, &target).await?;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -95,6 +95,10 @@ async fn a_pool_without_wake_on_request_starts_nothing() -> anyhow::Result<()> {
         assert_eq!((said["state"].as_str(), said["phase"].as_str()), (Some("suspended"), Some("Suspended")));
         let command = format!("kubectl patch computingunit ada -n {} ", fixture.namespace);
         assert!(said["command"].as_str().unwrap().starts_with(&command), "{said}");
+        assert_eq!(
+            (&said["notStarted"], &answer.headers["x-computing-unit-not-started"]),
+            (&json!("never"), &HeaderValue::from_static("never"))
+        );
         fixture.proxy.quiet(Duration::from_secs(2), SOON).await?;
         assert_eq!(fixture.proxy.counts().since(&before).writes(), 0, "{}", fixture.proxy.describe(&before));
         Ok(())
@@ -109,7 +113,8 @@ async fn a_websocket_handshake_starts_a_unit_and_gets_retry_after() -> anyhow::R
             return Ok(());
         }
         let _operator = fixture.start().await?;
-        let target = suspended(&fixture, Mode::Query, &WAKE_ON_REQUEST(), "ada").await?;
+        let immediate = json!({"wake": "Always", "quietPeriod": "0s"});
+        let target = suspended(&fixture, Mode::Query, &immediate, "ada").await?;
         let handshake = [
             ("upgrade", "websocket"),
             ("connection", "Upgrade"),
@@ -146,7 +151,7 @@ async fn a_wake_survives_an_operator_crash_at_any_write() -> anyhow::Result<()> 
             return Ok(());
         }
         let mut killer = Killer::start(&fixture).await?;
-        let target = suspended(&fixture, Mode::Query, &WAKE_ON_REQUEST(), "ada").await?;
+        let target = suspended(&fixture, Mode::Query, &WAKES(), "ada").await?;
         let proxy = fixture.cluster.proxies().await?[0];
         let round = async |killer: &mut Killer| {
             let target = target.clone();

@@ -2,15 +2,15 @@
 
 use computing_unit_api::Phase;
 use e2e::{
-    activator::{self, WAKE_ON_REQUEST, serve_activator, suspended},
+    activator::{self, WAKES, serve_activator, suspended},
     browser::Browser,
     fixture::SOON,
-    tool,
+    idle, tool,
     units::Mode,
     wait::eventually,
 };
 use k8s_openapi::ByteString;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::with_fixture;
 
@@ -31,7 +31,7 @@ async fn a_browser_shows_the_start_and_then_the_unit() -> anyhow::Result<()> {
             return Ok(());
         }
         let _operator = fixture.start().await?;
-        suspended(&fixture, Mode::Query, &WAKE_ON_REQUEST(), "ada").await?;
+        suspended(&fixture, Mode::Query, &WAKES(), "ada").await?;
         // Long enough for a browser to be slow.
         fixture.edit("ada", json!({"env": [{"name": "START_DELAY", "value": "10"}]})).await?;
         // Not a proxy's own port, which browsers refuse.
@@ -69,7 +69,7 @@ async fn a_browser_shows_the_start_and_then_the_unit() -> anyhow::Result<()> {
         eventually("the unit's own answer", SOON, opened).await?;
         assert_eq!(browser.run("return location.href").await?, url);
         // A unit that a request does not start.
-        fixture.edit_pool(json!({"activator": {"wakeOnRequest": false}})).await?;
+        fixture.edit_pool(json!({"activator": {"wake": "Never"}})).await?;
         fixture.set_mode("ada", "Suspended").await?;
         fixture.until("ada", Phase::Suspended).await?;
         browser.open(&url).await?;
@@ -85,6 +85,52 @@ async fn a_browser_shows_the_start_and_then_the_unit() -> anyhow::Result<()> {
         );
         browser.run(&rename).await?;
         keep_picture(&browser, "suspended.png").await?;
+        browser.end().await
+    })
+    .await
+}
+
+/// A script that sends a request with these options of `fetch`, and returns what a page can read of the response.
+fn fetch(url: &str, options: &str) -> String {
+    format!(
+        "return fetch('{url}', {options}).then(async response => ({{status: response.status, \
+         reason: response.headers.get('x-computing-unit-not-started'), body: await response.json()}}))"
+    )
+}
+
+/// The requests of a page that is open do not undo the suspension of its unit, pages of any origin can read that, and a body is not lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_reads_why_a_unit_does_not_start_and_its_post_arrives_whole() -> anyhow::Result<()> {
+    with_fixture("fetch", |mut fixture| async move {
+        if !serve_activator(&mut fixture).await? {
+            return Ok(());
+        }
+        let _operator = fixture.start().await?;
+        suspended(&fixture, Mode::Query, &json!({"hold": "30s"}), "ada").await?;
+        fixture.set_mode("ada", "Running").await?;
+        fixture.until("ada", Phase::Ready).await?;
+        idle::suspend(&fixture, "ada").await?;
+        let origin = format!("http://{}", fixture.cluster.gateway_address().await?);
+        let path = activator::path(&fixture);
+        let url = format!("{origin}{path}?cuid={}", fixture.unit("ada").spec.cuid.unwrap());
+        // Browsers describe requests to such an origin as they do with HTTPS.
+        let browser = Browser::start_trusting(Some(&origin)).await?;
+        browser.open(&format!("{origin}{path}?cuid={}", fixture.unit("nobody").spec.cuid.unwrap())).await?;
+        let polled = browser.run(&fetch(&url, "{}")).await?;
+        assert_eq!((&polled["status"], &polled["reason"]), (&json!(503), &json!("quiet_period")), "{polled}");
+        let posted = browser.run(&fetch(&url, "{method: 'POST', body: 'x'.repeat(3 << 20)}")).await?;
+        assert_eq!((&posted["status"], &posted["reason"]), (&json!(200), &Value::Null), "{posted}");
+        assert_eq!(
+            (&posted["body"]["unit"], &posted["body"]["received"]),
+            (&json!("ada"), &json!(3 << 20)),
+            "{posted}"
+        );
+        // Another origin, with a preflight.
+        idle::suspend(&fixture, "ada").await?;
+        browser.open("about:blank").await?;
+        let other = browser.run(&fetch(&url, "{method: 'DELETE', headers: {'x-own': '1'}}")).await?;
+        assert_eq!((&other["status"], &other["reason"]), (&json!(503), &json!("cross_site")), "{other}");
+        assert_eq!(other["body"]["state"], "suspended");
         browser.end().await
     })
     .await

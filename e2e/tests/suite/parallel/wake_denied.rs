@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use computing_unit_api::Phase;
 use e2e::{
-    activator::{self, WAKE_ON_REQUEST, send, serve_activator, suspended},
+    activator::{self, WAKES, send, serve_activator, suspended},
     faults::Class,
     fixture::SOON,
     traffic::{Connection, Reuse, Target, first_success},
@@ -26,7 +26,7 @@ async fn a_request_denied_by_the_gateway_starts_nothing() -> anyhow::Result<()> 
             return Ok(());
         }
         let _operator = fixture.start().await?;
-        let target = suspended(&fixture, Mode::Query, &WAKE_ON_REQUEST(), "ada").await?;
+        let target = suspended(&fixture, Mode::Query, &WAKES(), "ada").await?;
         let nobody = activator::target(&fixture, Mode::Query, &fixture.unit("nobody"))?;
         let deny = serde_json::from_value(json!({
             "apiVersion": "gateway.envoyproxy.io/v1alpha1",
@@ -63,7 +63,7 @@ async fn a_flood_of_unknown_keys_causes_no_api_call() -> anyhow::Result<()> {
             return Ok(());
         }
         let _operator = fixture.start().await?;
-        suspended(&fixture, Mode::Query, &WAKE_ON_REQUEST(), "ada").await?;
+        suspended(&fixture, Mode::Query, &WAKES(), "ada").await?;
         let before = fixture.proxy.quiet(Duration::from_secs(3), SOON).await?;
         let proxy = fixture.cluster.proxies().await?[0];
         let begun = Instant::now();

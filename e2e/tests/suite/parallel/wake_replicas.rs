@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::ensure;
 use computing_unit_api::Phase;
 use e2e::{
-    activator::{SERVICE, WAKE_ON_REQUEST, endpoints, send, suspended},
+    activator::{SERVICE, WAKES, endpoints, send, suspended},
     faults::{Call, Fault, OperatorProcess, Outcome, Record, Verb},
     fixture::{Fixture, SOON},
     units::Mode,
@@ -60,7 +60,7 @@ async fn a_standby_replica_starts_units() -> anyhow::Result<()> {
         let Some([address]) = endpoints(&fixture, &namespace).await? else { return Ok(()) };
         let leader = replica(&fixture, "first", "127.0.0.1:0").await?;
         let standby = replica(&fixture, "second", &address.to_string()).await?;
-        let target = suspended(&fixture, Mode::Query, &WAKE_ON_REQUEST(), "ada").await?;
+        let target = suspended(&fixture, Mode::Query, &WAKES(), "ada").await?;
         let answer = send(&fixture, &target).await?;
         assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT, "{}", answer.start(300));
         fixture.until("ada", Phase::Ready).await?;
@@ -82,7 +82,7 @@ async fn concurrent_requests_to_two_replicas_start_a_unit_once() -> anyhow::Resu
             replica(&fixture, "first", &first.to_string()).await?,
             replica(&fixture, "second", &second.to_string()).await?,
         ];
-        let target = suspended(&fixture, Mode::Query, &WAKE_ON_REQUEST(), "ada").await?;
+        let target = suspended(&fixture, Mode::Query, &WAKES(), "ada").await?;
         // Each has sent its write before the other's is done.
         fixture.proxy.inject(Fault::delay(Duration::from_secs(1)).always().when(of_a_unit));
         let answers = try_join_all((0..20).map(|_| send(&fixture, &target))).await?;

@@ -10,7 +10,6 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::{
-    clock::Now,
     counters::{Counters, ProxyCounters},
     expression::Report,
     idleness::Decision,
@@ -19,7 +18,7 @@ use super::{
     table::Table,
     tracked::TrackedUnit,
 };
-use crate::{metrics::UnreadableReason, testing};
+use crate::{clock::Now, metrics::UnreadableReason, testing};
 
 const BEGAN: &str = "2026-01-01T00:00:00Z";
 const INTERVAL: u64 = 30;

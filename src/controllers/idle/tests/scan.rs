@@ -11,8 +11,8 @@ use tokio::{
 
 use super::{BEGAN, tracked};
 use crate::{
+    clock::Now,
     controllers::idle::{
-        clock::Now,
         gateway_signal::{self, Source},
         readings::Readings,
         table::Table,
