@@ -18,6 +18,7 @@ mod listen;
 mod metrics;
 mod probe;
 mod routing;
+mod schedule;
 mod telemetry;
 
 #[cfg(test)]

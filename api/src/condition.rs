@@ -80,6 +80,8 @@ names! {
         Ready,
         /// The unit is suspended and has no pod. Present only while `spec.operatingMode` is `Suspended`.
         Suspended,
+        /// The unit has been suspended for long, and is deleted soon. Present only then.
+        Expiring,
         /// A change takes effect at the next start.
         UpdatePending,
         /// The resources of the running pod are being changed.
@@ -98,6 +100,8 @@ names! {
         Activator,
         /// The expressions of the busy probes are valid CEL.
         BusyProbesValid,
+        /// The schedule has valid cron expressions and a time zone that exists.
+        ScheduleValid,
         /// The image catalog exists, and every image in it is valid. A pool is Ready without it.
         ImageCatalogValid,
     }

@@ -20,7 +20,9 @@ mod quantity;
 pub mod rbac;
 mod reason;
 mod routing;
+mod schedule;
 mod schema;
+mod severity;
 mod status;
 mod unit;
 mod unit_limits;
@@ -39,12 +41,14 @@ pub use pool::{ComputingUnitPool, ComputingUnitPoolSpec, GatewayRef, OfferedImag
 pub use pool_status::ComputingUnitPoolStatus;
 pub use probe::{ProbeMethod, ProbeMode, ProbeSpec};
 pub use quantity::Quantity;
-pub use reason::{Reason, Severity};
+pub use reason::Reason;
 pub use routing::{
     HostRouting, Isolation, PathMatch, PathMatchType, PathRouting, QueryLookup, QueryRouting, Routing, RoutingType,
     Timeouts,
 };
+pub use schedule::{Schedule, ScheduleStatus};
 pub use schema::crds;
+pub use severity::Severity;
 pub use status::{
     Activity, ComputingUnitStatus, Failure, Restarts, Stages, VerifiedGateway, VerifiedProbe, VerifiedRoute,
 };

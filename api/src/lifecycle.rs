@@ -1,11 +1,11 @@
-//! Idle timeouts, time limits, update strategy and restart backoff, of units and of pools.
+//! Idle timeouts, time limits, schedules, update strategy and restart backoff, of units and of pools.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Duration;
+use crate::{Duration, Schedule};
 
 /// Idle timeout and time limits of a unit. The pool's `spec.lifecycle` has the defaults and maximums.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,17 @@ pub struct UnitLifecycle {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub ttl_seconds_after_finished: Option<i32>,
+
+    /// Seconds after which the unit is deleted once it is suspended. It must not exceed that of the pool, which is the
+    /// default. If neither is set, the unit is not deleted. `status.expiresAt` has the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub ttl_seconds_after_suspended: Option<i32>,
+
+    /// Times at which the unit is suspended and resumed. `suspend` is in addition to that of the pool, and `resume` replaces
+    /// that of the pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
 }
 
 /// Action taken on an idle unit. That of a unit precedes the default of its pool.
@@ -86,6 +97,18 @@ pub struct PoolLifecycle {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub ttl_seconds_after_finished: Option<i32>,
+
+    /// Seconds after which a unit is deleted once it is suspended: the default, and the maximum that a unit can set. If
+    /// absent, only units that set their own are deleted. A unit that is suspended already when this is set or lowered is
+    /// deleted half of the new time later at the earliest, or 3 days later if that is sooner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub ttl_seconds_after_suspended: Option<i32>,
+
+    /// Times at which the units are suspended and resumed. `suspend` applies to every unit. A unit that has its own schedule
+    /// is resumed at the times of that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
 }
 
 /// Delay before a pod that was lost or has failed is recreated. It doubles with each restart.

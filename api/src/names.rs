@@ -19,13 +19,19 @@ pub const TEMPLATE_HASH: &str = "texera.apache.org/template-hash";
 pub const TEMPLATE_AMOUNTS: &str = "texera.apache.org/resources";
 /// Annotation of a pod: the amounts of CPU and memory that it was created with, before admission.
 pub const SENT_AMOUNTS: &str = "texera.apache.org/sent-amounts";
-/// Annotation of a pod: the container that `kubectl logs` and `kubectl exec` choose. It is the unit's own.
+/// Annotation of a pod: the container that `kubectl logs` and `kubectl exec` choose. It is the unit's own, unless admission
+/// changes it.
 pub const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+/// Annotation of a pod: the name of the unit's own container.
+pub const ENGINE: &str = "texera.apache.org/engine";
 /// Annotation of a unit: time of the last use as a backend records it, in RFC 3339.
 pub const LAST_ACTIVITY: &str = "texera.apache.org/last-activity";
 /// Annotation of a unit that was suspended because it was idle: the generation of that suspension, and the time since which
 /// the unit was idle.
 pub const IDLE: &str = "texera.apache.org/idle";
+/// Annotation of a unit that its schedule has suspended or resumed: the generation that this created, and the time of the
+/// schedule.
+pub const SCHEDULE: &str = "texera.apache.org/schedule";
 /// Prefix of labels and annotations that are reserved for the operator.
 pub const RESERVED_PREFIX: &str = "texera.apache.org/";
 /// Prefix of environment variables that are reserved for the operator.
@@ -154,6 +160,9 @@ pub fn owner_reference(unit: &ComputingUnit) -> k8s_openapi::apimachinery::pkg::
 #[must_use]
 pub fn own_container(pod: &Pod) -> Option<&Container> {
     let containers = &pod.spec.as_ref()?.containers;
-    let named = pod.annotations().get(DEFAULT_CONTAINER);
-    containers.iter().find(|container| Some(&container.name) == named).or_else(|| containers.first())
+    let named = |key: &str| {
+        let name = pod.annotations().get(key)?;
+        containers.iter().find(|container| container.name == *name)
+    };
+    named(ENGINE).or_else(|| named(DEFAULT_CONTAINER)).or_else(|| containers.first())
 }

@@ -22,8 +22,9 @@ pub struct ComputingUnitPoolStatus {
     /// Conditions of the pool. `Accepted`: a listener of the Gateway allows routes of the namespace, and the routing
     /// does not overlap that of another pool. `GatewayFound`: the Gateway exists. `Activator`, present if `spec.activator`
     /// is set: the Gateway sends requests for units without a route to the activator. `BusyProbesValid`, present if
-    /// `spec.activity.busyProbes` have expressions: they are valid. `Ready`: all of these are True. `ImageCatalogValid`, present
-    /// if `spec.imageCatalog` is set: the catalog exists, and every image in it is valid. The pool is Ready without it.
+    /// `spec.activity.busyProbes` have expressions: they are valid. `ScheduleValid`, present if `spec.lifecycle.schedule` is set:
+    /// it is valid. `Ready`: all of these are True. `ImageCatalogValid`, present if `spec.imageCatalog` is set: the catalog exists,
+    /// and every image in it is valid. The pool is Ready without it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

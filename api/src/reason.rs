@@ -27,6 +27,8 @@ names! {
         EnvNotAllowed,
         /// The unit requests more than its pool or its own limits allow.
         LimitExceeded,
+        /// The schedule has an invalid cron expression, or a time zone that does not exist.
+        InvalidSchedule,
         /// Another unit of the namespace has the routing key.
         KeyConflict,
         /// A unit in another namespace has the routing key.
@@ -131,12 +133,18 @@ names! {
         Suspended,
         /// The unit was suspended because it was idle.
         Idle,
+        /// The schedule of the unit has suspended it. As the reason of an Event: it has suspended or resumed it.
+        Schedule,
         /// The route is withdrawn before the pod is stopped.
         RouteClosing,
         /// The route is gone and the pod is stopping.
         PodStopping,
         /// The pod is being replaced.
         Replacing,
+
+        // Expiring.
+        /// The unit has been suspended for long, and is deleted soon.
+        SuspendedTooLong,
 
         // UpdatePending and ResizePending.
         /// The template changed after the pod was created.
@@ -207,42 +215,5 @@ names! {
         Woken,
         /// The operator cannot read the object.
         Unreadable,
-    }
-}
-
-/// Whether a reason needs attention.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// It is a desired state, or it clears without intervention.
-    Normal,
-    /// It does not clear without intervention.
-    Problem,
-}
-
-impl Reason {
-    /// How severe the reason is. The status is written at once, and an Event is published, if a condition gets a
-    /// [`Severity::Problem`].
-    #[must_use]
-    pub const fn severity(self) -> Severity {
-        match self {
-            Self::PodLost
-            | Self::Unschedulable
-            | Self::StartTimeout
-            | Self::ImagePullFailed
-            | Self::CrashLoop
-            | Self::ContainerRefused
-            | Self::VolumeMountFailed
-            | Self::VolumeAttachFailed
-            | Self::SandboxFailed
-            | Self::PodFailed
-            | Self::ProbeFailed
-            | Self::Infeasible
-            | Self::Deferred
-            | Self::Error
-            | Self::Forbidden
-            | Self::ReplacementRefused
-            | Self::GatewayApiMissing => Severity::Problem,
-            _ => Severity::Normal,
-        }
     }
 }

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Phase, ProbeMethod, ProbeSpec};
+use crate::{Phase, ProbeMethod, ProbeSpec, ScheduleStatus};
 
 /// Most recently observed status of the unit.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -61,6 +61,15 @@ pub struct ComputingUnitStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<Activity>,
 
+    /// Time at which the unit is deleted because it has been suspended for its `ttlSecondsAfterSuspended`. Present while the
+    /// unit is suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+
+    /// Next times of the schedule of the unit. Updated when one of them has passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleStatus>,
+
     /// Most recent failure of a pod of the unit. It is kept when the unit runs again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<Failure>,
@@ -76,7 +85,7 @@ pub struct ComputingUnitStatus {
 
     /// Conditions of the unit. `Accepted`, `PodReady`, `RouteAccepted` and `Reachable` are always present, and `Ready`
     /// unless the unit is suspended or finished as its spec asks. `Stalled` is present if the unit has failed.
-    /// `Suspended` is present while `spec.operatingMode` is `Suspended`, `UpdatePending` while a change takes effect at the
+    /// `Suspended` is present while `spec.operatingMode` is `Suspended`, `Expiring` if the suspended unit is deleted soon, `UpdatePending` while a change takes effect at the
     /// next start, `ResizePending` while CPU and memory of the running pod are being changed, `Replacing` while the pod is
     /// being replaced to apply a change, `Overridden` while admission keeps children from being as the operator writes them, and `Finished` if the unit does not run again unless it is edited or resumed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

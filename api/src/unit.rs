@@ -37,6 +37,7 @@ use crate::{ComputingUnitStatus, Quantity, UnitLifecycle, UpdateStrategy};
     printcolumn(name = "Pod", type_ = "string", json_path = ".status.podName", priority = 1),
     printcolumn(name = "Node", type_ = "string", json_path = ".status.nodeName", priority = 1),
     printcolumn(name = "Image", type_ = "string", json_path = ".status.image", priority = 1),
+    printcolumn(name = "Expires-At", type_ = "string", json_path = ".status.expiresAt", priority = 1),
     printcolumn(name = "Idle-At", type_ = "string", json_path = ".status.activity.idleAt", priority = 1),
     validation = Rule::new("size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
         .message("metadata.name must have at most 63 characters: lower-case letters, digits and '-', starting with a letter and ending with a letter or digit"),

@@ -35,28 +35,26 @@ pub fn namespace(namespace: &mut Namespace) {
     namespace.status = None;
 }
 
-/// Keeps the metadata, the status, the node and the restart policy of a pod, and the names, images and resources of its
-/// containers.
+/// Keeps the metadata, the status, the node, the scheduling gates and the restart policies of a pod, and the names, images
+/// and resources of its containers.
 pub fn pod(pod: &mut Pod) {
     managed_fields(pod);
-    if let Some(spec) = pod.spec.take() {
-        let containers = spec
-            .containers
-            .into_iter()
-            .map(|container| Container {
-                name: container.name,
-                image: container.image,
-                resources: container.resources,
-                ..Container::default()
-            })
-            .collect();
-        pod.spec = Some(PodSpec {
-            containers,
-            node_name: spec.node_name,
-            restart_policy: spec.restart_policy,
-            ..PodSpec::default()
-        });
-    }
+    let container = |container: Container| Container {
+        name: container.name,
+        image: container.image,
+        resources: container.resources,
+        restart_policy: container.restart_policy,
+        ..Container::default()
+    };
+    let containers = |all: Vec<Container>| all.into_iter().map(container).collect::<Vec<_>>();
+    pod.spec = pod.spec.take().map(|spec| PodSpec {
+        containers: containers(spec.containers),
+        init_containers: spec.init_containers.map(containers),
+        node_name: spec.node_name,
+        restart_policy: spec.restart_policy,
+        scheduling_gates: spec.scheduling_gates,
+        ..PodSpec::default()
+    });
 }
 
 /// Keeps the metadata with the operator's own annotations, the storage class and the phase of a claim.

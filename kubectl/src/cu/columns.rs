@@ -28,6 +28,8 @@ pub enum Column {
     Pool,
     /// Time until the unit is stopped as idle
     IdleIn,
+    /// Time until the suspended unit is deleted
+    ExpiresIn,
     /// Time since the creation of the unit
     Age,
     /// URL of the unit
@@ -64,6 +66,7 @@ pub const WIDE: &[Column] = &[
     Column::Owner,
     Column::Pool,
     Column::IdleIn,
+    Column::ExpiresIn,
     Column::Restarts,
     Column::Age,
     Column::Pod,
@@ -85,6 +88,7 @@ impl Column {
             Self::Owner => "OWNER",
             Self::Pool => "POOL",
             Self::IdleIn => "IDLE-IN",
+            Self::ExpiresIn => "EXPIRES-IN",
             Self::Age => "AGE",
             Self::Url => "URL",
             Self::Pod => "POD",
@@ -107,6 +111,7 @@ impl Column {
             Self::Owner => unit.spec.owner.clone(),
             Self::Pool => Some(unit.spec.pool_name.clone()),
             Self::IdleIn => idle_in(unit, now),
+            Self::ExpiresIn => status.and_then(|status| status.expires_at.as_ref()).map(|at| age::between(now, at.0)),
             Self::Age => unit.creation_timestamp().map(|created| age::between(created.0, now)),
             Self::Url => status.and_then(|status| status.url.clone()),
             Self::Pod => status.and_then(|status| status.pod_name.clone()),
@@ -125,7 +130,7 @@ fn reason(unit: &ComputingUnit) -> Option<String> {
     let phase = unit.status.as_ref()?.phase?;
     let types: &[ConditionType] = match phase {
         Phase::Ready => &[ConditionType::ResizePending, ConditionType::UpdatePending],
-        Phase::Suspended => &[ConditionType::Suspended],
+        Phase::Suspended => &[ConditionType::Expiring, ConditionType::Suspended],
         Phase::Finished => &[ConditionType::Finished],
         _ => &[ConditionType::Ready],
     };
@@ -163,6 +168,8 @@ mod tests {
             ("Pending", condition("Ready", "False", "Unschedulable"), "Unschedulable"),
             ("Suspended", condition("Suspended", "True", "Suspended"), ""),
             ("Suspended", condition("Suspended", "True", "Idle"), "Idle"),
+            ("Suspended", condition("Suspended", "True", "Schedule"), "Schedule"),
+            ("Suspended", condition("Expiring", "True", "SuspendedTooLong"), "SuspendedTooLong"),
             ("Terminating", condition("Ready", "False", "Terminating"), ""),
             ("Ready", condition("Ready", "True", "Ready"), ""),
             ("Ready", condition("UpdatePending", "True", "TemplateChanged"), "UpdatePending:TemplateChanged"),
@@ -178,6 +185,8 @@ mod tests {
         assert_eq!(idle(json!({"idleAt": "2026-01-01T00:10:00Z"})), "0s");
         assert_eq!(idle(json!({"message": "proxy 10.0.0.1 did not respond"})), "unknown");
         assert_eq!(cell(Column::IdleIn, json!({})), "");
+        assert_eq!(cell(Column::ExpiresIn, json!({"expiresAt": "2026-01-04T02:00:00Z"})), "3d1h");
+        assert_eq!(cell(Column::ExpiresIn, json!({})), "");
     }
 
     #[test]

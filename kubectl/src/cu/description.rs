@@ -21,6 +21,7 @@ pub fn text(unit: &ComputingUnit, now: Timestamp) -> String {
     section(&mut lines, "Stages", &stages(unit, status));
     section(&mut lines, "Conditions", &conditions(&status.conditions, now));
     section(&mut lines, "Activity", &activity(status, now));
+    section(&mut lines, "Schedule", &schedule(status, now));
     section(&mut lines, "Last failure", &failure(status, now));
     section(&mut lines, "Lifecycle", &lifecycle(unit.spec.lifecycle.as_ref()));
     lines.join("\n")
@@ -113,6 +114,7 @@ fn facts(unit: &ComputingUnit, now: Timestamp) -> Vec<String> {
         ("Pool", cell(Column::Pool)),
         ("Created", created),
         ("Deleted", deleted),
+        ("Expires", unit.status.as_ref().and_then(|status| future(status.expires_at.as_ref(), now))),
         ("Limits", Some(amounts.join(", "))),
         ("Shared memory", spec.shared_memory.as_ref().map(ToString::to_string)),
         ("Pod", cell(Column::Pod)),
@@ -177,12 +179,19 @@ fn conditions(conditions: &[Condition], now: Timestamp) -> Vec<String> {
 
 fn activity(status: &ComputingUnitStatus, now: Timestamp) -> Vec<String> {
     let Some(activity) = &status.activity else { return vec![] };
-    let idle = activity.idle_at.as_ref().map(|at| format!("in {} ({})", age::between(now, at.0), at.0));
     pairs([
         ("Last used", activity.last.as_ref().map(|last| ago(last, now))),
         ("Signal", activity.source.clone()),
-        ("Idle", idle),
+        ("Idle", future(activity.idle_at.as_ref(), now)),
         ("Error", activity.message.clone()),
+    ])
+}
+
+fn schedule(status: &ComputingUnitStatus, now: Timestamp) -> Vec<String> {
+    let Some(schedule) = &status.schedule else { return vec![] };
+    pairs([
+        ("Next suspension", future(schedule.next_suspend.as_ref(), now)),
+        ("Next resume", future(schedule.next_resume.as_ref(), now)),
     ])
 }
 
@@ -207,11 +216,17 @@ fn lifecycle(lifecycle: Option<&UnitLifecycle>) -> Vec<String> {
         ("Idle action", lifecycle.idle_action.map(|action| format!("{action:?}"))),
         ("Shutdown time", lifecycle.shutdown_time.as_ref().map(|time| time.0.to_string())),
         ("TTL after finished", lifecycle.ttl_seconds_after_finished.map(|seconds| format!("{seconds}s"))),
+        ("TTL after suspended", lifecycle.ttl_seconds_after_suspended.map(|seconds| format!("{seconds}s"))),
     ])
 }
 
 fn ago(time: &Time, now: Timestamp) -> String {
     format!("{} ({} ago)", time.0, age::between(time.0, now))
+}
+
+/// How far away a time is.
+fn future(time: Option<&Time>, now: Timestamp) -> Option<String> {
+    time.map(|time| format!("in {} ({})", age::between(now, time.0), time.0))
 }
 
 #[cfg(test)]
@@ -260,6 +275,22 @@ mod tests {
             "  it ended with exit code 3:",
             "  no space [2J left",
             "  Idle timeout:    30m",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn suspended_unit_is_described_with_its_times() {
+        let unit = testing::unit(json!({
+            "phase": "Suspended", "expiresAt": "2026-01-04T02:00:00Z",
+            "schedule": {"nextSuspend": "2026-01-01T20:00:00Z", "nextResume": "2026-01-01T08:00:00Z"},
+        }));
+        let text = text(&serde_json::from_value(unit).unwrap(), now());
+        for line in [
+            "Expires:     in 3d1h (2026-01-04T02:00:00Z)",
+            "  Next suspension:   in 19h (2026-01-01T20:00:00Z)",
+            "  Next resume:       in 7h (2026-01-01T08:00:00Z)",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }

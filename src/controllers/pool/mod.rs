@@ -5,6 +5,7 @@
 
 mod busy_probes;
 mod image_catalog;
+mod schedule;
 mod status;
 
 use std::{
@@ -80,7 +81,7 @@ pub async fn run(context: Arc<PoolContext>) {
             let gateway = context.caches.gateway(&pool.spec.gateway_ref);
             let busy_probes = busy_probes::condition(&context.expressions, pool);
             let catalog = image_catalog::condition(pool, context.caches.catalog_of(pool).as_deref());
-            let optional = activator.into_iter().chain(busy_probes).chain(catalog);
+            let optional = activator.into_iter().chain(busy_probes).chain(schedule::condition(pool)).chain(catalog);
             let new = status(pool, conflict.as_ref(), &members, gateway, optional, Timestamp::now());
             publish(&context, pool, new, &mut pending).await;
         }

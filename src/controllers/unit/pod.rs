@@ -10,15 +10,22 @@ use k8s_openapi::{
 };
 use kube::ResourceExt;
 
-/// Whether every container has terminated for good.
+use super::engine;
+
+/// Whether every container has terminated for good, or the engine has while a sidecar runs on.
 pub fn terminated(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    matches!(phase, Some("Succeeded" | "Failed"))
+    matches!(phase, Some("Succeeded" | "Failed")) || engine::ended(pod)
 }
 
-/// Whether the pod failed rather than succeeded.
+/// Whether the pod, given that it has terminated, failed rather than succeeded. The phase is `Failed` as well if only a
+/// sidecar did. With a reason, the cluster ended the pod.
 pub fn failed(pod: &Pod) -> bool {
-    pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Failed")
+    let status = pod.status.as_ref();
+    let failed = status.and_then(|status| status.phase.as_deref()) == Some("Failed");
+    let ended_by_cluster = failed && status.is_some_and(|status| status.reason.is_some());
+    let engine = engine::terminated(pod).filter(|_| !ended_by_cluster);
+    engine.map_or(failed, |end| end.exit_code != 0)
 }
 
 /// Whether the condition `Ready` is True.
@@ -75,9 +82,11 @@ pub fn scheduling_gates(pod: &Pod) -> Vec<&str> {
     gates.map(|gate| gate.name.as_str()).collect()
 }
 
-/// The True condition `DisruptionTarget`, which the cluster sets on a pod that it evicts.
+/// The True condition `DisruptionTarget`, which the cluster sets on a pod that it evicts, or `TerminationTarget`, which Kueue
+/// sets on one that it stops.
 pub fn disruption(pod: &Pod) -> Option<&PodCondition> {
-    condition(pod, "DisruptionTarget").filter(|condition| condition.status == "True")
+    let all = ["DisruptionTarget", "TerminationTarget"].into_iter().filter_map(|type_| condition(pod, type_));
+    all.into_iter().find(|condition| condition.status == "True")
 }
 
 /// Why the pod is not Ready: a failure that needs intervention, or else a transient state.
@@ -120,6 +129,10 @@ fn is_sidecar(pod: &Pod, container: &ContainerStatus) -> bool {
 
 fn is_own(pod: &Pod, container: &ContainerStatus) -> bool {
     own_container(pod).is_some_and(|own| own.name == container.name)
+}
+
+fn is_terminated(container: &ContainerStatus) -> bool {
+    container.state.as_ref().is_some_and(|state| state.terminated.is_some())
 }
 
 fn completed(container: &ContainerStatus) -> bool {
@@ -201,7 +214,8 @@ pub fn termination_message(pod: &Pod) -> String {
         (reason, message) => reason.clone().or_else(|| message.clone()),
     });
     let why = own.or_else(|| {
-        let container = failed_container(pod).or_else(|| containers(pod).into_iter().next())?;
+        let engine = containers(pod).into_iter().find(|container| is_own(pod, container) && is_terminated(container));
+        let container = engine.or_else(|| failed_container(pod)).or_else(|| containers(pod).into_iter().next())?;
         Some(format!("container {:?} {}", container.name, termination(container)))
     });
     format!("the pod terminated: {}", why.unwrap_or_else(|| "no reason reported".to_owned()))
@@ -212,6 +226,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::k8s::prune;
 
     /// A pod with a mesh's container before the unit's own, an init container and a sidecar.
     fn pod(init: Value, sidecar: Value, mesh: Value, engine: Value) -> Pod {
@@ -250,6 +265,8 @@ mod tests {
             ("an init container", pod(ended(7), waiting(), waiting(), waiting()), "init", 7),
             ("the sidecar alone", pod(ended(0), ended(2), waiting(), waiting()), "sidecar", 2),
         ] {
+            let mut pod = pod;
+            prune::pod(&mut pod);
             let failed = failed_container(&pod).unwrap();
             assert_eq!((&*failed.name, exit_code(failed)), (blamed, Some(code)), "{what}");
             assert!(
@@ -260,12 +277,60 @@ mod tests {
     }
 
     #[test]
+    fn end_of_the_engine_is_that_of_the_unit() {
+        let running = || json!({"running": {}});
+        let of = |policy: &str, phase: &str, mesh: Value, engine: Value| {
+            let mut pod = pod(ended(0), running(), mesh, engine);
+            pod.spec.as_mut().unwrap().restart_policy = Some(policy.to_owned());
+            pod.status.as_mut().unwrap().phase = Some(phase.to_owned());
+            // As the cache has it.
+            prune::pod(&mut pod);
+            pod
+        };
+        for (what, pod, end) in [
+            ("both run", of("Never", "Running", running(), running()), None),
+            ("a sidecar failed", of("Never", "Running", ended(7), running()), None),
+            ("a sidecar runs on", of("Never", "Running", running(), ended(0)), Some(false)),
+            ("a sidecar runs on after a failure", of("Never", "Running", running(), ended(3)), Some(true)),
+            ("only a sidecar failed", of("Never", "Failed", ended(7), ended(0)), Some(false)),
+            ("only the engine failed", of("Never", "Failed", ended(0), ended(3)), Some(true)),
+            ("it completed", of("OnFailure", "Running", running(), ended(0)), Some(false)),
+            ("it is started again", of("OnFailure", "Running", running(), ended(3)), None),
+            ("it is always started again", of("Always", "Running", running(), ended(0)), None),
+        ] {
+            assert_eq!(terminated(&pod).then(|| failed(&pod)), end, "{what}");
+            let message = termination_message(&pod);
+            assert!(end.is_none() || message.contains("container \"engine\" exited"), "{what}: {message}");
+        }
+        let mut evicted = of("Never", "Failed", ended(0), ended(0));
+        evicted.status.as_mut().unwrap().reason = Some("DeadlineExceeded".to_owned());
+        assert!(failed(&evicted), "the cluster ended it");
+        let mut pod = of("Always", "Running", running(), ended(0));
+        pod.spec.as_mut().unwrap().containers[1].restart_policy = Some("Never".to_owned());
+        assert!(terminated(&pod), "the engine has a policy of its own");
+    }
+
+    #[test]
+    fn pod_that_kueue_stops_is_a_disruption() {
+        let pod = |type_: &str, status: &str| -> Pod {
+            serde_json::from_value(json!({"status": {"conditions": [{"type": type_, "status": status}]}})).unwrap()
+        };
+        assert!(disruption(&pod("TerminationTarget", "True")).is_some());
+        assert!(disruption(&pod("DisruptionTarget", "True")).is_some());
+        assert!(
+            disruption(&pod("TerminationTarget", "False")).is_none() && disruption(&pod("Ready", "True")).is_none()
+        );
+    }
+
+    #[test]
     fn pod_that_a_gate_holds_back_names_it() {
-        let gated: Pod = serde_json::from_value(json!({
+        let mut gated: Pod = serde_json::from_value(json!({
             "spec": {"containers": [], "schedulingGates": [{"name": "kueue.x-k8s.io/admission"}]},
             "status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]},
         }))
         .unwrap();
+        // As the cache has it.
+        prune::pod(&mut gated);
         let (reason, message) = not_ready(&gated);
         assert!(reason == Reason::SchedulingGated && message.ends_with(": kueue.x-k8s.io/admission"), "{message}");
     }

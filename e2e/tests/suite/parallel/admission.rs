@@ -26,7 +26,7 @@ const QUIET: Duration = Duration::from_mins(1);
 const SETTLED: Duration = Duration::from_secs(3);
 
 /// A policy for one kind of object.
-struct Policy {
+pub(super) struct Policy {
     group: &'static str,
     version: &'static str,
     resources: &'static [&'static str],
@@ -36,7 +36,7 @@ struct Policy {
 }
 
 impl Policy {
-    fn of_pods(operations: &'static [&'static str], patch: String) -> Self {
+    pub(super) fn of_pods(operations: &'static [&'static str], patch: String) -> Self {
         Self { group: "", version: "v1", resources: &["pods"], operations, patch }
     }
 }
@@ -76,7 +76,7 @@ async fn stored(fixture: &Fixture, policy: &Policy) -> anyhow::Result<Value> {
 }
 
 /// Creates a policy, and waits until it is in effect.
-async fn create(fixture: &Fixture, policy: &Policy) -> anyhow::Result<()> {
+pub(super) async fn create(fixture: &Fixture, policy: &Policy) -> anyhow::Result<()> {
     let before = stored(fixture, policy).await?;
     let name = &fixture.namespace;
     let rule = json!({
@@ -104,7 +104,7 @@ async fn create(fixture: &Fixture, policy: &Policy) -> anyhow::Result<()> {
     eventually("the policy", SOON, || async { Ok((stored(fixture, policy).await? != before).then_some(())) }).await
 }
 
-async fn remove(fixture: &Fixture) -> anyhow::Result<()> {
+pub(super) async fn remove(fixture: &Fixture) -> anyhow::Result<()> {
     for kind in KINDS {
         if api(fixture, kind).get_opt(&fixture.namespace).await?.is_some() {
             api(fixture, kind).delete(&fixture.namespace, &DeleteParams::default()).await?;

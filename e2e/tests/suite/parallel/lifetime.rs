@@ -1,9 +1,10 @@
-//! A unit is finished at its shutdown time or maximum age without a failed request, and deleted after its TTL.
+//! A unit is finished at its shutdown time or maximum age without a failed request, and deleted after its TTL. So is one that
+//! is suspended for long.
 
 use std::time::Duration;
 
-use anyhow::ensure;
-use computing_unit_api::Phase;
+use anyhow::{Context, ensure};
+use computing_unit_api::{ConditionType, Conditions, Phase};
 use e2e::{
     faults::LastWrite,
     fixture::{Fixture, SOON},
@@ -170,6 +171,52 @@ async fn a_shutdown_survives_an_operator_crash_at_any_write() -> anyhow::Result<
         let failure = fixture.units().get("ada").await?.status.unwrap().last_failure;
         assert_eq!(failure, None, "a pod that the operator stopped is not lost");
         fixture.delete("ada").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_is_suspended_for_long_is_deleted_with_notice() -> anyhow::Result<()> {
+    with_fixture("forgotten", |fixture| async move {
+        make_pool(&fixture, json!({"ttlSecondsAfterSuspended": 20})).await?;
+        let operator = fixture.start().await?;
+        let suspended =
+            |ttl: i32| json!({"spec": {"operatingMode": "Suspended", "lifecycle": {"ttlSecondsAfterSuspended": ttl}}});
+        let greedy = json!({"spec": {"lifecycle": {"ttlSecondsAfterSuspended": 21}}});
+        fixture.create(&with(&fixture.unit("greedy"), &greedy)).await?;
+        let message = fixture.until_condition("greedy", "Accepted", "False", "LimitExceeded").await?;
+        ensure!(message.contains("ttlSecondsAfterSuspended 21 is more than the 20"), "{message}");
+        for name in ["ada", "kept"] {
+            fixture.create(&with(&fixture.unit(name), &suspended(10))).await?;
+        }
+        for name in ["ada", "kept"] {
+            let status = fixture.until(name, Phase::Suspended).await?.status.unwrap();
+            let since = status.conditions.find(ConditionType::Suspended).unwrap().last_transition_time.0;
+            let left = status.expires_at.context("a time")?.0.duration_since(since);
+            assert_eq!(left, SignedDuration::from_secs(10));
+        }
+        // The time goes on while no operator runs.
+        operator.kill().await?;
+        let _operator = fixture.start().await?;
+        let message = fixture.until_condition("kept", "Expiring", "True", "SuspendedTooLong").await?;
+        ensure!(message.contains("resume it to keep it"), "{message}");
+        fixture.set_mode("kept", "Running").await?;
+        fixture.until_nothing_is_left("ada").await?;
+        let kept = fixture.until("kept", Phase::Ready).await?.status.unwrap();
+        ensure!(kept.expires_at.is_none() && kept.conditions.find(ConditionType::Expiring).is_none(), "{kept:?}");
+        let events = Api::<Event>::namespaced(fixture.cluster.client(), &fixture.namespace);
+        let all = events.list(&ListParams::default()).await?;
+        let recorded = |name: &str| {
+            let of = |event: &&Event| event.regarding.as_ref().and_then(|of| of.name.as_deref()) == Some(name);
+            all.iter().filter(of).filter_map(|event| event.reason.clone()).collect::<Vec<_>>()
+        };
+        let (ada, kept) = (recorded("ada"), recorded("kept"));
+        ensure!(ada.iter().any(|reason| reason == "SuspendedTooLong") && ada.iter().any(|reason| reason == "Expired"));
+        ensure!(
+            kept.iter().any(|reason| reason == "SuspendedTooLong") && !kept.iter().any(|reason| reason == "Expired")
+        );
+        fixture.delete("kept").await?;
+        fixture.delete("greedy").await
     })
     .await
 }

@@ -150,7 +150,8 @@ impl Target<'_> {
                 self.set_finalizer(false).await?;
                 applied.unit_gone = true;
             }
-            Step::DeleteUnit => applied.unit_gone = !self.delete_unit().await?,
+            Step::DeleteUnit(ttl) => applied.unit_gone = !self.delete_unit(ttl).await?,
+            Step::FollowSchedule(due) => applied.unit_gone = !self.follow_schedule(due).await?,
 
             Step::CreatePvc(claim) => {
                 self.create(Write::PersistentVolumeClaim, *claim, &overlays.pvcs, owned_pvc).await?;

@@ -1,19 +1,24 @@
-//! Writes to the unit itself: its finalizer, and its deletion after its TTL.
+//! Writes to the unit itself: its finalizer, its operating mode at a time of its schedule, and its deletion after its TTL.
 
 use std::sync::Arc;
 
-use computing_unit_api::names::FINALIZER;
+use computing_unit_api::names::{FINALIZER, SCHEDULE};
 use kube::ResourceExt;
 use serde_json::json;
 
 use super::Target;
 use crate::{
-    controllers::unit::status::events,
+    controllers::unit::{
+        assess::{Ttl, schedule::Due},
+        schedule_mark,
+        status::events,
+    },
     k8s::{
         error::{Error, Result, not_found},
         writer::Precondition,
     },
     metrics::Resource as Label,
+    schedule::Change,
 };
 
 impl Target<'_> {
@@ -44,7 +49,7 @@ impl Target<'_> {
 
     /// Deletes the unit in the version of the snapshot: a unit that was edited since may be wanted again. Returns whether
     /// the unit existed.
-    pub(super) async fn delete_unit(&self) -> Result<bool> {
+    pub(super) async fn delete_unit(&self, ttl: Ttl) -> Result<bool> {
         let unit = self.snapshot.unit.as_ref();
         match self.context.writer.delete(Label::ComputingUnits, unit, Precondition::Version).await {
             Ok(unit) => self.context.overlays.units.put(Arc::new(unit)),
@@ -54,7 +59,31 @@ impl Target<'_> {
             }
             Err(error) => return Err(Error::write("ComputingUnit", error)),
         }
-        self.publish_event(events::expired()).await;
+        self.publish_event(events::expired(ttl)).await;
+        Ok(true)
+    }
+
+    /// Suspends or resumes the unit in the version of the snapshot: a person who does so at the same time comes first.
+    /// Returns whether the unit exists.
+    pub(super) async fn follow_schedule(&self, due: Due) -> Result<bool> {
+        let unit = self.snapshot.unit.as_ref();
+        let mode = match due.change {
+            Change::Suspend => "Suspended",
+            Change::Resume => "Running",
+        };
+        let patch = json!({
+            "metadata": {"annotations": {SCHEDULE: schedule_mark::of_next_generation(unit, due.at)}},
+            "spec": {"operatingMode": mode},
+        });
+        match self.context.writer.merge_exact(Label::ComputingUnits, unit, patch).await {
+            Ok(unit) => self.context.overlays.units.put(Arc::new(unit)),
+            Err(kube::Error::Api(status)) if not_found(&status) => {
+                self.context.overlays.units.gone(unit);
+                return Ok(false);
+            }
+            Err(error) => return Err(Error::write("ComputingUnit", error)),
+        }
+        self.publish_event(events::scheduled(due)).await;
         Ok(true)
     }
 }

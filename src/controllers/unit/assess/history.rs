@@ -13,6 +13,7 @@ use super::{
     finish::Finish,
     recorded::{condition, status, stopped_by_operator},
     state::{Transition, UnitState},
+    whole_seconds,
 };
 use crate::controllers::unit::snapshot::{Child, Snapshot};
 
@@ -65,7 +66,8 @@ fn one_more(snapshot: &Snapshot) -> Restarts {
     let restarts = status(snapshot).and_then(|status| status.restarts.as_ref());
     let count = restarts.filter(|_| !stable(snapshot)).map_or(0, |restarts| restarts.count.max(0));
     let delay = delay(backoff(snapshot), count);
-    let next = snapshot.now.checked_add(delay).map_or(Timestamp::MAX, round_up);
+    // The resolution of the status must not shorten the delay.
+    let next = snapshot.now.checked_add(delay).map_or(Timestamp::MAX, whole_seconds::up);
     Restarts { count: count.saturating_add(1), next: Some(Time(next)) }
 }
 
@@ -74,12 +76,6 @@ fn delay(backoff: RestartBackoff, count: i32) -> SignedDuration {
     let factor = u32::try_from(count).ok().and_then(|count| 1_u32.checked_shl(count)).unwrap_or(u32::MAX);
     let delay = backoff.initial.0.saturating_mul(factor).min(backoff.max.0);
     SignedDuration::try_from(delay).unwrap_or(SignedDuration::MAX)
-}
-
-/// Rounds up to the second: the status has a resolution of one second, which must not shorten the delay.
-fn round_up(time: Timestamp) -> Timestamp {
-    let second = time.as_second() + i64::from(time.subsec_nanosecond() > 0);
-    Timestamp::from_second(second).unwrap_or(time)
 }
 
 fn stable(snapshot: &Snapshot) -> bool {

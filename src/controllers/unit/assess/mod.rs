@@ -15,9 +15,12 @@ pub mod pod_failure;
 pub mod pod_setup;
 pub mod probe_goal;
 mod recorded;
+pub mod schedule;
 pub mod state;
+pub mod suspension;
 pub mod time_limits;
 pub mod update;
+mod whole_seconds;
 pub mod withdrawal;
 
 use std::time::Duration;
@@ -28,7 +31,9 @@ use self::{
     drift::Drifts,
     history::History,
     key_record::{KeyRecord, key_record},
+    schedule::Scheduling,
     state::UnitState,
+    suspension::Expiry,
     update::{Replacement, Update},
     withdrawal::{Deadlines, Withdrawal},
 };
@@ -53,6 +58,10 @@ pub struct Assessment {
     pub start_deadline: Option<Timestamp>,
     /// When a finished unit is deleted.
     pub expires: Option<Timestamp>,
+    /// When a suspended unit is deleted.
+    pub expiry: Option<Expiry>,
+    /// What the schedule of the unit does.
+    pub scheduling: Scheduling,
     /// When a time limit is reached next.
     pub next_limit: Option<Timestamp>,
     /// Whether the unit should have no pod: it is suspended or finished.
@@ -69,6 +78,15 @@ pub struct Assessment {
     pub progress: Option<Progress>,
     /// Whether requests of users were seen to reach the unit under the route as it is now.
     pub verified: bool,
+}
+
+/// A TTL of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    /// `ttlSecondsAfterFinished`.
+    Finished,
+    /// `ttlSecondsAfterSuspended`.
+    Suspended,
 }
 
 /// Assesses a snapshot and the children that the unit should have.
@@ -88,13 +106,22 @@ pub fn assess(snapshot: &Snapshot, wanted: &Wanted) -> Assessment {
         && snapshot.ready()
         && (goal_reached || (snapshot.probes_disabled() && route_accepted(snapshot)));
     let withdrawal_deadlines = withdrawal::deadlines(snapshot, &state);
+    let expiry = suspension::expiry(snapshot).filter(|_| state != UnitState::Terminating);
+    let scheduling = schedule::scheduling(snapshot, &state);
+    let next_times = [
+        time_limits::next(snapshot, &state),
+        expiry.and_then(|expiry| expiry.next(snapshot.now)),
+        scheduling.next(snapshot.now),
+    ];
     Assessment {
         history: history::history(snapshot, &state),
         stuck_pod: pod_failure::stuck(snapshot),
         pod_events_in: pod_setup::events_in(snapshot, &state).filter(|_| !withdrawing),
         start_deadline: time_limits::start_deadline(snapshot),
         expires: time_limits::expires(snapshot, &state),
-        next_limit: time_limits::next(snapshot, &state),
+        expiry,
+        scheduling,
+        next_limit: next_times.into_iter().flatten().min(),
         withdrawal: withdrawal::withdrawal(snapshot, withdrawal_deadlines, goal_reached),
         withdrawal_deadlines,
         verified: snapshot.probes_disabled()
@@ -125,9 +152,10 @@ impl Assessment {
         self.update.replacement == Replacement::Now
     }
 
-    /// Whether the unit has been finished for its TTL.
-    pub fn expired(&self, now: Timestamp) -> bool {
-        self.expires.is_some_and(|time| now >= time)
+    /// The TTL after which the unit is deleted now.
+    pub fn expired(&self, now: Timestamp) -> Option<Ttl> {
+        let finished = self.expires.filter(|time| now >= *time).map(|_| Ttl::Finished);
+        finished.or_else(|| self.expiry.filter(|expiry| expiry.passed(now)).map(|_| Ttl::Suspended))
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     state::Transition,
 };
 use crate::controllers::unit::{
+    engine,
     pod::{self, display_name, disruption, termination_message},
     snapshot::Snapshot,
 };
@@ -42,9 +43,8 @@ const RETRY: &str = "to retry, edit the unit, suspend and resume it, or correct 
 pub(super) fn ended(pod: &Pod, now: Timestamp) -> Transition {
     let reason = pod.status.as_ref().and_then(|status| status.reason.as_deref()).unwrap_or_default();
     let evicted = disruption(pod).is_some() || EVICTION_REASONS.contains(&reason) || reason.starts_with("OutOf");
-    let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()).unwrap_or("Always");
     let failure = |reason| failure(pod, reason, termination_message(pod), now);
-    match (pod::failed(pod), policy) {
+    match (pod::failed(pod), engine::restart_policy(pod)) {
         _ if evicted => Transition::PodLost(failure(Reason::PodEvicted)),
         (false, "Never" | "OnFailure") => Transition::Finished(Finish {
             reason: FinishReason::PodSucceeded,

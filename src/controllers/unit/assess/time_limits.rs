@@ -4,6 +4,7 @@
 
 use computing_unit_api::{ConditionType, Reason};
 use k8s_openapi::{
+    api::core::v1::Pod,
     apimachinery::pkg::apis::meta::v1::Time,
     jiff::{SignedDuration, Timestamp},
 };
@@ -59,16 +60,18 @@ pub fn start_deadline(snapshot: &Snapshot) -> Option<Timestamp> {
         .status
         .as_ref()
         .is_some_and(|status| status.start_time.as_ref() == Some(created) && status.stages.pod_ready.is_some());
-    let began = ungated(snapshot, created).unwrap_or(created.0);
+    let began = ungated(snapshot, pod, created).unwrap_or(created.0);
     began.checked_add(timeout).ok().filter(|_| !was_ready)
 }
 
-/// Since when no scheduling gate holds the pod back: as recorded, or now if the status still records the gate.
-fn ungated(snapshot: &Snapshot, created: &Time) -> Option<Timestamp> {
+/// Since when no scheduling gate holds the pod back: as recorded. If the status still records the gate, that is when the
+/// pod was scheduled, or now.
+fn ungated(snapshot: &Snapshot, pod: &Pod, created: &Time) -> Option<Timestamp> {
     let status = snapshot.unit.status.as_ref().filter(|status| status.start_time.as_ref() == Some(created))?;
     let gated =
         condition(snapshot, ConditionType::PodReady).is_some_and(|ready| ready.reason == Reason::SchedulingGated);
-    status.stages.ungated.as_ref().map(|time| time.0).or_else(|| gated.then_some(snapshot.now))
+    let noticed = || pod::true_since(pod, "PodScheduled").map_or(snapshot.now, |time| time.0);
+    status.stages.ungated.as_ref().map(|time| time.0).or_else(|| gated.then(noticed))
 }
 
 /// When a finished unit is deleted.

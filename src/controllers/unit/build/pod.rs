@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use computing_unit_api::{
     ImageSecurityContext, Quantity, Resources,
     names::{
-        self, DEFAULT_CONTAINER, PORT, PORT_NAME, RESERVED_ENV, RESERVED_PREFIX, SENT_AMOUNTS, TEMPLATE_AMOUNTS,
-        TEMPLATE_HASH, labels,
+        self, DEFAULT_CONTAINER, ENGINE, PORT, PORT_NAME, RESERVED_ENV, RESERVED_PREFIX, SENT_AMOUNTS,
+        TEMPLATE_AMOUNTS, TEMPLATE_HASH, labels,
     },
 };
 use k8s_openapi::{
@@ -42,7 +42,9 @@ pub fn pod(unit: &Unit) -> Pod {
     let mut annotations = template.annotations.unwrap_or_default();
     annotations.retain(|key, _| !key.starts_with(RESERVED_PREFIX));
     let own = spec.as_ref().and_then(|spec| spec.containers.first());
-    annotations.extend(own.map(|container| (DEFAULT_CONTAINER.to_owned(), container.name.clone())));
+    for key in [ENGINE, DEFAULT_CONTAINER] {
+        annotations.extend(own.map(|container| (key.to_owned(), container.name.clone())));
+    }
     annotations.insert(TEMPLATE_HASH.to_owned(), hash(unit));
     annotations.insert(TEMPLATE_AMOUNTS.to_owned(), amounts(unit).to_string());
     let spec = spec.map(|spec| pod_spec(unit, spec));

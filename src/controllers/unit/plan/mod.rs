@@ -64,6 +64,10 @@ pub fn plan(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment, statu
     if let Some(step) = pod::events(snapshot, assessment) {
         return vec![step];
     }
+    // The status keeps the time until it is applied.
+    if let Some(due) = assessment.scheduling.due {
+        return vec![Step::FollowSchedule(due)];
+    }
     let steps = bookkeeping::status_steps(snapshot, urgency, status);
     if !steps.is_empty() {
         return steps;
@@ -73,9 +77,13 @@ pub fn plan(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment, statu
 
 /// The steps that change the unit's children, its finalizer, or the unit itself.
 fn cluster_steps(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment) -> Vec<Step> {
+    if assessment.state != UnitState::Terminating
+        && let Some(ttl) = assessment.expired(snapshot.now)
+    {
+        return vec![Step::DeleteUnit(ttl)];
+    }
     match &assessment.state {
         UnitState::Terminating => return withdraw::for_deletion(snapshot, assessment).into_iter().collect(),
-        UnitState::Finished(_) if assessment.expired(snapshot.now) => return vec![Step::DeleteUnit],
         _ if assessment.at_rest => return at_rest(snapshot, wanted, assessment),
         UnitState::Unrecorded(Transition::Finished(_)) => return vec![],
         _ => {}

@@ -4,7 +4,10 @@ use computing_unit_api::{ComputingUnitStatus, gateway::HTTPRoute};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 
 use crate::{
-    controllers::unit::{assess::attempt::Resize, blocked::Write},
+    controllers::unit::{
+        assess::{Ttl, attempt::Resize, schedule::Due},
+        blocked::Write,
+    },
     probe::{Goal, Target},
     routing::keys::RoutingKey,
 };
@@ -47,7 +50,9 @@ pub enum Step {
         overdue: bool,
     },
     /// Deletes a unit after its TTL.
-    DeleteUnit,
+    DeleteUnit(Ttl),
+    /// Suspends or resumes the unit at a time of its schedule.
+    FollowSchedule(Due),
 
     // On its children.
     CreatePvc(Box<PersistentVolumeClaim>),
@@ -104,7 +109,8 @@ impl Step {
             Self::PublishStatus(_) => "publish the status",
             Self::AddFinalizer => "add the finalizer",
             Self::RemoveFinalizer { .. } => "remove the finalizer",
-            Self::DeleteUnit => "delete the unit",
+            Self::DeleteUnit(_) => "delete the unit",
+            Self::FollowSchedule(_) => "follow the schedule",
             Self::CreatePvc(_) => "create a PVC",
             Self::RepairPvc(_) => "repair a PVC",
             Self::CreateService(_) => "create the Service",

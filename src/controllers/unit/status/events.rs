@@ -5,6 +5,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
 use super::urgency::is_problem;
+use crate::{
+    controllers::unit::assess::{Ttl, schedule::Due},
+    schedule::Change,
+};
 
 /// The API server accepts notes of at most 1024 bytes.
 const MAX_NOTE: usize = 1024;
@@ -81,9 +85,32 @@ fn finished(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> Opt
 }
 
 /// The Event of a unit that is deleted after its TTL.
-pub fn expired() -> Event {
-    let note = "the unit has been finished for its ttlSecondsAfterFinished, or that of its pool, and is deleted";
+pub fn expired(ttl: Ttl) -> Event {
+    let note = match ttl {
+        Ttl::Finished => {
+            "the unit has been finished for its ttlSecondsAfterFinished, or that of its pool, and is deleted"
+        }
+        Ttl::Suspended => {
+            "the unit has been suspended for its ttlSecondsAfterSuspended, or that of its pool, and is deleted"
+        }
+    };
     event(EventType::Normal, Reason::Expired.as_str(), note.to_owned(), "Delete")
+}
+
+/// The Event of a unit that its schedule suspends or resumes.
+pub fn scheduled(Due { change, at }: Due) -> Event {
+    // Events of one reason and action count as a series, of which only the first note is kept.
+    let (action, note) = match change {
+        Change::Suspend => (
+            "Suspend",
+            format!(
+                "the schedule of the unit or of its pool suspends it (time: {at}). Set spec.operatingMode to Running to \
+                 start it"
+            ),
+        ),
+        Change::Resume => ("Resume", format!("the schedule of the unit or of its pool resumes it (time: {at})")),
+    };
+    event(EventType::Normal, Reason::Schedule.as_str(), note, action)
 }
 
 /// The Event of a unit whose pod is stopped although the proxies did not confirm that they withdrew its route.

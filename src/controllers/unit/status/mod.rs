@@ -70,6 +70,8 @@ pub fn status(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment) -> 
         stages,
         verified_route: verified_route(facts),
         activity: activity(facts),
+        expires_at: assessment.expiry.map(|expiry| Time(expiry.at)),
+        schedule: assessment.scheduling.times.clone(),
         last_failure: assessment.history.last_failure.clone(),
         restarts: assessment.history.restarts.clone(),
         rollout_slot,

@@ -20,7 +20,7 @@ pub(super) fn stages(facts: Facts<'_>, conditions: &[Draft]) -> Stages {
         |was: Option<Time>, holds: bool, at: Option<Time>| was.or_else(|| if holds { at.or_else(now) } else { None });
     Stages {
         accepted: passed(earlier.accepted, holds(ConditionType::Accepted), None),
-        ungated: passed(earlier.ungated, current.is_some_and(|pod| ungated(facts, pod)), None),
+        ungated: passed(earlier.ungated, current.is_some_and(|pod| ungated(facts, pod)), since("PodScheduled")),
         scheduled: passed(earlier.scheduled, since("PodScheduled").is_some(), since("PodScheduled")),
         pod_ready: passed(earlier.pod_ready, holds(ConditionType::PodReady), since("Ready")),
         route_accepted: passed(earlier.route_accepted, current.is_some() && holds(ConditionType::RouteAccepted), None),

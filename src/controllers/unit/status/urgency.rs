@@ -43,6 +43,8 @@ pub fn urgency(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> 
         || old.last_failure != new.last_failure
         // It changes in steps of a tenth of the idle timeout.
         || old.activity != new.activity
+        || old.expires_at != new.expires_at
+        || old.schedule != new.schedule
         || finished(old) != finished(new)
         || (old.phase != new.phase && !briefly_not_ready(new))
         || old.observed_generation != new.observed_generation

@@ -17,6 +17,7 @@ mod pod_events;
 mod publication;
 mod replacement;
 mod scenario;
+mod schedule;
 mod selector;
 mod starts;
 mod unit_errors;

@@ -142,6 +142,11 @@ impl Scenario {
         units.get("units", "ada").expect("a unit in the cache")
     }
 
+    /// The resource version of the unit.
+    pub fn version(&self) -> Value {
+        self.server.get(UNITS, "ada").unwrap()["metadata"]["resourceVersion"].clone()
+    }
+
     /// The UID of a child.
     pub fn uid(&self, collection: &str) -> String {
         self.server.get(collection, "ada").unwrap()["metadata"]["uid"].as_str().unwrap().to_owned()

@@ -1,6 +1,6 @@
 //! The requests of a start, in parts, and a unit that has started.
 
-use computing_unit_api::names::FINALIZER;
+use computing_unit_api::{ComputingUnitPool, names::FINALIZER};
 use serde_json::json;
 
 use super::{
@@ -46,7 +46,12 @@ pub fn is_open(scenario: &Scenario) -> bool {
 impl Scenario {
     /// A unit that is Ready, with an up-to-date cache.
     pub async fn ready() -> Self {
-        let mut scenario = Self::new();
+        Self::ready_of(|_| {}).await
+    }
+
+    /// The same, from a pool that `change` has changed.
+    pub async fn ready_of(change: impl FnOnce(&mut ComputingUnitPool)) -> Self {
+        let mut scenario = Self::of_pool(change);
         scenario.expect(first_calls()).await.unwrap();
         scenario.finish_start().await;
         scenario

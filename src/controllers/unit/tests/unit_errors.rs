@@ -35,12 +35,13 @@ const RESULTS: [Result; 9] = [
     Retries(Unavailable),
 ];
 
-fn steps() -> [(&'static str, Call); 4] {
+fn steps() -> [(&'static str, Call); 5] {
     [
         ("add the finalizer", merge()),
         ("remove the finalizer", merge()),
         ("publish the status", publication()),
         ("delete the unit", delete(UNITS)),
+        ("follow the schedule", merge()),
     ]
 }
 
@@ -57,6 +58,7 @@ async fn before(step: &str) -> Scenario {
             scenario
         }
         "delete the unit" => expired().await,
+        "follow the schedule" => super::schedule::due("suspend").await,
         _ => unreachable!("{step}"),
     }
 }

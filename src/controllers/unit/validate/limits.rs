@@ -5,20 +5,23 @@ use kube::ResourceExt;
 
 use super::Rejection;
 
-pub(super) fn time_to_live(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {
-    let own = object.spec.lifecycle.as_ref().and_then(|own| own.ttl_seconds_after_finished);
-    let ceiling = pool.spec.lifecycle.ttl_seconds_after_finished;
-    match own.zip(ceiling) {
-        Some((own, ceiling)) if own > ceiling => Err(Rejection::new(
-            Reason::LimitExceeded,
-            format!(
-                "spec.lifecycle.ttlSecondsAfterFinished {own} is more than the {ceiling} that pool {:?} allows: \
-                 lower it, or remove it to use that of the pool",
-                pool.name_any()
-            ),
-        )),
-        _ => Ok(()),
+pub(super) fn times_to_live(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {
+    let (own, ceiling) = (object.spec.lifecycle.as_ref(), &pool.spec.lifecycle);
+    let finished = own.and_then(|own| own.ttl_seconds_after_finished).zip(ceiling.ttl_seconds_after_finished);
+    let suspended = own.and_then(|own| own.ttl_seconds_after_suspended).zip(ceiling.ttl_seconds_after_suspended);
+    for (field, ttl) in [("ttlSecondsAfterFinished", finished), ("ttlSecondsAfterSuspended", suspended)] {
+        if let Some((own, ceiling)) = ttl.filter(|(own, ceiling)| own > ceiling) {
+            return Err(Rejection::new(
+                Reason::LimitExceeded,
+                format!(
+                    "spec.lifecycle.{field} {own} is more than the {ceiling} that pool {:?} allows: lower it, or remove it \
+                     to use that of the pool",
+                    pool.name_any()
+                ),
+            ));
+        }
     }
+    Ok(())
 }
 
 pub(super) fn idle_timeout(object: &ComputingUnit, pool: &ComputingUnitPool) -> Result<(), Rejection> {

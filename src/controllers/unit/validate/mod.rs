@@ -7,6 +7,7 @@ mod env;
 mod limits;
 mod offers;
 mod rejection;
+mod schedule;
 
 use std::sync::Arc;
 
@@ -89,8 +90,9 @@ pub fn validate(
     env::check(object, pool)?;
     limits::resources(object, pool)?;
     limits::shared_memory(object, pool)?;
-    limits::time_to_live(object, pool)?;
+    limits::times_to_live(object, pool)?;
     limits::idle_timeout(object, pool)?;
+    schedule::check(object)?;
     let name = object.name_any();
     let address = routing::address(&pool.spec.routing, &name, spec.cuid).ok_or_else(|| {
         Rejection::new(Reason::PoolNotAccepted, format!("the routing of pool {:?} is incomplete", spec.pool_name))
@@ -238,6 +240,31 @@ mod tests {
             assert_eq!(rejection.reason, Reason::LimitExceeded);
             assert!(rejection.message.contains(words), "{}", rejection.message);
         }
+    }
+
+    #[test]
+    fn times_to_live_are_limited_by_the_pool() {
+        for field in ["ttlSecondsAfterFinished", "ttlSecondsAfterSuspended"] {
+            let wants = |seconds: i32| json!({"lifecycle": {field: seconds}});
+            assert!(check(wants(60), wants(60)).is_ok() && check(wants(61), json!({})).is_ok());
+            let rejection = check(wants(61), wants(60)).unwrap_err();
+            assert_eq!(rejection.reason, Reason::LimitExceeded);
+            assert!(rejection.message.contains(&format!("{field} 61 is more than the 60")), "{}", rejection.message);
+        }
+    }
+
+    #[test]
+    fn schedule_of_a_unit_must_be_valid() {
+        let wants = |zone: &str| json!({"lifecycle": {"schedule": {"timeZone": zone, "suspend": ["0 20 * * *"]}}});
+        assert!(check(wants("Europe/Berlin"), json!({})).is_ok());
+        let rejection = check(wants("Europe/Bonn"), json!({})).unwrap_err();
+        assert_eq!(rejection.reason, Reason::InvalidSchedule);
+        assert!(
+            rejection.message.starts_with("spec.lifecycle.schedule.timeZone: \"Europe/Bonn\""),
+            "{}",
+            rejection.message
+        );
+        assert!(check(json!({}), wants("Europe/Bonn")).is_ok(), "that of the pool is a condition of the pool");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 mod ends;
 mod limits;
 mod losses;
+mod schedule;
+mod suspension;
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use super::{
     ADD_FINALIZER, REMOVE, REPLACE, SERVICE,
     world::{Pods, Routes, World},
 };
-use crate::controllers::unit::plan::Step;
+use crate::controllers::unit::{assess::Ttl, plan::Step};
 
 #[test]
 fn steps_of_a_deletion() {
@@ -91,5 +91,5 @@ fn finished_unit_is_stopped_after_its_end_is_recorded() {
     };
     let rests = over().route(Routes::Absent).pod(Pods::Absent).unit(brief);
     assert_eq!(rests.names(false), [""; 0]);
-    assert_eq!(rests.at("2026-01-01T01:00:10Z").plan(false), [Step::DeleteUnit]);
+    assert_eq!(rests.at("2026-01-01T01:00:10Z").plan(false), [Step::DeleteUnit(Ttl::Finished)]);
 }

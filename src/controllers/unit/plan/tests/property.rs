@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use computing_unit_api::{Reason, names::FINALIZER};
+use computing_unit_api::{
+    OperatingMode, Reason,
+    names::{FINALIZER, SCHEDULE},
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use proptest::prelude::*;
@@ -19,10 +22,12 @@ use crate::{
         plan::{Step, plan},
         pod::terminated,
         rollout::Slot,
+        schedule_mark,
         snapshot::Child,
     },
     probe::{Progress, Report},
     routing::keys::Holder,
+    schedule::Change,
 };
 
 impl World {
@@ -81,7 +86,17 @@ impl World {
                 snapshot.route = Child::Owned(Arc::new(*route));
             }
             Step::DeleteRoute { .. } => snapshot.route = Child::Terminating,
-            Step::DeleteUnit => {
+            Step::FollowSchedule(due) => {
+                let unit = Arc::make_mut(&mut snapshot.unit);
+                let mark = schedule_mark::of_next_generation(unit, due.at);
+                unit.metadata.annotations.get_or_insert_default().insert(SCHEDULE.to_owned(), mark);
+                unit.metadata.generation = unit.metadata.generation.map(|generation| generation + 1);
+                unit.spec.operating_mode = match due.change {
+                    Change::Suspend => OperatingMode::Suspended,
+                    Change::Resume => OperatingMode::Running,
+                };
+            }
+            Step::DeleteUnit(_) => {
                 Arc::make_mut(&mut snapshot.unit).metadata.deletion_timestamp = Some(Time(snapshot.now));
             }
             Step::DeletePod { .. } => {

@@ -3,16 +3,14 @@
 mod overridden;
 mod pod;
 mod route;
+mod suspension;
 mod update;
 
 use computing_unit_api::{ConditionType, Reason};
 
+use self::suspension::suspended;
 use super::Facts;
-use crate::controllers::{
-    condition::Draft,
-    idle,
-    unit::{blocked::Write, snapshot::Child},
-};
+use crate::controllers::{condition::Draft, unit::blocked::Write};
 
 /// All conditions of a unit.
 ///
@@ -24,6 +22,7 @@ pub(super) fn all(facts: Facts<'_>) -> Vec<Draft> {
         all.push(ready(facts, &all));
     }
     all.extend(suspended(facts));
+    all.extend(suspension::expiring(facts));
     all.extend(finished(facts));
     all.extend(stalled(facts));
     all.extend(update::conditions(facts));
@@ -87,29 +86,4 @@ fn finished(facts: Facts<'_>) -> Option<Draft> {
 fn stalled(facts: Facts<'_>) -> Option<Draft> {
     let finish = facts.assessment.history.finish.as_ref().filter(|finish| finish.reason.is_failure())?;
     Some(Draft::yes(ConditionType::Stalled, finish.reason.reason(), &finish.message))
-}
-
-fn suspended(facts: Facts<'_>) -> Option<Draft> {
-    let snapshot = facts.snapshot;
-    if !snapshot.suspended() {
-        return None;
-    }
-    let no = |reason, message| Draft::no(ConditionType::Suspended, reason, message);
-    let yes = |reason, message: String| Draft::yes(ConditionType::Suspended, reason, message);
-    Some(match (&snapshot.route, &snapshot.pod) {
-        (Child::Absent, Child::Absent) => match idle::idle_since(&snapshot.unit) {
-            Some(since) => yes(
-                Reason::Idle,
-                format!(
-                    "the unit was suspended because it had been idle since {since}; set spec.operatingMode to Running to \
-                     start it"
-                ),
-            ),
-            None => {
-                yes(Reason::Suspended, "the unit has no pod; set spec.operatingMode to Running to start it".to_owned())
-            }
-        },
-        (Child::Absent, _) => no(Reason::PodStopping, "the route is withdrawn and the pod is stopping"),
-        _ => no(Reason::RouteClosing, "the route is being withdrawn; the pod is stopped afterwards"),
-    })
 }
