@@ -15,6 +15,7 @@ pub mod names;
 mod phase;
 mod pool;
 mod pool_status;
+mod ports;
 mod probe;
 mod quantity;
 pub mod rbac;
@@ -39,6 +40,7 @@ pub use lifecycle::{IdleAction, PoolLifecycle, RestartBackoff, UnitLifecycle, Up
 pub use phase::{Phase, PhaseCounts};
 pub use pool::{ComputingUnitPool, ComputingUnitPoolSpec, GatewayRef, OfferedImage, References};
 pub use pool_status::ComputingUnitPoolStatus;
+pub use ports::{BackendProtocol, ExposedPort, PortStatus};
 pub use probe::{ProbeMethod, ProbeMode, ProbeSpec};
 pub use quantity::Quantity;
 pub use reason::Reason;

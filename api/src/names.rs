@@ -75,7 +75,7 @@ pub mod labels {
     }
 }
 
-/// HTTP header names, in lower case.
+/// HTTP header names, in lower case as far as they are compared.
 pub mod headers {
     /// On every response of a unit's route: UID of the unit.
     pub const UNIT: &str = "x-computing-unit";
@@ -89,6 +89,8 @@ pub mod headers {
     pub const ACTIVATOR: &str = "x-computing-unit-activator";
     /// On a response of an activator for a suspended unit: why the request did not start it.
     pub const NOT_STARTED: &str = "x-computing-unit-not-started";
+    /// On a request whose path was rewritten: the prefix that was replaced, without a slash at its end.
+    pub const FORWARDED_PREFIX: &str = "X-Forwarded-Prefix";
     /// On a request of the waiting page for the progress of a start. The request starts no unit and is not held.
     pub const PAGE: &str = "x-computing-unit-page";
 }

@@ -5,8 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ActivatorSpec, ActivitySpec, ClaimRetentionPolicy, ComputingUnitPoolStatus, Duration, EnvSpec, ImageCatalogRef,
-    PoolLifecycle, ProbeSpec, ResourcesSpec, RestartBackoff, Routing, VolumeClaimTemplate,
+    ActivatorSpec, ActivitySpec, BackendProtocol, ClaimRetentionPolicy, ComputingUnitPoolStatus, Duration, EnvSpec,
+    ExposedPort, ImageCatalogRef, PoolLifecycle, ProbeSpec, ResourcesSpec, RestartBackoff, Routing, VolumeClaimTemplate,
 };
 
 /// ComputingUnitPool is the deployer's policy for units: the Gateway and the routing, the pod template, the images on offer,
@@ -44,6 +44,7 @@ use crate::{
     validation = ("has(self.volumeClaimTemplates) == has(oldSelf.volumeClaimTemplates) && (!has(self.volumeClaimTemplates) || self.volumeClaimTemplates == oldSelf.volumeClaimTemplates)", "spec.volumeClaimTemplates is immutable; create another pool"),
     validation = ("!has(self.routing.query) || self.routing.query.paths.exists(p, p.type != 'RegularExpression') || (has(self.probe) && has(self.probe.path))", "spec.probe.path is required if all of spec.routing.query.paths have type RegularExpression"),
     validation = ("has(self.routing.query) || !has(self.probe) || !has(self.probe.path) || !self.probe.path.contains('{key}')", "spec.probe.path must not contain {key} unless spec.routing.type is Query"),
+    validation = ("!has(self.ports) || size(self.ports) == 0 || !has(self.routing.query)", "spec.ports requires spec.routing.type to be Path or Host"),
     validation = ("!has(self.activator) || !has(self.activator.hostnames) || (has(self.routing.query) && self.routing.query.lookup == 'Host')", "spec.activator.hostnames requires spec.routing.query.lookup to be Host"),
     validation = ("!has(self.routing.query) || self.routing.query.lookup != 'Host' || has(self.activator)", "spec.activator is required if spec.routing.query.lookup is Host; {} is enough"),
     validation = ("!has(self.env) || self.env.policy == 'Listed' || !has(self.template.spec) || size(self.template.spec.containers) == 0 || !has(self.template.spec.containers[0].envFrom) || size(self.template.spec.containers[0].envFrom) == 0", "spec.env.policy must be Listed if spec.template.spec.containers[0].envFrom is set, because a variable of a unit would override one from there")
@@ -65,6 +66,21 @@ pub struct ComputingUnitPoolSpec {
         validation = ("!has(self.spec) || !has(self.spec.restartPolicy) || self.spec.restartPolicy in ['Always', 'OnFailure', 'Never']", "spec.template.spec.restartPolicy must be Always, OnFailure or Never")
     )]
     pub template: PodTemplateSpec,
+
+    /// Protocol between the Gateway and the engine. It is `appProtocol` of the Service. If absent, the Gateway speaks HTTP/1.1,
+    /// unless somebody else has set `appProtocol`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<BackendProtocol>,
+
+    /// Other HTTP ports of the units that have addresses, for example for development servers that a notebook starts. Path and
+    /// Host mode only. Whoever may reach a unit may reach its ports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(
+        merge_strategy = ListMerge::Map(vec!["name".into()]),
+        validation = ("self.all(a, self.exists_one(b, a.port == b.port))", "spec.ports must not have one number twice")
+    )]
+    pub ports: Vec<ExposedPort>,
 
     /// Images that units can choose from. If empty, every unit runs the image of the template.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -27,6 +27,8 @@ names! {
         EnvNotAllowed,
         /// The unit requests more than its pool or its own limits allow.
         LimitExceeded,
+        /// The name of the unit cannot be part of a host name of its pool.
+        NameNotAllowed,
         /// The schedule has an invalid cron expression, or a time zone that does not exist.
         InvalidSchedule,
         /// Another unit of the namespace has the routing key.

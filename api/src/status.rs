@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Phase, ProbeMethod, ProbeSpec, ScheduleStatus};
+use crate::{Phase, PortStatus, ProbeMethod, ProbeSpec, ScheduleStatus};
 
 /// Most recently observed status of the unit.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,11 @@ pub struct ComputingUnitStatus {
     /// URL of the unit. It answers while the unit is Ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+
+    /// URLs of the ports in `spec.ports` of the pool. They answer if something listens on the port.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub ports: Vec<PortStatus>,
 
     /// Routing key of the unit: its cuid or its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]

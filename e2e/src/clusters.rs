@@ -59,3 +59,17 @@ async fn ask(pods: &Api<Pod>, name: &str, path: &str) -> anyhow::Result<Value> {
     driver.abort();
     Ok(serde_json::from_slice(&body)?)
 }
+
+/// The largest number of connections to the backend of each rule of an `HTTPRoute`, at each proxy. `None` is Envoy's default.
+///
+/// # Errors
+/// If a proxy cannot be read.
+pub async fn max_connections(cluster: &Cluster, namespace: &str, route: &str) -> anyhow::Result<Vec<Option<u64>>> {
+    let own = format!("httproute/{namespace}/{route}/rule/");
+    let dumps = dumps(cluster).await?;
+    let clusters = dumps.iter().flat_map(|dump| dump["configs"].as_array().into_iter().flatten());
+    let named = clusters
+        .map(|config| &config["cluster"])
+        .filter(|one| one["name"].as_str().is_some_and(|name| name.starts_with(&own)));
+    Ok(named.map(|one| one["circuit_breakers"]["thresholds"][0]["max_connections"].as_u64()).collect())
+}

@@ -17,6 +17,7 @@ const PERMANENT: &[Reason] = &[
     Reason::ReferenceNotAllowed,
     Reason::EnvNotAllowed,
     Reason::LimitExceeded,
+    Reason::NameNotAllowed,
     Reason::InvalidSchedule,
     Reason::KeyConflict,
     Reason::KeyConflictInOtherNamespace,

@@ -67,8 +67,8 @@ impl Provider for EnvoyGateway {
         &STATISTICS
     }
 
-    fn cluster_name(&self, namespace: &str, route: &str) -> String {
-        format!("httproute/{namespace}/{route}/rule/0")
+    fn cluster_name(&self, namespace: &str, route: &str, rule: usize) -> String {
+        format!("httproute/{namespace}/{route}/rule/{rule}")
     }
 }
 

@@ -25,8 +25,8 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Where and how each proxy publishes its statistics.
     fn statistics(&self) -> &'static Statistics;
 
-    /// The name that the statistics have for the backend of an HTTPRoute with one rule.
-    fn cluster_name(&self, namespace: &str, route: &str) -> String;
+    /// The name that the statistics have for the backend of a rule of an HTTPRoute. Rules are numbered from 0.
+    fn cluster_name(&self, namespace: &str, route: &str, rule: usize) -> String;
 }
 
 /// The statistics of a proxy: the endpoint, and the series in Prometheus text format that the operator reads.

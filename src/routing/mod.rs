@@ -18,7 +18,7 @@ use computing_unit_api::Routing;
 use http::Uri;
 
 pub use self::{
-    host::same_host,
+    host::{HOST, PORT_SEPARATOR, host_pattern, same_host},
     mode::{Mode, mode},
     url::{Address, Origin, url},
 };
@@ -31,6 +31,11 @@ pub fn key(routing: &Routing, name: &str, cuid: Option<i64>) -> String {
 /// The parts of a unit's URL. `None` if the routing lacks the settings of its type, which the API server rejects.
 pub fn address(routing: &Routing, name: &str, cuid: Option<i64>) -> Option<Address> {
     mode(routing).map(|mode| mode.address(name, cuid))
+}
+
+/// The parts of the URL of another port of a unit. `None` if the mode has none.
+pub fn port_address(routing: &Routing, name: &str, port: &str) -> Option<Address> {
+    mode(routing)?.port_address(name, port)
 }
 
 /// The key that a request carries, as a proxy matches it. `host` is its Host header.

@@ -39,6 +39,21 @@ pub trait Mode {
         None
     }
 
+    /// The path below which clients reach the unit, with a slash at the end.
+    fn base_path(&self, _name: &str) -> String {
+        "/".to_owned()
+    }
+
+    /// The address of another port of a unit. `None` if the mode has none.
+    fn port_address(&self, _name: &str, _port: &str) -> Option<Address> {
+        None
+    }
+
+    /// The matches of another port of a unit. They take precedence over those of the unit itself.
+    fn port_matches(&self, _name: &str, _port: &str) -> Vec<HttpRouteRulesMatches> {
+        vec![]
+    }
+
     /// The path that replaces the unit's own prefix in a request to its pod.
     fn replace_prefix_match(&self) -> Option<&str> {
         None
@@ -63,7 +78,7 @@ pub fn mode(routing: &Routing) -> Option<&dyn Mode> {
 #[cfg(test)]
 mod tests {
     use crate::{
-        routing::{Origin, address, key, request_key, url},
+        routing::{Origin, address, key, port_address, request_key, url},
         testing::{host_routing, path_routing, query_routing},
     };
 
@@ -77,6 +92,19 @@ mod tests {
         ] {
             let address = address(&routing, "ada", Some(42)).unwrap();
             assert_eq!(url(&address, None, Some(&origin)).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn port_of_a_unit_has_an_address_in_path_and_host_mode() {
+        let origin = Origin { tls: false, host: "10.0.0.1".into(), port: 8080 };
+        for (routing, expected) in [
+            (query_routing(), None),
+            (path_routing(), Some("http://10.0.0.1:8080/units/ada/-/tensorboard/")),
+            (host_routing(), Some("http://tensorboard--ada.units.example.org:8080/")),
+        ] {
+            let address = port_address(&routing, "ada", "tensorboard");
+            assert_eq!(address.and_then(|address| url(&address, None, Some(&origin))).as_deref(), expected);
         }
     }
 
@@ -110,6 +138,8 @@ mod tests {
             (host_routing(), "/", "units.example.org", None),
             (host_routing(), "/", "a.b.units.example.org", Some("a.b")),
             (host_routing(), "/", "elsewhere", None),
+            (host_routing(), "/", "tensorboard--ada.units.example.org", Some("ada")),
+            (path_routing(), "/units/ada/-/tensorboard/", "x", Some("ada")),
         ] {
             let key = request_key(&routing, &uri.parse().unwrap(), Some(host));
             assert_eq!(key.as_deref(), expected, "{uri} {host}");

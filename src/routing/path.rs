@@ -8,6 +8,9 @@ use http::Uri;
 
 use super::{matches, mode::Mode, url::Address};
 
+/// The segment after the name of a unit below which its ports are.
+const RESERVED: &str = "-";
+
 impl Mode for PathRouting {
     fn unit_key(&self, name: &str, _cuid: Option<i64>) -> String {
         name.to_owned()
@@ -24,7 +27,21 @@ impl Mode for PathRouting {
     }
 
     fn address(&self, name: &str, _cuid: Option<i64>) -> Address {
-        Address { host: None, route_host: None, path: format!("{}/{name}/", self.key_space()), query: None }
+        Address { host: None, route_host: None, path: self.base_path(name), query: None }
+    }
+
+    fn base_path(&self, name: &str) -> String {
+        format!("{}/{name}/", self.key_space())
+    }
+
+    fn port_address(&self, name: &str, port: &str) -> Option<Address> {
+        let path = format!("{}{RESERVED}/{port}/", self.base_path(name));
+        Some(Address { host: None, route_host: None, path, query: None })
+    }
+
+    /// A longer prefix takes precedence.
+    fn port_matches(&self, name: &str, port: &str) -> Vec<HttpRouteRulesMatches> {
+        vec![matches::only(matches::prefix(format!("{}{RESERVED}/{port}", self.base_path(name))))]
     }
 
     fn unit_matches(&self, name: &str, _key: &str) -> Vec<HttpRouteRulesMatches> {

@@ -87,7 +87,7 @@ impl Own {
     const fn programs(self) -> &'static [&'static str] {
         match self {
             Self::Operator => &["computing-unit-operator"],
-            Self::Engine => &["engine", "authorization", "agent"],
+            Self::Engine => &["engine", "authorization", "agent", "grpc"],
         }
     }
 }

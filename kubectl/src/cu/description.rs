@@ -18,6 +18,7 @@ pub fn text(unit: &ComputingUnit, now: Timestamp) -> String {
     let none = ComputingUnitStatus::default();
     let status = unit.status.as_ref().unwrap_or(&none);
     let mut lines = facts(unit, now);
+    section(&mut lines, "Ports", &pairs(status.ports.iter().map(|port| (port.name.as_str(), Some(port.url.clone())))));
     section(&mut lines, "Stages", &stages(unit, status));
     section(&mut lines, "Conditions", &conditions(&status.conditions, now));
     section(&mut lines, "Activity", &activity(status, now));
@@ -284,11 +285,13 @@ mod tests {
     fn suspended_unit_is_described_with_its_times() {
         let unit = testing::unit(json!({
             "phase": "Suspended", "expiresAt": "2026-01-04T02:00:00Z",
+            "ports": [{"name": "tensorboard", "url": "http://u/units/ada/-/tensorboard/"}],
             "schedule": {"nextSuspend": "2026-01-01T20:00:00Z", "nextResume": "2026-01-01T08:00:00Z"},
         }));
         let text = text(&serde_json::from_value(unit).unwrap(), now());
         for line in [
             "Expires:     in 3d1h (2026-01-04T02:00:00Z)",
+            "  tensorboard:   http://u/units/ada/-/tensorboard/",
             "  Next suspension:   in 19h (2026-01-01T20:00:00Z)",
             "  Next resume:       in 7h (2026-01-01T08:00:00Z)",
         ] {

@@ -32,6 +32,10 @@ pub struct Args {
     /// Start the unit if it is suspended, and wait until it is ready
     #[arg(long)]
     resume: bool,
+
+    /// Name of another port of the unit, from spec.ports of its pool
+    #[arg(long, value_name = "NAME")]
+    port: Option<String>,
 }
 
 /// Prints the URLs of units.
@@ -97,15 +101,29 @@ async fn urls(session: &mut Session, args: &Args, command: &str) -> Result<Vec<S
     }
     let mut urls = vec![];
     for unit in &ready {
-        match unit.status.as_ref().and_then(|status| status.url.clone()) {
-            Some(url) => urls.push(url),
-            None => session.fail([no_url(unit)]),
+        match url_of(unit, args.port.as_deref()) {
+            Some(url) => urls.push(url.to_owned()),
+            None => session.fail([no_url(unit, args.port.as_deref())]),
         }
     }
     Ok(urls)
 }
 
-fn no_url(unit: &Unit) -> String {
+/// The URL of a unit, or of another port of it.
+fn url_of<'a>(unit: &'a ComputingUnit, port: Option<&str>) -> Option<&'a str> {
+    let status = unit.status.as_ref()?;
+    match port {
+        Some(port) => status.ports.iter().find(|each| each.name == port).map(|each| each.url.as_str()),
+        None => status.url.as_deref(),
+    }
+}
+
+fn no_url(unit: &Unit, port: Option<&str>) -> String {
+    if let Some(port) = port
+        && unit.status.as_ref().is_some_and(|status| status.url.is_some())
+    {
+        return format!("computing unit {:?} has no port {port:?}: see spec.ports of its pool", unit.name_any());
+    }
     format!("computing unit {:?} has no URL: set spec.routing.baseURL of its pool", unit.name_any())
 }
 

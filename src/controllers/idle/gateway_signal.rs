@@ -138,12 +138,14 @@ pub(super) async fn read_from(
 }
 
 /// The numbers of units by the name that their counters have.
+/// The clusters of units, with the index of the unit: one for the engine, and one for each other port.
 fn clusters(source: &Source, units: &[&TrackedUnit]) -> HashMap<String, usize> {
-    let name = |tracked: &TrackedUnit| {
-        let unit = &tracked.unit;
-        source.provider.cluster_name(&unit.namespace().unwrap_or_default(), &unit.name_any())
+    let of_unit = |(index, tracked): (usize, &&TrackedUnit)| {
+        let (namespace, name) = (tracked.unit.namespace().unwrap_or_default(), tracked.unit.name_any());
+        let rules = 0..=tracked.pool.spec.ports.len();
+        rules.map(move |rule| (source.provider.cluster_name(&namespace, &name, rule), index))
     };
-    units.iter().enumerate().map(|(index, tracked)| (name(tracked), index)).collect()
+    units.iter().enumerate().flat_map(of_unit).collect()
 }
 
 fn unknown_route(address: &str) -> Unreadable {

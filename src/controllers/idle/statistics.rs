@@ -28,14 +28,17 @@ pub struct Parser<'a> {
     /// The beginning of a line that is not complete yet.
     partial: Vec<u8>,
     uptime: Option<u64>,
-    found: Vec<(Counters, bool)>,
+    /// The counters of each unit, and how many of its clusters the proxy lacks.
+    found: Vec<(Counters, usize)>,
 }
 
 impl<'a> Parser<'a> {
-    /// Parses the counters of the clusters of these names, which are numbered from 0.
+    /// Parses the counters of the clusters of these names, which belong to units that are numbered from 0.
     pub fn new(statistics: &'static Statistics, clusters: &'a HashMap<String, usize>) -> Self {
         let cluster_prefix = format!("{}=\"", statistics.cluster_label);
-        let found = vec![Default::default(); clusters.len()];
+        let units = clusters.values().max().map_or(0, |last| last + 1);
+        let mut found = vec![(Counters::default(), 0); units];
+        clusters.values().for_each(|index| found[*index].1 += 1);
         Self { statistics, cluster_prefix, clusters, partial: Vec::new(), uptime: None, found }
     }
 
@@ -58,13 +61,13 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// The counters of each cluster, by its number. `None` if the proxy does not have the cluster.
+    /// The counters of each unit, by its number. `None` if the proxy does not have all of its clusters.
     pub fn finish(mut self) -> Result<Vec<Option<Counters>>, InvalidStatistics> {
         let last = std::mem::take(&mut self.partial);
         self.line(&last)?;
         let uptime = self.uptime;
         let found = self.found.into_iter();
-        Ok(found.map(|(counters, present)| present.then_some(Counters { uptime, ..counters })).collect())
+        Ok(found.map(|(counters, missing)| (missing == 0).then_some(Counters { uptime, ..counters })).collect())
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), InvalidStatistics> {
@@ -83,10 +86,10 @@ impl<'a> Parser<'a> {
         }
         let cluster = labels.split_once(&self.cluster_prefix).and_then(|(_, rest)| rest.split_once('"'));
         let Some(index) = cluster.and_then(|(cluster, _)| self.clusters.get(cluster)) else { return Ok(()) };
-        let Some((counters, present)) = self.found.get_mut(*index) else { return Ok(()) };
+        let Some((counters, missing)) = self.found.get_mut(*index) else { return Ok(()) };
         let value = number(value)?;
         if name == self.statistics.presence {
-            *present = true;
+            *missing = missing.saturating_sub(1);
         } else if name == self.statistics.requests {
             counters.requests = counters.requests.saturating_add(value);
         } else if self.statistics.bytes.contains(&name) {
@@ -129,7 +132,7 @@ envoy_server_uptime{} 77
 
     fn clusters() -> HashMap<String, usize> {
         let names = ["ada", "bob", "cyd"].iter().enumerate();
-        names.map(|(index, name)| (EnvoyGateway.cluster_name("units", name), index)).collect()
+        names.map(|(index, name)| (EnvoyGateway.cluster_name("units", name, 0), index)).collect()
     }
 
     fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Option<Counters>>, InvalidStatistics> {
@@ -151,6 +154,25 @@ envoy_server_uptime{} 77
             assert_eq!(parse(TEXT.as_bytes().chunks(size)), Ok(expected()), "chunks of {size}");
         }
         assert_eq!(parse([TEXT.trim_end().as_bytes()]), Ok(expected()), "the last line without a line feed");
+    }
+
+    #[test]
+    fn ports_of_a_unit_are_counted_together_and_none_may_be_missing() {
+        let units = ["ada", "eve"].iter().enumerate();
+        let clusters: HashMap<_, _> = units
+            .flat_map(|(index, name)| (0..2).map(move |rule| (EnvoyGateway.cluster_name("units", name, rule), index)))
+            .collect();
+        let mut parser = Parser::new(EnvoyGateway.statistics(), &clusters);
+        parser.push(TEXT.as_bytes()).unwrap();
+        for line in [
+            "upstream_rq_total{envoy_cluster_name=\"httproute/units/ada/rule/1\"} 3",
+            "membership_total{envoy_cluster_name=\"httproute/units/ada/rule/1\"} 1",
+            "membership_total{envoy_cluster_name=\"httproute/units/eve/rule/0\"} 1",
+        ] {
+            parser.push(format!("envoy_cluster_{line}\n").as_bytes()).unwrap();
+        }
+        let ada = Counters { requests: 15, bytes: 1234, uptime: Some(77) };
+        assert_eq!(parser.finish(), Ok(vec![Some(ada), None]));
     }
 
     #[test]

@@ -48,7 +48,7 @@ async fn scan_of_a_thousand_units_sends_one_request_to_each_proxy() {
     let units: Vec<TrackedUnit> = (0..1000).map(|number| tracked(&format!("unit-{number}"))).collect();
     let mut text = String::from("envoy_server_uptime{} 5\n");
     for unit in &units {
-        let cluster = EnvoyGateway.cluster_name("units", unit.unit.metadata.name.as_deref().unwrap());
+        let cluster = EnvoyGateway.cluster_name("units", unit.unit.metadata.name.as_deref().unwrap(), 0);
         for (name, value) in [("membership_total", 1), ("upstream_rq_total", 3), ("upstream_cx_rx_bytes_total", 9)] {
             writeln!(text, "envoy_cluster_{name}{{envoy_cluster_name=\"{cluster}\"}} {value}").unwrap();
         }

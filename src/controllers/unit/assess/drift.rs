@@ -11,7 +11,7 @@ use super::key_record::KeyRecord;
 use crate::controllers::unit::{
     admissions::content,
     blocked::Write,
-    build::{Children, Wanted, drift, route},
+    build::{Children, Wanted, drift, route, service},
     snapshot::Snapshot,
 };
 
@@ -63,8 +63,8 @@ impl Drifts {
 pub(super) fn drifts(snapshot: &Snapshot, wanted: &Wanted, key: KeyRecord, may_open: bool) -> Drifts {
     let Ok(children) = wanted else { return Drifts::default() };
     let service = snapshot.service.owned().map(|current| {
-        let same = drift::service_matches(current, &children.service);
-        of(snapshot, Write::Service, same, current, &children.service)
+        let desired = service::with_app_protocols_of(current, children.service.clone());
+        of(snapshot, Write::Service, drift::service_matches(current, &desired), current, &desired)
     });
     let pod = snapshot.pod.owned().map(|current| {
         of(snapshot, Write::Pod, drift::metadata_matches(current, &children.pod), current, &children.pod)

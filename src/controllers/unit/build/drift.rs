@@ -69,6 +69,7 @@ fn covers(whole: &Value, part: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use computing_unit_api::BackendProtocol;
     use serde_json::json;
 
     use super::*;
@@ -85,6 +86,39 @@ mod tests {
         assert!(service_matches(&seen, &desired));
         seen.spec.as_mut().unwrap().selector.as_mut().unwrap().insert("more".into(), "narrow".into());
         assert!(!service_matches(&seen, &desired));
+    }
+
+    #[test]
+    fn protocol_that_somebody_else_has_set_is_kept_unless_the_pool_sets_one() {
+        let of = |protocol: Option<BackendProtocol>| {
+            let mut unit = testing::accepted(testing::path_routing());
+            let pool = std::sync::Arc::make_mut(&mut unit.pool);
+            pool.spec.protocol = protocol;
+            pool.spec.ports =
+                serde_json::from_value(json!([{"name": "grpc", "port": 9000, "protocol": "H2C"}])).unwrap();
+            build::children(&unit).service
+        };
+        let protocols = |service: &Service| {
+            let ports = service.spec.clone().unwrap().ports.unwrap();
+            ports.into_iter().map(|port| port.app_protocol).collect::<Vec<_>>()
+        };
+        let h2c = Some("kubernetes.io/h2c".to_owned());
+        assert_eq!(protocols(&of(None)), [None, h2c.clone()]);
+        let mut seen = of(None);
+        for port in seen.spec.as_mut().unwrap().ports.as_mut().unwrap() {
+            port.app_protocol = Some("kubernetes.io/ws".to_owned());
+        }
+        let ws = Some("kubernetes.io/ws".to_owned());
+        for (wanted, expected) in [
+            (None, [ws, h2c.clone()]),
+            (Some(BackendProtocol::HTTP), [Some("http".to_owned()), h2c.clone()]),
+            (Some(BackendProtocol::H2C), [h2c.clone(), h2c.clone()]),
+        ] {
+            let desired = build::service::with_app_protocols_of(&seen, of(wanted));
+            assert_eq!(protocols(&desired), expected);
+            assert!(!service_matches(&seen, &desired), "that of the other port");
+            assert!(service_matches(&desired, &desired));
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     controllers::unit::{build::pvc, validate::Unit},
     image_catalog::restrict,
+    routing::mode,
 };
 
 /// Version of the inputs of [`hash`]. A pod whose hash has another version does not count as outdated.
@@ -213,12 +214,19 @@ fn env(unit: &Unit, pools: Vec<EnvVar>) -> Vec<EnvVar> {
         value: Some(value),
         ..EnvVar::default()
     };
-    let mut all = vec![own("NAME", object.name_any())];
+    let mut all = vec![own("NAME", object.name_any()), own("BASE_PATH", base_path(unit))];
+    all.extend(unit.url.clone().map(|url| own("URL", url)));
     all.extend(unit.cuid().map(|cuid| own("CUID", cuid.to_string())));
     let taken: BTreeSet<&str> = pools.iter().map(|variable| variable.name.as_str()).collect();
     all.extend(object.spec.env.iter().filter(|variable| !taken.contains(variable.name.as_str())).cloned());
     all.extend(pools.iter().filter(|variable| !variable.name.starts_with(RESERVED_ENV)).cloned());
     all
+}
+
+/// The path below which clients reach the unit.
+fn base_path(unit: &Unit) -> String {
+    let mode = mode(&unit.pool.spec.routing);
+    mode.map_or_else(|| "/".to_owned(), |mode| mode.base_path(&unit.object.name_any()))
 }
 
 /// Overrides the template's amounts with the unit's. A limit without a request also removes the template's request, so that
@@ -239,7 +247,7 @@ fn resources(template: &mut ResourceRequirements, wanted: &Resources) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{accepted, query_routing};
+    use crate::testing::{accepted, host_routing, path_routing, query_routing};
 
     /// A release in which this fails has to change [`HASH_VERSION`], or it replaces the pods of every unit.
     #[test]
@@ -256,6 +264,35 @@ mod tests {
         let claim = json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}});
         pool.spec.volume_claim_templates = vec![serde_json::from_value(claim).unwrap()];
         assert_eq!([hash(&plain), hash(&full)], ["v2-85e45f9f5eac821c", "v2-0e5698adc01273c1"]);
+    }
+
+    #[test]
+    fn engine_knows_its_address_and_a_template_can_refer_to_it() {
+        for (routing, url, base) in [
+            (query_routing(), None, "/"),
+            (path_routing(), Some("http://10.0.0.1/units/ada/"), "/units/ada/"),
+            (host_routing(), Some("http://ada.units.example.org/"), "/"),
+        ] {
+            let mut unit = accepted(routing);
+            let before = hash(&unit);
+            unit.url = url.map(str::to_owned);
+            let template = &mut std::sync::Arc::make_mut(&mut unit.pool).spec.template;
+            let engine = &mut template.spec.as_mut().unwrap().containers[0];
+            let args = serde_json::from_value(json!([{"name": "URL", "value": "$(COMPUTING_UNIT_URL)"},
+                                                     {"name": "COMPUTING_UNIT_URL", "value": "forged"}]))
+            .unwrap();
+            engine.env = Some(args);
+            let variables = pod(&unit).spec.unwrap().containers.remove(0).env.unwrap();
+            let position = |name: &str| variables.iter().position(|variable| variable.name == name);
+            let value = |name: &str| variables[position(name)?].value.clone();
+            assert_eq!(value("COMPUTING_UNIT_BASE_PATH").as_deref(), Some(base));
+            assert_eq!(value("COMPUTING_UNIT_URL").as_deref(), url);
+            assert!(url.is_none() || position("COMPUTING_UNIT_URL") < position("URL"), "expanded");
+            let mut moved = accepted(query_routing());
+            moved.url = Some("http://elsewhere/".to_owned());
+            assert_eq!(hash(&moved), hash(&accepted(query_routing())), "another address makes no pod outdated");
+            assert_ne!(before, hash(&unit));
+        }
     }
 
     #[test]

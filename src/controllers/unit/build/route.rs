@@ -7,14 +7,15 @@
 
 pub use computing_unit_api::gateway::is_guarded;
 use computing_unit_api::{
-    GatewayRef, Isolation,
+    ExposedPort, GatewayRef, Isolation,
     gateway::{
         HTTPRoute,
         types::{
             HttpRouteParentRefs, HttpRouteRules, HttpRouteRulesBackendRefs, HttpRouteRulesFilters,
-            HttpRouteRulesFiltersResponseHeaderModifier, HttpRouteRulesFiltersType, HttpRouteRulesFiltersUrlRewrite,
-            HttpRouteRulesFiltersUrlRewritePath, HttpRouteRulesFiltersUrlRewritePathType, HttpRouteRulesMatches,
-            HttpRouteRulesMatchesHeaders, HttpRouteRulesMatchesHeadersType, HttpRouteRulesTimeouts, HttpRouteSpec,
+            HttpRouteRulesFiltersRequestHeaderModifierSet, HttpRouteRulesFiltersResponseHeaderModifier,
+            HttpRouteRulesFiltersType, HttpRouteRulesFiltersUrlRewrite, HttpRouteRulesFiltersUrlRewritePath,
+            HttpRouteRulesFiltersUrlRewritePathType, HttpRouteRulesMatches, HttpRouteRulesMatchesHeaders,
+            HttpRouteRulesMatchesHeadersType, HttpRouteRulesTimeouts, HttpRouteSpec,
         },
     },
     names::{self, PORT, headers},
@@ -28,36 +29,27 @@ use super::{
 };
 use crate::{
     controllers::unit::validate::Unit,
-    routing::{Mode, mode},
+    routing::{HOST, Mode, PORT_SEPARATOR, host_pattern, mode},
 };
 
-/// Builds the open route.
+/// Builds the open route. The first rule and the first host name are those of the unit itself.
 pub fn route(unit: &Unit) -> HTTPRoute {
     let object = &unit.object;
     let gateway = &unit.pool.spec.gateway_ref;
-    let routing = &unit.pool.spec.routing;
-    let mode = mode(routing);
+    let mode = mode(&unit.pool.spec.routing);
     let name = object.name_any();
+    let ports = &unit.pool.spec.ports;
+    let port_hosts = ports.iter().filter_map(|port| mode?.port_address(&name, &port.name)?.route_host);
+    let hosts: Vec<_> = unit.address.route_host.clone().into_iter().chain(port_hosts).collect();
+    let own = rule(unit, mode.map(|mode| mode.unit_matches(&name, &unit.key)), PORT, Rewrite::of(mode, &name, None));
+    let others = ports.iter().map(|port| {
+        let matches = mode.map(|mode| mode.port_matches(&name, &port.name));
+        rule(unit, matches, port.port, Rewrite::of(mode, &name, Some(port)))
+    });
     let spec = HttpRouteSpec {
         parent_refs: Some(vec![parent(gateway)]),
-        hostnames: unit.address.route_host.clone().map(|host| vec![host]),
-        rules: Some(vec![HttpRouteRules {
-            matches: Some(mode.map(|mode| mode.unit_matches(&name, &unit.key)).unwrap_or_default()),
-            filters: Some(filters(mode, routing.effective_isolation(), &object.uid().unwrap_or_default())),
-            backend_refs: Some(vec![HttpRouteRulesBackendRefs {
-                group: Some(String::new()),
-                kind: Some("Service".to_owned()),
-                name: name.clone(),
-                port: Some(PORT),
-                weight: Some(1),
-                ..HttpRouteRulesBackendRefs::default()
-            }]),
-            timeouts: Some(HttpRouteRulesTimeouts {
-                request: Some(routing.timeouts.request.to_string()),
-                backend_request: routing.timeouts.backend_request.map(|timeout| timeout.to_string()),
-            }),
-            name: None,
-        }]),
+        hostnames: (!hosts.is_empty()).then_some(hosts),
+        rules: Some([own].into_iter().chain(others).collect()),
     };
     let mut route = HTTPRoute::new(&name, spec.into());
     *route.meta_mut() = ObjectMeta {
@@ -68,6 +60,32 @@ pub fn route(unit: &Unit) -> HTTPRoute {
         ..ObjectMeta::default()
     };
     route
+}
+
+fn rule(
+    unit: &Unit,
+    matches: Option<Vec<HttpRouteRulesMatches>>,
+    port: i32,
+    rewrite: Option<Rewrite>,
+) -> HttpRouteRules {
+    let routing = &unit.pool.spec.routing;
+    HttpRouteRules {
+        matches: Some(matches.unwrap_or_default()),
+        filters: Some(filters(rewrite, routing.effective_isolation(), &unit.object.uid().unwrap_or_default())),
+        backend_refs: Some(vec![HttpRouteRulesBackendRefs {
+            group: Some(String::new()),
+            kind: Some("Service".to_owned()),
+            name: unit.object.name_any(),
+            port: Some(port),
+            weight: Some(1),
+            ..HttpRouteRulesBackendRefs::default()
+        }]),
+        timeouts: Some(HttpRouteRulesTimeouts {
+            request: Some(routing.timeouts.request.to_string()),
+            backend_request: routing.timeouts.backend_request.map(|timeout| timeout.to_string()),
+        }),
+        name: None,
+    }
 }
 
 /// A reference to the Gateway of a route.
@@ -82,16 +100,45 @@ pub fn parent(gateway: &GatewayRef) -> HttpRouteParentRefs {
     }
 }
 
-fn filters(mode: Option<&dyn Mode>, isolation: Isolation, uid: &str) -> Vec<HttpRouteRulesFilters> {
+/// How the path of a request is changed.
+struct Rewrite {
+    /// What the pod does not see of the path.
+    prefix: String,
+    replacement: String,
+}
+
+impl Rewrite {
+    /// The change for a unit, or for another port of it.
+    fn of(mode: Option<&dyn Mode>, name: &str, port: Option<&ExposedPort>) -> Option<Self> {
+        let mode = mode?;
+        let path =
+            port.map_or_else(|| Some(mode.base_path(name)), |port| Some(mode.port_address(name, &port.name)?.path))?;
+        let prefix = path.trim_end_matches('/').to_owned();
+        let own = port.and_then(|port| port.replace_prefix_match.clone());
+        // Only a path that the unit has to itself can be replaced.
+        let replacement =
+            own.or_else(|| mode.replace_prefix_match().map(str::to_owned)).filter(|_| !prefix.is_empty())?;
+        Some(Self { prefix, replacement })
+    }
+}
+
+fn filters(rewrite: Option<Rewrite>, isolation: Isolation, uid: &str) -> Vec<HttpRouteRulesFilters> {
     // An HTTPRoute must not have two filters of one type in a rule.
     let response = HttpRouteRulesFiltersResponseHeaderModifier {
         set: Some(vec![set(headers::UNIT, uid)]),
         ..HttpRouteRulesFiltersResponseHeaderModifier::default()
     };
-    let (request, response) = match isolation {
+    let (mut request, response) = match isolation {
         Isolation::Sandbox => (Some(sandbox::request()), sandbox::response(response)),
         Isolation::None => (None, response),
     };
+    if let Some(Rewrite { prefix, .. }) = &rewrite {
+        let forwarded = HttpRouteRulesFiltersRequestHeaderModifierSet {
+            name: headers::FORWARDED_PREFIX.to_owned(),
+            value: prefix.clone(),
+        };
+        request.get_or_insert_default().set = Some(vec![forwarded]);
+    }
     let request = request.map(|modifier| HttpRouteRulesFilters {
         request_header_modifier: Some(modifier),
         ..filter(HttpRouteRulesFiltersType::RequestHeaderModifier)
@@ -100,12 +147,12 @@ fn filters(mode: Option<&dyn Mode>, isolation: Isolation, uid: &str) -> Vec<Http
         response_header_modifier: Some(response),
         ..filter(HttpRouteRulesFiltersType::ResponseHeaderModifier)
     };
-    let rewrite = mode.and_then(Mode::replace_prefix_match).map(|replacement| HttpRouteRulesFilters {
+    let rewrite = rewrite.map(|Rewrite { replacement, .. }| HttpRouteRulesFilters {
         url_rewrite: Some(HttpRouteRulesFiltersUrlRewrite {
             hostname: None,
             path: Some(HttpRouteRulesFiltersUrlRewritePath {
                 r#type: HttpRouteRulesFiltersUrlRewritePathType::ReplacePrefixMatch,
-                replace_prefix_match: Some(replacement.to_owned()),
+                replace_prefix_match: Some(replacement),
                 replace_full_path: None,
             }),
         }),
@@ -116,11 +163,19 @@ fn filters(mode: Option<&dyn Mode>, isolation: Isolation, uid: &str) -> Vec<Http
 
 /// Adds the guard of the unit `uid` to every match.
 pub fn guarded(mut route: HTTPRoute, uid: &str) -> HTTPRoute {
+    let mut renames = vec![];
     for host in route.spec.hostnames.iter_mut().flatten() {
-        *host = renamed(host, uid);
+        let new = renamed(host, uid);
+        renames.push((host_pattern(host), host_pattern(&new)));
+        *host = new;
     }
     for each in all_matches(&mut route) {
         let guards = each.headers.get_or_insert_default();
+        for header in guards.iter_mut().filter(|header| header.name == HOST) {
+            if let Some((_, new)) = renames.iter().find(|(old, _)| *old == header.value) {
+                header.value.clone_from(new);
+            }
+        }
         guards.retain(|header| header.name != headers::GUARD);
         guards.push(HttpRouteRulesMatchesHeaders {
             name: headers::GUARD.to_owned(),
@@ -136,9 +191,12 @@ pub fn open_host(route: &HTTPRoute) -> Option<String> {
     Some(renamed(route.spec.hostnames.as_ref()?.first()?, &route.name_any()))
 }
 
-/// Replaces the first label of a host name.
-fn renamed(host: &str, label: &str) -> String {
-    host.split_once('.').map_or_else(|| label.to_owned(), |(_, domain)| format!("{label}.{domain}"))
+/// Replaces the name of the unit in the first label of a host name.
+fn renamed(host: &str, name: &str) -> String {
+    let (label, domain) = host.split_once('.').map_or((host, None), |(label, domain)| (label, Some(domain)));
+    let port = label.split_once(PORT_SEPARATOR).map(|(port, _)| format!("{port}{PORT_SEPARATOR}")).unwrap_or_default();
+    let domain = domain.map(|domain| format!(".{domain}")).unwrap_or_default();
+    format!("{port}{name}{domain}")
 }
 
 fn all_matches(route: &mut HTTPRoute) -> impl Iterator<Item = &mut HttpRouteRulesMatches> {
@@ -147,6 +205,11 @@ fn all_matches(route: &mut HTTPRoute) -> impl Iterator<Item = &mut HttpRouteRule
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use computing_unit_api::Routing;
+    use serde_json::json;
+
     use super::*;
     use crate::testing::{accepted, host_routing, path_routing, query_routing};
 
@@ -161,11 +224,65 @@ mod tests {
         assert_eq!(filters_of(&guarded(open.clone(), "ada-uid")), filters_of(&open));
     }
 
+    /// A unit whose pool has two ports.
+    fn with_ports(routing: Routing) -> Unit {
+        let mut unit = accepted(routing);
+        let ports =
+            json!([{"name": "tensorboard", "port": 6006}, {"name": "dev", "port": 3000, "replacePrefixMatch": "/app"}]);
+        Arc::make_mut(&mut unit.pool).spec.ports = serde_json::from_value(ports).unwrap();
+        unit
+    }
+
+    #[test]
+    fn port_has_a_rule_with_a_more_specific_match() {
+        for (name, routing) in [("path", path_routing()), ("host", host_routing())] {
+            insta::assert_yaml_snapshot!(name, route(&with_ports(routing)).spec);
+        }
+    }
+
+    #[test]
+    fn host_names_of_ports_are_guarded_as_that_of_the_unit() {
+        let open = route(&with_ports(host_routing()));
+        let closed = guarded(open.clone(), "ada-uid");
+        let hosts = ["ada-uid", "tensorboard--ada-uid", "dev--ada-uid"].map(|name| format!("{name}.units.example.org"));
+        assert_eq!(closed.spec.hostnames.as_deref(), Some(&hosts[..]));
+        assert_eq!(open_host(&closed).as_deref(), Some("ada.units.example.org"));
+        assert_eq!(guarded(closed.clone(), "ada-uid"), closed);
+        let mut closed = closed;
+        let patterns: Vec<_> = all_matches(&mut closed)
+            .map(|each| {
+                let headers = each.headers.clone().unwrap_or_default();
+                assert!(headers.iter().any(|header| header.name == headers::GUARD));
+                headers.into_iter().find(|header| header.name == HOST).map(|header| header.value)
+            })
+            .collect();
+        assert_eq!(patterns, [None, Some(host_pattern(&hosts[1])), Some(host_pattern(&hosts[2]))]);
+    }
+
+    #[test]
+    fn pod_learns_the_prefix_that_it_does_not_see() {
+        let prefix = |mut routing: Routing, replacement: Option<&str>| {
+            if let Some(path) = &mut routing.path {
+                path.replace_prefix_match = replacement.map(str::to_owned);
+            }
+            let filters = filters_of(&route(&accepted(routing)));
+            let request = filters.into_iter().find_map(|filter| filter.request_header_modifier)?.set?;
+            Some(request.into_iter().map(|header| (header.name, header.value)).collect::<Vec<_>>())
+        };
+        let forwarded = Some(vec![("X-Forwarded-Prefix".to_owned(), "/units/ada".to_owned())]);
+        assert_eq!(prefix(path_routing(), Some("/")), forwarded);
+        assert_eq!(prefix(path_routing(), Some("/app")), forwarded);
+        assert_eq!(prefix(path_routing(), None), None);
+        assert_eq!((prefix(host_routing(), None), prefix(query_routing(), None)), (None, None));
+    }
+
     #[test]
     fn isolation_has_the_default_of_the_mode() {
         let isolated = |routing| {
             let filters = filters_of(&route(&accepted(routing)));
-            filters.iter().any(|filter| filter.request_header_modifier.is_some())
+            filters
+                .iter()
+                .any(|filter| filter.request_header_modifier.as_ref().is_some_and(|request| request.remove.is_some()))
         };
         assert!(isolated(query_routing()));
         assert!(!isolated(host_routing()));

@@ -9,7 +9,7 @@ mod slot;
 mod stages;
 mod urgency;
 
-use computing_unit_api::{Activity, ComputingUnitStatus, VerifiedRoute, names::own_container};
+use computing_unit_api::{Activity, ComputingUnitStatus, ExposedPort, PortStatus, VerifiedRoute, names::own_container};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
@@ -61,6 +61,7 @@ pub fn status(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment) -> 
         observed_generation: unit.metadata.generation,
         phase: Some(phase::phase(facts, &conditions, &stages)),
         url,
+        ports: ports(facts),
         key,
         held_key: held_key(facts).map(|key| key.to_string()),
         pod_name: pod.filter(|_| !pod_over(&assessment.state)).map(ResourceExt::name_any),
@@ -107,6 +108,27 @@ fn address(facts: Facts<'_>) -> (Option<String>, Option<String>) {
     let url = routing::address(routing, &name, cuid)
         .and_then(|address| routing::url(&address, routing.base_url.as_deref(), origin));
     (url, Some(routing::key(routing, &name, cuid)))
+}
+
+/// The URLs of the other ports. A rejected unit keeps those that it had, unless another unit has the key.
+fn ports(facts: Facts<'_>) -> Vec<PortStatus> {
+    let Facts { snapshot, wanted, .. } = facts;
+    if let Err(rejection) = wanted {
+        return facts
+            .previous()
+            .filter(|_| !rejection.lost_key())
+            .map(|previous| previous.ports.clone())
+            .unwrap_or_default();
+    }
+    let Some(pool) = &snapshot.pool else { return vec![] };
+    let (routing, name) = (&pool.spec.routing, snapshot.unit.name_any());
+    let origin = snapshot.gateway.as_ref().and_then(|binding| binding.origin.as_ref());
+    let port = |port: &ExposedPort| {
+        let address = routing::port_address(routing, &name, &port.name)?;
+        let url = routing::url(&address, routing.base_url.as_deref(), origin)?;
+        Some(PortStatus { name: port.name.clone(), url })
+    };
+    pool.spec.ports.iter().filter_map(port).collect()
 }
 
 /// The routing key that the unit holds. A unit that may be exposed keeps the one that it has been exposed with.

@@ -5,6 +5,7 @@
 
 mod env;
 mod limits;
+mod names;
 mod offers;
 mod rejection;
 mod schedule;
@@ -40,6 +41,8 @@ pub struct Unit {
     pub key: String,
     /// Where it is reached.
     pub address: Address,
+    /// Its URL. `None` if its Gateway has no address.
+    pub url: Option<String>,
 }
 
 impl Unit {
@@ -55,7 +58,10 @@ impl Unit {
 /// Why it is not accepted.
 pub fn of(snapshot: &Snapshot) -> Result<Unit, Rejection> {
     let (pool, catalog) = (snapshot.pool.as_ref(), snapshot.catalog.as_deref());
-    validate(&snapshot.unit, pool, snapshot.pool_conflict.as_ref(), catalog, snapshot.key.as_ref())
+    let unit = validate(&snapshot.unit, pool, snapshot.pool_conflict.as_ref(), catalog, snapshot.key.as_ref())?;
+    let origin = snapshot.gateway.as_ref().and_then(|binding| binding.origin.as_ref());
+    let url = routing::url(&unit.address, unit.pool.spec.routing.base_url.as_deref(), origin);
+    Ok(Unit { url, ..unit })
 }
 
 /// Decides whether `object` may run from `pool`, which is `None` if it does not exist. `conflict` is why
@@ -97,9 +103,10 @@ pub fn validate(
     let address = routing::address(&pool.spec.routing, &name, spec.cuid).ok_or_else(|| {
         Rejection::new(Reason::PoolNotAccepted, format!("the routing of pool {:?} is incomplete", spec.pool_name))
     })?;
+    names::check(object, pool)?;
     check_key(object, pool, key)?;
     let key = routing::key(&pool.spec.routing, &name, spec.cuid);
-    Ok(Unit { object: object.clone(), pool: pool.clone(), image, restrictions, key, address })
+    Ok(Unit { object: object.clone(), pool: pool.clone(), image, restrictions, key, address, url: None })
 }
 
 /// A key that no unit holds is accepted: the request for it is the next step.
@@ -304,6 +311,26 @@ mod tests {
             assert!(check(asks(list, "cpu", "4000m"), allows.clone()).is_ok());
             assert_eq!(reason(asks(list, "nvidia.com/gpu", "3"), allows.clone()), Reason::LimitExceeded);
             assert_eq!(reason(asks(list, "cpu", "4001m"), allows.clone()), Reason::LimitExceeded);
+        }
+    }
+
+    #[test]
+    fn names_in_host_names_are_distinct_from_those_of_ports_and_fit() {
+        let check = |name: &str, routing| {
+            let object = testing::unit(name, Some(42), "2026-01-01T00:00:00Z");
+            let mut pool = testing::pool(routing);
+            pool.spec.ports = serde_json::from_value(json!([{"name": "tensorboard", "port": 6006}])).unwrap();
+            validate(&Arc::new(object), Some(&Arc::new(pool)), None, None).err().map(|rejection| rejection.reason)
+        };
+        let long = "a".repeat(63);
+        for (name, reason) in [
+            ("ada", None),
+            ("dev--ada", Some(Reason::NameNotAllowed)),
+            (&long, Some(Reason::NameNotAllowed)),
+            (&long[13..], None),
+        ] {
+            assert_eq!(check(name, testing::host_routing()), reason, "{name}");
+            assert_eq!(check(name, testing::path_routing()), None, "{name}");
         }
     }
 
