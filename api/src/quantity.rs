@@ -9,8 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// As in Kubernetes, without negative amounts, and with exponents that are whole numbers. The API server answers with the
-/// pattern, so it spells the suffixes out. (A rule with a message would exceed the cost that Kubernetes allows, because it
-/// ignores `maxLength` in its estimate before 1.36.)
+/// pattern, so it spells the suffixes out. (A rule with a message would exceed the cost that Kubernetes 1.33 allows, because its
+/// estimate ignores `maxLength` of quantities.)
 pub(crate) const PATTERN: &str =
     "^[+]?([0-9]+[.]?[0-9]*|[.][0-9]+)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|n|u|[eE][-+]?[0-9]{1,2})?$";
 
