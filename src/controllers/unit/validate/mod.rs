@@ -353,7 +353,7 @@ mod tests {
             let key = RoutingKey::new(&object, &pool);
             for holder in [Holder::Other("bob".to_owned()), Holder::OtherNamespace] {
                 let key = Reservation { key: key.clone(), holder, requested: false };
-                let rejection = validate(&Arc::new(object.clone()), Some(&pool), None, Some(&key)).unwrap_err();
+                let rejection = validate(&Arc::new(object.clone()), Some(&pool), None, None, Some(&key)).unwrap_err();
                 assert!(rejection.message.contains(advice), "{}", rejection.message);
             }
         }
