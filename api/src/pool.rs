@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ActivatorSpec, ActivitySpec, BackendProtocol, ClaimRetentionPolicy, ComputingUnitPoolStatus, Duration, EnvSpec,
-    ExposedPort, ImageCatalogRef, PoolLifecycle, ProbeSpec, ResourcesSpec, RestartBackoff, Routing, VolumeClaimTemplate,
+    ExposedPort, ImageCatalogRef, PoolLifecycle, ProbeSpec, ResourcesSpec, RestartBackoff, Routing,
+    VolumeClaimTemplate,
 };
 
 /// ComputingUnitPool is the deployer's policy for units: the Gateway and the routing, the pod template, the images on offer,

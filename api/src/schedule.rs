@@ -14,7 +14,7 @@ pub struct Schedule {
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_+/-]+$"))]
     pub time_zone: String,
 
-    /// Times at which a running unit is suspended, as cron expressions with the five fields of a CronJob, for example
+    /// Times at which a running unit is suspended, as cron expressions with the five fields of a `CronJob`, for example
     /// `0 20 * * 1-5`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(

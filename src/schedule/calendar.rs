@@ -88,7 +88,7 @@ fn parse_all(list: &'static str, texts: &[String]) -> Result<Vec<Cron>, InvalidS
     texts.iter().enumerate().map(parse).collect()
 }
 
-/// Whether an expression has a notation that a CronJob does not accept.
+/// Whether an expression has a notation that a `CronJob` does not accept.
 fn extended(cron: &Cron) -> bool {
     let pattern = &cron.pattern;
     pattern.days.has_modifiers() || pattern.days_of_week.has_modifiers() || pattern.matches_dom_and_dow()

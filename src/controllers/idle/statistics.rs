@@ -38,7 +38,9 @@ impl<'a> Parser<'a> {
         let cluster_prefix = format!("{}=\"", statistics.cluster_label);
         let units = clusters.values().max().map_or(0, |last| last + 1);
         let mut found = vec![(Counters::default(), 0); units];
-        clusters.values().for_each(|index| found[*index].1 += 1);
+        for index in clusters.values() {
+            found[*index].1 += 1;
+        }
         Self { statistics, cluster_prefix, clusters, partial: Vec::new(), uptime: None, found }
     }
 

@@ -287,7 +287,7 @@ mod tests {
             prune::pod(&mut pod);
             pod
         };
-        for (what, pod, end) in [
+        for (what, pod, end) in vec![
             ("both run", of("Never", "Running", running(), running()), None),
             ("a sidecar failed", of("Never", "Running", ended(7), running()), None),
             ("a sidecar runs on", of("Never", "Running", running(), ended(0)), Some(false)),

@@ -103,7 +103,7 @@ async fn wakes(name: &str, values: &'static str) -> anyhow::Result<()> {
         let own_name = format!("x-host: {}", caller.own_name());
         let complete = format!("x-host: {}.cluster.local:8085", caller.own_name());
         let activator = format!("x-endpoint: http://{}.{}.svc", activator::SERVICE, fixture.namespace);
-        for headers in [&[][..], &[own_name.clone()], &[complete.clone()]] {
+        for headers in [&[][..], std::slice::from_ref(&own_name), std::slice::from_ref(&complete)] {
             for token in ["", "nonsense", "for-1"] {
                 assert_eq!(caller.execute(token, headers).await?.status, 403, "{token} {headers:?}");
             }

@@ -320,7 +320,7 @@ mod tests {
             let object = testing::unit(name, Some(42), "2026-01-01T00:00:00Z");
             let mut pool = testing::pool(routing);
             pool.spec.ports = serde_json::from_value(json!([{"name": "tensorboard", "port": 6006}])).unwrap();
-            validate(&Arc::new(object), Some(&Arc::new(pool)), None, None).err().map(|rejection| rejection.reason)
+            validate(&Arc::new(object), Some(&Arc::new(pool)), None, None, None).err().map(|rejection| rejection.reason)
         };
         let long = "a".repeat(63);
         for (name, reason) in [
