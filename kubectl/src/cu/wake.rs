@@ -1,7 +1,7 @@
 //! Whether a request starts a suspended unit, by the rules of its pool.
 
 use computing_unit_api::{ActivatorSpec, ComputingUnit, ComputingUnitPool, Phase};
-use kube::{Api, ResourceExt};
+use kube::Api;
 
 use super::session::Session;
 use crate::object::Unit;
@@ -18,7 +18,8 @@ pub async fn describe(session: &Session, unit: &Unit) -> Option<String> {
         return None;
     }
     let activator = activator(session, unit).await.map_err(|messages| messages.join("; "));
-    Some(format!("Requests:\n  {}", text(unit, activator.as_ref().map(Option::as_ref))))
+    let resume = session.connection.target(unit).command("cu resume");
+    Some(format!("Requests:\n  {}", text(unit, activator.as_ref().map(Option::as_ref), &resume)))
 }
 
 /// The settings of the unit's pool.
@@ -29,9 +30,8 @@ async fn activator(session: &Session, unit: &Unit) -> Result<Option<ActivatorSpe
     Ok(pool.spec.activator)
 }
 
-fn text(unit: &ComputingUnit, activator: Result<Option<&ActivatorSpec>, &String>) -> String {
-    let name = unit.name_any();
-    let never = |because: &str| format!("a request does not start it: {because}; run kubectl cu resume {name}");
+fn text(unit: &ComputingUnit, activator: Result<Option<&ActivatorSpec>, &String>, resume: &str) -> String {
+    let never = |because: &str| format!("a request does not start it: {because}; run {resume}");
     let activator = match activator {
         Ok(Some(activator)) => activator,
         Ok(None) => return never("its pool has no activator"),
@@ -57,11 +57,13 @@ mod tests {
     use super::*;
     use crate::testing::{self, condition};
 
+    const RESUME: &str = "kubectl cu resume ada -n units";
+
     fn described(reason: &str, activator: Value) -> String {
         let status = json!({"phase": "Suspended", "conditions": [condition("Suspended", "True", reason)]});
         let unit = serde_json::from_value(testing::unit(status)).unwrap();
         let activator: Option<ActivatorSpec> = serde_json::from_value(activator).unwrap();
-        text(&unit, Ok(activator.as_ref()))
+        text(&unit, Ok(activator.as_ref()), RESUME)
     }
 
     #[test]
@@ -69,10 +71,14 @@ mod tests {
         for (reason, activator, expected) in [
             ("Suspended", json!({}), "a request does not start it: it was suspended by its owner, "),
             ("Idle", json!({"wake": "Never"}), "a request does not start it: requests start no units of its pool; "),
-            ("Idle", json!(null), "a request does not start it: its pool has no activator; run kubectl cu resume ada"),
+            (
+                "Idle",
+                json!(null),
+                "a request does not start it: its pool has no activator; run kubectl cu resume ada -n units",
+            ),
         ] {
             let text = described(reason, activator);
-            assert!(text.starts_with(expected) && text.ends_with("run kubectl cu resume ada"), "{text}");
+            assert!(text.starts_with(expected) && text.ends_with(&format!("run {RESUME}")), "{text}");
         }
         for (reason, activator) in [("Idle", json!({})), ("Suspended", json!({"wake": "Always"}))] {
             let text = described(reason, activator);
@@ -84,6 +90,6 @@ mod tests {
         assert!(!described("Idle", json!({"quietPeriod": "0s"})).contains("handshake"));
         let unit = serde_json::from_value(testing::unit(Value::Null)).unwrap();
         let error = "pools is forbidden".to_owned();
-        assert_eq!(text(&unit, Err(&error)), "unknown, because its pool cannot be read: pools is forbidden");
+        assert_eq!(text(&unit, Err(&error), RESUME), "unknown, because its pool cannot be read: pools is forbidden");
     }
 }

@@ -91,6 +91,9 @@ const TEXTS: &[&str] = &[
     "\u{e9}",
     "\u{0}",
     "9999-12-31T23:59:59Z",
+    "@daily",
+    "0 20 * * 1-5",
+    "99 99 99 99 99",
 ];
 
 /// One step of the path to a field.
@@ -245,7 +248,7 @@ impl Kind {
     /// The base that has a place for the field, if any.
     async fn base(&self, leaf: &Leaf) -> anyhow::Result<Option<&Value>> {
         for base in &self.bases {
-            for value in [sample(&leaf.schema), json!("/a"), json!("1s"), json!("Always")] {
+            for value in [sample(&leaf.schema), json!("/a"), json!("1s"), json!("Always"), json!("@daily")] {
                 if self.accepted(base, leaf, &value).await?.is_some() {
                     return Ok(Some(base));
                 }
@@ -277,12 +280,14 @@ fn kinds(fixture: &Fixture) -> anyhow::Result<Vec<Kind>> {
     let pool = json!(fixture.pool(e2e::units::Mode::Query));
     let pool = with(&pool, &json!({"spec": {"restartBackoff": null}}));
     let routing = |routing: Value| with(&pool, &json!({"spec": {"routing": routing}}));
+    let times = json!({"timeZone": "Etc/UTC", "suspend": ["@daily"], "resume": ["@daily"]});
+    let scheduled = json!({"spec": {"lifecycle": {"schedule": times}}});
     let host = json!({"query": {"lookup": "Host", "lookupDomain": "units.internal"}});
     Ok(vec![
         Kind {
             api: api(ApiResource::erase::<ComputingUnit>(&())),
             schema: schema(0)?,
-            bases: vec![json!(fixture.unit("ada"))],
+            bases: vec![json!(fixture.unit("ada")), with(&json!(fixture.unit("ada")), &scheduled)],
             deserialize: |object| serde_json::from_value::<ComputingUnit>(object.clone()).map(drop),
         },
         Kind {
@@ -293,6 +298,7 @@ fn kinds(fixture: &Fixture) -> anyhow::Result<Vec<Kind>> {
                 routing(json!({"type": "Path", "isolation": "None", "query": null, "path": {"prefix": "/a"}})),
                 routing(json!({"type": "Host", "query": null, "host": {"domain": "example.org"}})),
                 with(&routing(host), &json!({"spec": {"activator": {}}})),
+                with(&pool, &scheduled),
             ],
             deserialize: |object| serde_json::from_value::<ComputingUnitPool>(object.clone()).map(drop),
         },

@@ -45,7 +45,7 @@ async fn until_refused(fixture: &Fixture, target: &Target, reason: &str) -> anyh
 }
 
 async fn described(fixture: &Fixture) -> anyhow::Result<String> {
-    tool::line(&fixture.cluster, &format!("kubectl cu describe ada --no-events -n {}", fixture.namespace)).await
+    tool::line(&fixture.cluster, &format!("kubectl cu describe ada --show-events=false -n {}", fixture.namespace)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
