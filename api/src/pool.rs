@@ -74,7 +74,7 @@ pub struct ComputingUnitPoolSpec {
     pub protocol: Option<BackendProtocol>,
 
     /// Other HTTP ports of the units that have addresses, for example for development servers that a notebook starts. Path and
-    /// Host mode only. Whoever may reach a unit may reach its ports.
+    /// Host mode only. A client that may reach a unit may reach its ports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(

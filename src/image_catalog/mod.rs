@@ -1,6 +1,6 @@
 //! Image catalogs: ConfigMaps with images, which a backend can change without permission to change a pool.
 //!
-//! Pure. An invalid image affects no other one. Whoever may change a catalog decides which code runs in units, but never
+//! Pure. An invalid image affects no other one. A writer of a catalog decides which code runs in units, but never
 //! with more privileges than the pool gives: an image can restrict its container, and nothing else.
 
 mod entry;

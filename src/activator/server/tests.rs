@@ -406,7 +406,7 @@ async fn request_that_nobody_meant_is_not_held_and_starts_nothing() {
 
 /// The unit is suspended while a tab is open, which reconnects every half minute. Somebody comes back after an hour.
 #[tokio::test(start_paused = true)]
-async fn tab_that_reconnects_does_not_start_a_unit_and_whoever_opens_it_does() {
+async fn tab_that_reconnects_does_not_start_a_unit_and_a_user_who_opens_it_does() {
     let poll = [("sec-fetch-mode", "cors"), ("sec-fetch-site", "same-origin"), ("accept", "*/*")];
     for own in [&HANDSHAKE[..], &poll] {
         let scenario = Scenario::suspended(&json!({"hold": "0s"}), "Idle");

@@ -55,7 +55,7 @@ pub fn expiry(snapshot: &Snapshot) -> Option<Expiry> {
     let earliest = due.max(whole_seconds::down(snapshot.now.checked_add(notice).ok()?));
     let announced = condition(snapshot, ConditionType::Expiring).is_some();
     let recorded = status(snapshot).and_then(|status| status.expires_at.as_ref()).map(|time| time.0);
-    // The notice runs out while it is given. If the operator did not run at its beginning, it begins anew.
+    // The notice runs out while it is given. If the operator did not run at its beginning, it begins again.
     let on_time = |at: Timestamp| announced || at.duration_since(snapshot.now) >= notice / 2;
     let at = recorded.filter(|at| (due..=earliest).contains(at) && on_time(*at)).unwrap_or(earliest);
     let announced_at = at.checked_sub(notice).ok()?;

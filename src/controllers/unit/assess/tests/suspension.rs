@@ -90,7 +90,7 @@ fn time_counts_from_when_the_unit_had_no_pod() {
     case.pod_gone();
     case.write();
     assert_eq!(expires_in(&case), Some(100));
-    // An edit of the suspended unit does not start it anew.
+    // An edit of the suspended unit does not restart the time.
     case.later(10);
     case.edit(|_| ());
     case.write();
