@@ -57,7 +57,7 @@ curl \"$WS?cuid=7&access-token=for-7\"                               # 200 from 
 curl -i \"$WS?%63uid=8&cuid=7&access-token=for-8\"                   # 421: authorized for unit 8
 curl -X DELETE \"http://$GW/api/pve/pves/7?access-token=for-7\"      # 200: the number is in the path
                                                                    # the address for pods: http://computing-units.{TEXERA}.svc
-curl -H 'Host: computing-units.{TEXERA}.svc' -H 'Authorization: Bearer for-7' -d '{{{{}}}}' \"http://$GW/api/execution/1/7/run?cuid=7\"
+curl -H 'Host: computing-units.{TEXERA}.svc' -H 'Authorization: Bearer for-7' -d '{{}}' \"http://$GW/api/execution/1/7/run?cuid=7\"
 kubectl delete computingunit computing-unit-7 -n {TEXERA_UNITS}
 helm uninstall texera -n {TEXERA}; kubectl delete namespace {TEXERA} {TEXERA_UNITS}     # the units in {UNITS} are kept"
     )
