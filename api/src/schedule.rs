@@ -4,6 +4,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+/// Five fields, or a name such as `@daily`.
+const CRON: &str =
+    "^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|[A-Za-z0-9*,/?-]+( [A-Za-z0-9*,/?-]+){4})$";
+
 /// Times at which a unit is suspended and resumed, whether it is in use or not. A unit that a person resumes between two
 /// times runs until the next time of `suspend`.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,9 +25,7 @@ pub struct Schedule {
         length(max = 8),
         inner(
             length(min = 1, max = 128),
-            regex(
-                pattern = "^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|[A-Za-z0-9*,/?-]+( [A-Za-z0-9*,/?-]+){4})$"
-            )
+            regex(pattern = CRON)
         )
     )]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -36,9 +38,7 @@ pub struct Schedule {
         length(max = 8),
         inner(
             length(min = 1, max = 128),
-            regex(
-                pattern = "^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|[A-Za-z0-9*,/?-]+( [A-Za-z0-9*,/?-]+){4})$"
-            )
+            regex(pattern = CRON)
         )
     )]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

@@ -14,7 +14,7 @@ use crate::{
     wait::{eventually, until},
 };
 
-/// An activator that starts units whoever has suspended them.
+/// An activator that starts every suspended unit.
 pub const WAKES: fn() -> Value = || json!({"wake": "Always", "hold": "30s"});
 
 /// Sends a request to the first proxy, over a new connection.

@@ -28,7 +28,7 @@ pub async fn deployments(connection: &Connection, namespace: Option<&str>) -> ku
         Ok(list) => Ok(list.items),
         Err(error) if is_forbidden(&error) => {
             let usual = Api::namespaced(client(), USUAL).list(&params).await;
-            // The first error is about what was asked for.
+            // The first error concerns the request of the user.
             Ok(usual.map_err(|_| error)?.items)
         }
         Err(error) => Err(error),

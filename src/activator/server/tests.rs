@@ -499,7 +499,7 @@ async fn body_is_received_before_the_response() {
     let response = router(scenario.activator.clone()).oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(std::iter::from_fn(|| received.try_recv().ok()).count(), 100);
-    // A body that never ends does not keep the response for ever.
+    // A body that never ends does not hold up the response forever.
     let request = Request::post("/wsapi?cuid=42").header("host", "x").header("x-computing-unit-pool", "pool-uid");
     let endless = futures::stream::pending::<Result<Vec<u8>, std::convert::Infallible>>();
     let request = request.body(Body::from_stream(endless)).unwrap();
