@@ -5,30 +5,34 @@ set -euo pipefail
 
 usage() {
   cat <<'END'
-Usage: hack/quickstart.sh [--dry-run] kind|k3d
+Usage: hack/quickstart.sh [--dry-run] [--cluster NAME] [--port PORT] kind|k3d
 
-  --dry-run   print the commands instead of running them
-
-Variables:
-  CLUSTER     name of the cluster (default: computing-units)
-  PORT        local port of the gateway (default: 8880)
+  --dry-run        print the commands instead of running them
+  --cluster NAME   name of the cluster (default: computing-units)
+  --port PORT      local port of the gateway (default: 8880)
 END
 }
 
+# Prints the reason and the usage, and exits.
+wrong() { echo "$1" >&2; usage >&2; exit 2; }
+
 dry_run=
 kind=
-for argument in "$@"; do
-  case $argument in
+cluster=computing-units
+port=8880
+while [ $# -gt 0 ]; do
+  case $1 in
     --dry-run) dry_run=1 ;;
-    kind | k3d) kind=$argument ;;
+    --cluster) cluster=${2:-}; [ -n "$cluster" ] || wrong "--cluster needs a name"; shift ;;
+    --port) port=${2:-}; [ -n "$port" ] || wrong "--port needs a number"; shift ;;
+    kind | k3d) kind=$1 ;;
     -h | --help) usage; exit 0 ;;
-    *) echo "unknown argument: $argument" >&2; usage >&2; exit 2 ;;
+    *) wrong "unknown argument: $1" ;;
   esac
+  shift
 done
-[ -n "$kind" ] || { usage >&2; exit 2; }
+[ -n "$kind" ] || wrong "name the kind of cluster: kind or k3d"
 
-cluster=${CLUSTER:-computing-units}
-port=${PORT:-8880}
 context=$kind-$cluster
 operator=localhost/computing-unit-operator
 engine=localhost/computing-unit-engine

@@ -6,9 +6,16 @@ use super::{CHART, root};
 
 /// The commands that the script would run.
 fn commands(kind: &str) -> Vec<String> {
+    commands_with(&[kind])
+}
+
+fn commands_with(arguments: &[&str]) -> Vec<String> {
     // No program is found, so a command that is run by mistake fails.
     let script = Command::new("bash")
-        .args([&root("hack/quickstart.sh"), "--dry-run", kind])
+        .args([&root("hack/quickstart.sh"), "--dry-run"])
+        .args(arguments)
+        // Variables of the Makefile, which are no variables of the script.
+        .envs([("CLUSTER", "local"), ("CLUSTER_NAME", "other"), ("PORT", "1")])
         .env("PATH", "/usr/bin:/bin")
         .output();
     let output = script.expect("bash");
@@ -69,8 +76,16 @@ fn every_command_names_its_cluster() {
 }
 
 #[test]
+fn name_and_port_are_chosen_by_options() {
+    let commands = commands_with(&["--cluster", "mine", "--port", "9000", "kind"]);
+    only(&commands, "kind create cluster --name mine ");
+    assert!(commands.iter().any(|command| command.contains("http://localhost:9000")), "{commands:#?}");
+    assert!(commands.iter().all(|command| !command.contains("kind-computing-units")), "{commands:#?}");
+}
+
+#[test]
 fn wrong_arguments_are_rejected() {
-    for arguments in [&["--dry-run"][..], &["minikube"]] {
+    for arguments in [&["--dry-run"][..], &["minikube"], &["kind", "--cluster"]] {
         let status =
             Command::new("bash").arg(root("hack/quickstart.sh")).args(arguments).output().expect("bash").status;
         assert_eq!(status.code(), Some(2), "{arguments:?}");
