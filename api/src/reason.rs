@@ -103,7 +103,7 @@ names! {
         Pending,
         /// The previous route is being deleted.
         RouteTerminating,
-        /// The route is created when the pod is ready.
+        /// The route is created when the pod has an address.
         PodNotReady,
         /// Every proxy answers under the unit's route.
         Reachable,

@@ -1,16 +1,26 @@
-//! Which pods are ready endpoints of their unit's Service, indexed by unit so that a lookup does not search all slices.
+//! Which pods are endpoints of their unit's Service, indexed by unit so that a lookup does not search all slices.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use computing_unit_api::names::labels;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{ResourceExt, runtime::watcher::Event};
 use parking_lot::Mutex;
 
-/// UIDs of ready pods, by namespace and unit, then by slice.
-type ByUnit = HashMap<(String, String), HashMap<String, HashSet<String>>>;
+/// Whether a pod is ready, by namespace and unit, then by slice, then by the UID of the pod.
+type ByUnit = HashMap<(String, String), HashMap<String, HashMap<String, bool>>>;
 
-/// The ready endpoints of all units of a scope.
+/// Whether a pod is an endpoint of the Service of its unit. The gateway's controller knows the address of a pod as soon as
+/// it is an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Endpoint {
+    #[default]
+    Absent,
+    NotReady,
+    Ready,
+}
+
+/// The endpoints of all units of a scope.
 #[derive(Default)]
 pub struct Endpoints(Mutex<State>);
 
@@ -43,13 +53,12 @@ impl Endpoints {
         }
     }
 
-    /// Whether the pod with that UID is a ready endpoint of the unit's Service.
-    pub fn ready(&self, namespace: &str, unit: &str, pod: &str) -> bool {
+    /// Whether the pod with that UID is an endpoint of the unit's Service.
+    pub fn of(&self, namespace: &str, unit: &str, pod: &str) -> Endpoint {
         let state = self.0.lock();
-        state
-            .live
-            .get(&(namespace.to_owned(), unit.to_owned()))
-            .is_some_and(|slices| slices.values().any(|pods| pods.contains(pod)))
+        let slices = state.live.get(&(namespace.to_owned(), unit.to_owned()));
+        let found = slices.iter().flat_map(|slices| slices.values()).filter_map(|pods| pods.get(pod));
+        found.map(|ready| if *ready { Endpoint::Ready } else { Endpoint::NotReady }).max().unwrap_or_default()
     }
 }
 
@@ -60,14 +69,12 @@ pub fn unit(slice: &EndpointSlice) -> Option<(String, String)> {
 
 fn enter(into: &mut ByUnit, slice: &EndpointSlice) {
     let Some(unit) = unit(slice) else { return };
-    // An unset condition means ready.
-    let ready = slice
-        .endpoints
-        .iter()
-        .filter(|endpoint| endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true))
-        .filter_map(|endpoint| endpoint.target_ref.as_ref()?.uid.clone())
-        .collect();
-    into.entry(unit).or_default().insert(slice.name_any(), ready);
+    let pods = slice.endpoints.iter().filter_map(|endpoint| {
+        // An unset condition means ready.
+        let ready = endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true);
+        Some((endpoint.target_ref.as_ref()?.uid.clone()?, ready))
+    });
+    into.entry(unit).or_default().insert(slice.name_any(), pods.collect());
 }
 
 #[cfg(test)]
@@ -89,14 +96,18 @@ mod tests {
     fn endpoint_counts_while_it_is_ready_and_listed() {
         let endpoints = Endpoints::default();
         endpoints.observe_event(&Event::Apply(slice(true)));
-        assert!(endpoints.ready("units", "ada", "pod-1"));
-        assert!(!endpoints.ready("units", "ada", "pod-2"), "of another pod");
+        assert_eq!(endpoints.of("units", "ada", "pod-1"), Endpoint::Ready);
+        assert_eq!(endpoints.of("units", "ada", "pod-2"), Endpoint::Absent, "another pod");
         endpoints.observe_event(&Event::Apply(slice(false)));
-        assert!(!endpoints.ready("units", "ada", "pod-1"));
+        assert_eq!(endpoints.of("units", "ada", "pod-1"), Endpoint::NotReady);
         endpoints.observe_event(&Event::Apply(slice(true)));
         endpoints.observe_event(&Event::Init);
-        assert!(endpoints.ready("units", "ada", "pod-1"), "the old list counts until the new one is complete");
+        assert_eq!(
+            endpoints.of("units", "ada", "pod-1"),
+            Endpoint::Ready,
+            "the old list counts until the new one is complete"
+        );
         endpoints.observe_event(&Event::InitDone);
-        assert!(!endpoints.ready("units", "ada", "pod-1"));
+        assert_eq!(endpoints.of("units", "ada", "pod-1"), Endpoint::Absent);
     }
 }

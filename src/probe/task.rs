@@ -20,9 +20,10 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     Goal, Progress, Target,
     outcome::Outcome,
-    pacing::{NO_PROXIES, SETTLE, UNREAD_LIMIT, WITHDRAWN_PROBES, backoff},
+    pacing::{NO_PROXIES, SETTLE, UNREAD_LIMIT, WITHDRAWN_PROBES},
     request::ProbeClient,
     tally::{Missing, Tally},
+    turns::Turns,
     wake::WakePolicy,
 };
 use crate::{
@@ -38,6 +39,7 @@ pub(super) struct ProbeContext {
     pub(super) proxies: Box<dyn ProxyResolver>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) client: ProbeClient,
+    pub(super) turns: Turns,
     /// One permit for each connection.
     pub(super) connections: Semaphore,
     pub(super) wakes: mpsc::Sender<ObjectRef<ComputingUnit>>,
@@ -82,7 +84,8 @@ impl Task {
         let mut tally = Tally::new(self.goal);
         let mut wakes = WakePolicy::default();
         let mut without_proxies_since = None;
-        let mut attempt = 0;
+        let mut pace = self.context.turns.pace(&self.target.gateway, self.goal);
+        pace.next().await;
         loop {
             let missing = match self.round(&mut tally).await {
                 Ok(true) => continue,
@@ -109,9 +112,9 @@ impl Task {
             if wakes.is_reminder_due(self.unread()) {
                 self.wake().await;
             }
-            pause(backoff(attempt, began.elapsed())).await;
-            attempt = attempt.saturating_add(1);
+            pace.next().await;
         }
+        drop(pace);
         if self.goal == Goal::Withdrawn {
             pause(SETTLE).await;
         }

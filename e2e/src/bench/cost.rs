@@ -99,7 +99,7 @@ async fn one_by_one(fixture: &Fixture, count: usize) -> anyhow::Result<Vec<Vec<S
     Ok(vec![
         starts.row(&format!("create to Ready, maximum of {count}"), 7),
         noises.row("an irrelevant change of the pod's status", 0),
-        ends.row(&format!("delete to gone, maximum of {count}"), 3),
+        ends.row(&format!("delete to gone, maximum of {count}"), 2),
     ])
 }
 

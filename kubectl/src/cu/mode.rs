@@ -157,5 +157,8 @@ fn has_ended(unit: &ComputingUnit) -> bool {
 
 /// The phase of a unit.
 pub fn phase(unit: &ComputingUnit) -> &'static str {
+    if unit.metadata.deletion_timestamp.is_some() {
+        return Phase::Terminating.as_str();
+    }
     unit.status.as_ref().and_then(|status| status.phase).map_or("Unknown", Phase::as_str)
 }

@@ -35,7 +35,15 @@ use kube::{
 };
 use tokio::time::{Instant, timeout};
 
-use self::{apply::apply, assess::assess, context::UnitContext, observe::observe, plan::plan, status::status};
+use self::{
+    apply::apply,
+    assess::{Assessment, assess},
+    context::UnitContext,
+    observe::observe,
+    plan::{Step, plan},
+    snapshot::Snapshot,
+    status::status,
+};
 use crate::{
     k8s::error::{Error, Result},
     metrics::Outcome,
@@ -80,14 +88,11 @@ async fn converge(unit: &ComputingUnit, context: &UnitContext) -> Result<Action>
             return Ok(Action::await_change());
         };
         snapshot.absence_confirmed = absence_confirmed;
-        let wanted = validate::of(&snapshot).map(|unit| build::children(&unit));
-        let assessment = assess(&snapshot, &wanted);
-        let status = status(&snapshot, &wanted, &assessment);
-        let steps = plan(&snapshot, &wanted, &assessment, &status);
+        let (assessment, steps) = decide(&snapshot);
         if steps.is_empty() {
             return Ok(requeue::after(&snapshot, &assessment, context.resync));
         }
-        tracing::debug!(steps = ?steps.iter().map(plan::Step::name).collect::<Vec<_>>(), "planned");
+        tracing::debug!(steps = ?steps.iter().map(Step::name).collect::<Vec<_>>(), "planned");
         let applied = apply(context, &snapshot, steps).await?;
         if applied.unit_gone() {
             return Ok(Action::await_change());
@@ -96,4 +101,13 @@ async fn converge(unit: &ComputingUnit, context: &UnitContext) -> Result<Action>
         absence_confirmed |= applied.absence_confirmed();
     }
     Err(Error::NotConverged { rounds: MAX_ROUNDS })
+}
+
+/// What the snapshot means, and what is to be done. Pure.
+fn decide(snapshot: &Snapshot) -> (Assessment, Vec<Step>) {
+    let wanted = validate::of(snapshot).map(|unit| build::children(&unit));
+    let assessment = assess(snapshot, &wanted);
+    let status = status(snapshot, &wanted, &assessment);
+    let steps = plan(snapshot, &wanted, &assessment, &status);
+    (assessment, steps)
 }

@@ -62,7 +62,7 @@ fn children(snapshot: &mut Snapshot, scope: &Scope, overlays: &Overlays) {
     snapshot.route = latest.child(&overlays.routes, scope.routes.get(&namespace, &name));
     snapshot.pvcs = latest.pvcs(snapshot.pool.as_deref(), overlays, scope);
     let pod = snapshot.pod.owned().and_then(ResourceExt::uid).unwrap_or_default();
-    snapshot.endpoint_ready = scope.endpoints.ready(&namespace, &name, &pod);
+    snapshot.endpoint = scope.endpoints.of(&namespace, &name, &pod);
 }
 
 /// What depends on the other pools of the Gateway, and on the other units.

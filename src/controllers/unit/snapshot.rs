@@ -27,6 +27,7 @@ pub use crate::controllers::ownership::Child;
 use crate::{
     controllers::{gateway_binding::GatewayBinding, pool_conflict::PoolConflict},
     image_catalog::ImageCatalog,
+    k8s::endpoints::Endpoint,
     probe::Report,
     routing::keys::{Reservation, RoutingKey},
 };
@@ -52,8 +53,8 @@ pub struct Snapshot {
     pub pod_events: Option<PodEvents>,
     pub service: Child<Service>,
     pub route: Child<HTTPRoute>,
-    /// Whether the pod is a ready endpoint of the Service.
-    pub endpoint_ready: bool,
+    /// Whether the pod is an endpoint of the Service.
+    pub endpoint: Endpoint,
     /// The Gateway of the route, or of the pool if there is no route.
     pub gateway: Option<GatewayBinding>,
     /// Writes that the API server rejected.
@@ -105,7 +106,7 @@ impl Snapshot {
             pod_events: None,
             service: Child::Absent,
             route: Child::Absent,
-            endpoint_ready: false,
+            endpoint: Endpoint::Absent,
             gateway: None,
             blocked: Blocked::default(),
             admissions: UnitAdmissions::default(),
@@ -160,7 +161,12 @@ impl Snapshot {
 
     /// Whether the pod accepts requests.
     pub fn ready(&self) -> bool {
-        self.endpoint_ready && self.pod.owned().is_some_and(|pod| !pod::terminated(pod) && pod::ready(pod))
+        self.endpoint == Endpoint::Ready && self.pod.owned().is_some_and(|pod| !pod::terminated(pod) && pod::ready(pod))
+    }
+
+    /// Whether the gateway's controller can know the address of the pod.
+    pub fn has_address(&self) -> bool {
+        self.endpoint != Endpoint::Absent && self.serving()
     }
 
     /// Whether every proxy was seen to answer under the route as it is now.

@@ -1,4 +1,8 @@
-//! The route of a unit that runs: created guarded when the pod is ready, opened when every proxy has it, and repaired.
+//! The route of a unit that runs: created guarded when the pod has an address, opened when the pod is ready and every proxy
+//! has the route, and repaired.
+//!
+//! The proxies get the route and its cluster while the pod starts, so that only the opening is left when it is ready. A route
+//! that is created before the pod has an address would have no cluster, and the proxies would need another update.
 
 use kube::ResourceExt;
 
@@ -14,7 +18,9 @@ pub(super) fn step(snapshot: &Snapshot, children: &Children, assessment: &Assess
     let guarded = || route::guarded(children.route.clone(), &snapshot.unit.uid().unwrap_or_default());
     match &snapshot.route {
         _ if snapshot.blocked.blocks(Write::HTTPRoute) => None,
-        Child::Absent => (snapshot.ready() && gateway_served(snapshot)).then(|| Step::CreateRoute(Box::new(guarded()))),
+        Child::Absent => {
+            (snapshot.has_address() && gateway_served(snapshot)).then(|| Step::CreateRoute(Box::new(guarded())))
+        }
         Child::Terminating => None,
         Child::Owned(_) => assessment.drifts.route.repair().map(|route| Step::ReplaceRoute(Box::new(route.clone()))),
     }

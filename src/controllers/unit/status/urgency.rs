@@ -1,5 +1,5 @@
-//! When a status is worth a write. Transitions are written at once; mere progress of a start is held back, so that a
-//! quick start costs two writes.
+//! When a status is worth a write. Transitions are written at once; mere progress of a start, and the beginning of a deletion,
+//! are held back, so that a quick start costs two writes and a quick deletion none.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,8 @@ pub fn urgency(old: Option<&ComputingUnitStatus>, new: &ComputingUnitStatus) -> 
     if same(old, new) {
         return Urgency::Never;
     }
-    if old.phase == Some(Phase::Terminating) && new.phase == old.phase {
+    // Most units are gone before that is worth a write.
+    if new.phase == Some(Phase::Terminating) {
         return Urgency::Later;
     }
     let began = new.start_time.is_some() && old.start_time != new.start_time;

@@ -1,12 +1,17 @@
 //! A converged unit makes no request, whatever happens around it.
 
 use computing_unit_api::names::TEMPLATE_HASH;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
     call::{PODS, ROUTES, SERVICES, UNITS},
     scenario::{Scenario, waits_for_a_change},
 };
+use crate::controllers::unit::{decide, observe::observe};
+
+/// How many allocations a converged reconcile may make.
+const ALLOCATIONS: u64 = 640;
 
 #[tokio::test(start_paused = true)]
 async fn converged_unit_makes_no_request() {
@@ -61,4 +66,19 @@ async fn restarted_operator_makes_no_request_for_a_converged_unit() {
     after.pod_ready();
     let action = after.expect([]).await.unwrap();
     assert!(waits_for_a_change(&action), "{action:?}");
+}
+
+/// Every event of a converged unit costs such a reconcile, and a resync one for each unit.
+#[tokio::test(start_paused = true)]
+async fn converged_reconcile_makes_few_allocations() {
+    let scenario = Scenario::ready().await;
+    let unit = scenario.unit();
+    let now = Timestamp::now();
+    let reconcile = || {
+        let snapshot = observe(&unit, &scenario.context, false, now).unwrap();
+        decide(&snapshot).1
+    };
+    assert_eq!(reconcile(), []);
+    let counted = allocation_counter::measure(|| drop(reconcile())).count_total;
+    assert!(counted <= ALLOCATIONS, "{counted} allocations");
 }

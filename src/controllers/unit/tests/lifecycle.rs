@@ -24,12 +24,12 @@ async fn start_costs_seven_writes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn deletion_costs_three_writes_and_withdraws_the_route_before_the_finalizer_is_removed() {
+async fn deletion_costs_two_writes_and_withdraws_the_route_before_the_finalizer_is_removed() {
     let mut scenario = Scenario::ready().await;
     let before = scenario.server.writes();
     scenario.edit(|unit| unit["metadata"]["deletionTimestamp"] = json!(now()));
     let route = scenario.uid(ROUTES);
-    scenario.expect([status("Terminating"), event("Closing"), guard(&route)]).await.unwrap();
+    scenario.expect([guard(&route)]).await.unwrap();
     assert!(!is_open(&scenario));
     scenario.expect([]).await.unwrap();
     scenario.watch();
@@ -39,7 +39,7 @@ async fn deletion_costs_three_writes_and_withdraws_the_route_before_the_finalize
     let action = scenario.expect([finalizers(&[])]).await.unwrap();
     assert!(waits_for_a_change(&action), "{action:?}");
     assert_eq!(scenario.server.get(UNITS, "ada"), None);
-    assert_eq!(scenario.server.writes() - before, 3);
+    assert_eq!(scenario.server.writes() - before, 2);
     // Before the watch event of the deletion.
     scenario.expect([]).await.unwrap();
 }

@@ -11,9 +11,12 @@ use super::{
     call::{PODS, PVCS, ROUTES, SERVICES, UNITS},
     scenario::Scenario,
 };
-use crate::controllers::unit::{
-    observe::observe,
-    snapshot::{Child, Snapshot},
+use crate::{
+    controllers::unit::{
+        observe::observe,
+        snapshot::{Child, Snapshot},
+    },
+    k8s::endpoints::Endpoint,
 };
 
 fn snapshot(scenario: &Scenario) -> Option<Snapshot> {
@@ -95,7 +98,7 @@ async fn child_is_observed_by_its_owner() {
         let words = [word(&snapshot.pod), word(&snapshot.service), word(&snapshot.route)];
         assert_eq!(words, [expected; 3], "{what}");
         assert_eq!(snapshot.terminating_pod.is_some(), what.contains("deleted"), "{what}");
-        assert_eq!(snapshot.endpoint_ready, expected == "owned", "{what}");
+        assert_eq!(snapshot.endpoint == Endpoint::Ready, expected == "owned", "{what}");
     }
 }
 

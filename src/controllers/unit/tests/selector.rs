@@ -82,7 +82,7 @@ async fn route_that_left_the_selector_is_withdrawn_before_the_finalizer_is_remov
         scenario.server.edit(UNITS, |unit| unit["metadata"]["deletionTimestamp"] = json!(now()));
         scenario.unlabel(collection);
         let route = scenario.uid(ROUTES);
-        scenario.expect([read(collection), status("Terminating"), event("Closing"), guard(&route)]).await.unwrap();
+        scenario.expect([read(collection), guard(&route)]).await.unwrap();
         assert!(!is_open(&scenario));
         scenario.proxies_confirm();
         scenario.expect([finalizers(&[])]).await.unwrap();

@@ -18,7 +18,10 @@ use super::{
     starts::is_open,
 };
 use crate::{
-    controllers::unit::blocked::{Inputs, Write},
+    controllers::unit::{
+        blocked::{Inputs, Write},
+        context::STATUS_DELAY,
+    },
     metrics::Outcome::{Conflict, Forbidden, Invalid, Other, Throttled, Timeout, Unavailable},
 };
 
@@ -108,8 +111,10 @@ async fn failing_status_does_not_stop_a_deletion() {
         scenario.server.fault(publication().answered(failure.answer()));
         terminate(&mut scenario);
         scenario.reconcile().await.unwrap();
-        assert!(!is_open(&scenario), "{failure:?}: in the same reconcile");
+        assert!(!is_open(&scenario), "{failure:?}: before the status is due");
         scenario.watch();
+        tokio::time::advance(STATUS_DELAY).await;
+        scenario.reconcile().await.unwrap();
         scenario.proxies_confirm();
         scenario.reconcile().await.unwrap();
         assert_eq!(scenario.server.get(UNITS, "ada"), None, "{failure:?}");

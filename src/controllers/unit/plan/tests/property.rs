@@ -25,6 +25,7 @@ use crate::{
         schedule_mark,
         snapshot::Child,
     },
+    k8s::endpoints::Endpoint,
     probe::{Progress, Report},
     routing::keys::Holder,
     schedule::Change,
@@ -71,7 +72,7 @@ impl World {
                 pod.metadata.uid = Some("pod-uid".to_owned());
                 pod.metadata.creation_timestamp = Some(Time(snapshot.now));
                 snapshot.pod = Child::Owned(Arc::new(*pod));
-                snapshot.endpoint_ready = true;
+                snapshot.endpoint = Endpoint::Ready;
             }
             Step::DryRunPod { current, next } => snapshot.passed_dry_run = Some(attempt::replacement(&current, &next)),
             Step::CreatePvc(claim) | Step::RepairPvc(claim) => {
@@ -101,7 +102,7 @@ impl World {
             }
             Step::DeletePod { .. } => {
                 snapshot.pod = Child::Terminating;
-                snapshot.endpoint_ready = false;
+                snapshot.endpoint = Endpoint::Absent;
             }
         }
     }

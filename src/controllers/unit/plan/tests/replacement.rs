@@ -19,6 +19,7 @@ use crate::{
         snapshot::Child,
         status::status,
     },
+    k8s::endpoints::Endpoint,
     testing,
 };
 
@@ -100,7 +101,7 @@ fn pod_is_resized_once() {
     let mut pod = world.wanted.as_ref().unwrap().pod.clone();
     pod.status = ready_pod().status;
     world.snapshot.pod = Child::Owned(Arc::new(pod));
-    world.snapshot.endpoint_ready = true;
+    world.snapshot.endpoint = Endpoint::Ready;
     assert_eq!(world.names(true), Vec::<&str>::new());
     let world = asks(world, "2");
     assert_eq!(world.names(true), ["resize the pod"]);

@@ -21,6 +21,7 @@ use crate::{
         validate::Rejection,
     },
     gateway::served,
+    k8s::endpoints::Endpoint,
     probe::{Progress, Report},
     testing::{self, children},
 };
@@ -32,6 +33,8 @@ pub const NOW: &str = "2026-01-01T01:00:00Z";
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pods {
     Absent,
+    /// It has no address yet.
+    Pending,
     Unready,
     Ready,
     Ended,
@@ -193,11 +196,16 @@ impl World {
     }
 
     pub fn pod(mut self, pods: Pods) -> Self {
-        self.snapshot.endpoint_ready = pods == Pods::Ready;
+        self.snapshot.endpoint = match pods {
+            Pods::Ready => Endpoint::Ready,
+            Pods::Unready => Endpoint::NotReady,
+            Pods::Absent | Pods::Pending | Pods::Terminating | Pods::Ended => Endpoint::Absent,
+        };
         self.snapshot.pod = match pods {
             Pods::Absent => Child::Absent,
             Pods::Terminating => Child::Terminating,
             Pods::Ready => Child::Owned(Arc::new(ready_pod())),
+            Pods::Pending => Child::Owned(Arc::new(pod(json!({"phase": "Pending"})))),
             Pods::Unready => Child::Owned(Arc::new(pod(json!({"phase": "Running"})))),
             Pods::Ended => Child::Owned(Arc::new(pod(json!({"phase": "Failed"})))),
         };

@@ -54,7 +54,7 @@ pub(super) fn accepted(facts: Facts<'_>) -> Draft {
         }
         Child::Absent if snapshot.suspended() => Draft::unknown(type_, Reason::Suspended, "the unit is suspended"),
         Child::Absent if facts.assessment.at_rest => Draft::unknown(type_, Reason::Finished, "the unit is finished"),
-        Child::Absent => Draft::unknown(type_, Reason::PodNotReady, "the route is created when the pod is ready"),
+        Child::Absent => Draft::unknown(type_, Reason::PodNotReady, "the route is created when the pod has an address"),
     }
 }
 
