@@ -9,7 +9,6 @@ use std::{
     collections::HashMap,
     pin::Pin,
     sync::{Arc, Weak},
-    time::Duration,
 };
 
 use computing_unit_api::GatewayRef;
@@ -86,6 +85,8 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn gateway() -> GatewayRef {
