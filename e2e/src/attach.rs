@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use computing_unit_api::{GatewayRef, crds, gateway::Gateway};
+use http::{HeaderValue, header::USER_AGENT};
 use k8s_openapi::{
     api::discovery::v1::EndpointSlice, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
@@ -75,6 +76,16 @@ impl Cluster {
     #[must_use]
     pub fn with_gateway(self, gateway: GatewayRef) -> Self {
         Self { gateway, ..self }
+    }
+
+    /// The same cluster, whose API server records this user agent for its client.
+    ///
+    /// # Errors
+    /// If it is not the value of a header.
+    pub fn with_user_agent(mut self, agent: &str) -> anyhow::Result<Self> {
+        self.config.headers.push((USER_AGENT, HeaderValue::from_str(agent)?));
+        self.client = Client::try_from(self.config.clone())?;
+        Ok(self)
     }
 
     /// A client with the credentials of the kubeconfig.

@@ -36,6 +36,8 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const TAINT: &str = "e2e.texera.apache.org/simulated";
 /// The namespace of the Leases of nodes.
 const LEASES: &str = "kube-node-lease";
+/// How many pods are changed at a time.
+const CONCURRENCY: usize = 8;
 /// The capacity for pods.
 const ROOM: &str = "100000";
 
@@ -173,9 +175,9 @@ async fn beat(leases: Api<Lease>, node: Node) -> anyhow::Result<()> {
 async fn run(client: Client, name: String, address: String) -> anyhow::Result<()> {
     let all = Api::<Pod>::all(client.clone());
     let bound = watcher::Config::default().fields(&format!("spec.nodeName={name}"));
-    let mut events = std::pin::pin!(watcher::watcher(all, bound));
-    while let Some(event) = events.next().await {
-        let Ok(Event::Apply(pod) | Event::InitApply(pod)) = event else { continue };
+    let events = watcher::watcher(all, bound);
+    let play = async |event: watcher::Result<Event<Pod>>| {
+        let Ok(Event::Apply(pod) | Event::InitApply(pod)) = event else { return };
         let pods = Api::<Pod>::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
         let done = if pod.metadata.deletion_timestamp.is_some() {
             end(&pods, &pod.name_any()).await
@@ -189,7 +191,9 @@ async fn run(client: Client, name: String, address: String) -> anyhow::Result<()
         if let Err(error) = done {
             eprintln!("{name}: pod {}: {error:#}", pod.name_any());
         }
-    }
+    };
+    // A kubelet starts pods at the same time, too. A pod that is deleted before it is running does not return.
+    events.for_each_concurrent(CONCURRENCY, play).await;
     Ok(())
 }
 

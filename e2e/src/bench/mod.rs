@@ -8,6 +8,7 @@ pub mod hops;
 pub mod idle;
 pub mod lookup;
 pub mod pods;
+pub mod scale;
 pub mod server;
 pub mod speed;
 pub mod suspend;

@@ -11,7 +11,7 @@ use e2e::cluster::{
     layout::{self, Layout},
     lock, packages,
     process::Processes,
-    up::{helm, link, load, port, up},
+    up::{audited, helm, link, load, port, up},
     volumes,
 };
 
@@ -30,6 +30,9 @@ enum Command {
         /// Do not make this cluster the current one of the checkout
         #[arg(long, hide = true)]
         apart: bool,
+        /// Write an audit log, also if the cluster is running without one. Benchmarks count API calls by it
+        #[arg(long)]
+        audit: bool,
     },
     /// Stop the cluster and remove everything that belongs to it
     Down {
@@ -68,9 +71,12 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Args::parse().command {
-        Command::Up { apart } => match kind()? {
+        Command::Up { apart, audit } => match kind()? {
             Kind::Local => {
                 let layout = up(&layout::name()?)?;
+                if audit {
+                    audited(&layout)?;
+                }
                 if apart { Ok(()) } else { link(&layout) }
             }
             Kind::Current => Ok(()),

@@ -3,6 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use super::{
+    audit,
     layout::Layout,
     process::Processes,
     programs::Programs,
@@ -38,30 +39,7 @@ pub fn up(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow
             "--listen-peer-urls=http://127.0.0.1:2380".to_owned(),
         ],
     )?;
-    start(
-        "kube-apiserver",
-        vec![
-            "--etcd-servers=http://127.0.0.1:2379".to_owned(),
-            "--secure-port=6443".to_owned(),
-            format!("--advertise-address={}", layout.address()),
-            format!("--tls-cert-file={}", file("pki/apiserver.crt")),
-            format!("--tls-private-key-file={}", file("pki/apiserver.key")),
-            format!("--client-ca-file={}", file("pki/ca.crt")),
-            format!("--service-account-key-file={}", file("pki/sa.pub")),
-            format!("--service-account-signing-key-file={}", file("pki/sa.key")),
-            "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-            format!("--service-cluster-ip-range={}", layout.services()),
-            "--authorization-mode=Node,RBAC".to_owned(),
-            // Like in hardened clusters: `blockOwnerDeletion` needs an additional permission.
-            "--enable-admission-plugins=OwnerReferencesPermissionEnforcement".to_owned(),
-            "--allow-privileged=true".to_owned(),
-            format!("--kubelet-client-certificate={}", file("pki/admin.crt")),
-            format!("--kubelet-client-key={}", file("pki/admin.key")),
-            // The name of the node cannot be resolved.
-            "--kubelet-preferred-address-types=InternalIP".to_owned(),
-        ],
-    )?;
-    processes.until("kube-apiserver", DEADLINE, || ready(layout, programs))?;
+    api_server(layout, programs, processes)?;
     let kubeconfig = format!("--kubeconfig={}", layout.kubeconfig()?.display());
     // The default client-side rate limits would dominate benchmarks.
     let limits = ["--leader-elect=false", "--kube-api-qps=200", "--kube-api-burst=400"].map(str::to_owned);
@@ -77,6 +55,48 @@ pub fn up(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow
     ];
     start("kube-controller-manager", manager.into_iter().chain(limits.clone()).collect())?;
     start("kube-scheduler", std::iter::once(kubeconfig).chain(limits).collect())
+}
+
+/// Starts the API server and waits until it is ready.
+///
+/// # Errors
+/// If it does not become ready.
+pub fn api_server(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow::Result<()> {
+    let state = layout.state()?;
+    let file = |name: &str| state.join(name).display().to_string();
+    let mut args = vec![
+        "kube-apiserver".to_owned(),
+        "--etcd-servers=http://127.0.0.1:2379".to_owned(),
+        "--secure-port=6443".to_owned(),
+        format!("--advertise-address={}", layout.address()),
+        format!("--tls-cert-file={}", file("pki/apiserver.crt")),
+        format!("--tls-private-key-file={}", file("pki/apiserver.key")),
+        format!("--client-ca-file={}", file("pki/ca.crt")),
+        format!("--service-account-key-file={}", file("pki/sa.pub")),
+        format!("--service-account-signing-key-file={}", file("pki/sa.key")),
+        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+        format!("--service-cluster-ip-range={}", layout.services()),
+        "--authorization-mode=Node,RBAC".to_owned(),
+        // Like in hardened clusters: `blockOwnerDeletion` needs an additional permission.
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement".to_owned(),
+        "--allow-privileged=true".to_owned(),
+        format!("--kubelet-client-certificate={}", file("pki/admin.crt")),
+        format!("--kubelet-client-key={}", file("pki/admin.key")),
+        // The name of the node cannot be resolved.
+        "--kubelet-preferred-address-types=InternalIP".to_owned(),
+    ];
+    args.extend(audit::flags(layout)?);
+    processes.start("kube-apiserver", &multicall(programs, &state)?, &args)?;
+    processes.until("kube-apiserver", DEADLINE, || ready(layout, programs))
+}
+
+/// Stops the API server and starts it again. Its watch cache is empty then, so its clients list their objects again.
+///
+/// # Errors
+/// If it does not stop, or does not become ready.
+pub fn restart_api_server(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow::Result<()> {
+    processes.stop("kube-apiserver")?;
+    api_server(layout, programs, processes)
 }
 
 /// Whether the API server is ready.

@@ -3,6 +3,7 @@
 
 pub mod addons;
 pub mod applications;
+pub mod audit;
 pub mod compile;
 pub mod control;
 pub mod down;

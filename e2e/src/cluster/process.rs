@@ -96,6 +96,12 @@ impl Processes {
         self.known(name).is_some_and(alive)
     }
 
+    /// The pid of the process with this name, if it is running.
+    #[must_use]
+    pub fn pid(&self, name: &str) -> Option<i32> {
+        self.known(name).filter(|known| alive(*known)).map(|known| known.pid)
+    }
+
     /// Waits until `serves` is true.
     ///
     /// # Errors

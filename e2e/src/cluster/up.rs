@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, bail};
 
 use super::{
-    addons, control,
+    addons, audit, control,
     down::{FORWARD, down},
     forward, images, kubeconfig,
     layout::{self, Layout},
@@ -64,6 +64,20 @@ fn start(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow:
     say("DNS, Envoy Gateway, the shared Gateway");
     addons::up(layout, programs)?;
     lead(layout, programs, processes)
+}
+
+/// Turns the audit log of a running cluster on, which restarts its API server. It stays on until the cluster is removed.
+///
+/// # Errors
+/// If the API server does not become ready.
+pub fn audited(layout: &Layout) -> anyhow::Result<()> {
+    let _lock = Layout::lock(&layout.name)?;
+    if audit::is_on(layout)? {
+        return Ok(());
+    }
+    eprintln!("turning the audit log on, until `make down`: the API server restarts, and uses more CPU from now on");
+    audit::turn_on(layout)?;
+    control::restart_api_server(layout, &programs::programs()?, &Processes::of(layout)?)
 }
 
 /// Starts the process that forwards a local port to the gateway.
