@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use computing_unit_api::{ComputingUnit, gateway::HTTPRoute};
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt, stream};
 use k8s_openapi::api::{
     core::v1::{Namespace, Pod},
     events::v1::Event,
@@ -34,6 +34,8 @@ pub const ADMITTED: &str = "texera.apache.org/units";
 const KEEP: &str = "E2E_KEEP";
 /// The deadline for the deletion of a namespace.
 const REMOVAL: Duration = Duration::from_mins(2);
+/// What is added for each unit, which benchmarks have thousands of.
+const REMOVAL_PER_UNIT: Duration = Duration::from_millis(200);
 
 /// Runs `work` with the name of a new namespace whose routes the Gateway allows.
 ///
@@ -93,13 +95,18 @@ pub async fn create(cluster: &Cluster, prefix: &str, admitted: bool) -> anyhow::
 pub async fn remove(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
     let client = cluster.client();
     let units = Api::<ComputingUnit>::namespaced(client.clone(), name);
-    if let Ok(all) = units.list_metadata(&ListParams::default()).await {
-        for unit in all {
+    let all = units.list_metadata(&ListParams::default()).await.map(|all| all.items).unwrap_or_default();
+    let count = u32::try_from(all.len()).unwrap_or(u32::MAX);
+    let free = |unit: String| {
+        let units = &units;
+        async move {
             let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-            let _ = units.patch_metadata(&unit.name_any(), &PatchParams::default(), &free).await;
+            drop(units.patch_metadata(&unit, &PatchParams::default(), &free).await);
         }
-    }
-    until_removed(cluster, name).await
+    };
+    let names: Vec<String> = all.iter().map(ResourceExt::name_any).collect();
+    stream::iter(names).for_each_concurrent(16, free).await;
+    removed_within(cluster, name, REMOVAL + REMOVAL_PER_UNIT * count).await
 }
 
 /// Deletes a namespace like a user, and waits until it is gone.
@@ -107,12 +114,16 @@ pub async fn remove(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
 /// # Errors
 /// If it is not deleted in time.
 pub async fn until_removed(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
+    removed_within(cluster, name, REMOVAL).await
+}
+
+async fn removed_within(cluster: &Cluster, name: &str, deadline: Duration) -> anyhow::Result<()> {
     let api = Api::<Namespace>::all(cluster.client());
     match api.delete(name, &DeleteParams::default()).await {
         Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
         deleted => deleted.with_context(|| format!("delete namespace {name}"))?,
     };
-    until("deletion", REMOVAL, api, name, |namespace| namespace.is_none()).await?;
+    until("deletion", deadline, api, name, |namespace| namespace.is_none()).await?;
     Ok(())
 }
 

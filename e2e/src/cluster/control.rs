@@ -90,12 +90,12 @@ pub fn api_server(layout: &Layout, programs: &Programs, processes: &Processes) -
     processes.until("kube-apiserver", DEADLINE, || ready(layout, programs))
 }
 
-/// Stops the API server and starts it again. Its watch cache is empty then, so its clients list their objects again.
+/// Kills the API server and starts it again. Its watch cache is empty then, so its clients list their objects again.
 ///
 /// # Errors
-/// If it does not stop, or does not become ready.
+/// If it is not running, or does not become ready.
 pub fn restart_api_server(layout: &Layout, programs: &Programs, processes: &Processes) -> anyhow::Result<()> {
-    processes.stop("kube-apiserver")?;
+    processes.kill("kube-apiserver")?;
     api_server(layout, programs, processes)
 }
 

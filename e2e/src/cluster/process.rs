@@ -135,6 +135,15 @@ impl Processes {
         Ok(())
     }
 
+    /// Kills the process with this name, and waits until it is gone.
+    ///
+    /// # Errors
+    /// If it is not running.
+    pub fn kill(&self, name: &str) -> anyhow::Result<()> {
+        self.signal(name, Signal::KILL)?;
+        self.stop(name)
+    }
+
     /// Pauses the process with this name with SIGSTOP.
     ///
     /// # Errors

@@ -81,11 +81,14 @@ impl OperatorProcess {
         process::resident_memory(i32::try_from(id)?)
     }
 
-    /// Kills the process with SIGKILL and waits for its exit.
+    /// Kills the process with SIGKILL, if it has not exited, and waits for its exit.
     ///
     /// # Errors
     /// If the process cannot be waited for.
     pub async fn kill(mut self) -> anyhow::Result<()> {
+        if self.child.id().is_none() {
+            return Ok(());
+        }
         self.child.kill().await.context("kill the operator")
     }
 

@@ -8,6 +8,8 @@ use super::number::{each, float};
 
 /// The user agent of the benchmark.
 pub const BENCH: &str = "bench-scale";
+/// The user agent of the stand-in for the gateway's controller.
+pub const CONTROLLER: &str = "gateway-stand-in";
 /// The user agent of the simulated node.
 pub const NODE: &str = "simulated-node";
 

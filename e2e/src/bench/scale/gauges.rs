@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::{
+    keeper::State,
     life::Lives,
     number::{each, float},
 };
@@ -146,13 +147,13 @@ pub async fn read(address: SocketAddr) -> anyhow::Result<Reconciles> {
 }
 
 /// Samples once a second until it is aborted. The address changes when the operator is restarted.
-pub async fn sample(address: watch::Receiver<SocketAddr>, lives: Lives, samples: watch::Sender<Vec<Sample>>) {
+pub async fn sample(operator: watch::Receiver<State>, lives: Lives, samples: watch::Sender<Vec<Sample>>) {
     let began = Instant::now();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        let current = *address.borrow();
+        let current = operator.borrow().metrics;
         let reconciles = read(current).await.unwrap_or_default();
         let sample = Sample {
             at_s: began.elapsed().as_secs_f64(),

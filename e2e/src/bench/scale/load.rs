@@ -53,7 +53,7 @@ pub async fn fill(site: &Site, total: usize) -> anyhow::Result<Option<Phase>> {
     let gate = |(number, name): (usize, &String)| {
         let name = name.clone();
         async move {
-            site.lives.until_all(site.plan.window.saturating_sub(1), end, site.done).await?;
+            site.lives.until_all(site.plan.window.saturating_sub(1), end, Life::usable).await?;
             expect(site, &name, Instant::now(), is_asked(site, number, count));
             anyhow::Ok(name)
         }
@@ -61,7 +61,7 @@ pub async fn fill(site: &Site, total: usize) -> anyhow::Result<Option<Phase>> {
     let create = |name: String| async move { create(site, &name, None).await };
     let gated = stream::iter(names.iter().enumerate()).then(gate);
     gated.map_ok(create).try_buffer_unordered(site.plan.clients).try_collect::<Vec<()>>().await?;
-    site.lives.until_all(0, end, site.done).await?;
+    site.lives.until_all(0, end, Life::usable).await?;
     let took = meter.began().elapsed();
     meter.finish(site, Work { kind: Kind::Fill, units: count, took, names, notes: vec![] }).await.map(Some)
 }
@@ -90,7 +90,7 @@ pub async fn burst(
     };
     let all = stream::iter(names.iter().zip(pools)).map(create).buffer_unordered(site.plan.clients);
     all.try_collect::<Vec<()>>().await?;
-    site.lives.until_all(0, end, site.done).await?;
+    site.lives.until_all(0, end, Life::usable).await?;
     let took = meter.began().elapsed();
     meter.finish(site, Work { kind: Kind::Burst, units: count, took, names, notes: vec![] }).await
 }
@@ -152,7 +152,7 @@ pub async fn arrivals(site: &Site, arrivals: Poisson) -> anyhow::Result<Phase> {
     };
     let all = stream::iter(names.iter().zip(visits).enumerate()).map(visit);
     all.buffer_unordered(count.max(1)).try_collect::<Vec<()>>().await?;
-    site.lives.until_all(0, end, |life| if life.deleted.is_some() { life.over() } else { (site.done)(life) }).await?;
+    site.lives.until_all(0, end, |life| if life.deleted.is_some() { life.over() } else { life.usable() }).await?;
     let took = began.elapsed();
     let early = site.lives.of(&names).iter().filter(|life| life.ready.is_none()).count();
     let notes = vec![

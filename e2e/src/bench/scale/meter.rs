@@ -27,6 +27,7 @@ pub struct Meter {
     usage: Usage,
     reconciles: Reconciles,
     etcd: Option<u64>,
+    exits: u64,
     began: Instant,
     samples: watch::Receiver<Vec<Sample>>,
     _sampling: JoinSet<()>,
@@ -58,7 +59,7 @@ impl Meter {
         let reconciles = reconciles(site).await;
         let (tell, samples) = watch::channel(vec![]);
         let mut sampling = JoinSet::new();
-        sampling.spawn(gauges::sample(site.metrics.subscribe(), site.lives.clone(), tell));
+        sampling.spawn(gauges::sample(site.operator.state(), site.lives.clone(), tell));
         let calls = site.audit.calls();
         Ok(Self {
             name: name.to_owned(),
@@ -66,6 +67,7 @@ impl Meter {
             usage,
             reconciles,
             etcd,
+            exits: site.operator.state().borrow().exits,
             began: Instant::now(),
             samples,
             _sampling: sampling,
@@ -86,6 +88,10 @@ impl Meter {
         let samples = self.samples.borrow().clone();
         if !site.audit.quiet(QUIET, SETTLING).await {
             work.notes.push(format!("The writes had not ended after {} s.", SETTLING.as_secs()));
+        }
+        let exits = site.operator.state().borrow().exits - self.exits;
+        if exits > 0 {
+            work.notes.push(format!("The operator exited {exits} times, as it does when it cannot renew its Lease."));
         }
         let counted = self.began.elapsed();
         let calls = site.audit.calls().since(&self.calls);
@@ -126,7 +132,7 @@ impl Meter {
 
 /// The operator's reconciles. None if it does not answer, because it may be restarting.
 async fn reconciles(site: &Site) -> Reconciles {
-    let address = *site.metrics.borrow();
+    let address = site.operator.state().borrow().metrics;
     gauges::read(address).await.unwrap_or_default()
 }
 

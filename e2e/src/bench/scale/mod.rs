@@ -2,12 +2,14 @@
 //! one real engine. Everything else is real: the API server, Envoy Gateway, its proxy, Services, routes and requests. The
 //! scheduler does not bind these pods.
 
+pub mod accepting;
 pub mod account;
 pub mod arrivals;
 pub mod asking;
 pub mod audit;
 pub mod etcd;
 pub mod gauges;
+pub mod keeper;
 pub mod life;
 pub mod load;
 pub mod meter;
@@ -27,6 +29,8 @@ pub mod usage;
 pub mod watches;
 
 use std::time::Duration;
+
+use tokio::task::JoinSet;
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -69,6 +73,7 @@ pub async fn measure(plan: Plan) -> anyhow::Result<()> {
             let bare = async {
                 let mut site = Box::pin(Site::open(fixture, &plan, false)).await?;
                 scale_controller(&cluster, 0).await?;
+                let _accepting = JoinSet::from_iter([accepting::accept(&site.fixture, &cluster)?]);
                 let outcome = Box::pin(bare(&mut site, count, &mut results)).await;
                 let closed = site.close().await;
                 outcome.and(closed)
@@ -124,12 +129,12 @@ async fn units(site: &mut Site, results: &mut Results<'_>) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Units without probes, while Envoy Gateway's controller is stopped. They are complete when their route is open.
+/// Units without probes, while Envoy Gateway's controller is stopped, and a stand-in accepts their routes.
 async fn bare(site: &mut Site, count: usize, results: &mut Results<'_>) -> anyhow::Result<()> {
     // No proxy has their routes.
     site.plan.asked = 0;
-    let note =
-        "Without probes, and with Envoy Gateway's controller stopped: a unit is complete when its route is open.";
+    let note = "Probes are disabled, and Envoy Gateway's controller is stopped: a stand-in accepts each route with one request, and no \
+                proxy has it.";
     if let Some(mut phase) = load::fill(site, count).await? {
         phase.name = format!("fill to {count} without Envoy Gateway");
         phase.kind = report::Kind::Burst;

@@ -1,10 +1,6 @@
 //! What a run works with: a namespace, a simulated node, an operator, and what is watched of them.
 
-use std::{
-    net::SocketAddr,
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
 use computing_unit_api::{ComputingUnit, gateway::HTTPRoute};
@@ -16,23 +12,21 @@ use kube::{
 };
 use serde_json::json;
 use tempfile::NamedTempFile;
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinSet,
-};
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
     account,
     asking::Asker,
     audit::{BENCH, NODE},
-    life::{Life, Lives},
+    keeper::{Keeper, READY},
+    life::Lives,
     plan::Plan,
     tail::AuditLog,
     watches,
 };
 use crate::{
     cluster::{audit, control, layout::Layout, node, process::Processes},
-    faults::{Operator, OperatorProcess},
+    faults::Operator,
     fixture::Fixture,
     gateway,
     plain::Plain,
@@ -41,8 +35,6 @@ use crate::{
     units,
 };
 
-/// The deadline until the operator is ready.
-const READY: Duration = Duration::from_mins(5);
 /// The programs of pods that are measured.
 const PROGRAMS: [&str; 3] = ["envoy-gateway", "envoy", "coredns"];
 
@@ -58,13 +50,10 @@ pub struct Site {
     pub lives: Lives,
     /// The API calls.
     pub audit: AuditLog,
-    /// The address of the operator's metrics.
-    pub metrics: watch::Sender<SocketAddr>,
-    /// When a unit counts as created.
-    pub done: fn(&Life) -> bool,
+    /// The operator.
+    pub operator: Keeper,
     /// Changes to the pool.
     pool: serde_json::Value,
-    operator: Option<OperatorProcess>,
     node: Simulated,
     next: AtomicUsize,
     _kubeconfig: NamedTempFile,
@@ -118,10 +107,8 @@ impl Site {
             layout,
             lives,
             audit,
-            metrics: watch::Sender::new(operator.http()),
-            done: if probes { Life::usable } else { |life| life.open.is_some() },
             pool,
-            operator: Some(operator),
+            operator: Keeper::keep(operator),
             node,
             next: AtomicUsize::new(0),
             _kubeconfig: kubeconfig,
@@ -147,25 +134,13 @@ impl Site {
         units::with(&pool, &own)
     }
 
-    /// Kills the operator and starts it again.
-    ///
-    /// # Errors
-    /// If it does not become ready.
-    pub async fn restart_operator(&mut self) -> anyhow::Result<()> {
-        let operator = self.operator.take().context("no operator")?.restart(READY).await?;
-        self.metrics.send_replace(operator.http());
-        self.operator = Some(operator);
-        Ok(())
-    }
-
     /// The processes to measure, with the names of their components.
     ///
     /// # Errors
     /// If the API server cannot be read.
     pub async fn processes(&self) -> anyhow::Result<Vec<(&'static str, i32)>> {
         let mut all = vec![("bench and simulated node", i32::try_from(std::process::id())?)];
-        let operator = self.operator.as_ref().and_then(OperatorProcess::id).and_then(|id| i32::try_from(id).ok());
-        all.extend(operator.map(|id| ("operator", id)));
+        all.extend(self.operator.pid().await.map(|id| ("operator", id)));
         let Some(layout) = &self.layout else { return Ok(all) };
         let processes = Processes::of(layout)?;
         let named = control::NAMES.iter().chain(&node::NAMES).filter_map(|name| Some((*name, processes.pid(name)?)));
@@ -187,10 +162,8 @@ impl Site {
     ///
     /// # Errors
     /// If the API server rejects a deletion.
-    pub async fn close(mut self) -> anyhow::Result<()> {
-        if let Some(operator) = self.operator.take() {
-            operator.kill().await?;
-        }
+    pub async fn close(self) -> anyhow::Result<()> {
+        self.operator.kill().await?;
         let units = self.fixture.units();
         let names = units.list_metadata(&ListParams::default()).await?.items;
         let free = |name: String| {
