@@ -41,7 +41,9 @@ pub async fn kubeconfig(cluster: &Cluster, namespace: &str) -> anyhow::Result<Na
 
     let mut config: Value = serde_saphyr::from_str(&std::fs::read_to_string(cluster.kubeconfig())?)?;
     let users = config["users"].as_array_mut().context("the kubeconfig has no users")?;
-    users.iter_mut().for_each(|user| user["user"] = json!({"token": token}));
+    for user in users {
+        user["user"] = json!({"token": token});
+    }
     let mut file = NamedTempFile::new()?;
     // JSON is YAML.
     file.write_all(config.to_string().as_bytes())?;

@@ -131,6 +131,7 @@ impl Lives {
     }
 
     /// Reads one.
+    #[must_use]
     pub fn get(&self, name: &str) -> Option<Life> {
         self.0.borrow().get(name).cloned()
     }

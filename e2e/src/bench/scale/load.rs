@@ -157,7 +157,8 @@ pub async fn arrivals(site: &Site, arrivals: Poisson) -> anyhow::Result<Phase> {
     let early = site.lives.of(&names).iter().filter(|life| life.ready.is_none()).count();
     let notes = vec![
         format!("{early} of {count} units were deleted by the schedule before they were Ready."),
-        "Latencies are measured from the times of the schedule.".to_owned(),
+        "Latencies are measured from the times of the schedule. Calls and CPU time a unit are of its creation and deletion."
+            .to_owned(),
     ];
     let work = Work { kind: Kind::Poisson, units: count, took, names: names.clone(), notes };
     let phase = meter.finish(site, work).await?;

@@ -125,7 +125,9 @@ impl Meter {
             etcd_bytes_per_unit: difference.filter(|_| sized).map(|bytes| each(bytes, work.units)),
             notes: work.notes,
         };
-        lives.iter().for_each(|life| phase.add(life.answers));
+        for life in &lives {
+            phase.add(life.answers);
+        }
         Ok(phase)
     }
 }

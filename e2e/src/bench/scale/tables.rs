@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use super::{
+    audit::CallCount,
     number::float,
     report::{Kind, Phase, Report},
 };
@@ -13,7 +14,9 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let mut text = line(&head.iter().map(ToString::to_string).collect::<Vec<_>>());
     text += &line(&vec!["---".to_owned(); head.len()]);
-    rows.iter().for_each(|row| text += &line(row));
+    for row in rows {
+        text += &line(row);
+    }
     text
 }
 
@@ -52,7 +55,7 @@ pub fn preamble(report: &Report) -> String {
 /// All phases in one table.
 #[must_use]
 pub fn summary(phases: &[Phase]) -> String {
-    let rows = phases.iter().filter(|phase| phase.kind != Kind::Idle).map(|phase| {
+    let rows = phases.iter().filter(|phase| !totals(phase)).map(|phase| {
         let median = |name: &str| {
             let found = phase.latency.iter().find(|latency| latency.name == name);
             found.map_or_else(String::new, |one| format!("{:.0} / {:.0}", one.times.p50_ms, one.times.p99_ms))
@@ -102,9 +105,8 @@ pub fn summary(phases: &[Phase]) -> String {
 #[must_use]
 pub fn phase(phase: &Phase) -> String {
     let mut text = format!("### {}\n\n", phase.name);
-    let idle = phase.kind == Kind::Idle;
-    if idle {
-        let _ = write!(text, "{:.1} s. Calls and CPU time are totals", phase.counted_seconds);
+    if phase.kind == Kind::Idle {
+        let _ = write!(text, "{:.1} s", phase.counted_seconds);
     } else {
         let _ = write!(text, "{} units in {:.1} s", phase.units, phase.seconds);
     }
@@ -157,14 +159,15 @@ pub fn phase(phase: &Phase) -> String {
     let row = |one: &super::usage::Component| {
         vec![
             one.name.clone(),
-            format!("{:.1}", one.cpu_ms_per_unit),
+            if totals(phase) { format!("{:.0}", one.cpu_ms) } else { format!("{:.1}", one.cpu_ms_per_unit) },
             format!("{:.2}", one.cpu_cores),
             mib(one.rss_before_bytes),
             mib(one.rss_after_bytes),
         ]
     };
     let rows: Vec<_> = phase.components.iter().map(row).collect();
-    let head = ["process", if idle { "CPU, ms" } else { "CPU, ms a unit" }, "cores", "memory before, MiB", "after"];
+    let head =
+        ["process", if totals(phase) { "CPU, ms" } else { "CPU, ms a unit" }, "cores", "memory before, MiB", "after"];
     let _ = write!(text, "\n{}", table(&head, &rows));
     if !phase.calls.is_empty() {
         let _ = write!(text, "\n{}", calls(phase));
@@ -172,12 +175,19 @@ pub fn phase(phase: &Phase) -> String {
     text
 }
 
+/// Whether calls and CPU time are shown as totals, because they are not those of single units.
+fn totals(phase: &Phase) -> bool {
+    matches!(phase.kind, Kind::Idle | Kind::Restart | Kind::Relist)
+}
+
 /// API calls by client, verb and resource. What is below a hundredth of a call a unit is summed up by client.
 fn calls(phase: &Phase) -> String {
     const LEAST: f64 = 0.01;
+    let value = |call: &CallCount| if totals(phase) { float(call.count) } else { call.per_unit };
+    let text = |value: f64| if totals(phase) { format!("{value:.0}") } else { format!("{value:.2}") };
     let mut clients = BTreeMap::<&str, f64>::new();
     for call in &phase.calls {
-        *clients.entry(&call.client).or_default() += call.per_unit;
+        *clients.entry(&call.client).or_default() += value(call);
     }
     let mut clients: Vec<_> = clients.into_iter().collect();
     clients.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -187,18 +197,17 @@ fn calls(phase: &Phase) -> String {
             format!("**{client}**"),
             String::new(),
             String::new(),
-            format!("**{total:.2}**"),
+            format!("**{}**", text(total)),
             String::new(),
         ]);
-        let mut of: Vec<_> =
-            phase.calls.iter().filter(|call| call.client == client && call.per_unit >= LEAST).collect();
-        of.sort_by(|a, b| b.per_unit.total_cmp(&a.per_unit));
+        let mut of: Vec<_> = phase.calls.iter().filter(|call| call.client == client && value(call) >= LEAST).collect();
+        of.sort_by(|a, b| value(b).total_cmp(&value(a)));
         rows.extend(of.into_iter().map(|call| {
             let failed = if call.failed == 0 { String::new() } else { call.failed.to_string() };
-            vec![String::new(), call.verb.clone(), call.resource.clone(), format!("{:.2}", call.per_unit), failed]
+            vec![String::new(), call.verb.clone(), call.resource.clone(), text(value(call)), failed]
         }));
     }
-    let number = if phase.kind == Kind::Idle { "calls" } else { "calls a unit" };
+    let number = if totals(phase) { "calls" } else { "calls a unit" };
     table(&["client", "verb", "resource", number, "failed"], &rows)
 }
 

@@ -1,6 +1,6 @@
 //! Watches of units, pods and routes, which record when their effects were seen.
 
-use std::{collections::HashSet, fmt::Debug, future::Future, pin::pin, time::Instant};
+use std::{collections::HashSet, fmt::Debug, pin::pin, time::Instant};
 
 use computing_unit_api::{
     ComputingUnit, Phase,
@@ -11,7 +11,10 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, ResourceExt,
     core::PartialObjectMeta,
-    runtime::watcher::{Config, Event, Result, watcher},
+    runtime::{
+        WatchStreamExt,
+        watcher::{Config, Event, Result, watcher},
+    },
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -64,32 +67,30 @@ fn unit_seen(unit: &ComputingUnit, life: &mut Life, now: Instant) {
 }
 
 /// Records the events of one kind. Objects that are missing when the watch is established again are gone.
-fn follow<K: ResourceExt + Clone + Debug + Send + 'static>(
+async fn follow<K: ResourceExt + Clone + Debug + Send + 'static>(
     events: impl Stream<Item = Result<Event<K>>> + Send + 'static,
     lives: Lives,
     seen: impl Fn(&K, &mut Life, Instant) + Send + 'static,
     gone: impl Fn(&mut Life, Instant) + Send + 'static,
-) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        let mut events = pin!(events);
-        let mut listed = HashSet::new();
-        while let Some(event) = events.next().await {
-            let now = Instant::now();
-            match event {
-                Ok(Event::Apply(object)) => lives.change(&object.name_any(), |life| seen(&object, life, now)),
-                Ok(Event::InitApply(object)) => {
-                    lives.change(&object.name_any(), |life| seen(&object, life, now));
-                    listed.insert(object.name_any());
-                }
-                Ok(Event::Delete(object)) => lives.change(&object.name_any(), |life| gone(life, now)),
-                Ok(Event::Init) => listed.clear(),
-                Ok(Event::InitDone) => lives.change_all(|name, life| {
-                    if !listed.contains(name) {
-                        gone(life, now);
-                    }
-                }),
-                Err(_) => {}
+) {
+    let mut events = pin!(events.default_backoff());
+    let mut listed = HashSet::new();
+    while let Some(event) = events.next().await {
+        let now = Instant::now();
+        match event {
+            Ok(Event::Apply(object)) => lives.change(&object.name_any(), |life| seen(&object, life, now)),
+            Ok(Event::InitApply(object)) => {
+                lives.change(&object.name_any(), |life| seen(&object, life, now));
+                listed.insert(object.name_any());
             }
+            Ok(Event::Delete(object)) => lives.change(&object.name_any(), |life| gone(life, now)),
+            Ok(Event::Init) => listed.clear(),
+            Ok(Event::InitDone) => lives.change_all(|name, life| {
+                if !listed.contains(name) {
+                    gone(life, now);
+                }
+            }),
+            Err(_) => {}
         }
     }
 }
