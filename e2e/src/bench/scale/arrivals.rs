@@ -40,7 +40,7 @@ mod tests {
         let visits = poisson(1, 10.0, LENGTH, Duration::from_secs(30));
         // Four standard deviations.
         assert!((9_600..=10_400).contains(&visits.len()), "{}", visits.len());
-        let total: f64 = visits.iter().map(|visit| (visit.departs - visit.arrives).as_secs_f64()).sum();
+        let total: f64 = visits.iter().map(|visit| visit.departs.as_secs_f64() - visit.arrives.as_secs_f64()).sum();
         let mean = total / f64::from(u32::try_from(visits.len()).unwrap());
         assert!((28.8..=31.2).contains(&mean), "{mean}");
         assert!(visits.is_sorted_by_key(|visit| visit.arrives));
