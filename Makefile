@@ -78,6 +78,10 @@ helm-lint: helm ## Check the charts
 e2e: cluster engine-image plugin ## Tests on the cluster; some of them: make e2e TEST="drift rollout::a_failed"
 	@$(WITH_CLUSTER) cargo test --locked --workspace --test suite -- $(TEST) --test-threads=$(E2E_THREADS)
 
+.PHONY: pictures
+pictures: ## Take the screenshots of docs/images again
+	@PICTURES=docs/images $(MAKE) e2e TEST="documented::code_server documented::jupyterlab wake_browser::a_browser"
+
 .PHONY: java-client
 java-client: ## Tests of the client for the JVM and of the class for Texera's manager, on the cluster
 	@$(MAKE) e2e TEST=java_client
@@ -107,6 +111,10 @@ cluster: build ## Bring the cluster up; writes .cluster/kubeconfig
 .PHONY: images
 images: cluster ## Bring the images of this project into the cluster
 	@$(CU_CLUSTER) images
+
+.PHONY: applications
+applications: cluster ## Bring JupyterLab and code-server into the cluster, for the tutorials
+	@$(CU_CLUSTER) applications
 
 # Tests run the operator as a process: the one that needs its image brings it.
 .PHONY: engine-image

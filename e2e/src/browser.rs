@@ -7,12 +7,13 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use k8s_openapi::ByteString;
 use reqwest::{Client, Method};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use crate::{cluster::packages, wait::eventually};
+use crate::{cluster::packages, tool, wait::eventually};
 
 /// The deadline for the start of the browser.
 const UP: Duration = Duration::from_secs(30);
@@ -67,21 +68,28 @@ impl Browser {
     /// # Errors
     /// If it cannot be installed or started.
     pub async fn start() -> anyhow::Result<Self> {
-        Self::start_trusting(None).await
+        Self::start_with(&[]).await
     }
 
     /// Starts a browser that gives `origin` the features that other browsers only give to HTTPS, such as service workers.
     ///
     /// # Errors
     /// If it cannot be installed or started.
-    pub async fn start_trusting(origin: Option<&str>) -> anyhow::Result<Self> {
+    pub async fn start_trusting(origin: &str) -> anyhow::Result<Self> {
+        Self::start_with(&[format!("--unsafely-treat-insecure-origin-as-secure={origin}")]).await
+    }
+
+    /// Starts a browser with more flags. Of a flag that is given twice, the last one counts.
+    ///
+    /// # Errors
+    /// If it cannot be installed or started.
+    pub async fn start_with(more: &[String]) -> anyhow::Result<Self> {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         tokio::task::spawn_blocking(packages::browser).await??;
         let first = u16::try_from(std::process::id() % 1000).unwrap_or(0);
         let port = 31_000 + first + NEXT.fetch_add(1, Ordering::Relaxed);
         let driver = Driver::start(port)?;
-        let trusted = origin.map(|origin| format!("--unsafely-treat-insecure-origin-as-secure={origin}"));
-        let flags: Vec<_> = FLAGS.iter().map(|flag| (*flag).to_owned()).chain(trusted).collect();
+        let flags: Vec<_> = FLAGS.iter().map(|flag| (*flag).to_owned()).chain(more.iter().cloned()).collect();
         let client = Client::builder().no_proxy().build()?;
         let server = format!("http://127.0.0.1:{port}");
         let options = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": flags}}}});
@@ -115,13 +123,59 @@ impl Browser {
         self.post("execute/sync", &json!({"script": script, "args": []})).await
     }
 
-    /// Presses a key.
+    /// Presses keys together, and releases them.
     ///
     /// # Errors
     /// If the browser reports an error.
-    pub async fn press(&self, key: &str) -> anyhow::Result<()> {
-        let keys = [json!({"type": "keyDown", "value": key}), json!({"type": "keyUp", "value": key})];
+    pub async fn press(&self, keys: &[&str]) -> anyhow::Result<()> {
+        let act = |act: &'static str| move |key: &&str| json!({"type": act, "value": key});
+        let keys: Vec<_> = keys.iter().map(act("keyDown")).chain(keys.iter().rev().map(act("keyUp"))).collect();
         self.post("actions", &json!({"actions": [{"type": "key", "id": "keys", "actions": keys}]})).await.map(drop)
+    }
+
+    /// Types a text where the cursor is.
+    ///
+    /// # Errors
+    /// If the browser reports an error.
+    pub async fn enter(&self, text: &str) -> anyhow::Result<()> {
+        for key in text.chars() {
+            self.press(&[&key.to_string()]).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a script returns something other than `null` or `false`.
+    ///
+    /// # Errors
+    /// If it does not within `deadline`. The error contains the text of the page.
+    pub async fn until(&self, what: &str, deadline: Duration, script: &str) -> anyhow::Result<Value> {
+        let found = || async {
+            let value = self.run(script).await?;
+            Ok((!value.is_null() && value != json!(false)).then_some(value))
+        };
+        match eventually(what, deadline, found).await {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                let text = self.run("return document.body ? document.body.innerText : ''").await.unwrap_or_default();
+                Err(error.context(format!("the page: {text}")))
+            }
+        }
+    }
+
+    /// Clicks on an element, once it exists.
+    ///
+    /// # Errors
+    /// If it does not exist in time, or cannot be clicked.
+    pub async fn click(&self, selector: &str) -> anyhow::Result<()> {
+        self.until(selector, UP, &format!("return document.querySelector('{selector}') !== null")).await?;
+        let id = self.element(selector).await?;
+        self.post(&format!("element/{id}/click"), &json!({})).await.map(drop)
+    }
+
+    async fn element(&self, selector: &str) -> anyhow::Result<String> {
+        let found = self.post("element", &json!({"using": "css selector", "value": selector})).await?;
+        let id = found.as_object().and_then(|one| one.values().next()).and_then(Value::as_str).context("no element")?;
+        Ok(id.to_owned())
     }
 
     /// The ARIA role of an element.
@@ -129,20 +183,26 @@ impl Browser {
     /// # Errors
     /// If there is no such element.
     pub async fn role(&self, selector: &str) -> anyhow::Result<String> {
-        let found = self.post("element", &json!({"using": "css selector", "value": selector})).await?;
-        let id = found.as_object().and_then(|one| one.values().next()).and_then(Value::as_str).context("no element")?;
+        let id = self.element(selector).await?;
         let role =
             call(&self.client, Method::GET, &format!("{}/element/{id}/computedrole", self.session), None).await?;
         Ok(role.as_str().unwrap_or_default().to_owned())
     }
 
-    /// A screenshot of the window, as PNG in base64.
+    /// Saves a screenshot of the window in the folder of the variable `PICTURES`. `make pictures` writes those of the
+    /// documentation.
     ///
     /// # Errors
-    /// If the browser returns none.
-    pub async fn picture(&self) -> anyhow::Result<String> {
+    /// If the browser returns none, or it cannot be written.
+    pub async fn keep_picture(&self, name: &str) -> anyhow::Result<()> {
         let picture = call(&self.client, Method::GET, &format!("{}/screenshot", self.session), None).await?;
-        Ok(picture.as_str().context("no screenshot")?.to_owned())
+        let encoded = serde_json::from_value::<ByteString>(picture)?;
+        let folder =
+            std::env::var("PICTURES").map_or_else(|_| std::env::temp_dir(), |folder| tool::file(&folder).into());
+        let path = folder.join(name);
+        std::fs::write(&path, encoded.0)?;
+        println!("a picture of the page is in {}", path.display());
+        Ok(())
     }
 
     /// Closes the browser.

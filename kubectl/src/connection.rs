@@ -8,12 +8,16 @@ use std::{
 
 use kube::{
     Api, Client, Config, ResourceExt,
-    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+    config::{
+        AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, KubeconfigError, NamedAuthInfo, NamedCluster,
+        NamedContext,
+    },
 };
 use tokio::time::timeout;
 
 use crate::{
     explain::{self, Target},
+    logging,
     object::Unit,
     options::ConnectionArgs,
 };
@@ -88,6 +92,9 @@ pub enum Error {
     /// `--as-group` or `--as-uid` without `--as`.
     #[error("--as-group and --as-uid require --as")]
     NobodyImpersonated,
+    /// `--client-certificate` without `--client-key`, or the other way round, and the kubeconfig does not have the other.
+    #[error("--client-certificate and --client-key require each other")]
+    HalfIdentity,
     /// `--server` is not a URL.
     #[error("invalid --server: {0}")]
     Server(http::uri::InvalidUri),
@@ -118,8 +125,14 @@ pub async fn connect(args: &ConnectionArgs) -> Result<Connection, Error> {
     if args.impersonate.is_none() && (!args.impersonate_groups.is_empty() || args.impersonate_uid.is_some()) {
         return Err(Error::NobodyImpersonated);
     }
+    logging::start(args.verbosity);
     let mut config = config(args).await?;
     overridden(&mut config, args)?;
+    let user = &config.auth_info;
+    let certificate = user.client_certificate.is_some() || user.client_certificate_data.is_some();
+    if certificate != (user.client_key.is_some() || user.client_key_data.is_some()) {
+        return Err(Error::HalfIdentity);
+    }
     let namespace = args.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let mut server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     if let Some(proxy) = &config.proxy_url {
@@ -143,6 +156,14 @@ fn overridden(config: &mut Config, args: &ConnectionArgs) -> Result<(), Error> {
         config.auth_info.token = Some(token.clone().into());
         config.auth_info.token_file = None;
         config.auth_info.exec = None;
+    }
+    if let Some(file) = &args.client_certificate {
+        config.auth_info.client_certificate = Some(file.display().to_string());
+        config.auth_info.client_certificate_data = None;
+    }
+    if let Some(file) = &args.client_key {
+        config.auth_info.client_key = Some(file.display().to_string());
+        config.auth_info.client_key_data = None;
     }
     if let Some(name) = &args.tls_server_name {
         config.tls_server_name = Some(name.clone());
@@ -205,13 +226,12 @@ async fn config(args: &ConnectionArgs) -> Result<Config, Error> {
         let none = || {
             Error::NoKubeconfig(candidates.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", "))
         };
-        // With --server, kubectl needs no kubeconfig.
-        return match args.server.as_deref().map(url).transpose()? {
-            Some(server) => Ok(Config::new(server)),
-            None => Config::incluster().map_err(|_| none()),
-        };
+        if args.server.is_none() {
+            return Config::incluster().map_err(|_| none());
+        }
     }
-    let mut kubeconfig = read(&files)?;
+    // With --server, kubectl needs no kubeconfig.
+    let mut kubeconfig = if files.is_empty() { of_server(args) } else { read(&files)? };
     if let Some(file) = &args.certificate_authority {
         for cluster in kubeconfig.clusters.iter_mut().filter_map(|cluster| cluster.cluster.as_mut()) {
             cluster.certificate_authority = Some(file.display().to_string());
@@ -224,6 +244,24 @@ async fn config(args: &ConnectionArgs) -> Result<Config, Error> {
         return Err(Error::NoUser(user.clone()));
     }
     Ok(Config::from_custom_kubeconfig(kubeconfig, &options).await?)
+}
+
+/// A kubeconfig with the server of `--server` and a user without credentials.
+fn of_server(args: &ConnectionArgs) -> Kubeconfig {
+    let name = "server".to_owned();
+    let cluster = Cluster { server: args.server.clone(), ..Cluster::default() };
+    let context = Context { cluster: name.clone(), user: Some(name.clone()), ..Context::default() };
+    Kubeconfig {
+        clusters: vec![NamedCluster { name: name.clone(), cluster: Some(cluster), ..NamedCluster::default() }],
+        auth_infos: vec![NamedAuthInfo {
+            name: name.clone(),
+            auth_info: Some(AuthInfo::default()),
+            ..NamedAuthInfo::default()
+        }],
+        contexts: vec![NamedContext { name: name.clone(), context: Some(context), ..NamedContext::default() }],
+        current_context: Some(name),
+        ..Kubeconfig::default()
+    }
 }
 
 fn default_files() -> Vec<PathBuf> {
@@ -295,6 +333,19 @@ mod tests {
             "{}",
             connection.flags
         );
+        let file = |name: &str| Some(PathBuf::from(name));
+        let args = ConnectionArgs { client_certificate: file("/none"), ..ConnectionArgs::default() };
+        assert!(connected("half", "{}", args).await.err().unwrap().contains("require each other"));
+        let args = ConnectionArgs {
+            client_certificate: file("/none"),
+            client_key: file("/none"),
+            ..ConnectionArgs::default()
+        };
+        let mut config = Config::new(url("https://k").unwrap());
+        config.auth_info.client_certificate_data = Some("of the kubeconfig".into());
+        overridden(&mut config, &args).unwrap();
+        assert_eq!(config.auth_info.client_certificate.as_deref(), Some("/none"));
+        assert!(config.auth_info.client_certificate_data.is_none());
         let args = ConnectionArgs { impersonate_uid: Some("u".into()), ..ConnectionArgs::default() };
         assert!(connected("uid", "{}", args).await.err().unwrap().contains("require --as"));
     }

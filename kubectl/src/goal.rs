@@ -40,6 +40,8 @@ pub enum Goal {
     Resized,
     /// The unit is deleted.
     Deleted,
+    /// The unit exists.
+    Created,
     /// A condition has a status, whatever its case.
     Condition {
         /// Type of the condition.
@@ -65,6 +67,7 @@ pub const STATES: &[(&str, &str)] = &[
     ("finished", "The pod has completed, or a time limit has passed"),
     ("resized", "The pod has the requested CPU and memory"),
     ("delete", "The unit is deleted"),
+    ("create", "The unit exists"),
     ("condition=", "A condition is True, or has another status"),
     ("jsonpath=", "A path has a value"),
 ];
@@ -92,7 +95,8 @@ impl FromStr for Goal {
             "finished" => Ok(Self::Finished),
             "resized" => Ok(Self::Resized),
             "delete" | "deleted" => Ok(Self::Deleted),
-            _ => Err("must be ready, suspended, finished, resized, delete, condition=NAME[=STATUS] or \
+            "create" | "created" => Ok(Self::Created),
+            _ => Err("must be ready, suspended, finished, resized, delete, create, condition=NAME[=STATUS] or \
                       jsonpath=PATH[=VALUE]"
                 .to_owned()),
         }
@@ -132,6 +136,7 @@ impl Goal {
             Self::Finished => "finished".to_owned(),
             Self::Resized => "resized".to_owned(),
             Self::Deleted => "deleted".to_owned(),
+            Self::Created => "created".to_owned(),
             Self::Condition { type_, status } => format!("{type_}={status}"),
             Self::JsonPath { text, value: None, .. } => format!("one with {text}"),
             Self::JsonPath { text, value: Some(value), .. } => format!("{text}={value}"),
@@ -147,6 +152,7 @@ impl Goal {
             return Some(Verdict::Deleted);
         }
         match self {
+            Self::Created => return Some(Verdict::Reached),
             Self::Condition { type_, status } => return has(unit, type_, status).then_some(Verdict::Reached),
             Self::JsonPath { path, value, .. } => {
                 let matches = matches(unit, path, value.as_deref());
@@ -350,6 +356,7 @@ mod tests {
             }
         }
         assert_eq!("delete".parse(), Ok(Goal::Deleted));
+        assert_eq!("create".parse(), Ok(Goal::Created));
         assert!("tomorrow".parse::<Goal>().unwrap_err().contains("ready, suspended"));
         assert!("jsonpath={.status.phase}=".parse::<Goal>().is_err());
     }

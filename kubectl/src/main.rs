@@ -10,6 +10,7 @@ mod explain;
 mod flags;
 mod goal;
 mod jsonpath;
+mod logging;
 mod object;
 mod options;
 mod outcome;

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::values::{boolean, duration};
+use crate::values::{duration, switch};
 
 /// Cluster and user.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -35,6 +35,14 @@ pub struct ConnectionArgs {
     #[arg(global = true, long, value_name = "TOKEN")]
     pub token: Option<String>,
 
+    /// Path to a client certificate for the API server
+    #[arg(global = true, long, value_name = "FILE")]
+    pub client_certificate: Option<PathBuf>,
+
+    /// Path to the key of the client certificate
+    #[arg(global = true, long, value_name = "FILE")]
+    pub client_key: Option<PathBuf>,
+
     /// Path to the certificates of the authority that signed the certificate of the API server
     #[arg(global = true, long, value_name = "FILE", conflicts_with = "insecure_skip_tls_verify")]
     pub certificate_authority: Option<PathBuf>,
@@ -62,6 +70,10 @@ pub struct ConnectionArgs {
     /// Timeout of a single request to the API server; 0 disables it
     #[arg(global = true, long, value_name = "DURATION", default_value = "0", value_parser = duration)]
     pub request_timeout: Duration,
+
+    /// Verbosity of the log on stderr: 6 for requests to the API server and their duration, 8 for all that the client logs
+    #[arg(global = true, short = 'v', long = "v", value_name = "LEVEL", default_value_t = 0)]
+    pub verbosity: u8,
 }
 
 /// The timeout of waits without one. kubectl waits as long.
@@ -69,16 +81,10 @@ pub const WEEK: Duration = Duration::from_hours(7 * 24);
 
 /// Whether to wait, and for how long.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
+#[command(mut_arg("wait", switch))]
 pub struct WaitArgs {
     /// Wait for the operation to finish. Progress is written to stderr
-    #[arg(
-        long,
-        value_name = "true|false",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        value_parser = boolean,
-    )]
+    #[arg(long)]
     pub wait: Option<bool>,
 
     /// Time to wait, for example 90s, 5m or 1h30m; 0 for no limit. Implies --wait [default: 10m]

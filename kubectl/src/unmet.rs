@@ -48,7 +48,7 @@ pub fn unmet(goal: &Goal, unit: &ComputingUnit) -> Unmet {
             Unmet { subject: "the unit", reason: String::new(), message: format!("{text} does not match") }
         }
         Goal::Resized if condition(unit, ConditionType::ResizePending).is_some() => of(ConditionType::ResizePending),
-        Goal::Finished | Goal::Resized | Goal::Deleted => {
+        Goal::Finished | Goal::Resized | Goal::Deleted | Goal::Created => {
             summary(unit).map_or_else(not_reconciled, |condition| of_condition(condition, "the unit"))
         }
     }

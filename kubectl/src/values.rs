@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::{Arg, ArgAction};
 use computing_unit_api::Quantity;
 use k8s_openapi::jiff::SignedDuration;
 
@@ -16,6 +17,15 @@ pub fn quantity(text: &str) -> Result<Quantity, String> {
         Some(_) => Ok(quantity),
         None => Err("invalid quantity: use a format such as 2, 500m or 4Gi".to_owned()),
     }
+}
+
+/// Parses the name and the amount of a resource.
+///
+/// # Errors
+/// If it is not of the form `NAME=QUANTITY`.
+pub fn amount(text: &str) -> Result<(String, Quantity), String> {
+    let (name, amount) = pair(text)?;
+    Ok((name, quantity(&amount)?))
 }
 
 /// Parses a duration.
@@ -60,6 +70,18 @@ pub fn boolean(text: &str) -> Result<bool, String> {
         _ if signed(text).is_ok() => Err(format!("use --timeout={text} for a limit")),
         _ => Err("must be true or false".to_owned()),
     }
+}
+
+/// An option that is true without a value, and takes one after an equals sign, as the boolean options of kubectl do.
+/// For `#[command(mut_arg("name", switch))]`.
+pub fn switch(option: Arg) -> Arg {
+    option
+        .value_name("true|false")
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value("true")
+        .action(ArgAction::Set)
+        .value_parser(boolean)
 }
 
 /// Parses a value that must not be empty, for example that of an unset variable.

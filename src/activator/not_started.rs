@@ -6,14 +6,14 @@ use computing_unit_api::WakeRefusal;
 
 use crate::metrics::NotStarted;
 
-/// How to start the unit `name` without a request.
-fn resume(name: &str) -> String {
-    format!("run kubectl cu resume {name}, or set spec.operatingMode to Running")
+/// How to start the unit without a request.
+fn resume(namespace: &str, name: &str) -> String {
+    format!("run kubectl cu resume {name} -n {namespace}, or set spec.operatingMode to Running")
 }
 
-/// The explanation for a request for the unit `name`.
-pub fn explanation(reason: NotStarted, name: &str) -> String {
-    let resume = resume(name);
+/// The explanation for a request for the unit `name` of `namespace`.
+pub fn explanation(reason: NotStarted, namespace: &str, name: &str) -> String {
+    let resume = resume(namespace, name);
     let unit =
         |refusal: WakeRefusal| format!("A request does not start it: {}. To start it, {resume}.", refusal.because());
     match reason {
@@ -40,12 +40,15 @@ mod tests {
     #[test]
     fn each_reason_has_an_explanation_with_an_action() {
         for reason in NotStarted::ALL {
-            let text = explanation(*reason, "ada");
+            let text = explanation(*reason, "team", "ada");
             let action =
-                ["kubectl cu resume ada", "Open the URL", "Reload the page"].iter().any(|it| text.contains(it));
+                ["kubectl cu resume ada -n team", "Open the URL", "Reload the page"].iter().any(|it| text.contains(it));
             assert!(action && text.ends_with('.'), "{text}");
         }
-        let by_hand = explanation(NotStarted::NotIdle, "ada");
-        assert!(by_hand.contains("suspended by its owner") && by_hand.contains("kubectl cu resume ada"), "{by_hand}");
+        let by_hand = explanation(NotStarted::NotIdle, "team", "ada");
+        assert!(
+            by_hand.contains("suspended by its owner") && by_hand.contains("kubectl cu resume ada -n team"),
+            "{by_hand}"
+        );
     }
 }

@@ -91,7 +91,7 @@ impl Problem {
 
     /// Describes `unit`, which is suspended, to a client whose request does not start it.
     pub fn not_started(unit: &ComputingUnit, reason: NotStarted, retry_after: Option<u32>) -> Self {
-        let detail = not_started::explanation(reason, &unit.name_any());
+        let detail = not_started::explanation(reason, &unit.namespace().unwrap_or_default(), &unit.name_any());
         let suspended = Self::of(unit, false);
         let command = suspended.command.filter(|_| matches!(reason, NotStarted::Never | NotStarted::NotIdle));
         Self { not_started: Some(reason), retry_after, detail, command, ..Self::of(unit, false) }

@@ -5,6 +5,7 @@ use std::{fs, net::SocketAddr};
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use e2e::cluster::{
+    application_images::{self, Application},
     down::down,
     forward,
     images::Own,
@@ -50,6 +51,8 @@ enum Command {
         #[arg(value_enum)]
         which: Vec<Own>,
     },
+    /// Install JupyterLab and code-server from their registries, and load their images into the cluster
+    Applications,
     /// Install Helm into .cluster/bin, without a cluster
     Helm,
     /// List the clusters
@@ -94,6 +97,10 @@ fn main() -> anyhow::Result<()> {
         Command::Images { which } => match kind()? {
             Kind::Local if which.is_empty() => load(&layout::name()?, &Own::ALL),
             Kind::Local => load(&layout::name()?, &which),
+            Kind::Current => Ok(()),
+        },
+        Command::Applications => match kind()? {
+            Kind::Local => application_images::load(&layout::name()?, &Application::ALL),
             Kind::Current => Ok(()),
         },
         Command::Helm => packages::install().and_then(|()| helm()),

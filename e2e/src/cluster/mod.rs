@@ -2,12 +2,14 @@
 //! removed in any state that an earlier run left behind.
 
 pub mod addons;
+pub mod application_images;
 pub mod applications;
 pub mod audit;
 pub mod compile;
 pub mod control;
 pub mod down;
 pub mod forward;
+mod image;
 pub mod images;
 pub mod kubeconfig;
 pub mod layout;

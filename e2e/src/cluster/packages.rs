@@ -87,12 +87,12 @@ pub fn python() -> anyhow::Result<()> {
     add(packages)
 }
 
-/// npm.
+/// npm, and what compiles modules.
 ///
 /// # Errors
 /// If packages cannot be installed.
 pub fn npm() -> anyhow::Result<()> {
-    add(missing(&[("npm", "npm")]))
+    add(missing(&[("npm", "npm"), ("g++", "g++"), ("make", "make")]))
 }
 
 /// The packages of missing programs or files.

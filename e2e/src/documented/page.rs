@@ -5,9 +5,6 @@
 
 use anyhow::{Context, ensure};
 
-/// The heading of the section whose commands remove what the others have created.
-const CLEAN_UP: &str = "## Clean up";
-
 /// A block of commands.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Block {
@@ -19,8 +16,8 @@ pub struct Block {
     pub fails: bool,
     /// The output on the page.
     pub expected: Option<String>,
-    /// Whether the block is in the section that cleans up.
-    pub clean_up: bool,
+    /// The heading of its section, such as `## Clean up`.
+    pub section: String,
 }
 
 /// The blocks of a page, in order.
@@ -29,12 +26,12 @@ pub struct Block {
 /// If a fence is not closed, or a block `text` follows no commands.
 pub fn blocks(page: &str) -> anyhow::Result<Vec<Block>> {
     let mut blocks: Vec<Block> = vec![];
-    let (mut clean_up, mut follows) = (false, false);
+    let (mut section, mut follows) = (String::new(), false);
     let mut lines = page.lines().enumerate();
     while let Some((index, line)) = lines.next() {
         let Some(language) = line.strip_prefix("```") else {
             if line.starts_with("## ") {
-                clean_up = line == CLEAN_UP;
+                line.clone_into(&mut section);
             }
             follows &= line.is_empty();
             continue;
@@ -46,7 +43,7 @@ pub fn blocks(page: &str) -> anyhow::Result<Vec<Block>> {
         match language {
             "bash" | "bash fails" => {
                 let fails = language != "bash";
-                blocks.push(Block { line, commands: content, fails, expected: None, clean_up });
+                blocks.push(Block { line, commands: content, fails, expected: None, section: section.clone() });
             }
             "text" => {
                 let block = blocks.last_mut().filter(|_| follows);
@@ -106,7 +103,8 @@ mod tests {
         assert_eq!(commands, ["kubectl apply -f - <<EOF\n# a comment\nEOF", "false", "rm x", "ls"]);
         assert_eq!(all[0].expected.as_deref(), Some("pool created"));
         assert_eq!(all.iter().map(|block| block.fails).collect::<Vec<_>>(), [false, true, false, false]);
-        assert_eq!(all.iter().map(|block| block.clean_up).collect::<Vec<_>>(), [false, false, true, false]);
+        let sections: Vec<_> = all.iter().map(|block| block.section.as_str()).collect();
+        assert_eq!(sections, ["", "", "## Clean up", "## Next"]);
         assert_eq!(all[0].line, 3);
     }
 

@@ -10,7 +10,7 @@ use crate::{
     dry_run::DryRunArgs,
     options::{ConnectionArgs, WaitArgs},
     printer::OutputArgs,
-    values::{pair, quantity},
+    values::{amount, quantity},
 };
 
 /// `kubectl create computingunit`.
@@ -153,11 +153,6 @@ Examples:
 
   # Use the URL in a script
   url=$(kubectl create computingunit ada --wait | tail -n 1)";
-
-fn amount(text: &str) -> Result<(String, Quantity), String> {
-    let (name, amount) = pair(text)?;
-    Ok((name, quantity(&amount)?))
-}
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use kube::{
     api::{DeleteParams, Preconditions},
 };
 
-use super::{select::Select, session::Session};
+use super::{grace::GraceArgs, select::Select, session::Session};
 use crate::{
     connection::Connection,
     dry_run::{DryRun, DryRunArgs},
@@ -17,31 +17,26 @@ use crate::{
     options::{ConnectionArgs, WEEK},
     printer,
     stdio::write_stdout,
-    values::{boolean, duration},
+    values::{duration, switch},
 };
 
 /// Units, and whether to wait for them.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("wait", switch))]
 pub struct Args {
     #[command(flatten)]
     select: Select,
 
     /// Wait until the units are gone
-    #[arg(
-        long,
-        value_name = "true|false",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        default_value = "true",
-        action = clap::ArgAction::Set,
-        value_parser = boolean,
-    )]
+    #[arg(long, default_value = "true")]
     wait: bool,
 
     /// Time to wait, for example 90s, 5m or 1h30m; 0 for no limit
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     timeout: Duration,
+
+    #[command(flatten)]
+    grace: GraceArgs,
 
     #[command(flatten)]
     dry_run: DryRunArgs,

@@ -17,26 +17,18 @@ use crate::{
     object::Unit,
     options::ConnectionArgs,
     stdio::{write_stderr, write_stdout},
-    values::boolean,
+    values::switch,
 };
 
 /// Units, and whether to show Events.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("show_events", switch))]
 pub struct Args {
     #[command(flatten)]
     select: Select,
 
     /// Show Events
-    #[arg(
-        long,
-        value_name = "true|false",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        default_value = "true",
-        action = clap::ArgAction::Set,
-        value_parser = boolean,
-    )]
+    #[arg(long, default_value = "true")]
     show_events: bool,
 }
 

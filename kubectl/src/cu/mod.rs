@@ -3,10 +3,12 @@
 mod age;
 mod columns;
 mod complete;
+mod created;
 mod delete;
 mod describe;
 mod description;
 mod doctor;
+mod grace;
 mod known;
 mod list;
 mod logs;
@@ -69,7 +71,7 @@ enum Command {
     Resume(mode::ChangeArgs),
     /// Stop and start units, which applies pending changes
     Restart(mode::ChangeArgs),
-    /// Change CPU and memory of units, in the running pod if the cluster supports it
+    /// Change CPU, memory and other resources of units, in the running pod if the cluster supports it
     Resize(resize::Args),
     /// Print the URLs of units
     Url(url::Args),
@@ -177,6 +179,9 @@ mod tests {
 
     #[test]
     fn options_of_kubectl_are_accepted_before_and_after_the_command() {
+        parse("list --client-certificate c --client-key k --certificate-authority a --tls-server-name n -v 6").unwrap();
+        assert_eq!(parse("list -v=8").unwrap().connection.verbosity, 8);
+        assert_eq!(parse("--v=8 list").unwrap().connection.verbosity, 8);
         for line in ["-n team suspend ada", "suspend -n team ada", "suspend ada -n team --as-group g --as u"] {
             assert_eq!(parse(line).unwrap().connection.namespace.as_deref(), Some("team"), "{line}");
         }
@@ -192,6 +197,10 @@ mod tests {
             parse(&format!("{command} {more}")).unwrap();
         }
         parse("delete ada --wait=false --timeout 0 --dry-run -o name").unwrap();
+        parse("delete ada --wait --grace-period=-1 --now=false --force=false").unwrap();
+        parse("describe ada --show-events=false").unwrap();
+        parse("resize ada --limits nvidia.com/gpu=1,ephemeral-storage=4Gi").unwrap();
+        parse("wait ada --for=create --for=ready --timeout=1m").unwrap();
         parse("wait ada --for=condition=Ready --for=jsonpath={.status.url} --timeout=-1s -o yaml").unwrap();
         parse("logs ada --tail=-1 --all-containers --limit-bytes 5 --follow --max-log-requests 9").unwrap();
         parse("help list").unwrap_err();
@@ -201,6 +210,7 @@ mod tests {
     fn invalid_arguments_are_rejected() {
         for (line, expected) in [
             ("resize ada", "--cpu"),
+            ("resize ada --limits nvidia.com/gpu", "KEY=VALUE"),
             ("resize ada --memory lots", "such as 2, 500m or 4Gi"),
             ("wait ada --for tomorrow", "must be ready"),
             ("list -o wide --columns name", "--columns"),
@@ -209,6 +219,13 @@ mod tests {
             ("suspend ada --wait 30s", "write --timeout=30s"),
             ("delete nc-m --wait false", "write --wait=false"),
             ("delete pod/bob", "is not the type of units"),
+            ("delete ada --now", "terminationGracePeriodSeconds of the pool"),
+            ("delete ada --force", "terminationGracePeriodSeconds of the pool"),
+            ("delete ada --grace-period=0", "terminationGracePeriodSeconds of the pool"),
+            ("delete ada --grace-period soon", "a number of seconds"),
+            ("delete ada --wait=maybe", "must be true or false"),
+            ("describe ada --show-events=maybe", "must be true or false"),
+            ("suspend ada -v much", "invalid digit"),
             ("logs ada --tail -2", "-2 is not in -1.."),
             ("logs ada --since 1h --since-time 2026-01-01T00:00:00Z", "cannot be used with"),
             ("dance", "dance"),

@@ -1,4 +1,4 @@
-//! `resize`: changes CPU and memory of units.
+//! `resize`: changes CPU, memory and other resources of units.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,12 @@ use computing_unit_api::Quantity;
 use serde_json::{Map, Value, json};
 
 use super::{mode, session::Session};
-use crate::{error::Error, goal::Goal, options::ConnectionArgs, values::quantity};
+use crate::{
+    error::Error,
+    goal::Goal,
+    options::ConnectionArgs,
+    values::{amount, quantity},
+};
 
 /// Units, and their new limits.
 #[derive(Debug, clap::Args)]
@@ -15,12 +20,17 @@ pub struct Args {
     units: mode::ChangeArgs,
 
     /// CPU limit, for example 2 or 500m
-    #[arg(long, value_name = "QUANTITY", value_parser = quantity, required_unless_present = "memory")]
+    #[arg(long, value_name = "QUANTITY", value_parser = quantity, required_unless_present_any = ["memory", "limits"])]
     cpu: Option<Quantity>,
 
     /// Memory limit, for example 4Gi
     #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
     memory: Option<Quantity>,
+
+    /// Limits of other resources, for example nvidia.com/gpu=1,ephemeral-storage=4Gi. They take effect as updateStrategy
+    /// of the unit says
+    #[arg(long, value_name = "NAME=QUANTITY,...", value_delimiter = ',', value_parser = amount)]
+    limits: Vec<(String, Quantity)>,
 }
 
 /// Changes the limits of units. A request that exceeds the new limit is lowered to it.
@@ -38,8 +48,9 @@ pub async fn resize(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode
             request.zip(limit.value()).is_some_and(|(request, limit)| request > limit)
         };
         let (mut limits, mut lowered) = (Map::new(), Map::new());
-        for (key, amount) in [("cpu", &args.cpu), ("memory", &args.memory)] {
-            let Some(amount) = amount else { continue };
+        let usual = [("cpu", args.cpu.as_ref()), ("memory", args.memory.as_ref())];
+        let usual = usual.into_iter().filter_map(|(key, amount)| Some((key, amount?)));
+        for (key, amount) in usual.chain(args.limits.iter().map(|(key, amount)| (key.as_str(), amount))) {
             limits.insert(key.to_owned(), json!(amount));
             if exceeded(key, amount) {
                 lowered.insert(key.to_owned(), json!(amount));

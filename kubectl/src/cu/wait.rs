@@ -5,12 +5,13 @@ use std::{process::ExitCode, time::Duration};
 use k8s_openapi::jiff::SignedDuration;
 
 use super::{
+    created::{Ended, created},
     select::{Select, Unselected},
     session::{Chosen, Session},
 };
 use crate::{
     dry_run::DryRun,
-    error::Error,
+    error::{Error, INTERRUPTED},
     goal::Goal,
     options::{ConnectionArgs, WEEK},
     printer::{OutputArgs, Reporter},
@@ -23,7 +24,8 @@ pub struct Args {
     #[command(flatten)]
     select: Select,
 
-    /// State to wait for: ready, suspended, finished, resized, delete, condition=NAME[=STATUS] or jsonpath=PATH[=VALUE].
+    /// State to wait for: ready, suspended, finished, resized, delete, create, condition=NAME[=STATUS] or
+    /// jsonpath=PATH[=VALUE].
     /// Can be repeated: the states are waited for one after another
     #[arg(long = "for", value_name = "STATE", default_value = "ready")]
     pub goals: Vec<Goal>,
@@ -44,14 +46,23 @@ pub async fn wait(args: &Args, connection: &ConnectionArgs) -> Result<ExitCode, 
     let mut session = Session::open(connection).await?;
     let for_deletion = args.goals.contains(&Goal::Deleted);
     let mut select = args.select.clone();
+    let timeout = Duration::try_from(args.timeout).unwrap_or(WEEK);
+    let deadline = tokio::time::Instant::now() + timeout;
     select.ignore_not_found |= for_deletion;
+    if args.goals.contains(&Goal::Created) {
+        match created(&session.connection, &select, deadline).await? {
+            Ended::Created => {}
+            Ended::Interrupted => return Ok(ExitCode::from(INTERRUPTED)),
+            Ended::TimedOut => {
+                return Err(Error::message("timed out waiting for the creation of the computing units"));
+            }
+        }
+    }
     let Chosen { mut units, none_found } = session.choose(&select, Unselected::Refused).await?;
     if none_found && !select.ignore_not_found {
         return Err(Error::message("no matching computing units found"));
     }
     let mut reporter = Reporter::new(&args.output, DryRun::None);
-    let timeout = Duration::try_from(args.timeout).unwrap_or(WEEK);
-    let deadline = tokio::time::Instant::now() + timeout;
     for goal in &args.goals {
         units = session.wait_until(units, goal, deadline, timeout).await?;
         for unit in &units {

@@ -377,7 +377,7 @@ async fn what_somebody_suspended_is_not_started_by_a_request() {
         }
         let page = scenario.send("/wsapi?cuid=42", &[("accept", "text/html")]).await;
         let body = page.into_body().collect().await.unwrap().to_bytes();
-        assert!(String::from_utf8_lossy(&body).contains("kubectl cu resume ada"), "{spec}");
+        assert!(String::from_utf8_lossy(&body).contains("kubectl cu resume ada -n "), "{spec}");
         assert_eq!(scenario.writes(), 0, "{spec}");
     }
     for (spec, reason) in [(json!({"hold": "0s"}), "Idle"), (json!({"wake": "Always", "hold": "0s"}), "Suspended")] {

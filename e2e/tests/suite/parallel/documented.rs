@@ -1,9 +1,13 @@
 //! The README's first five minutes and the tutorials, command by command as they are written.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
+use anyhow::Context;
 use e2e::{
     activator::{self, WAKES, serve_activator},
+    applications::bring,
+    browser::Browser,
+    cluster::application_images::Application,
     documented, gateway, tool,
     units::Mode,
 };
@@ -19,11 +23,33 @@ use super::with_fixture;
 /// The tutorials, each with a test of its own.
 const TUTORIALS: [&str; 5] = ["agent-sandbox", "code-server", "gpu-pool", "jupyterlab-class", "persistent-homes"];
 
+/// How long a page of a real application loads on a busy machine.
+const START: Duration = Duration::from_mins(1);
+/// The window of a picture.
+const WINDOW: &str = "--window-size=1100,720";
+/// Keys in the protocol of the browser.
+const ENTER: &str = "\u{e007}";
+const SHIFT: &str = "\u{e008}";
+const CONTROL: &str = "\u{e009}";
+
 async fn tutorial(name: &'static str) -> anyhow::Result<()> {
+    tutorial_of(name, None, None, async |_: &Path| Ok(())).await
+}
+
+/// Runs a tutorial of a real application, and `check` before the section with the heading `before`.
+async fn tutorial_of(
+    name: &'static str,
+    application: Option<Application>,
+    before: Option<&'static str>,
+    check: impl AsyncFnOnce(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     with_fixture(name, |fixture| async move {
         if !gateway::is_ours(&fixture.cluster).await? {
             println!("NOT RUN: the tutorials use the images of the local cluster");
             return Ok(());
+        }
+        if let Some(application) = application {
+            bring(application).await?;
         }
         // As the namespace of the demo.
         let strict =
@@ -31,7 +57,7 @@ async fn tutorial(name: &'static str) -> anyhow::Result<()> {
         let namespaces = Api::<Namespace>::all(fixture.cluster.client());
         namespaces.patch(&fixture.namespace, &PatchParams::default(), &strict).await?;
         let _operator = fixture.start().await?;
-        documented::run(&fixture, &format!("docs/tutorials/{name}.md")).await
+        documented::run_pausing(&fixture, &format!("docs/tutorials/{name}.md"), before, check).await
     })
     .await
 }
@@ -43,7 +69,36 @@ async fn sandbox_for_an_agent() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn code_server_for_each_user() -> anyhow::Result<()> {
-    tutorial(TUTORIALS[1]).await
+    let check = async |work: &Path| {
+        let read = |name: &str| fs::read_to_string(work.join(name)).map(|text| text.trim().to_owned());
+        let (address, key) = (read("address")?, read("key")?);
+        let flags = [
+            format!("--host-resolver-rules=MAP *.ide.example.org {address}"),
+            format!("--ignore-certificate-errors-spki-list={key}"),
+            WINDOW.to_owned(),
+        ];
+        let browser = Browser::start_with(&flags).await?;
+        browser.open("https://ada.ide.example.org/").await?;
+        browser.click("input.password").await?;
+        browser.enter(&read("password")?).await?;
+        browser.press(&[ENTER]).await?;
+        // The question whether the authors of the folder are trusted.
+        browser.click(".monaco-dialog-box .dialog-buttons .monaco-button").await?;
+        browser.press(&[CONTROL, "`"]).await?;
+        let focused = "return document.activeElement.classList.contains('xterm-helper-textarea')";
+        browser.until("terminal", START, focused).await?;
+        browser.enter("echo \"answer = $((6 * 7))\" | tee answer.py").await?;
+        browser.press(&[ENTER]).await?;
+        let listed = "return document.querySelector('.explorer-folders-view [aria-label*=\"answer.py\"]') !== null";
+        browser.until("file that the terminal has written", START, listed).await?;
+        browser.click(".explorer-folders-view [aria-label*=\"answer.py\"]").await?;
+        let open = "const line = document.querySelector('.editor-instance .view-lines');
+                    return line !== null && line.innerText.includes('42')";
+        browser.until("content of the file", START, open).await?;
+        browser.keep_picture("code-server.png").await?;
+        browser.end().await
+    };
+    tutorial_of(TUTORIALS[1], Some(Application::CodeServer), Some("## Clean up"), check).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +108,26 @@ async fn gpu_pool() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jupyterlab_for_a_class() -> anyhow::Result<()> {
-    tutorial(TUTORIALS[3]).await
+    let check = async |work: &Path| {
+        let links = fs::read_to_string(work.join("links"))?;
+        let link = links.lines().find_map(|line| line.strip_prefix("ada: ")).context("no link for ada")?;
+        let browser = Browser::start_with(&[WINDOW.to_owned()]).await?;
+        browser.open(link).await?;
+        browser.click(".jp-LauncherCard[data-category=\"Notebook\"]").await?;
+        let idle = "return document.querySelector('.jp-Notebook-ExecutionIndicator[data-status=\"idle\"]') !== null";
+        browser.until("kernel", START, idle).await?;
+        browser.click(".jp-Notebook .jp-Cell .cm-content").await?;
+        browser.enter("print(*[n * n for n in range(1, 6)])").await?;
+        browser.press(&[SHIFT, ENTER]).await?;
+        let output = "const output = document.querySelector('.jp-OutputArea-output');
+                      return output !== null && output.innerText.trim() === '1 4 9 16 25'";
+        browser.until("output of the cell", START, output).await?;
+        // The question whether to show news is not for every reader.
+        browser.run("document.querySelectorAll('.Toastify').forEach(one => one.remove())").await?;
+        browser.keep_picture("jupyterlab.png").await?;
+        browser.end().await
+    };
+    tutorial_of(TUTORIALS[3], Some(Application::JupyterLab), Some("## After the lesson"), check).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -131,7 +131,7 @@ async fn credentials(fixture: &Fixture, path: &str) -> anyhow::Result<Value> {
 
 /// Opens the site, then the hostile page, then the site again. Returns what the page achieved.
 async fn attack(origin: &str, site: &str, path: &str) -> anyhow::Result<Value> {
-    let browser = Browser::start_trusting(Some(origin)).await?;
+    let browser = Browser::start_trusting(origin).await?;
     browser.open(&format!("{origin}{site}")).await?;
     browser.run("localStorage.setItem('access_token', 'of the victim')").await?;
     browser.open(&format!("{origin}{path}")).await?;

@@ -5,24 +5,13 @@ use e2e::{
     activator::{self, WAKES, serve_activator, suspended},
     browser::Browser,
     fixture::SOON,
-    idle, tool,
+    idle,
     units::Mode,
     wait::eventually,
 };
-use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
 use super::with_fixture;
-
-/// Saves a screenshot of the page in the folder `PICTURES`. The documentation uses them: `PICTURES=docs/images`.
-async fn keep_picture(browser: &Browser, name: &str) -> anyhow::Result<()> {
-    let encoded = serde_json::from_value::<ByteString>(json!(browser.picture().await?))?;
-    let folder = std::env::var("PICTURES").map_or_else(|_| std::env::temp_dir(), |folder| tool::file(&folder).into());
-    let path = folder.join(name);
-    std::fs::write(&path, encoded.0)?;
-    println!("a picture of the page is in {}", path.display());
-    Ok(())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_shows_the_start_and_then_the_unit() -> anyhow::Result<()> {
@@ -43,7 +32,7 @@ async fn a_browser_shows_the_start_and_then_the_unit() -> anyhow::Result<()> {
         assert_eq!(browser.run("return document.documentElement.lang").await?, "en");
         assert_eq!(browser.role("#detail").await?, "status");
         assert_eq!(browser.role("#stages").await?, "list");
-        browser.press("\u{e004}").await?;
+        browser.press(&["\u{e004}"]).await?;
         assert_eq!(browser.run("return document.activeElement.id").await?, "open", "the first stop of the keyboard");
         let others = "return performance.getEntriesByType('resource').filter(one => !one.name.startsWith(location.origin)).length";
         assert_eq!(browser.run(others).await?, 0, "nothing is loaded from anywhere else");
@@ -60,7 +49,7 @@ async fn a_browser_shows_the_start_and_then_the_unit() -> anyhow::Result<()> {
         eventually("the waiting time", SOON, waits).await?;
         let sizing = "return getComputedStyle(document.querySelector('li'), '::before').boxSizing";
         assert_eq!(browser.run(sizing).await?, "border-box", "the marks of stages are centered on their line");
-        keep_picture(&browser, "waking.png").await?;
+        browser.keep_picture("waking.png").await?;
         // And then the unit itself, in the same window.
         let opened = || async {
             let text = browser.run("return document.body ? document.body.innerText : ''").await?;
@@ -84,7 +73,7 @@ async fn a_browser_shows_the_start_and_then_the_unit() -> anyhow::Result<()> {
             fixture.namespace
         );
         browser.run(&rename).await?;
-        keep_picture(&browser, "suspended.png").await?;
+        browser.keep_picture("suspended.png").await?;
         browser.end().await
     })
     .await
@@ -114,7 +103,7 @@ async fn a_page_reads_why_a_unit_does_not_start_and_its_post_arrives_whole() -> 
         let path = activator::path(&fixture);
         let url = format!("{origin}{path}?cuid={}", fixture.unit("ada").spec.cuid.unwrap());
         // Browsers describe requests to such an origin as they do with HTTPS.
-        let browser = Browser::start_trusting(Some(&origin)).await?;
+        let browser = Browser::start_trusting(&origin).await?;
         browser.open(&format!("{origin}{path}?cuid={}", fixture.unit("nobody").spec.cuid.unwrap())).await?;
         let polled = browser.run(&fetch(&url, "{}")).await?;
         assert_eq!((&polled["status"], &polled["reason"]), (&json!(503), &json!("quiet_period")), "{polled}");

@@ -14,13 +14,16 @@ use kube::{Api, ResourceExt, api::ListParams};
 use super::{Check, Context, replicas, send};
 use crate::cu::{
     age,
-    operators::{self, variable},
+    operators::{self, option},
     version::CLIENT,
 };
 
 /// Labels of the chart on the Service of the activator, and the name of its port.
 const PART_OF: &str = "app.kubernetes.io/part-of=texera";
 const ACTIVATOR: &str = "activator";
+
+/// Name of the Lease without an option.
+const LEASE: &str = "computing-unit-operator";
 
 /// Checks each operator.
 pub async fn check(context: &Context) -> Vec<Check> {
@@ -36,8 +39,12 @@ pub async fn check(context: &Context) -> Vec<Check> {
             .map_or_else(|| "any namespace".to_owned(), |namespace| format!("namespace {namespace:?}"));
         return vec![Check::fail(
             "Operator",
-            format!("no Deployment of the operator's chart is in {place}"),
-            "Install the operator's chart. If it is installed in another way, see the checks of pools and units.",
+            format!(
+                "no Deployment in {place} has the labels of the operator's chart, the image computing-unit-operator or a \
+                 variable CU_..."
+            ),
+            "Install the operator's chart. If the operator runs in another namespace, add --operator-namespace. If it is \
+             no Deployment, see the checks of pools and units.",
         )];
     }
     let mut all = vec![];
@@ -71,11 +78,11 @@ pub fn released(deployment: &Deployment) -> Check {
 }
 
 async fn leader(context: &Context, deployment: &Deployment) -> Check {
-    if variable(deployment, "CU_LEADER_ELECT") == Some("false") {
+    if option(deployment, "--leader-elect", "CU_LEADER_ELECT") == Some("false") {
         return Check::ok("Leader", "leader election is disabled");
     }
     let namespace = deployment.namespace().unwrap_or_default();
-    let name = variable(deployment, "CU_LEASE_NAME").map_or_else(|| deployment.name_any(), str::to_owned);
+    let name = option(deployment, "--lease-name", "CU_LEASE_NAME").unwrap_or(LEASE).to_owned();
     let leases: Api<Lease> = Api::namespaced(context.connection.client.clone(), &namespace);
     match send(context, leases.get_opt(&name)).await {
         Ok(lease) => held(lease.as_ref(), &format!("{namespace}/{name}"), Timestamp::now(), &context.connection.flags),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Check, Context, Level, checks, definitions, operator, replicas, routing, units};
 use crate::{
+    cu::operators,
     object::{Pool, Unit},
     testing,
 };
@@ -40,6 +41,48 @@ fn deployment_needs_available_replicas() {
     is(&of(2, 0), Level::Fail, "0 of 2");
     is(&of(0, 0), Level::Fail, "scaled to 0");
     assert!(of(0, 0).remedy.unwrap().ends_with("kubectl scale deployment cuo --replicas=2 -n system --context=c"));
+}
+
+#[tokio::test]
+async fn operator_with_other_names_and_labels_is_found_and_a_missing_one_says_what_was_searched() {
+    let deployment = |container: Value| {
+        json!({"metadata": {"name": "cuo", "namespace": "infra"}, "spec": {
+            "replicas": 1, "selector": {"matchLabels": {"app": "cuo"}}, "template": {"spec": {"containers": [container]}},
+        }, "status": {"availableReplicas": 1}})
+    };
+    for container in [
+        json!({"name": "a", "image": "registry.example.org/mirror/computing-unit-operator@sha256:ab"}),
+        json!({"name": "a", "image": "own:1", "command": ["/computing-unit-operator"]}),
+        json!({"name": "a", "image": "own:1", "env": [{"name": "CU_WATCH_NAMESPACES", "value": "team"}]}),
+    ] {
+        let checks = answered(|request| match request {
+            _ if request.starts_with("GET /apis/apps") && request.contains("labelSelector") => {
+                Ok(json!({"kind": "DeploymentList", "metadata": {}, "items": []}))
+            }
+            _ if request.starts_with("GET /apis/apps") => {
+                Ok(json!({"kind": "DeploymentList", "metadata": {}, "items": [
+                    deployment(json!({"name": "b", "image": "computing-unit-engine:1"})), deployment(container.clone()),
+                ]}))
+            }
+            _ => discovery(request).ok_or(404),
+        })
+        .await;
+        let operators: Vec<_> = checks.iter().filter(|check| check.subject.starts_with("Operator infra/")).collect();
+        assert_eq!(operators.len(), 1, "{checks:#?}");
+        is(operators[0], Level::Ok, "1 of 1");
+    }
+}
+
+#[test]
+fn lease_is_that_of_the_command_line_or_of_the_variable() {
+    let of = |container: Value| -> Deployment {
+        from(json!({"spec": {"selector": {}, "template": {"spec": {"containers": [container]}}}}))
+    };
+    let lease = |container| operators::option(&of(container), "--lease-name", "CU_LEASE_NAME").map(str::to_owned);
+    assert_eq!(lease(json!({"name": "a", "args": ["run", "--lease-name=mine"]})).as_deref(), Some("mine"));
+    let env = json!({"name": "a", "args": ["--lease-names=x"], "env": [{"name": "CU_LEASE_NAME", "value": "cuo"}]});
+    assert_eq!(lease(env).as_deref(), Some("cuo"));
+    assert_eq!(lease(json!({"name": "a"})), None);
 }
 
 #[test]
@@ -236,7 +279,7 @@ async fn missing_crds_fail_and_nothing_that_needs_them_is_checked() {
     is(subject("API texera.apache.org/v1alpha1"), Level::Fail, "does not serve computingunits and computingunitpools");
     assert!(subject("API texera.apache.org/v1alpha1").remedy.as_ref().unwrap().contains("kubectl apply --server-side"));
     is(subject("API gateway.networking.k8s.io/v1"), Level::Fail, "does not serve gateways and httproutes");
-    is(subject("Operator"), Level::Fail, "no Deployment");
+    is(subject("Operator"), Level::Fail, "no Deployment in any namespace has the labels");
     assert!(checks.iter().all(|check| check.subject != "Pools"), "{checks:?}");
 }
 
