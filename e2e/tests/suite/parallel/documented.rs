@@ -82,8 +82,7 @@ async fn code_server_for_each_user() -> anyhow::Result<()> {
         browser.click("input.password").await?;
         browser.enter(&read("password")?).await?;
         browser.press(&[ENTER]).await?;
-        // The question whether the authors of the folder are trusted.
-        browser.click(".monaco-dialog-box .dialog-buttons .monaco-button").await?;
+        browser.until("explorer", START, "return document.querySelector('.explorer-folders-view') !== null").await?;
         browser.press(&[CONTROL, "`"]).await?;
         let focused = "return document.activeElement.classList.contains('xterm-helper-textarea')";
         browser.until("terminal", START, focused).await?;
