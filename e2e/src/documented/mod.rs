@@ -22,7 +22,7 @@ use self::page::Block;
 use crate::{cluster::kubeconfig::select_namespace, fixture::Fixture, tool};
 
 /// The deadline for all commands of a page.
-const LIMIT: Duration = Duration::from_mins(4);
+const LIMIT: Duration = Duration::from_mins(8);
 /// The heading of the section whose commands remove what the others have created.
 const CLEAN_UP: &str = "## Clean up";
 /// The named pipes of a pause: the script writes to the first one, and then reads the second one.
