@@ -1,22 +1,16 @@
 //! The client, as configured by the options and the kubeconfig.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use kube::{
     Api, Client, Config, ResourceExt,
-    config::{
-        AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, KubeconfigError, NamedAuthInfo, NamedCluster,
-        NamedContext,
-    },
+    config::{KubeConfigOptions, KubeconfigError},
 };
 use tokio::time::timeout;
 
 use crate::{
     explain::{self, Target},
+    kubeconfig::{default_files, of_server, read},
     logging,
     object::Unit,
     options::ConnectionArgs,
@@ -246,38 +240,10 @@ async fn config(args: &ConnectionArgs) -> Result<Config, Error> {
     Ok(Config::from_custom_kubeconfig(kubeconfig, &options).await?)
 }
 
-/// A kubeconfig with the server of `--server` and a user without credentials.
-fn of_server(args: &ConnectionArgs) -> Kubeconfig {
-    let name = "server".to_owned();
-    let cluster = Cluster { server: args.server.clone(), ..Cluster::default() };
-    let context = Context { cluster: name.clone(), user: Some(name.clone()), ..Context::default() };
-    Kubeconfig {
-        clusters: vec![NamedCluster { name: name.clone(), cluster: Some(cluster), ..NamedCluster::default() }],
-        auth_infos: vec![NamedAuthInfo {
-            name: name.clone(),
-            auth_info: Some(AuthInfo::default()),
-            ..NamedAuthInfo::default()
-        }],
-        contexts: vec![NamedContext { name: name.clone(), context: Some(context), ..NamedContext::default() }],
-        current_context: Some(name),
-        ..Kubeconfig::default()
-    }
-}
-
-fn default_files() -> Vec<PathBuf> {
-    let named: Vec<_> = env::var_os("KUBECONFIG")
-        .map(|list| env::split_paths(&list).filter(|file| !file.as_os_str().is_empty()).collect())
-        .unwrap_or_default();
-    if named.is_empty() { env::home_dir().map(|home| home.join(".kube/config")).into_iter().collect() } else { named }
-}
-
-/// Merges kubeconfigs. The first file that sets a value takes precedence.
-fn read(files: &[&Path]) -> Result<Kubeconfig, KubeconfigError> {
-    files.iter().try_fold(Kubeconfig::default(), |all, file| all.merge(Kubeconfig::read_from(file)?))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::env;
+
     use super::*;
 
     /// Connects with a kubeconfig that has the context `c` and this user.

@@ -10,6 +10,7 @@ mod explain;
 mod flags;
 mod goal;
 mod jsonpath;
+mod kubeconfig;
 mod logging;
 mod object;
 mod options;
