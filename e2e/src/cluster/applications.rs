@@ -28,8 +28,8 @@ pub fn python(name: &str) -> anyhow::Result<PathBuf> {
     })
 }
 
-/// Modules of Visual Studio Code that are compiled: without them its terminals do not start. The module for terminals
-/// itself has a binary in its package.
+/// Modules of Visual Studio Code that are compiled: its terminals need them. The module for terminals itself has a binary in
+/// its package.
 const COMPILED: [&str; 2] = ["@vscode/spdlog", "@vscode/native-watchdog"];
 
 /// Installs code-server, with the Node.js that it needs. Returns the folder with `node_modules`.
