@@ -70,7 +70,8 @@ unit: helm ## Tests that need no cluster
 helm-lint: helm ## Check the charts
 	@$(WITH_HELM) helm lint --strict --quiet $(CHART) $(UNRESOLVABLE)
 	@$(WITH_HELM) for values in laptop production; do \
-	  helm lint --strict --quiet charts/texera-gateway --values charts/texera-gateway/values-$$values.yaml; done
+	  helm lint --strict --quiet charts/texera-gateway --values charts/texera-gateway/values-$$values.yaml \
+	  --set units.pool.image=registry.invalid/engine; done
 	@$(WITH_HELM) helm lint --strict --quiet integrations/texera/chart --set computingUnitOperator.enabled=true \
 	  --values integrations/texera/chart/texera-values.yaml
 
@@ -139,10 +140,13 @@ krew: ## Pack kubectl cu for krew, with its manifest, into target/krew; KREW_URL
 	@kubectl/krew/pack.sh target/release/kubectl-cu \
 	  "$$(cargo pkgid --locked --package kubectl-computing-unit | sed 's/.*[#@]//')" "$(KREW_URL)" target/krew
 
-.PHONY: krew-release
-krew-release: ## Pack kubectl cu for Linux and macOS on amd64 and arm64; needs cargo-zigbuild and the targets of rustup
-	@kubectl/krew/release.sh \
-	  "$$(cargo pkgid --locked --package kubectl-computing-unit | sed 's/.*[#@]//')" "$(KREW_URL)" target/krew
+.PHONY: release
+release: helm ## Make a release into target/release-artifacts: make release RELEASE="--sign KEY --download-url URL", or --snapshot
+	@$(WITH_HELM) release/make.sh $(RELEASE)
+
+.PHONY: release-check
+release-check: helm ## Install the release in target/release-artifacts on a cluster of its own, from its files only
+	@$(WITH_HELM) release/install-test.sh target/release-artifacts
 
 .PHONY: env
 env: ## Print what puts kubectl, the plugins and the kubeconfig into a shell: eval "$(make env)"

@@ -10,7 +10,15 @@ const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/texera-gateway"
 
 fn helm(more: &[&str]) -> Result<Vec<Value>, String> {
     let helm = Command::new("helm")
-        .args(["template", "texera", CHART, "--namespace", "texera"])
+        .args([
+            "template",
+            "texera",
+            CHART,
+            "--namespace",
+            "texera",
+            "--set",
+            "units.pool.image=registry.invalid/engine",
+        ])
         .args(more)
         .output()
         .expect("helm is not on PATH: run `make helm`, and add .cluster/bin to PATH");
@@ -36,6 +44,14 @@ fn named<'a>(all: &'a [Value], kind: &'a str, name: &str) -> &'a Value {
 
 fn file(name: &str) -> String {
     format!("{CHART}/{name}")
+}
+
+/// Whoever has the account of a default name in a registry would run code in every unit.
+#[test]
+fn image_of_units_has_no_default() {
+    let error = helm(&["--set", "units.pool.image="]).expect_err("there is no image");
+    assert!(error.contains("units.pool.image is required"), "{error}");
+    rendered(&["--set", "units.pool.image=,units.pool.create=false"]);
 }
 
 /// Envoy buffers a body that has a limit, before any authorization: clients that upload slowly could fill its memory.
