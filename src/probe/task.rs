@@ -23,7 +23,7 @@ use super::{
     pacing::{NO_PROXIES, SETTLE, UNREAD_LIMIT, WITHDRAWN_PROBES},
     request::ProbeClient,
     tally::{Missing, Tally},
-    turns::Turns,
+    turns::{Turns, pause},
     wake::WakePolicy,
 };
 use crate::{
@@ -184,8 +184,4 @@ impl Task {
         }
         true
     }
-}
-
-async fn pause(time: Duration) {
-    tokio::time::sleep_until(Instant::now() + time).await;
 }

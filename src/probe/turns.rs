@@ -9,13 +9,14 @@ use std::{
     collections::HashMap,
     pin::Pin,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use computing_unit_api::GatewayRef;
 use parking_lot::Mutex;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep},
+    time::{Instant, sleep_until},
 };
 
 use super::{
@@ -66,7 +67,7 @@ impl Pace {
                 tokio::select! {
                     biased;
                     permit = turn => *self = Self::Turn { _permit: permit, since: Instant::now(), attempt: 0 },
-                    () = sleep(WITHOUT_TURN) => {}
+                    () = pause(WITHOUT_TURN) => {}
                 }
             }
             Self::Turn { since, attempt, .. } => {
@@ -76,17 +77,20 @@ impl Pace {
                 if over {
                     *self = Self::Passed;
                 }
-                sleep(delay).await;
+                pause(delay).await;
             }
-            Self::Passed => sleep(backoff(u32::MAX, TURN)).await,
+            Self::Passed => pause(backoff(u32::MAX, TURN)).await,
         }
     }
 }
 
+/// Waits between two probes.
+pub(super) async fn pause(time: Duration) {
+    sleep_until(Instant::now() + time).await;
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn gateway() -> GatewayRef {

@@ -31,9 +31,7 @@ pub async fn created(connection: &Connection, select: &Select, deadline: Instant
                     let units = connection.units(&connection.namespace);
                     await_condition(units, &name, |unit: Option<&Unit>| unit.is_some()).await.map(drop)
                 };
-                try_join_all(names.into_iter().map(exists))
-                    .await
-                    .map_err(|error| Error::message(&error.to_string()))?;
+                try_join_all(names.into_iter().map(exists)).await.map_err(|error| Error::message(error.to_string()))?;
             }
             Query::Listed { labels, fields, all_namespaces } => {
                 let units = if all_namespaces {
