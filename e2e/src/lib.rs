@@ -8,7 +8,7 @@
 //! | the operator as a process: its API calls, failures and crashes | [`faults`], [`killer`] |
 //! | requests through the gateway | [`traffic`], [`activator`], [`browser`], [`idle`] |
 //! | the gateway and its proxies | [`gateway`], [`proxies`], [`clusters`], [`plain`] |
-//! | real applications as units | [`applications`] |
+//! | real applications as units | [`applications`], [`jupyter`] |
 //! | the node, and simulated nodes | [`kubelet`], [`images`], [`simulated`] |
 //! | a deployment like Texera's, and its former proxies | [`texera`], [`standin`], [`before`] |
 //! | kubectl, its plugins, Helm and Maven, and the commands of the documentation | [`tool`], [`documented`] |
@@ -34,6 +34,7 @@ mod garbage;
 pub mod gateway;
 pub mod idle;
 pub mod images;
+pub mod jupyter;
 pub mod killer;
 pub mod kubelet;
 pub mod namespace;

@@ -13,7 +13,7 @@ use computing_unit_api::{GatewayRef, gateway::Gateway};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, PostParams},
+    api::{DeleteParams, ListParams, PostParams},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
@@ -79,6 +79,23 @@ pub async fn restart(cluster: &Cluster, proxy: SocketAddr) -> anyhow::Result<()>
     until("restart", SOON, pods, &pod.name_any(), again).await?;
     let back = || async { Ok(cluster.proxies().await.is_ok_and(|all| all.contains(&proxy)).then_some(())) };
     eventually("recovery of the proxy", SOON, back).await
+}
+
+/// Deletes the pod of the proxy at this address: in an orderly way, or by force. Waits until another proxy takes its place.
+///
+/// # Errors
+/// If it is not found, or is not replaced in time.
+pub async fn replace(cluster: &Cluster, proxy: SocketAddr, force: bool) -> anyhow::Result<()> {
+    let pod = pod(cluster, proxy).await?;
+    let count = cluster.proxies().await?.len();
+    let pods = Api::<Pod>::namespaced(cluster.client(), &pod.namespace().unwrap_or_default());
+    let how = if force { DeleteParams::default().grace_period(0) } else { DeleteParams::default() };
+    pods.delete(&pod.name_any(), &how).await?;
+    let replaced = || async {
+        let proxies = cluster.proxies().await.unwrap_or_default();
+        Ok((proxies.len() == count && !proxies.contains(&proxy)).then_some(()))
+    };
+    eventually("another proxy", SOON, replaced).await
 }
 
 /// Blocks or unblocks the statistics port of the proxy at this address. Other requests pass.

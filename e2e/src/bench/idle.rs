@@ -12,6 +12,7 @@ use computing_unit_api::{ComputingUnit, Phase};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::{
     ResourceExt,
+    api::{Patch, PatchParams},
     runtime::watcher::{self, Event},
 };
 use serde_json::json;
@@ -27,7 +28,7 @@ use crate::{
     plain::Plain,
     simulated::Simulated,
     traffic::{Connection, Target},
-    units,
+    units::{self, Mode, with},
     wait::{eventually, pass},
 };
 
@@ -53,18 +54,21 @@ struct Measured {
     writes: u64,
 }
 
-/// Scans `many` unused units.
+/// The name of the pool of units with a busy probe.
+const PROBED: &str = "probed";
+
+/// Scans `many` unused units, of which `probed` have a busy probe with an expression.
 ///
 /// # Errors
 /// If they do not start.
-pub async fn measure(many: usize) -> anyhow::Result<()> {
+pub async fn measure(many: usize, probed: usize) -> anyhow::Result<()> {
     let measured = with_fixture("idle", |fixture| async move {
         let engine = Plain::new(&fixture, "engine");
         engine.make_pod().await?;
         engine.until_ready().await?;
         let address = fixture.pods().get("engine").await?.status.and_then(|status| status.pod_ip);
         let node = Simulated::join(&fixture.cluster, &fixture.namespace, &address.context("its address")?).await?;
-        let measured = with_and_without(&fixture, &node, many).await;
+        let measured = with_and_without(&fixture, &node, many, probed.min(many)).await;
         // The operator has exited, so the pods are not recreated.
         let left = node.leave().await;
         let measured = measured?;
@@ -80,13 +84,13 @@ pub async fn measure(many: usize) -> anyhow::Result<()> {
     let (requests, counted) = measured.requests;
     let most = requests.into_iter().max().unwrap_or_default();
     let row = |what: &str, cell: String, goal: &str| vec![what.to_owned(), cell, goal.to_owned()];
-    table::heading(&format!("Activity scans over {many} units, {} scans", measured.scans));
+    table::heading(&format!("Activity scans over {many} units, {probed} with a busy probe, {} scans", measured.scans));
     table::print(
         &["", "per scan", "goal"],
         &[
             row("CPU time of the operator with scans, ms", format!("{:.1}", whole / scans), ""),
             row("CPU time in the same period without scans, ms", format!("{:.1}", anyway / scans), ""),
-            row("difference, ms", format!("{:.1}", (whole - anyway) / scans), "100"),
+            row("difference, ms", format!("{:.1}", (whole - anyway) / scans), if probed == 0 { "100" } else { "200" }),
             row("requests to each proxy", format!("{:.2}", number(most) / number(counted)), "1"),
             row("writes to the API server, all scans", measured.writes.to_string(), "0"),
         ],
@@ -94,11 +98,19 @@ pub async fn measure(many: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn with_and_without(fixture: &Fixture, node: &Simulated, many: usize) -> anyhow::Result<Measured> {
-    fixture.create_pool_with(&json!({"template": {"spec": {"nodeName": node.name()}}})).await?;
+async fn with_and_without(fixture: &Fixture, node: &Simulated, many: usize, probed: usize) -> anyhow::Result<Measured> {
+    let pool = with(&fixture.pool(Mode::Query), &json!({"spec": {"template": {"spec": {"nodeName": node.name()}}}}));
+    fixture.create_pool(&pool).await?;
+    let probe = json!({"path": "/busy?of={unit}", "expression": "response.status == 200 && response.json.busy"});
+    let change = json!({"metadata": {"name": PROBED}, "spec": {"activity": {"busyProbes": [probe]}}});
+    fixture.create_pool(&with(&pool, &change)).await?;
     let operator = fixture.start().await?;
     let began = Instant::now();
-    let units: Vec<ComputingUnit> = (0..many).map(|number| fixture.unit(&format!("unit-{number}"))).collect();
+    let unit = |number: usize| {
+        let unit = fixture.unit(&format!("unit-{number}"));
+        if number < probed { with(&unit, &json!({"spec": {"poolName": PROBED}})) } else { unit }
+    };
+    let units: Vec<ComputingUnit> = (0..many).map(unit).collect();
     stream::iter(&units).map(|unit| fixture.create(unit)).buffer_unordered(8).try_collect::<Vec<_>>().await?;
     timeout(MANY, all_ready(fixture, many)).await.with_context(|| format!("{many} Ready units in time"))??;
     eprintln!("{many} units are ready after {:?}", began.elapsed());
@@ -106,7 +118,10 @@ async fn with_and_without(fixture: &Fixture, node: &Simulated, many: usize) -> a
 
     let without = spent(&operator).await?;
     let idle = json!({"lifecycle": {"idleTimeout": "24h"}, "activity": {"interval": "1s", "gracePeriod": "1s"}});
-    fixture.edit_pool(idle).await?;
+    let pools = fixture.pools();
+    for pool in ["default", PROBED] {
+        pools.patch(pool, &PatchParams::default(), &Patch::Merge(json!({"spec": idle}))).await?;
+    }
     next_scan(&operator).await?;
     let counts = fixture.proxy.quiet(QUIET, MANY).await?;
 

@@ -9,6 +9,7 @@ pub mod idle;
 pub mod lookup;
 pub mod pods;
 pub mod scale;
+pub mod scenarios;
 pub mod server;
 pub mod speed;
 pub mod suspend;

@@ -4,7 +4,7 @@ use clap::{Parser, ValueEnum};
 use e2e::bench::{
     churn, cost,
     hops::{self, minimal},
-    idle, lookup, speed, suspend, traffic, wake,
+    idle, lookup, scenarios, speed, suspend, traffic, wake,
 };
 
 /// Measures the operator on the current cluster and prints tables.
@@ -25,6 +25,10 @@ struct Args {
     /// Units with simulated pods in activity scans
     #[arg(long, default_value_t = 1000)]
     watched: usize,
+
+    /// Of these, units with a busy probe
+    #[arg(long, default_value_t = 0)]
+    probed: usize,
 
     /// Suspensions of one unit
     #[arg(long, default_value_t = 100)]
@@ -50,6 +54,18 @@ struct Args {
     #[arg(long, default_value_t = 500)]
     among: usize,
 
+    /// Randomized scenarios of idle detection
+    #[arg(long, default_value_t = 200)]
+    scenarios: usize,
+
+    /// The seed of the scenarios
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    /// The batch of scenarios to run, to reproduce a verdict (default: all)
+    #[arg(long)]
+    batch: Option<usize>,
+
     /// Values of the gateway's chart for the comparisons with other proxies, as for `helm --set`
     #[arg(long)]
     set: Vec<String>,
@@ -71,6 +87,8 @@ enum Part {
     Wake,
     /// Cost of activity scans
     Idle,
+    /// Whether units are stopped at the right time
+    IdleScenarios,
     /// Errors during create-and-delete cycles
     Traffic,
     /// One gateway compared with the two former proxies
@@ -85,15 +103,32 @@ enum Part {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Args { starts, counts, many, watched, suspensions, wakes, cycles, rounds, churn: coming, among, set, parts } =
-        Args::parse();
+    let Args {
+        starts,
+        counts,
+        many,
+        watched,
+        probed,
+        suspensions,
+        wakes,
+        cycles,
+        rounds,
+        churn: coming,
+        among,
+        scenarios,
+        seed,
+        batch,
+        set,
+        parts,
+    } = Args::parse();
     for part in Part::value_variants().iter().filter(|part| parts.is_empty() || parts.contains(part)) {
         match part {
             Part::Cost => Box::pin(cost::measure(counts, many)).await?,
             Part::Speed => Box::pin(speed::measure(starts)).await?,
             Part::Suspend => Box::pin(suspend::measure(suspensions, many)).await?,
             Part::Wake => Box::pin(wake::measure(wakes)).await?,
-            Part::Idle => Box::pin(idle::measure(watched)).await?,
+            Part::Idle => Box::pin(idle::measure(watched, probed)).await?,
+            Part::IdleScenarios => Box::pin(scenarios::measure(scenarios, seed, batch)).await?,
             Part::Traffic => Box::pin(traffic::measure(cycles)).await?,
             Part::Hops => Box::pin(hops::measure(rounds, &set)).await?,
             Part::Minimal => Box::pin(minimal::measure(rounds, &set)).await?,

@@ -112,6 +112,20 @@ impl Socket {
         timeout(deadline, read).await.context("no such message in time")?
     }
 
+    /// Sends a ping, as some pages do to keep the connection.
+    ///
+    /// # Errors
+    /// If the WebSocket is closed.
+    pub async fn ping(&mut self) -> anyhow::Result<()> {
+        self.stream.send(Message::Ping(bytes::Bytes::new())).await.context("ping over the WebSocket")
+    }
+
+    /// Reads whatever arrives, and so answers pings, for that long. Returns whether the WebSocket is still open.
+    pub async fn attend(&mut self, time: Duration) -> bool {
+        let read = async { while matches!(self.stream.next().await, Some(Ok(_))) {} };
+        timeout(time, read).await.is_err()
+    }
+
     /// Waits until the peer closes the WebSocket.
     ///
     /// # Errors

@@ -214,24 +214,28 @@ mod tests {
     /// The expressions of `docs/idle.md`, on responses that Jupyter Server 2.21.1 has given.
     #[test]
     fn expressions_for_jupyter_server_have_values() {
-        let page = include_str!("../../../docs/idle.md");
+        let page = include_str!("../../../docs/idle.md").split_whitespace().collect::<Vec<_>>().join(" ");
         let evaluate = |text: &str, json: &str| {
             assert!(page.contains(text), "{text}");
             evaluate(text, 200, serde_json::from_str(json).unwrap())
         };
-        let kernels = "response.json.exists(kernel, kernel.execution_state in ['busy', 'starting', 'restarting'])";
-        let kernel = |state: &str| {
+        let kernels = "response.json.exists(kernel, kernel.execution_state == 'busy' || \
+                       kernel.execution_state in ['starting', 'restarting'] && \
+                       now - timestamp(kernel.last_activity) < duration('5m'))";
+        let kernel = |state: &str, minute: u32| {
             format!(
                 r#"[{{"id": "3d08494b-6163-4ef4-a975-3bfa2ea83d46", "name": "python3",
-                "last_activity": "2026-01-01T11:51:17.931768Z", "execution_state": "{state}", "connections": 1}}]"#
+                "last_activity": "2026-01-01T11:{minute}:17.931768Z", "execution_state": "{state}", "connections": 1}}]"#
             )
         };
         for (response, busy) in [
             ("[]".to_owned(), false),
-            (kernel("starting"), true),
-            (kernel("busy"), true),
-            (kernel("idle"), false),
-            (kernel("dead"), false),
+            (kernel("starting", 58), true),
+            // No client has ever connected to it.
+            (kernel("starting", 51), false),
+            (kernel("busy", 51), true),
+            (kernel("idle", 58), false),
+            (kernel("dead", 58), false),
         ] {
             assert_eq!(evaluate(kernels, &response), Ok(Report::Busy(busy)), "{response}");
         }

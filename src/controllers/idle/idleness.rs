@@ -12,10 +12,10 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use tokio::time::Instant;
 
 use super::{
-    counters::{Counters, CountersByProxy, ProxyCounters, Usage, usage},
     expression::Report,
     policy::IdlePolicy,
     readings::Readings,
+    samples::{Samples, Usage},
 };
 use crate::{
     clock::{Clock, Now},
@@ -55,15 +55,6 @@ pub struct Idle {
     pub source: String,
 }
 
-/// What a proxy had counted at a time.
-#[derive(Clone, Copy, Debug)]
-struct Sample {
-    counters: Counters,
-    at: Instant,
-    /// Whether the proxy has terminated since.
-    last: bool,
-}
-
 #[derive(Debug)]
 pub struct ActivityRecord {
     /// UID of the pod.
@@ -76,7 +67,9 @@ pub struct ActivityRecord {
     /// Since when every signal could be read and reported no activity.
     idle_since: Instant,
     last_read: Option<Instant>,
-    samples: Option<HashMap<String, Sample>>,
+    samples: Samples,
+    /// The busy probes that last reported running work, by their number.
+    working: BTreeSet<usize>,
     /// The last time that a signal reported, by its source and number.
     reported: HashMap<(&'static str, usize), Timestamp>,
     /// The `idle_since` for which the stop was announced.
@@ -102,7 +95,8 @@ impl ActivityRecord {
             source,
             idle_since: now.monotonic,
             last_read: None,
-            samples: None,
+            samples: Samples::default(),
+            working: BTreeSet::new(),
             reported: HashMap::new(),
             announced: None,
             published: published.cloned(),
@@ -136,13 +130,22 @@ impl ActivityRecord {
         }
         self.last_read = Some(now.monotonic);
         if let Some(Ok(counters)) = &readings.gateway
-            && let Some(source) = self.sample(counters, policy, now.monotonic)
+            && let Some(usage) = self.samples.add(counters, policy, now.monotonic)
         {
+            let source = match usage {
+                Usage::Traffic => TRAFFIC,
+                Usage::Request => REQUEST,
+            };
             self.active(source, now.monotonic);
         }
         for (number, report) in readings.busy.iter().enumerate() {
             match report {
-                Ok(Report::Busy(true)) => self.active(BUSY_PROBE, now.monotonic),
+                Ok(Report::Busy(true)) => {
+                    self.working.insert(number);
+                    self.active(BUSY_PROBE, now.monotonic);
+                }
+                // The work ended at some time since the last scan.
+                Ok(Report::Busy(false)) if self.working.remove(&number) => self.active(BUSY_PROBE, now.monotonic),
                 Ok(Report::LastActivity(time)) => self.reported((BUSY_PROBE, number), *time, now),
                 Ok(Report::Busy(false)) | Err(_) => {}
             }
@@ -185,26 +188,6 @@ impl ActivityRecord {
             signal.0.clone_into(&mut self.source);
         }
         self.idle_since = self.idle_since.max(now.monotonic_at(time).unwrap_or(self.idle_since));
-    }
-
-    /// The source of activity since the last sample. The first sample has no activity: when it was is unknown. A proxy
-    /// that is gone counts as a request, unless its last counters were read while it was terminating.
-    fn sample(&mut self, counters: &CountersByProxy, policy: &IdlePolicy, now: Instant) -> Option<&'static str> {
-        let sample = |read: &ProxyCounters| Sample { counters: read.counters, at: now, last: read.last };
-        let new = counters.iter().map(|read| (read.proxy.clone(), sample(read))).collect();
-        let before = self.samples.replace(new)?;
-        let missing = |proxy: &String| counters.iter().all(|read| read.proxy != *proxy);
-        let gone = before.iter().any(|(proxy, sample)| !sample.last && missing(proxy));
-        let usages = counters.iter().map(|read| {
-            let earlier = before.get(&read.proxy).map(|earlier| (earlier.counters, now - earlier.at));
-            usage(earlier, read.counters, policy)
-        });
-        match usages.max() {
-            _ if gone => Some(REQUEST),
-            Some(Usage::Request) => Some(REQUEST),
-            Some(Usage::Traffic) => Some(TRAFFIC),
-            Some(Usage::Idle) | None => None,
-        }
     }
 
     /// Updates the published activity, at most once per step.

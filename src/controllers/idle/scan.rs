@@ -56,9 +56,10 @@ async fn decide(context: &IdleContext, gateway: &GatewayRef, units: &[TrackedUni
     decisions.collect()
 }
 
-/// The readings of all signals. Their time is before the first one: activity during the scan belongs to the next.
+/// The readings of all signals. Their time is after the last one: what is read now may have been used a moment ago, and the
+/// idle timeout is counted from the later time.
 async fn read(context: &IdleContext, gateway: &GatewayRef, units: &[TrackedUnit]) -> (Vec<Readings>, Now) {
-    let now = Now::read();
+    let began = Now::read();
     let by_gateway = |tracked: &&TrackedUnit| tracked.pool.spec.activity.gateway.mode == api::Signal::Enabled;
     let at_gateway: Vec<&TrackedUnit> = units.iter().filter(by_gateway).collect();
     let counters = async {
@@ -72,11 +73,12 @@ async fn read(context: &IdleContext, gateway: &GatewayRef, units: &[TrackedUnit]
     let probes: Vec<_> = units
         .iter()
         .flat_map(|tracked| tracked.pool.spec.activity.busy_probes.iter().map(move |probe| (tracked, probe)))
-        .map(|(tracked, probe)| busy_probe::read(tracked, probe, &context.expressions, now.wall))
+        .map(|(tracked, probe)| busy_probe::read(tracked, probe, &context.expressions, began.wall))
         .collect();
     // In their order.
     let probes = stream::iter(probes).buffered(BUSY_PROBES).collect::<Vec<_>>();
     let (mut counters, probes) = tokio::join!(counters, probes);
+    let now = Now::read();
     let mut probes = probes.into_iter();
     let readings = units.iter().map(|tracked| Readings {
         gateway: counters.remove(tracked.uid.as_str()),

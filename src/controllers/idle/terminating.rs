@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{
     context::IdleContext,
-    gateway_signal::{read_terminating, source},
+    gateway_signal::{Source, read_terminating, source},
     tracked::TrackedUnit,
 };
 
@@ -26,20 +26,28 @@ pub async fn run(context: Arc<IdleContext>) {
         });
         let gateways: HashSet<GatewayRef> =
             idle.map(|pool| GatewayRef { section_name: None, ..pool.spec.gateway_ref.clone() }).collect();
-        join_all(gateways.iter().map(|gateway| read(&context, gateway))).await;
+        let due: Vec<(&GatewayRef, Source)> =
+            gateways.iter().filter_map(|gateway| Some((gateway, due(&context, gateway)?))).collect();
+        if due.is_empty() {
+            continue;
+        }
+        // Once for all Gateways.
+        let units: Vec<_> = context.caches.units().filter_map(|unit| TrackedUnit::of(&context.caches, unit)).collect();
+        join_all(due.iter().map(|(gateway, source)| read(&context, gateway, source, &units))).await;
     }
 }
 
-async fn read(context: &IdleContext, gateway: &GatewayRef) {
-    let Ok(source) = source(&context.caches.proxies(), gateway) else { return };
-    if source.terminating.is_empty() && !context.departures.awaits(gateway) {
-        return;
-    }
-    let same = |unit: &TrackedUnit| {
+/// The proxies of a Gateway, if some are terminating, or have just terminated.
+fn due(context: &IdleContext, gateway: &GatewayRef) -> Option<Source> {
+    let source = source(&context.caches.proxies(), gateway).ok()?;
+    (!source.terminating.is_empty() || context.departures.awaits(gateway)).then_some(source)
+}
+
+async fn read(context: &IdleContext, gateway: &GatewayRef, source: &Source, units: &[TrackedUnit]) {
+    let same = |unit: &&TrackedUnit| {
         let own = &unit.pool.spec.gateway_ref;
         own.namespace == gateway.namespace && own.name == gateway.name
     };
-    let units: Vec<_> = context.caches.units().filter_map(|unit| TrackedUnit::of(&context.caches, unit)).collect();
-    let units: Vec<&TrackedUnit> = units.iter().filter(|unit| same(unit)).collect();
-    read_terminating(&source, &context.departures, gateway, &units, Instant::now()).await;
+    let units: Vec<&TrackedUnit> = units.iter().filter(same).collect();
+    read_terminating(source, &context.departures, gateway, &units, Instant::now()).await;
 }

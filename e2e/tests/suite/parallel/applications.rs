@@ -1,22 +1,22 @@
 //! Real applications as units. The busy probes are those of `docs/idle.md`.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use computing_unit_api::{Activity, ComputingUnit, OperatingMode, Phase, names::IDLE};
 use e2e::{
     applications::{Started, bring, documented_probes},
     cluster::application_images::Application,
-    fixture::{Fixture, SOON},
+    fixture::Fixture,
     idle::{activity, until_source},
+    jupyter::{JUPYTER, execute, kernel},
     traffic::{Connection, Socket, Target},
     units::{self, Mode, with},
     wait::until,
 };
-use http::{HeaderName, HeaderValue, Method};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::with_fixture;
 
@@ -26,17 +26,6 @@ const COMPUTES: Duration = Duration::from_mins(3);
 const SUSPENSION: Duration = Duration::from_mins(6);
 /// Python starts slowly on a busy machine.
 const START: Duration = Duration::from_mins(2);
-
-const JUPYTER: Started = Started {
-    application: Application::JupyterLab,
-    args: &[
-        "start-notebook.py",
-        "--ServerApp.port=8085",
-        "--ServerApp.allow_remote_access=True",
-        "--IdentityProvider.token=",
-    ],
-    ready: "/api",
-};
 
 const CODE: Started = Started {
     application: Application::CodeServer,
@@ -51,38 +40,6 @@ async fn start(fixture: &Fixture, name: &str) -> anyhow::Result<String> {
     let ready = |unit: Option<&ComputingUnit>| units::phase(unit) == Some(Phase::Ready);
     until("Ready", START, fixture.units(), name, ready).await?;
     Ok(units::address(Mode::Host, &unit).0)
-}
-
-/// Starts a kernel, as a page does. Returns its WebSocket.
-async fn kernel(proxy: SocketAddr, host: &str) -> anyhow::Result<Socket> {
-    let token = HeaderValue::from_static("0123456789abcdef");
-    let target = Target::new(host, "/api/kernels")?
-        .method(Method::POST)
-        .header(HeaderName::from_static("cookie"), HeaderValue::from_static("_xsrf=0123456789abcdef"))
-        .header(HeaderName::from_static("x-xsrftoken"), token);
-    let answer = Connection::open(proxy).await?.send(&target).await?;
-    ensure!(answer.status == 201, "{answer:?}");
-    let kernel: Value = serde_json::from_slice(&answer.body)?;
-    let id = kernel["id"].as_str().context("no kernel")?;
-    Socket::open(proxy, host, &format!("/api/kernels/{id}/channels?session_id=tab")).await
-}
-
-/// Has the kernel execute a cell, and waits until it is busy with it.
-async fn execute(socket: &mut Socket, code: &str) -> anyhow::Result<()> {
-    let header =
-        json!({"msg_id": "cell", "username": "", "session": "tab", "msg_type": "execute_request", "version": "5.3"});
-    let content = json!({
-        "code": code, "silent": false, "store_history": false, "user_expressions": {}, "allow_stdin": false,
-    });
-    let message = json!({
-        "header": header, "parent_header": {}, "metadata": {}, "content": content, "buffers": [], "channel": "shell",
-    });
-    socket.send(&message.to_string()).await?;
-    let busy = |text: &str| {
-        let message: Value = serde_json::from_str(text).unwrap_or_default();
-        message["parent_header"]["msg_id"] == "cell" && message["content"]["execution_state"] == "busy"
-    };
-    socket.read_until(SOON, busy).await
 }
 
 /// Waits until a unit is suspended for being idle. Returns since when it was.
