@@ -35,13 +35,11 @@ impl Operators {
     /// Kills the first operator. Returns when another one works.
     async fn kill(&mut self, fixture: &Fixture) -> anyhow::Result<()> {
         self.0.remove(0).kill().await?;
-        match self.0.first() {
-            Some(other) => until_leading(other).await,
-            None => {
-                self.0.push(fixture.start().await?);
-                Ok(())
-            }
+        if let Some(other) = self.0.first() {
+            return until_leading(other).await;
         }
+        self.0.push(fixture.start().await?);
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     jupyter::{execute, kernel_path, terminal_path},
     traffic::{Connection, Socket, Target},
+    wait::pass,
 };
 
 /// The pause after a failed request, and between two pings.
@@ -92,7 +93,7 @@ impl Scene {
                 // Polls are not use, except the first ones after the first request.
                 let target = Target::new(&self.host, "/api/sessions")?;
                 let _ = ask(stage, &target).await;
-                sleep(POLLS).await;
+                pass(POLLS).await;
             },
             Activity::FrequentRequests(count, every) | Activity::RareRequests(count, every) => {
                 for number in 0..count {
@@ -135,7 +136,7 @@ impl Scene {
                         diary.used(now, now, "page opened again");
                         break page;
                     }
-                    Err(_) => sleep(PAUSE).await,
+                    Err(_) => pass(PAUSE).await,
                 }
             };
         }
@@ -165,7 +166,7 @@ impl Scene {
         while stage.now() < end {
             if let Err(error) = self.upload_until(stage, diary, end).await {
                 diary.note(&format!("the upload was cut: {error:#}"));
-                sleep(PAUSE).await;
+                pass(PAUSE).await;
             }
         }
         Ok(())
@@ -205,7 +206,7 @@ async fn ask(stage: &Stage, target: &Target) -> anyhow::Result<f64> {
     loop {
         match once().await {
             Ok(sent) => return Ok(sent),
-            Err(_) => sleep(PAUSE / 4).await,
+            Err(_) => pass(PAUSE / 4).await,
         }
     }
 }
