@@ -11,7 +11,7 @@ mod report;
 mod stage;
 mod verdict;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use computing_unit_api::{ComputingUnit, Phase};
