@@ -129,9 +129,24 @@ pub async fn lose(cluster: &Cluster, proxy: SocketAddr, client: u16) -> anyhow::
 /// # Errors
 /// If the proxy is not found.
 pub async fn holds(cluster: &Cluster, proxy: SocketAddr, client: u16) -> anyhow::Result<bool> {
+    Ok(!connection(cluster, proxy, client).await?.trim().is_empty())
+}
+
+/// Whether the client at this port has acknowledged all that the proxy has sent. Otherwise the proxy would repeat it, and send
+/// no keepalive probes.
+///
+/// # Errors
+/// If the proxy is not found.
+pub async fn acknowledged(cluster: &Cluster, proxy: SocketAddr, client: u16) -> anyhow::Result<bool> {
+    let found = connection(cluster, proxy, client).await?;
+    // The queues of received and of sent bytes, and the addresses.
+    Ok(found.split_whitespace().nth(1) == Some("0"))
+}
+
+/// The open connection of the proxy to a client's port, in one line.
+async fn connection(cluster: &Cluster, proxy: SocketAddr, client: u16) -> anyhow::Result<String> {
     let filter = format!("dport = :{client}");
-    let found = inside(cluster, proxy, &["ss", "-H", "-t", "-n", "state", "established", &filter]).await?;
-    Ok(!found.trim().is_empty())
+    inside(cluster, proxy, &["ss", "-H", "-t", "-n", "state", "established", &filter]).await
 }
 
 /// Runs a command in the network namespace of the pod of a proxy. Returns its output.

@@ -102,7 +102,9 @@ async fn each_broken_part_is_named() -> anyhow::Result<()> {
         create::<Deployment>(&fixture, json!({
             "metadata": {"name": "cuo", "labels": labels},
             "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "cuo"}}, "template": {
-                "metadata": {"labels": {"app": "cuo"}}, "spec": {"containers": [{"name": "operator", "image": "none"}]},
+                "metadata": {"labels": {"app": "cuo"}}, "spec": {"containers": [{
+                    "name": "operator", "image": "none", "env": [{"name": "CU_LEASE_NAME", "value": "cuo"}],
+                }]},
             }},
         }))
         .await?;

@@ -291,7 +291,8 @@ async fn the_connection_of_a_lost_client_is_closed_and_no_other() -> anyhow::Res
         let mut lost = Socket::open(proxy, "texera.example.org", "/rtc/room").await?;
         lost.echo("before").await?;
         let port = lost.port()?;
-        assert!(proxies::holds(&fixture.cluster, proxy, port).await?);
+        let acknowledged = || async { Ok(proxies::acknowledged(&fixture.cluster, proxy, port).await?.then_some(())) };
+        eventually("acknowledgment of the echo", SOON, acknowledged).await?;
         proxies::lose(&fixture.cluster, proxy, port).await?;
         let cut = || async { Ok((!proxies::holds(&fixture.cluster, proxy, port).await?).then_some(())) };
         eventually("end of the connection", SOON, cut).await?;
