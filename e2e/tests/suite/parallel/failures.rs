@@ -259,7 +259,11 @@ async fn a_volume_that_cannot_be_mounted_is_reported_in_the_words_of_the_kubelet
         fixture.create_pool(&units::with_secret(&fixture.pool(Mode::Query), "later")).await?;
         let _operator = fixture.start().await?;
         fixture.create(&fixture.unit("ada")).await?;
-        let words = fixture.until_condition("ada", "PodReady", "False", "VolumeMountFailed").await?;
+        // A busy kubelet reports it late, and the operator lists the Events at growing intervals.
+        let condition = |unit: Option<&_>| units::condition(unit, "PodReady", "False");
+        let reported = |unit: Option<&_>| condition(unit).is_some_and(|(reason, _)| reason == "VolumeMountFailed");
+        let unit = until("VolumeMountFailed", SOON * 3, fixture.units(), "ada", reported).await?;
+        let (_, words) = condition(unit.as_ref()).unwrap();
         ensure!(words.contains("MountVolume.SetUp failed") && words.contains("secret \"later\" not found"), "{words}");
         let recorded = || async {
             let events = events(&fixture).await?;
