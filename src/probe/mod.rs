@@ -13,7 +13,6 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod turns;
 mod wake;
 
 use k8s_openapi::jiff::Timestamp;

@@ -24,17 +24,12 @@ pub(super) const REMINDER: Duration = Duration::from_mins(1);
 /// A probe that was not read for so long ends.
 pub(super) const UNREAD_LIMIT: Duration = Duration::from_mins(5);
 
-/// How long one unit may probe often.
-pub(super) const TURN: Duration = Duration::from_secs(10);
-/// Between two probes of a unit that waits for its turn.
-pub(super) const WITHOUT_TURN: Duration = Duration::from_secs(1);
-
 /// The delay after attempt `attempt` (from 0), `elapsed` after the start: 5 ms, doubling to 50 ms in the first second, to
-/// 100 ms in the first ten seconds, and to 2 s after that.
+/// 500 ms in the first ten seconds, and to 2 s after that.
 pub(super) fn backoff(attempt: u32, elapsed: Duration) -> Duration {
     let most = match elapsed.as_secs() {
         0 => 50,
-        1..10 => 100,
+        1..10 => 500,
         _ => 2000,
     };
     Duration::from_millis(5_u64.saturating_mul(2_u64.saturating_pow(attempt)).min(most))
@@ -48,6 +43,6 @@ mod tests {
     fn backoff_doubles_up_to_a_limit_that_grows_with_time() {
         let of = |attempt, seconds| backoff(attempt, Duration::from_secs(seconds)).as_millis();
         assert_eq!([0, 1, 2, 3, 4, 5].map(|attempt| of(attempt, 0)), [5, 10, 20, 40, 50, 50]);
-        assert_eq!([of(20, 1), of(20, 9), of(20, 10), of(u32::MAX, 1000)], [100, 100, 2000, 2000]);
+        assert_eq!([of(20, 1), of(20, 9), of(20, 10), of(u32::MAX, 1000)], [500, 500, 2000, 2000]);
     }
 }

@@ -17,7 +17,6 @@ use super::{
     Goal, Progress, Report, Target,
     request::ProbeClient,
     task::{ProbeContext, RunningProbe, State, Task, Tasks},
-    turns::Turns,
 };
 use crate::{gateway::proxies::ProxyResolver, metrics::Metrics};
 
@@ -43,7 +42,6 @@ impl Prober {
             proxies: Box::new(proxies),
             metrics,
             client: ProbeClient::new(),
-            turns: Turns::default(),
             connections: Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS)),
             wakes,
         };

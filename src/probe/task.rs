@@ -20,10 +20,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     Goal, Progress, Target,
     outcome::Outcome,
-    pacing::{NO_PROXIES, SETTLE, UNREAD_LIMIT, WITHDRAWN_PROBES},
+    pacing::{NO_PROXIES, SETTLE, UNREAD_LIMIT, WITHDRAWN_PROBES, backoff},
     request::ProbeClient,
     tally::{Missing, Tally},
-    turns::{Turns, pause},
     wake::WakePolicy,
 };
 use crate::{
@@ -39,7 +38,6 @@ pub(super) struct ProbeContext {
     pub(super) proxies: Box<dyn ProxyResolver>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) client: ProbeClient,
-    pub(super) turns: Turns,
     /// One permit for each connection.
     pub(super) connections: Semaphore,
     pub(super) wakes: mpsc::Sender<ObjectRef<ComputingUnit>>,
@@ -84,8 +82,7 @@ impl Task {
         let mut tally = Tally::new(self.goal);
         let mut wakes = WakePolicy::default();
         let mut without_proxies_since = None;
-        let mut pace = self.context.turns.pace(&self.target.gateway, self.goal);
-        pace.next().await;
+        let mut attempt = 0;
         loop {
             let missing = match self.round(&mut tally).await {
                 Ok(true) => continue,
@@ -112,9 +109,9 @@ impl Task {
             if wakes.is_reminder_due(self.unread()) {
                 self.wake().await;
             }
-            pace.next().await;
+            pause(backoff(attempt, began.elapsed())).await;
+            attempt = attempt.saturating_add(1);
         }
-        drop(pace);
         if self.goal == Goal::Withdrawn {
             pause(SETTLE).await;
         }
@@ -184,4 +181,8 @@ impl Task {
         }
         true
     }
+}
+
+async fn pause(time: Duration) {
+    tokio::time::sleep_until(Instant::now() + time).await;
 }
