@@ -46,7 +46,7 @@ fn file(name: &str) -> String {
     format!("{CHART}/{name}")
 }
 
-/// Whoever has the account of a default name in a registry would run code in every unit.
+/// The owner of a default name in a public registry could run code in every unit.
 #[test]
 fn image_of_units_has_no_default() {
     let error = helm(&["--set", "units.pool.image="]).expect_err("there is no image");

@@ -97,16 +97,29 @@ pub async fn remove(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
     let units = Api::<ComputingUnit>::namespaced(client.clone(), name);
     let all = units.list_metadata(&ListParams::default()).await.map(|all| all.items).unwrap_or_default();
     let count = u32::try_from(all.len()).unwrap_or(u32::MAX);
-    let free = |unit: String| {
-        let units = &units;
-        async move {
-            let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-            drop(units.patch_metadata(&unit, &PatchParams::default(), &free).await);
+    // If one is left, the namespace is not deleted in time.
+    let _ = remove_finalizers(&units, all.iter().map(ResourceExt::name_any)).await;
+    removed_within(cluster, name, REMOVAL + REMOVAL_PER_UNIT * count).await
+}
+
+/// Removes the finalizers of units whose operator is not running any more, of several at a time. An error does not keep the
+/// others from being removed.
+///
+/// # Errors
+/// The first error, unless the unit is gone.
+pub async fn remove_finalizers(
+    units: &Api<ComputingUnit>,
+    names: impl IntoIterator<Item = String>,
+) -> kube::Result<()> {
+    let remove = |name: String| async move {
+        let patch = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        match units.patch_metadata(&name, &PatchParams::default(), &patch).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            patched => patched.map(drop),
         }
     };
-    let names: Vec<String> = all.iter().map(ResourceExt::name_any).collect();
-    stream::iter(names).for_each_concurrent(16, free).await;
-    removed_within(cluster, name, REMOVAL + REMOVAL_PER_UNIT * count).await
+    let results: Vec<_> = stream::iter(names).map(remove).buffer_unordered(16).collect().await;
+    results.into_iter().collect()
 }
 
 /// Deletes a namespace like a user, and waits until it is gone.

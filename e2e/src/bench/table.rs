@@ -9,12 +9,19 @@ pub fn heading(text: &str) {
 
 /// Prints a table.
 pub fn print(head: &[&str], rows: &[Vec<String>]) {
-    let line = |cells: &[String]| println!("| {} |", cells.join(" | "));
-    line(&head.iter().map(ToString::to_string).collect::<Vec<_>>());
-    line(&vec!["---".to_owned(); head.len()]);
+    print!("{}", table(head, rows));
+}
+
+/// A table.
+#[must_use]
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let mut text = line(&head.iter().map(ToString::to_string).collect::<Vec<_>>());
+    text += &line(&vec!["---".to_owned(); head.len()]);
     for row in rows {
-        line(row);
+        text += &line(row);
     }
+    text
 }
 
 /// A sample of times, which can be negative.

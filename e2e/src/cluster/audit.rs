@@ -1,5 +1,5 @@
 //! The audit log of the API server: one line for each request, by which benchmarks count calls by client, verb and
-//! resource. It is off unless it is asked for, because it costs the API server CPU time.
+//! resource. It is off by default, because it costs the API server CPU time.
 
 use std::{fs, path::PathBuf};
 

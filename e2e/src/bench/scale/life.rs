@@ -1,4 +1,4 @@
-//! The times of units: what was asked for when, and when the watches saw its effects.
+//! The times of units: when each was to be created or deleted, and when the watches saw the effects.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -11,7 +11,8 @@ use tokio::{
     time::{Instant as Deadline, timeout_at},
 };
 
-use super::{number::milliseconds, percentiles::Percentiles};
+use super::percentiles::Percentiles;
+use crate::bench::table::milliseconds;
 
 /// The times of one unit.
 #[derive(Clone, Debug, Default)]

@@ -1,6 +1,4 @@
-//! Counts and durations as floating-point numbers. Those of a benchmark are far below 2^52.
-
-use std::time::Duration;
+//! Counts as floating-point numbers. Those of a benchmark are far below 2^52.
 
 /// A count.
 #[must_use]
@@ -19,10 +17,4 @@ pub fn size(count: usize) -> f64 {
 #[must_use]
 pub fn each(count: f64, units: usize) -> f64 {
     count / size(units.max(1))
-}
-
-/// A duration in milliseconds.
-#[must_use]
-pub fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
 }

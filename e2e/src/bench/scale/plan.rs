@@ -121,7 +121,7 @@ impl Routing {
 }
 
 impl Plan {
-    /// The phases that were asked for, or all of them.
+    /// The requested phases, or all of them.
     #[must_use]
     pub fn completed(mut self) -> Self {
         let some = !self.fill.is_empty() || self.burst.is_some() || self.poisson.is_some() || self.pools.is_some();

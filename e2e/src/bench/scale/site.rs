@@ -4,11 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
 use computing_unit_api::{ComputingUnit, gateway::HTTPRoute};
-use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams},
 };
 use serde_json::json;
 use tempfile::NamedTempFile;
@@ -28,7 +27,7 @@ use crate::{
     cluster::{audit, control, layout::Layout, node, process::Processes},
     faults::Operator,
     fixture::Fixture,
-    gateway,
+    gateway, namespace,
     plain::Plain,
     proxies,
     simulated::Simulated,
@@ -166,18 +165,7 @@ impl Site {
         self.operator.kill().await?;
         let units = self.fixture.units();
         let names = units.list_metadata(&ListParams::default()).await?.items;
-        let free = |name: String| {
-            let units = units.clone();
-            async move {
-                let patch = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-                match units.patch_metadata(&name, &PatchParams::default(), &patch).await {
-                    Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-                    patched => patched.map(drop),
-                }
-            }
-        };
-        let names = names.iter().map(ResourceExt::name_any);
-        stream::iter(names).map(free).buffer_unordered(16).try_collect::<Vec<_>>().await?;
+        namespace::remove_finalizers(&units, names.iter().map(ResourceExt::name_any)).await?;
         let (client, namespace) = (self.fixture.cluster.client(), &self.fixture.namespace);
         let all = (DeleteParams::default(), ListParams::default());
         Api::<ComputingUnit>::namespaced(client.clone(), namespace).delete_collection(&all.0, &all.1).await?;

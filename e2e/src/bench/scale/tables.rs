@@ -7,18 +7,7 @@ use super::{
     number::float,
     report::{Kind, Phase, Report},
 };
-
-/// A table.
-#[must_use]
-pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let mut text = line(&head.iter().map(ToString::to_string).collect::<Vec<_>>());
-    text += &line(&vec!["---".to_owned(); head.len()]);
-    for row in rows {
-        text += &line(row);
-    }
-    text
-}
+use crate::bench::table::table;
 
 /// The machine and the method of a run.
 #[must_use]

@@ -126,7 +126,7 @@ impl Fault {
         Self::LeaderKilled,
     ];
 
-    /// Whether idleness is observed anew after it, as documented.
+    /// Whether idleness is counted from the start after it, as documented.
     pub const fn restarts_idleness(self) -> bool {
         matches!(self, Self::ProxyKilled | Self::ProxyLost | Self::OperatorKilled | Self::LeaderKilled)
     }

@@ -2,7 +2,7 @@
 //!
 //! A unit is stopped wrongly if it is stopped while in use, or within the idle timeout after the last use. A stop is missed if
 //! the unit still runs after twice the idle timeout without use. The last use is what the pool's signals detect, as
-//! documented in `docs/idle.md`. Where idleness is observed anew after a fault, it begins when the system has recovered.
+//! documented in `docs/idle.md`. If idleness is counted from the start after a fault, it begins when the system has recovered.
 
 mod draw;
 mod fault;

@@ -25,7 +25,7 @@ pub struct Stage {
     began: Instant,
     /// When each unit was stopped.
     stopped: Mutex<HashMap<String, f64>>,
-    /// The faults after which idleness is observed anew. The end of one is infinite until the system has recovered.
+    /// The faults after which idleness is counted from the start. The end of one is infinite until the system has recovered.
     faults: Mutex<Vec<(f64, f64)>>,
 }
 

@@ -7,7 +7,7 @@
 pub struct Timeline {
     /// When it was in use. A moment begins and ends at the same time.
     pub used: Vec<(f64, f64)>,
-    /// Faults after which idleness is observed anew, until the system has recovered.
+    /// Faults after which idleness is counted from the start, until the system has recovered.
     pub faults: Vec<(f64, f64)>,
     /// When it was stopped.
     pub stopped: Option<f64>,
