@@ -16,7 +16,9 @@ use tokio::process::{Child, Command};
 use crate::{cluster::packages, tool, wait::eventually};
 
 /// The deadline for the start of the browser.
-const UP: Duration = Duration::from_secs(30);
+const UP: Duration = Duration::from_secs(90);
+/// The deadline for an element of a page, which a real application draws with large scripts.
+const DRAWN: Duration = Duration::from_mins(3);
 /// Flags that disable background requests and persistent state.
 const FLAGS: [&str; 12] = [
     "--headless",
@@ -167,7 +169,7 @@ impl Browser {
     /// # Errors
     /// If it does not exist in time, or cannot be clicked.
     pub async fn click(&self, selector: &str) -> anyhow::Result<()> {
-        self.until(selector, UP, &format!("return document.querySelector('{selector}') !== null")).await?;
+        self.until(selector, DRAWN, &format!("return document.querySelector('{selector}') !== null")).await?;
         let id = self.element(selector).await?;
         self.post(&format!("element/{id}/click"), &json!({})).await.map(drop)
     }

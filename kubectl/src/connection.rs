@@ -224,8 +224,13 @@ async fn config(args: &ConnectionArgs) -> Result<Config, Error> {
             return Config::incluster().map_err(|_| none());
         }
     }
-    // With --server, kubectl needs no kubeconfig.
-    let mut kubeconfig = if files.is_empty() { of_server(args) } else { read(&files)? };
+    let mut kubeconfig = read(&files)?;
+    // With --server, kubectl needs neither a kubeconfig nor a current context.
+    let current = kubeconfig.current_context.as_ref().is_some_and(|name| !name.is_empty());
+    let selected = current || args.context.is_some() || args.cluster.is_some() || args.user.is_some();
+    if args.server.is_some() && !selected {
+        kubeconfig = of_server(args);
+    }
     if let Some(file) = &args.certificate_authority {
         for cluster in kubeconfig.clusters.iter_mut().filter_map(|cluster| cluster.cluster.as_mut()) {
             cluster.certificate_authority = Some(file.display().to_string());

@@ -52,9 +52,6 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
     let request = Whole::read(request).await.map_err(|_| CLOSED)?;
     let body = request.body.clone();
     let Handled { outcome, response, signal } = answer(&shared, &call, request).await;
-    if outcome != Outcome::Refused {
-        shared.counts.send_modify(|counts| counts.add(&call));
-    }
     if call.is_write() {
         lock(&shared.writes).push(Record { call, body, outcome, at, took: at.elapsed() });
     }
@@ -82,10 +79,15 @@ impl Handled {
 }
 
 async fn answer(shared: &Shared, call: &Call, mut request: Whole) -> Handled {
+    let count = || shared.counts.send_modify(|counts| counts.add(call));
     let action = lock(&shared.faults).iter_mut().find_map(|fault| fault.meet(call));
     match action {
-        Some(Action::Answer(status)) => return Handled::injected(status, "application/json", fault::body(status)),
+        Some(Action::Answer(status)) => {
+            count();
+            return Handled::injected(status, "application/json", fault::body(status));
+        }
         Some(Action::NotServed) => {
+            count();
             // Like the API server, which does not use JSON here.
             return Handled::injected(StatusCode::NOT_FOUND, "text/plain", b"404 page not found\n".to_vec());
         }
@@ -98,6 +100,8 @@ async fn answer(shared: &Shared, call: &Call, mut request: Whole) -> Handled {
         Ok(pass) => pass,
         Err(signal) => return Handled::refused(signal),
     };
+    // Before the API server handles it: a test that sees the effect of a write must find it counted.
+    count();
     // A cut ends watches. Other responses are completed.
     let end = call.is_watch().then(|| shared.gate.came());
     match shared.upstream.ask(request, end).await {

@@ -24,7 +24,7 @@ use super::with_fixture;
 const TUTORIALS: [&str; 5] = ["agent-sandbox", "code-server", "gpu-pool", "jupyterlab-class", "persistent-homes"];
 
 /// How long a page of a real application loads on a busy machine.
-const START: Duration = Duration::from_mins(1);
+const START: Duration = Duration::from_mins(3);
 /// The window of a picture.
 const WINDOW: &str = "--window-size=1100,720";
 /// Keys in the protocol of the browser.
