@@ -114,7 +114,7 @@ images: cluster ## Bring the images of this project into the cluster
 	@$(CU_CLUSTER) images
 
 .PHONY: applications
-applications: cluster ## Bring JupyterLab and code-server into the cluster, for the tutorials
+applications: cluster ## Bring JupyterLab, code-server and an application of Shiny into the cluster, for the tutorials
 	@$(CU_CLUSTER) applications
 
 # Tests run the operator as a process: the one that needs its image brings it.

@@ -51,7 +51,7 @@ enum Command {
         #[arg(value_enum)]
         which: Vec<Own>,
     },
-    /// Install `JupyterLab` and code-server from their registries, and load their images into the cluster
+    /// Install `JupyterLab`, code-server and Shiny from their registries, and load their images into the cluster
     Applications,
     /// Install Helm into .cluster/bin, without a cluster
     Helm,

@@ -25,6 +25,8 @@ pub enum Application {
     JupyterLab,
     /// code-server, as `codercom/code-server`.
     CodeServer,
+    /// An application of Shiny for Python.
+    Shiny,
 }
 
 /// What a shell in a terminal needs.
@@ -37,7 +39,7 @@ const TERMINALS: &str = "/lib/terminfo";
 
 impl Application {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::JupyterLab, Self::CodeServer];
+    pub const ALL: [Self; 3] = [Self::JupyterLab, Self::CodeServer, Self::Shiny];
 
     /// The image's name and tag.
     #[must_use]
@@ -45,6 +47,7 @@ impl Application {
         match self {
             Self::JupyterLab => "jupyterlab:dev",
             Self::CodeServer => "code-server:dev",
+            Self::Shiny => "shiny:dev",
         }
     }
 
@@ -52,6 +55,7 @@ impl Application {
         match self {
             Self::JupyterLab => "jupyter",
             Self::CodeServer => "code-server",
+            Self::Shiny => "shiny",
         }
     }
 
@@ -67,7 +71,7 @@ impl Application {
         files.push(("/usr/bin/bash".into(), "/bin/bash".to_owned()));
         let mut folders = vec![(PathBuf::from(TERMINALS), TERMINALS.to_owned())];
         let folder = match self {
-            Self::JupyterLab => {
+            Self::JupyterLab | Self::Shiny => {
                 let folder = python(self.files())?;
                 let library = shell::run(PYTHON, ["-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"])?;
                 let library = PathBuf::from(library.trim());

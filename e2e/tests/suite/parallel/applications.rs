@@ -1,13 +1,13 @@
 //! Real applications as units. The busy probes are those of `docs/idle.md`.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, ensure};
 use computing_unit_api::{Activity, ComputingUnit, OperatingMode, Phase, names::IDLE};
 use e2e::{
     applications::{Started, bring, documented_probes},
     cluster::application_images::Application,
-    fixture::Fixture,
+    fixture::{Fixture, SOON},
     idle::{activity, until_source},
     jupyter::{JUPYTER, execute, kernel},
     traffic::{Connection, Socket, Target},
@@ -32,6 +32,10 @@ const CODE: Started = Started {
     args: &["--bind-addr=0.0.0.0:8085", "--auth=none", "--disable-telemetry", "--disable-update-check"],
     ready: "/healthz",
 };
+
+const SHINY: Started = Started { application: Application::Shiny, args: &["--port=8085"], ready: "/busy" };
+/// How long the application of Shiny computes.
+const SHINY_COMPUTES: Duration = Duration::from_secs(75);
 
 /// Creates a unit, and waits until it is Ready. Returns its host name.
 async fn start(fixture: &Fixture, name: &str) -> anyhow::Result<String> {
@@ -121,6 +125,48 @@ async fn an_open_page_of_code_server_keeps_its_unit_running_until_it_is_closed()
             since + SignedDuration::from_secs(1) >= closed,
             "idle since {since}, although the page was open until {closed}"
         );
+        Ok(())
+    })
+    .await
+}
+
+/// Opens a page of the application of Shiny: a session over a WebSocket.
+async fn session(proxy: SocketAddr, host: &str) -> anyhow::Result<Socket> {
+    let mut socket = Socket::open(proxy, host, "/websocket/").await?;
+    let first = json!({
+        "seconds:shiny.number": SHINY_COMPUTES.as_secs(), "compute:shiny.action": 0,
+        ".clientdata_output_result_hidden": false, ".clientdata_url_search": "",
+    });
+    socket.send(&json!({"method": "init", "data": first}).to_string()).await?;
+    socket.read_until(SOON, |text| text.contains("\"values\"")).await?;
+    Ok(socket)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_computation_of_shiny_is_not_stopped_and_a_page_without_input_is() -> anyhow::Result<()> {
+    with_fixture("shiny", |fixture| async move {
+        if !bring(SHINY.application).await? {
+            return Ok(());
+        }
+        let quick = json!({"spec": {"lifecycle": {"idleTimeout": "20s"}, "activity": {"interval": "2s"}}});
+        let pool = SHINY.pool(&fixture, &documented_probes("### Shiny")?);
+        fixture.create_pool(&with(&pool, &quick)).await?;
+        let _operator = fixture.start().await?;
+        let proxy = fixture.cluster.proxies().await?[0];
+        let (silent, reader) = (start(&fixture, "silent").await?, start(&fixture, "reader").await?);
+        let (mut silent, mut reader) = (session(proxy, &silent).await?, session(proxy, &reader).await?);
+        let compute = json!({"method": "update", "data": {"compute:shiny.action": 1}});
+        silent.send(&compute.to_string()).await?;
+        let ends = Timestamp::now() + SignedDuration::try_from(SHINY_COMPUTES)?;
+        silent.read_until(SOON, |text| text.contains("\"busy\": \"busy\"")).await?;
+        // Open pages answer the heartbeats of the server.
+        let pages = tokio::spawn(async move { tokio::join!(silent.attend(SUSPENSION), reader.attend(SUSPENSION)) });
+        idle_since(&fixture, "reader").await?;
+        ensure!(Timestamp::now() < ends, "the page without input was not stopped in time");
+        let since = idle_since(&fixture, "silent").await?;
+        pages.abort();
+        // It was busy in the last scan before the end.
+        ensure!(since + SignedDuration::from_secs(4) >= ends, "idle since {since}, although it computed until {ends}");
         Ok(())
     })
     .await
