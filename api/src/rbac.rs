@@ -32,10 +32,9 @@ const TEXERA: &str = crate::GROUP;
 const GATEWAY: &str = "gateway.networking.k8s.io";
 const READ: &[&str] = &["list", "watch"];
 const PATCH: &[&str] = &["patch"];
-/// `get` determines the owner of an object that already exists.
-const OWN: &[&str] = &["get", "list", "watch", "create", "patch"];
-/// The pod and the route of a suspended unit are deleted. Other children are garbage-collected with the unit.
-const OWN_AND_STOP: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
+/// `get` determines the owner of an object that already exists. Children are deleted with their unit, the pod and the route
+/// also when it is suspended.
+const OWN: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
 /// Permissions of the running operator.
 pub const USED: &[Access] = &[
@@ -46,14 +45,14 @@ pub const USED: &[Access] = &[
     unit(TEXERA, "computingunits/finalizers", &["update"]),
     unit(TEXERA, "computingunitpools", READ),
     unit(TEXERA, "computingunitpools/status", PATCH),
-    unit("", "pods", OWN_AND_STOP),
+    unit("", "pods", OWN),
     // In-place resize of CPU and memory.
     unit("", "pods/resize", PATCH),
     // Claims are garbage-collected with the unit, or kept. The operator deletes none, but a change of the retention policy
     // sets an owner reference, which OwnerReferencesPermissionEnforcement allows only with `delete`.
-    unit("", "persistentvolumeclaims", OWN_AND_STOP),
+    unit("", "persistentvolumeclaims", OWN),
     unit("", "services", OWN),
-    unit(GATEWAY, "httproutes", OWN_AND_STOP),
+    unit(GATEWAY, "httproutes", OWN),
     // Image catalogs, which are selected by a label.
     unit("", "configmaps", READ),
     // Whether the pod of a unit is an endpoint of its Service.

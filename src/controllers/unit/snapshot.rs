@@ -140,6 +140,11 @@ impl Snapshot {
         self.unit.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
     }
 
+    /// Whether it has a route, a pod or a Service that is not being deleted.
+    pub fn has_children(&self) -> bool {
+        self.route.owned().is_some() || self.pod.owned().is_some() || self.service.owned().is_some()
+    }
+
     /// Whether the pool disables probes.
     pub fn probes_disabled(&self) -> bool {
         self.pool.as_ref().is_some_and(|pool| pool.spec.probe.mode == ProbeMode::Disabled)

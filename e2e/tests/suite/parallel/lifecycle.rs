@@ -29,8 +29,14 @@ const START: &[(&str, u64)] = &[
     ("patch computingunits/status", 2),
     ("patch httproutes", 1),
 ];
-/// How many a deletion takes: the guarded route, and the finalizer.
-const DELETION: &[(&str, u64)] = &[("patch computingunits", 1), ("patch httproutes", 1)];
+/// How many a deletion takes: the guarded route, the children, and the finalizer.
+const DELETION: &[(&str, u64)] = &[
+    ("delete httproutes", 1),
+    ("delete pods", 1),
+    ("delete services", 1),
+    ("patch computingunits", 1),
+    ("patch httproutes", 1),
+];
 
 /// Fails if the operator has made other calls, or more, since `earlier`. The status of pools, leadership, and the lists and
 /// watches of the caches are not counted.
@@ -51,7 +57,7 @@ fn assert_calls(proxy: &ApiProxy, earlier: &Counts, what: &str, allowed: &[(&str
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_takes_seven_writes_to_start_and_two_to_delete() -> anyhow::Result<()> {
+async fn a_unit_takes_seven_writes_to_start_and_five_to_delete() -> anyhow::Result<()> {
     with_fixture("cost", |fixture| async move {
         fixture.create_default_pool(Mode::Query).await?;
         let operator = fixture.start().await?;

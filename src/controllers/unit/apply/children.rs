@@ -5,7 +5,7 @@ use std::sync::Arc;
 use computing_unit_api::{ComputingUnit, Reason};
 use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 
-use super::Target;
+use super::{Target, expendable::limited};
 use crate::{
     controllers::unit::{
         admissions::content,
@@ -184,5 +184,29 @@ impl Target<'_> {
         }
         self.context.blocked.clear(&self.uid, write);
         Ok(())
+    }
+
+    /// Deletes route, pod and Service of a deleted unit. What fails is left to the garbage collector: it must not keep the
+    /// unit, and with it a namespace that is being deleted.
+    pub(super) async fn delete_children(&self) {
+        let overlays = &self.context.overlays;
+        let (route, pod, service) = (&self.snapshot.route, &self.snapshot.pod, &self.snapshot.service);
+        tokio::join!(
+            biased;
+            self.delete_expendable(route.owned(), Label::HttpRoutes, &overlays.routes),
+            self.delete_expendable(pod.owned(), Label::Pods, &overlays.pods),
+            self.delete_expendable(service.owned(), Label::Services, &overlays.services),
+        );
+    }
+
+    async fn delete_expendable<K: Writable>(&self, child: Option<&K>, label: Label, overlay: &Overlay<K>) {
+        let Some(child) = child else { return };
+        match limited(true, self.context.writer.delete(label, child, Precondition::Uid)).await {
+            Ok(object) => overlay.deleting(child, Arc::new(object)),
+            Err(error) => {
+                let unit = self.snapshot.unit.name_any();
+                tracing::debug!(unit, %error, "a child of a deleted unit is left to the garbage collector");
+            }
+        }
     }
 }

@@ -150,6 +150,7 @@ impl Target<'_> {
                 self.set_finalizer(false).await?;
                 applied.unit_gone = true;
             }
+            Step::DeleteChildren => self.delete_children().await,
             Step::DeleteUnit(ttl) => applied.unit_gone = !self.delete_unit(ttl).await?,
             Step::FollowSchedule(due) => applied.unit_gone = !self.follow_schedule(due).await?,
 

@@ -43,8 +43,8 @@ pub fn plan(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment, statu
     if !own.is_empty() {
         return own;
     }
-    if let Some(step) = withdraw::completed_deletion(snapshot, assessment) {
-        return vec![step];
+    if let Some(steps) = withdraw::completed_deletion(snapshot, assessment) {
+        return steps;
     }
     let urgency = urgency(snapshot.unit.status.as_ref(), status);
     if assessment.withdrawing && urgency == Urgency::Now {
@@ -83,7 +83,7 @@ fn cluster_steps(snapshot: &Snapshot, wanted: &Wanted, assessment: &Assessment) 
         return vec![Step::DeleteUnit(ttl)];
     }
     match &assessment.state {
-        UnitState::Terminating => return withdraw::for_deletion(snapshot, assessment).into_iter().collect(),
+        UnitState::Terminating => return withdraw::for_deletion(snapshot, assessment),
         _ if assessment.at_rest => return at_rest(snapshot, wanted, assessment),
         UnitState::Unrecorded(Transition::Finished(_)) => return vec![],
         _ => {}

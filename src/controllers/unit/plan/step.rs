@@ -49,6 +49,8 @@ pub enum Step {
         /// Whether the deadline of the withdrawal has passed.
         overdue: bool,
     },
+    /// Deletes the children of a deleted unit. The garbage collector would do it too, later and with more requests.
+    DeleteChildren,
     /// Deletes a unit after its TTL.
     DeleteUnit(Ttl),
     /// Suspends or resumes the unit at a time of its schedule.
@@ -109,6 +111,7 @@ impl Step {
             Self::PublishStatus(_) => "publish the status",
             Self::AddFinalizer => "add the finalizer",
             Self::RemoveFinalizer { .. } => "remove the finalizer",
+            Self::DeleteChildren => "delete the children",
             Self::DeleteUnit(_) => "delete the unit",
             Self::FollowSchedule(_) => "follow the schedule",
             Self::CreatePvc(_) => "create a PVC",

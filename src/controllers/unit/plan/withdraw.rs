@@ -14,6 +14,9 @@ use crate::controllers::unit::{
     validate::Rejection,
 };
 
+/// The finalizer of `kubectl delete --cascade=orphan`: the garbage collector releases the children.
+const ORPHAN: &str = "orphan";
+
 /// A rejected unit keeps its children, but not a key that another unit has, nor an open route without a pod.
 pub(super) fn after_rejection(snapshot: &Snapshot, rejection: &Rejection) -> Option<Step> {
     let open = open_route(snapshot)?;
@@ -22,18 +25,22 @@ pub(super) fn after_rejection(snapshot: &Snapshot, rejection: &Rejection) -> Opt
 
 /// The finalizer of a deleted unit is removed as soon as its route is withdrawn. Nothing else is written first: what the API
 /// server rejects must not keep the unit, and with it a namespace that is being deleted.
-pub(super) fn completed_deletion(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
+pub(super) fn completed_deletion(snapshot: &Snapshot, assessment: &Assessment) -> Option<Vec<Step>> {
     let deleted = assessment.state == UnitState::Terminating;
-    let step = deleted.then(|| for_deletion(snapshot, assessment)).flatten();
-    step.filter(|step| matches!(step, Step::RemoveFinalizer { .. }))
+    let steps = deleted.then(|| for_deletion(snapshot, assessment))?;
+    steps.iter().any(|step| matches!(step, Step::RemoveFinalizer { .. })).then_some(steps)
 }
 
-/// The finalizer is removed when the route is withdrawn.
-pub(super) fn for_deletion(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
+/// When the route is withdrawn, the children are deleted, and the finalizer is removed. In this order the garbage collector
+/// rarely finds a child.
+pub(super) fn for_deletion(snapshot: &Snapshot, assessment: &Assessment) -> Vec<Step> {
     if !snapshot.has_finalizer() {
-        return None;
+        return vec![];
     }
-    withdraw(snapshot, assessment, |overdue| Some(Step::RemoveFinalizer { overdue }))
+    let last = withdraw(snapshot, assessment, |overdue| Some(Step::RemoveFinalizer { overdue }));
+    let orphaned = snapshot.unit.finalizers().iter().any(|finalizer| finalizer == ORPHAN);
+    let removed = matches!(last, Some(Step::RemoveFinalizer { .. })) && !orphaned && snapshot.has_children();
+    removed.then_some(Step::DeleteChildren).into_iter().chain(last).collect()
 }
 
 /// The route is deleted when it is withdrawn, and then the pod.

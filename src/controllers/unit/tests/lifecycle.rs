@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     api_server::now,
-    call::{PODS, ROUTES, SERVICES, UNITS, create, delete_only, event, finalizers, read, status},
+    call::{PODS, ROUTES, SERVICES, UNITS, create, delete, delete_only, error, event, finalizers, read, status},
     scenario::{Scenario, waits_for_a_change},
     starts::{first_calls, guard, is_open},
 };
@@ -24,7 +24,7 @@ async fn start_costs_seven_writes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn deletion_costs_two_writes_and_withdraws_the_route_before_the_finalizer_is_removed() {
+async fn deletion_costs_five_writes_and_withdraws_the_route_before_the_finalizer_is_removed() {
     let mut scenario = Scenario::ready().await;
     let before = scenario.server.writes();
     scenario.edit(|unit| unit["metadata"]["deletionTimestamp"] = json!(now()));
@@ -36,12 +36,41 @@ async fn deletion_costs_two_writes_and_withdraws_the_route_before_the_finalizer_
     scenario.expect([]).await.unwrap();
     assert!(scenario.server.get(PODS, "ada").is_some(), "serves until every proxy has withdrawn the route");
     scenario.proxies_confirm();
-    let action = scenario.expect([finalizers(&[])]).await.unwrap();
+    let [pod, service] = [PODS, SERVICES].map(|collection| scenario.uid(collection));
+    let children = [delete_only(ROUTES, &route), delete_only(PODS, &pod), delete_only(SERVICES, &service)];
+    let action = scenario.expect(children.into_iter().chain([finalizers(&[])])).await.unwrap();
     assert!(waits_for_a_change(&action), "{action:?}");
     assert_eq!(scenario.server.get(UNITS, "ada"), None);
-    assert_eq!(scenario.server.writes() - before, 2);
+    assert_eq!(scenario.server.writes() - before, 5);
     // Before the watch event of the deletion.
     scenario.expect([]).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn children_that_cannot_be_deleted_do_not_keep_the_finalizer() {
+    for code in [403, 404, 409, 500] {
+        let mut scenario = Scenario::ready().await;
+        for collection in [ROUTES, PODS, SERVICES] {
+            scenario.server.fault(delete(collection).answered(error(code)));
+        }
+        scenario.edit(|unit| unit["metadata"]["deletionTimestamp"] = json!(now()));
+        scenario.reconcile().await.unwrap();
+        scenario.proxies_confirm();
+        assert!(waits_for_a_change(&scenario.reconcile().await.unwrap()), "{code}");
+        assert_eq!(scenario.server.get(UNITS, "ada"), None, "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn children_are_orphaned_if_the_deletion_says_so() {
+    let mut scenario = Scenario::ready().await;
+    scenario.edit(|unit| {
+        unit["metadata"]["deletionTimestamp"] = json!(now());
+        unit["metadata"]["finalizers"].as_array_mut().unwrap().push(json!("orphan"));
+    });
+    scenario.reconcile().await.unwrap();
+    scenario.proxies_confirm();
+    scenario.expect([finalizers(&["orphan"])]).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

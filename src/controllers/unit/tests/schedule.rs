@@ -4,7 +4,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
-    call::{PODS, ROUTES, UNITS, create, delete, error, event, finalizers, merge, publication, read, status},
+    call::{PODS, ROUTES, SERVICES, UNITS, create, delete, error, event, finalizers, merge, publication, read, status},
     scenario::Scenario,
     starts::guard,
 };
@@ -100,5 +100,7 @@ async fn expired_unit_is_deleted_after_a_restart_of_the_operator() {
         conditions.push(expiring);
         unit["status"]["expiresAt"] = json!(last_minute());
     });
-    scenario.expect([delete(UNITS), event("Expired"), read(PODS), read(ROUTES), finalizers(&[])]).await.unwrap();
+    let service = delete(SERVICES);
+    let end = [delete(UNITS), event("Expired"), read(PODS), read(ROUTES), service, finalizers(&[])];
+    scenario.expect(end).await.unwrap();
 }

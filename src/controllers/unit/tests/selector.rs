@@ -6,8 +6,8 @@ use serde_json::json;
 use super::{
     api_server::now,
     call::{
-        Call, PODS, ROUTES, SERVICES, UNITS, already_exists, create, delete_only, error, event, finalizers, patch,
-        read, status,
+        Call, PODS, ROUTES, SERVICES, UNITS, already_exists, create, delete, delete_only, error, event, finalizers,
+        patch, read, status,
     },
     scenario::{Scenario, waits_for_a_change},
     starts::{guard, is_open},
@@ -85,7 +85,8 @@ async fn route_that_left_the_selector_is_withdrawn_before_the_finalizer_is_remov
         scenario.expect([read(collection), guard(&route)]).await.unwrap();
         assert!(!is_open(&scenario));
         scenario.proxies_confirm();
-        scenario.expect([finalizers(&[])]).await.unwrap();
+        let children = [ROUTES, PODS, SERVICES].map(delete);
+        scenario.expect(children.into_iter().chain([finalizers(&[])])).await.unwrap();
     }
 }
 

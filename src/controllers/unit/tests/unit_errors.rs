@@ -128,12 +128,12 @@ async fn published_when_ready() -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn finalizer_is_removed_before_anything_else_is_written_if_there_is_no_route_to_withdraw() {
+async fn children_and_finalizer_are_removed_at_once_if_there_is_no_route_to_withdraw() {
     let mut scenario = Scenario::new();
     scenario.reconcile().await.unwrap();
     scenario.watch();
     terminate(&mut scenario);
-    scenario.expect([read(ROUTES), finalizers(&[])]).await.unwrap();
+    scenario.expect([read(ROUTES), delete(PODS), delete(SERVICES), finalizers(&[])]).await.unwrap();
     assert_eq!(scenario.server.get(UNITS, "ada"), None);
 }
 
@@ -173,7 +173,7 @@ async fn unit_of_a_namespace_that_is_being_deleted_gets_no_orderly_withdrawal() 
     let blocked = scenario.context.blocked.of("ada-uid", &Inputs::default());
     assert_eq!(blocked.find(Write::Service).map(|blocked| blocked.reason), Some(Reason::NamespaceTerminating));
     terminate(&mut scenario);
-    scenario.expect([finalizers(&[])]).await.unwrap();
+    scenario.expect([delete(ROUTES), delete(PODS), finalizers(&[])]).await.unwrap();
     assert_eq!(scenario.server.get(UNITS, "ada"), None);
 }
 

@@ -13,13 +13,15 @@ fn steps_of_a_deletion() {
     let just = "2026-01-01T00:59:59Z";
     let deleted = || World::new().service().pod(Pods::Ready).route(Routes::Open).deleted(just);
     let guarded = || deleted().route(Routes::Guarded);
+    let removed = || vec!["delete the children", REMOVE];
     for (what, world, reached, steps) in [
         ("the route is open", deleted(), false, vec![REPLACE]),
         ("not every proxy has withdrawn it", guarded(), false, vec![]),
-        ("every proxy has withdrawn it", guarded(), true, vec![REMOVE]),
-        ("there is no route", deleted().route(Routes::Absent), false, vec![REMOVE]),
-        ("the pod is gone", deleted().pod(Pods::Absent), false, vec![REMOVE]),
-        ("the Gateway is gone", deleted().served(Some(Reason::GatewayNotFound)), false, vec![REMOVE]),
+        ("every proxy has withdrawn it", guarded(), true, removed()),
+        ("there is no route", deleted().route(Routes::Absent), false, removed()),
+        ("the pod is gone", deleted().pod(Pods::Absent), false, removed()),
+        ("it has no children", World::new().deleted(just), false, vec![REMOVE]),
+        ("the Gateway is gone", deleted().served(Some(Reason::GatewayNotFound)), false, removed()),
         ("no controller serves the Gateway", guarded().served(Some(Reason::NoController)), false, vec![]),
         ("the finalizer was removed", deleted().without_finalizer(), false, vec![]),
         ("probes are disabled", guarded().unprobed(), false, vec![]),
@@ -27,17 +29,17 @@ fn steps_of_a_deletion() {
             "probes are disabled and the drain timeout is over",
             guarded().unprobed().deleted("2026-01-01T00:59:49Z"),
             false,
-            vec![REMOVE],
+            removed(),
         ),
-        ("the deadline has passed", deleted().deleted("2026-01-01T00:59:29Z"), false, vec![REMOVE]),
+        ("the deadline has passed", deleted().deleted("2026-01-01T00:59:29Z"), false, removed()),
         ("its pool is gone", deleted().refused(Reason::PoolNotFound), false, vec![REPLACE]),
     ] {
         assert_eq!(world.names(reached), steps, "{what}");
     }
     let late = guarded().deleted("2026-01-01T00:59:29Z").plan(false);
-    assert_eq!(late, [Step::RemoveFinalizer { overdue: true }]);
+    assert_eq!(late, [Step::DeleteChildren, Step::RemoveFinalizer { overdue: true }]);
     let nothing = deleted().route(Routes::Absent).deleted("2026-01-01T00:59:29Z").plan(false);
-    assert_eq!(nothing, [Step::RemoveFinalizer { overdue: false }], "there was no route");
+    assert_eq!(nothing, [Step::DeleteChildren, Step::RemoveFinalizer { overdue: false }], "there was no route");
 }
 
 #[test]

@@ -104,6 +104,12 @@ impl World {
                 snapshot.pod = Child::Terminating;
                 snapshot.endpoint = Endpoint::Absent;
             }
+            Step::DeleteChildren => {
+                snapshot.route = Child::Absent;
+                snapshot.service = Child::Absent;
+                snapshot.pod = Child::Terminating;
+                snapshot.endpoint = Endpoint::Absent;
+            }
         }
     }
 
@@ -188,7 +194,7 @@ proptest! {
                         prop_assert!(assessment.at_rest || terminated(pod) || world.snapshot.passed_dry_run.is_some(), "the next pod is tried first");
                         prop_assert!(suspended || recorded, "a transition is recorded first");
                     }
-                    Step::DeleteRoute { .. } | Step::RemoveFinalizer { .. } => {
+                    Step::DeleteRoute { .. } | Step::DeleteChildren | Step::RemoveFinalizer { .. } => {
                         let dead = !world.snapshot.serving() || unserved == Some(Reason::GatewayNotFound);
                         prop_assert!(dead || !world.open(), "the open route of a serving pod is deleted");
                     }

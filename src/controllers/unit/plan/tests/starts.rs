@@ -99,7 +99,7 @@ fn pod_is_created_when_its_volume_claims_exist() {
         ("the claim is gone", new().claiming(Child::Absent).pod(Pods::Pending), vec![make]),
         ("created suspended", new().claiming(Child::Absent).suspended(), vec![]),
         ("suspended, the claim is retained", new().claiming(owned()).suspended(), vec![repair]),
-        ("deleted", new().claiming(owned()).deleted(NOW), vec![REMOVE]),
+        ("deleted", new().claiming(owned()).deleted(NOW), vec!["delete the children", REMOVE]),
     ] {
         assert_eq!(world.names(false), steps, "{what}");
     }
