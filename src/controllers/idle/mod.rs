@@ -20,6 +20,7 @@ mod messages;
 mod policy;
 mod polls;
 mod readings;
+mod rounds;
 mod samples;
 mod scan;
 mod schedule;

@@ -5,12 +5,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use computing_unit_api::{self as api, GatewayRef};
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use kube::runtime::reflector::ObjectRef;
 
 use super::{
-    annotation, busy_probe, context::IdleContext, gateway_signal, idleness::Decision, readings::Readings, stop,
-    tracked::TrackedUnit,
+    annotation, busy_probe, context::IdleContext, gateway_signal, idleness::Decision, readings::Readings,
+    rounds::in_rounds, stop, tracked::TrackedUnit,
 };
 use crate::{clock::Now, metrics::Signal};
 
@@ -26,18 +26,19 @@ pub async fn scan(context: Arc<IdleContext>, gateway: GatewayRef, units: Vec<Tra
             stop::announce(&context, tracked).await;
         }
         if decision.stop {
-            idle.extend(tracked.refreshed(&context.caches));
+            idle.push(tracked.clone());
         }
     }
-    if idle.is_empty() {
-        return;
-    }
-    let decisions = decide(&context, &gateway, &idle).await;
-    for (tracked, decision) in idle.iter().zip(decisions) {
-        if decision.stop {
-            stop::stop(&context, tracked).await;
-        }
-    }
+    let (context, gateway) = (context.as_ref(), &gateway);
+    let still_idle = |round| still_idle(context, gateway, round).boxed();
+    in_rounds(&idle, still_idle, |tracked| async move { stop::stop(context, &tracked).await }.boxed()).await;
+}
+
+/// The units of `round` that are still idle, as the caches have them now.
+async fn still_idle(context: &IdleContext, gateway: &GatewayRef, round: Vec<TrackedUnit>) -> Vec<TrackedUnit> {
+    let round: Vec<_> = round.iter().filter_map(|tracked| tracked.refreshed(&context.caches)).collect();
+    let decisions = decide(context, gateway, &round).await;
+    round.into_iter().zip(decisions).filter(|(_, decision)| decision.stop).map(|(tracked, _)| tracked).collect()
 }
 
 /// Reads the signals of `units`, and wakes the units whose published activity changed.
