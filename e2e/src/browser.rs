@@ -164,14 +164,21 @@ impl Browser {
         }
     }
 
-    /// Clicks on an element, once it exists.
+    /// Clicks on an element, once it exists and nothing covers it.
     ///
     /// # Errors
     /// If it does not exist in time, or cannot be clicked.
     pub async fn click(&self, selector: &str) -> anyhow::Result<()> {
         self.until(selector, DRAWN, &format!("return document.querySelector('{selector}') !== null")).await?;
-        let id = self.element(selector).await?;
-        self.post(&format!("element/{id}/click"), &json!({})).await.map(drop)
+        let click = || async {
+            let id = self.element(selector).await?;
+            self.post(&format!("element/{id}/click"), &json!({})).await.map(drop)
+        };
+        // A page that is still being drawn replaces the element, or does not show it yet.
+        match eventually("click", DRAWN, || async { Ok(click().await.ok()) }).await {
+            Ok(()) => Ok(()),
+            Err(_) => click().await,
+        }
     }
 
     async fn element(&self, selector: &str) -> anyhow::Result<String> {

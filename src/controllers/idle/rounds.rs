@@ -34,7 +34,9 @@ mod tests {
         let (read, waited) = (Mutex::new(vec![None; units.len()]), Mutex::new(Vec::new()));
         let (read, waited) = (&read, &waited);
         let decide = |round: Vec<usize>| {
-            round.iter().for_each(|unit| read.lock()[*unit] = Some(Instant::now()));
+            for unit in &round {
+                read.lock()[*unit] = Some(Instant::now());
+            }
             // One of them was used since.
             async move { round.into_iter().filter(|unit| *unit != 7).collect() }.boxed()
         };
