@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::{
     explain::{self, Target},
-    kubeconfig::{default_files, of_server, read},
+    kubeconfig::{default_files, read},
     logging,
     object::Unit,
     options::ConnectionArgs,
@@ -34,6 +34,11 @@ impl Connection {
     /// API for the units of a namespace.
     pub fn units(&self, namespace: &str) -> Api<Unit> {
         Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// API for the units of all namespaces, or of the selected one.
+    pub fn units_in(&self, all_namespaces: bool) -> Api<Unit> {
+        if all_namespaces { Api::all(self.client.clone()) } else { self.units(&self.namespace) }
     }
 
     /// The target of a request that is not for a single unit.
@@ -224,13 +229,7 @@ async fn config(args: &ConnectionArgs) -> Result<Config, Error> {
             return Config::incluster().map_err(|_| none());
         }
     }
-    let mut kubeconfig = read(&files)?;
-    // With --server, kubectl needs neither a kubeconfig nor a current context.
-    let current = kubeconfig.current_context.as_ref().is_some_and(|name| !name.is_empty());
-    let selected = current || args.context.is_some() || args.cluster.is_some() || args.user.is_some();
-    if args.server.is_some() && !selected {
-        kubeconfig = of_server(args);
-    }
+    let mut kubeconfig = read(&files, args)?;
     if let Some(file) = &args.certificate_authority {
         for cluster in kubeconfig.clusters.iter_mut().filter_map(|cluster| cluster.cluster.as_mut()) {
             cluster.certificate_authority = Some(file.display().to_string());

@@ -12,7 +12,7 @@ use kube::config::{
 use crate::options::ConnectionArgs;
 
 /// A kubeconfig with the server of `--server` and a user without credentials.
-pub fn of_server(args: &ConnectionArgs) -> Kubeconfig {
+fn of_server(args: &ConnectionArgs) -> Kubeconfig {
     let name = "server".to_owned();
     let cluster = Cluster { server: args.server.clone(), ..Cluster::default() };
     let context = Context { cluster: name.clone(), user: Some(name.clone()), ..Context::default() };
@@ -37,10 +37,14 @@ pub fn default_files() -> Vec<PathBuf> {
     if named.is_empty() { env::home_dir().map(|home| home.join(".kube/config")).into_iter().collect() } else { named }
 }
 
-/// Merges kubeconfigs. The first file that sets a value takes precedence.
+/// Merges kubeconfigs. The first file that sets a value takes precedence. With `--server`, kubectl needs neither a kubeconfig
+/// nor a current context.
 ///
 /// # Errors
 /// If a file cannot be read.
-pub fn read(files: &[&Path]) -> Result<Kubeconfig, KubeconfigError> {
-    files.iter().try_fold(Kubeconfig::default(), |all, file| all.merge(Kubeconfig::read_from(file)?))
+pub fn read(files: &[&Path], args: &ConnectionArgs) -> Result<Kubeconfig, KubeconfigError> {
+    let all = files.iter().try_fold(Kubeconfig::default(), |all, file| all.merge(Kubeconfig::read_from(file)?))?;
+    let current = all.current_context.as_ref().is_some_and(|name| !name.is_empty());
+    let selected = current || args.context.is_some() || args.cluster.is_some() || args.user.is_some();
+    Ok(if args.server.is_some() && !selected { of_server(args) } else { all })
 }

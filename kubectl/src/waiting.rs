@@ -8,12 +8,14 @@ use kube::{
 };
 
 use crate::{
-    explain,
+    error::Error,
+    explain::{self, Target},
     goal::{Goal, Verdict},
     object::Unit,
     outcome::{Outcome, Waited},
     progress::Report,
     screen::Screen,
+    stdio::write_stderr,
 };
 
 /// The units of a wait.
@@ -179,7 +181,7 @@ fn key(unit: &Unit) -> (String, String) {
 ///
 /// # Errors
 /// The message, if the watch is retried.
-pub fn fatal(error: watcher::Error, seen: bool) -> Result<kube::Error, String> {
+fn fatal(error: watcher::Error, seen: bool) -> Result<kube::Error, String> {
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
@@ -191,6 +193,20 @@ pub fn fatal(error: watcher::Error, seen: bool) -> Result<kube::Error, String> {
         | watcher::Error::WatchStartFailed(error)
         | watcher::Error::WatchFailed(error) => Err(explain::innermost(&error).to_string()),
         other => Err(other.to_string()),
+    }
+}
+
+/// Reports on stderr that a watch is retried.
+///
+/// # Errors
+/// If it is not: see [`fatal`].
+pub fn retried(error: watcher::Error, seen: bool, target: Target<'_>) -> Result<(), Error> {
+    match fatal(error, seen) {
+        Ok(error) => Err(explain::request(&error, target).into()),
+        Err(message) => {
+            write_stderr(&format!("waiting for the API server: {message}"));
+            Ok(())
+        }
     }
 }
 

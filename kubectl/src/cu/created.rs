@@ -13,14 +13,7 @@ use kube::{
 use tokio::time::{Instant, timeout_at};
 
 use super::select::{Query, Select, Unselected};
-use crate::{
-    connection::Connection,
-    error::Error,
-    explain,
-    object::Unit,
-    stdio::{ctrl_c, write_stderr},
-    waiting::fatal,
-};
+use crate::{connection::Connection, error::Error, object::Unit, stdio::ctrl_c, waiting::retried};
 
 /// The end of the wait.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,11 +42,7 @@ pub async fn created(connection: &Connection, select: &Select, deadline: Instant
                 try_join_all(names.into_iter().map(one)).await?;
             }
             Query::Listed { labels, fields, all_namespaces } => {
-                let units = if all_namespaces {
-                    Api::all(connection.client.clone())
-                } else {
-                    connection.units(&connection.namespace)
-                };
+                let units = connection.units_in(all_namespaces);
                 let selection = Config { label_selector: labels, field_selector: fields, ..Config::default() };
                 exists(connection, units, selection).await?;
             }
@@ -76,10 +65,7 @@ async fn exists(connection: &Connection, units: Api<Unit>, selection: Config) ->
             Ok(Event::InitApply(_) | Event::Apply(_)) => break,
             Ok(Event::InitDone) => listed = true,
             Ok(Event::Init | Event::Delete(_)) => {}
-            Err(error) => match fatal(error, listed) {
-                Ok(error) => return Err(explain::request(&error, connection.here()).into()),
-                Err(message) => write_stderr(&format!("waiting for the API server: {message}")),
-            },
+            Err(error) => retried(error, listed, connection.here())?,
         }
     }
     Ok(())

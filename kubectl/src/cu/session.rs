@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 
 use json_patch::merge;
 use kube::{
-    Api, ResourceExt,
+    ResourceExt,
     api::{ListParams, Patch, PatchParams},
 };
 use serde_json::Value;
@@ -77,11 +77,7 @@ impl Session {
             }
             Query::Listed { labels, fields, all_namespaces } => {
                 let connection = &self.connection;
-                let api: Api<Unit> = if all_namespaces {
-                    Api::all(connection.client.clone())
-                } else {
-                    connection.units(&connection.namespace)
-                };
+                let api = connection.units_in(all_namespaces);
                 let params = ListParams { label_selector: labels, field_selector: fields, ..ListParams::default() };
                 let units = connection.request(connection.here(), api.list(&params)).await?.items;
                 let none_found = units.is_empty();

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, pin::pin};
 
 use futures::StreamExt;
 use kube::{
-    Api, ResourceExt,
+    ResourceExt,
     runtime::{
         WatchStreamExt,
         watcher::{self, Event, watcher},
@@ -23,7 +23,7 @@ use crate::{
     object::Unit,
     printer::{ListArgs, Listing, table::Table},
     stdio::{write_stderr, write_stdout},
-    waiting::fatal,
+    waiting::retried,
 };
 
 /// The units that were shown, by UID, with their versions. A watch that is restarted lists all units again.
@@ -47,8 +47,7 @@ pub async fn watch(args: &Args, session: &Session) -> Result<(), Error> {
         Query::Named(names) => (names, None, None, false),
         Query::Listed { labels, fields, all_namespaces } => (vec![], labels, fields, all_namespaces),
     };
-    let api: Api<Unit> =
-        if all { Api::all(connection.client.clone()) } else { connection.units(&connection.namespace) };
+    let api = connection.units_in(all);
     let config = watcher::Config { label_selector: labels, field_selector: fields, ..watcher::Config::default() };
     let selected = |unit: &Unit| names.is_empty() || names.contains(&unit.name_any());
     let mut events = pin!(watcher(api, config).default_backoff());
@@ -83,10 +82,7 @@ pub async fn watch(args: &Args, session: &Session) -> Result<(), Error> {
                     change(args, &unit, table.as_ref(), true)?;
                 }
             }
-            Err(error) => match fatal(error, table.is_some()) {
-                Ok(error) => return Err(explain::request(&error, connection.here()).into()),
-                Err(message) => write_stderr(&format!("waiting for the API server: {message}")),
-            },
+            Err(error) => retried(error, table.is_some(), connection.here())?,
         }
     }
     Ok(())
