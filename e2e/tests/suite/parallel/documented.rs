@@ -107,8 +107,8 @@ async fn jupyterlab_for_a_class() -> anyhow::Result<()> {
         let browser = Browser::start_with(&[WINDOW.to_owned()]).await?;
         browser.open(link).await?;
         browser.click(".jp-LauncherCard[data-category=\"Notebook\"]").await?;
-        let idle = "return document.querySelector('.jp-Notebook-ExecutionIndicator[data-status=\"idle\"]') !== null";
-        browser.until("kernel", START, idle).await?;
+        // The indicator of the notebook is idle before the kernel is connected; the status bar is not.
+        browser.until("kernel", START, "return document.body.innerText.includes('(ipykernel) | Idle')").await?;
         browser.click(".jp-Notebook .jp-Cell .cm-content").await?;
         browser.enter("print(*[n * n for n in range(1, 6)])").await?;
         browser.press(&[SHIFT, ENTER]).await?;
