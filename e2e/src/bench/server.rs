@@ -1,4 +1,4 @@
-//! The operator's writes as counted by the API server: requests for objects that no other client writes.
+//! Requests as counted by the API server, if no other client sends requests of that kind.
 
 use std::collections::BTreeMap;
 
@@ -19,14 +19,29 @@ const OURS: &[(&str, &str, &str)] = &[
     ("PATCH", "httproutes", ""),
 ];
 
+/// Envoy Gateway applies the Deployment of a Gateway's proxies with all other objects of the proxies.
+const PROXIES: &[(&str, &str, &str)] = &[("APPLY", "deployments", "")];
+
 /// The number of requests by verb and resource.
 pub type Requests = BTreeMap<String, u64>;
 
-/// Reads `apiserver_request_total`.
+/// The operator's writes, from `apiserver_request_total`.
 ///
 /// # Errors
 /// If the metrics cannot be read.
 pub async fn requests(client: &Client) -> anyhow::Result<Requests> {
+    counted(client, OURS).await
+}
+
+/// How often Envoy Gateway applied the objects of the proxies.
+///
+/// # Errors
+/// If the metrics cannot be read.
+pub async fn proxies_applied(client: &Client) -> anyhow::Result<u64> {
+    Ok(counted(client, PROXIES).await?.values().sum())
+}
+
+async fn counted(client: &Client, kinds: &[(&str, &str, &str)]) -> anyhow::Result<Requests> {
     let request = http::Request::get("/metrics").body(vec![])?;
     let text = client.request_text(request).await.context("the API server's metrics")?;
     let mut requests = Requests::new();
@@ -38,7 +53,7 @@ pub async fn requests(client: &Client) -> anyhow::Result<Requests> {
         };
         let (verb, resource) = (label("verb").unwrap_or_default(), label("resource").unwrap_or_default());
         let subresource = label("subresource").unwrap_or_default();
-        if OURS.contains(&(verb, resource, subresource)) {
+        if kinds.contains(&(verb, resource, subresource)) {
             let slash = if subresource.is_empty() { "" } else { "/" };
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
             let count = count.parse::<f64>()? as u64;

@@ -140,6 +140,7 @@ async fn bare(site: &mut Site, count: usize, results: &mut Results<'_>) -> anyho
         phase.kind = report::Kind::Burst;
         phase.notes.push(note.to_owned());
         results.add(phase)?;
+        results.add(restarts::operator(site).await?)?;
     }
     let mut phase =
         load::delete(site, site.lives.present(), &format!("delete of {count} without Envoy Gateway")).await?;

@@ -53,6 +53,8 @@ pub fn summary(phases: &[Phase]) -> String {
             let found = phase.components.iter().find(|component| component.name == name);
             found.map_or_else(String::new, |one| format!("{:.1}", one.cpu_ms_per_unit))
         };
+        // Without an audit log no calls are known.
+        let counted = |calls: f64| if phase.calls.is_empty() { String::new() } else { format!("{calls:.1}") };
         let calls: f64 = phase.calls.iter().map(|call| call.per_unit).sum();
         let operator: f64 = phase.calls.iter().filter(|call| call.client == "operator").map(|call| call.per_unit).sum();
         vec![
@@ -63,8 +65,8 @@ pub fn summary(phases: &[Phase]) -> String {
             median("create to first 200"),
             median("create to Ready"),
             median("delete to gone"),
-            format!("{calls:.1}"),
-            format!("{operator:.1}"),
+            counted(calls),
+            counted(operator),
             cpu("kube-apiserver"),
             cpu("operator"),
             cpu("envoy-gateway"),

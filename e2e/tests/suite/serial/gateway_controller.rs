@@ -1,7 +1,7 @@
-//! The gateway's controller is stopped, so no route of any test would be programmed meanwhile.
+//! The gateway's controller is stopped, or what it writes is counted.
 
 use computing_unit_api::Phase;
-use e2e::gateway;
+use e2e::{bench::server, gateway, units::Mode};
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, api::ListParams};
 use serde_json::json;
@@ -31,6 +31,32 @@ async fn a_unit_is_deleted_while_the_gateway_controller_is_down() -> anyhow::Res
             fixture.until_nothing_is_left("ada").await
         };
         gateway::changed_by(&cluster, test).await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_do_not_make_the_gateway_apply_its_proxies_again() -> anyhow::Result<()> {
+    with_fixture("applied", |fixture| async move {
+        if !gateway::is_ours(&fixture.cluster).await? {
+            println!("NOT RUN: it depends on the EnvoyProxy of the local cluster");
+            return Ok(());
+        }
+        fixture.create_default_pool(Mode::Path).await?;
+        let _operator = fixture.start().await?;
+        let before = server::proxies_applied(&fixture.cluster.client()).await?;
+        for name in ["ada", "bob"] {
+            fixture.create(&fixture.unit(name)).await?;
+            fixture.until(name, Phase::Ready).await?;
+            fixture.delete(name).await?;
+            fixture.until_nothing_is_left(name).await?;
+        }
+        assert_eq!(
+            server::proxies_applied(&fixture.cluster.client()).await?,
+            before,
+            "the infrastructure is unchanged"
+        );
+        Ok(())
     })
     .await
 }
