@@ -8,6 +8,7 @@ pub mod idle;
 pub mod ownership;
 pub mod pool;
 pub mod pool_conflict;
+mod turns;
 pub mod unit;
 pub mod watches;
 
@@ -20,7 +21,7 @@ use futures::{
     stream,
 };
 use kube::{
-    Client,
+    Client, ResourceExt,
     runtime::{
         controller::{self, Controller},
         events::{Recorder, Reporter},
@@ -34,6 +35,7 @@ use self::{
     activator_route::{ActivatorRouteContext, Failures},
     idle::context::IdleContext,
     pool::PoolContext,
+    turns::Turns,
     unit::{
         admissions::Admissions,
         blocked::BlockedWrites,
@@ -145,13 +147,16 @@ pub async fn run(
     background.spawn(idle::run(idle));
 
     let controllers = caches.scopes.iter().zip(wakes).map(|(scope, wakes)| {
-        let config = controller::Config::default().concurrency(settings.concurrency.get());
+        let turns = Turns::new(usize::from(settings.concurrency.get()), shutdown.clone());
+        let reconcile = move |unit: Arc<ComputingUnit>, context: Arc<UnitContext>| {
+            let namespace = unit.namespace().unwrap_or_default();
+            turns.clone().run(namespace, move || unit::reconcile(unit, context))
+        };
         // Every trigger is a wake: a failing watch has a backoff of its own and does not delay the others.
         let running = Controller::for_stream(stream::pending(), scope.units.store())
-            .with_config(config)
             .reconcile_on(wakes)
             .graceful_shutdown_on(shutdown.clone().cancelled_owned())
-            .run(unit::reconcile, unit::error_policy, units.clone())
+            .run(reconcile, unit::error_policy, units.clone())
             .for_each(async |outcome| report(outcome));
         select(running.boxed(), cancelled_before_listed(shutdown.clone(), scope.units.store()).boxed())
     });

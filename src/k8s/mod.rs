@@ -12,6 +12,7 @@ pub(crate) mod finalizer;
 pub(crate) mod no_response;
 pub(crate) mod overlay;
 pub(crate) mod patch;
+pub(crate) mod permits;
 pub(crate) mod progress;
 pub(crate) mod prune;
 pub(crate) mod scope;

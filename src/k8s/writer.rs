@@ -1,13 +1,7 @@
 //! All writes to the API server: each counted, each under the operator's field manager, and limited in number. And the reads
 //! of a reconcile that no cache can answer.
 
-use std::{
-    collections::HashMap,
-    fmt::Debug,
-    future::Future,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{fmt::Debug, future::Future, sync::Arc, time::Duration};
 
 use computing_unit_api::names::FIELD_MANAGER;
 use k8s_openapi::api::events::v1::Event;
@@ -16,12 +10,10 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
     core::NamespaceResourceScope,
 };
-use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
-use super::{no_response::within, patch};
+use super::{no_response::within, patch, permits::Permits};
 use crate::metrics::{Metrics, Resource as Label, Verb};
 
 /// A namespaced kind that the operator writes.
@@ -54,18 +46,14 @@ const MAX_EVENTS: u32 = 100;
 pub struct Writer {
     client: Client,
     metrics: Arc<Metrics>,
-    permits: Arc<Semaphore>,
-    /// Permits of one namespace, which are half of all: a slow webhook of one namespace does not hold up the others.
-    shares: Arc<Mutex<HashMap<String, Weak<Semaphore>>>>,
-    share: usize,
+    /// One for each write in flight.
+    permits: Arc<Permits>,
 }
 
 impl Writer {
     /// A writer that has at most `limit` writes in flight.
     pub fn new(client: Client, metrics: Arc<Metrics>, limit: usize) -> Self {
-        let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
-        let permits = Arc::new(Semaphore::new(limit));
-        Self { client, metrics, permits, shares: Arc::default(), share: limit.div_ceil(2) }
+        Self { client, metrics, permits: Arc::new(Permits::new(limit)) }
     }
 
     pub async fn create<K: Writable>(&self, label: Label, object: &K) -> kube::Result<K> {
@@ -174,18 +162,6 @@ impl Writer {
         Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
     }
 
-    fn share(&self, namespace: Option<String>) -> Arc<Semaphore> {
-        let mut shares = self.shares.lock();
-        shares.retain(|_, share| share.strong_count() > 0);
-        let namespace = namespace.unwrap_or_default();
-        if let Some(share) = shares.get(&namespace).and_then(Weak::upgrade) {
-            return share;
-        }
-        let share = Arc::new(Semaphore::new(self.share));
-        shares.insert(namespace, Arc::downgrade(&share));
-        share
-    }
-
     async fn send<T>(
         &self,
         namespace: Option<String>,
@@ -193,10 +169,7 @@ impl Writer {
         resource: Label,
         request: impl Future<Output = kube::Result<T>>,
     ) -> kube::Result<T> {
-        // The semaphores are never closed.
-        let share = self.share(namespace);
-        let _share = share.acquire().await;
-        let _permit = self.permits.acquire().await;
+        let _permit = self.permits.acquire(namespace.as_deref().unwrap_or_default()).await;
         let answer = within(TIMEOUT, request).await;
         self.metrics.wrote(verb, resource, answer.is_ok());
         answer

@@ -228,7 +228,9 @@ pub fn find(pid: i32) -> Option<Known> {
     // The name in parentheses can contain any character.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let (state, began) = (*fields.first()?, fields.get(19)?.parse().ok()?);
-    (!matches!(state, "Z" | "X")).then_some(Known { pid, began })
+    // While other threads of a killed process still end, its ports are in use.
+    let threads: u32 = fields.get(17)?.parse().ok()?;
+    (!matches!(state, "Z" | "X") || threads > 1).then_some(Known { pid, began })
 }
 
 /// The resident memory of a process, in bytes.

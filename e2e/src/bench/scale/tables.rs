@@ -24,7 +24,7 @@ pub fn preamble(report: &Report) -> String {
         "The operator called the API server directly."
     };
     format!(
-        "`{}`, started at {}.\n\n{} cores ({}), {:.1} GiB of memory, Linux {}, Kubernetes {}, {} proxies of Envoy, routing \
+        "`{}`, started at {}.\n\n{} cores ({}), {:.1} GiB of memory, Linux {}, Kubernetes {}, proxies of Envoy: {}, routing \
          mode {}. The load average before the run was {:.2}. {audit} {path} While filling, at most {} units at a time were \
          not usable yet.\n",
         report.command,
