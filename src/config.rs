@@ -17,7 +17,7 @@ pub struct Settings {
     pub gateway_namespaces: Vec<String>,
     /// Namespace of Envoy Gateway's controller, and of the proxies that it creates.
     pub envoy_gateway_namespace: String,
-    /// Maximum number of concurrent reconciles.
+    /// Maximum number of concurrent reconciles, of which one namespace gets at most half.
     pub concurrency: NonZeroU16,
     /// Maximum number of concurrent probes.
     pub probe_concurrency: NonZeroU16,

@@ -147,7 +147,7 @@ pub async fn run(
     background.spawn(idle::run(idle));
 
     let controllers = caches.scopes.iter().zip(wakes).map(|(scope, wakes)| {
-        let turns = Turns::new(usize::from(settings.concurrency.get()), shutdown.clone());
+        let turns = Turns::new(usize::from(settings.concurrency.get()), units.metrics.clone(), shutdown.clone());
         let reconcile = move |unit: Arc<ComputingUnit>, context: Arc<UnitContext>| {
             let namespace = unit.namespace().unwrap_or_default();
             turns.clone().run(namespace, move || unit::reconcile(unit, context))

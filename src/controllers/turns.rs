@@ -10,18 +10,22 @@ use kube::runtime::controller::Action;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Instrument;
 
-use crate::k8s::{error::Result, permits::Permits};
+use crate::{
+    k8s::{error::Result, permits::Permits},
+    metrics::Metrics,
+};
 
 #[derive(Clone)]
 pub struct Turns {
     permits: Arc<Permits>,
+    metrics: Arc<Metrics>,
     shutdown: CancellationToken,
 }
 
 impl Turns {
     /// At most `limit` reconciles at a time. On `shutdown`, those that still wait are dropped.
-    pub fn new(limit: usize, shutdown: CancellationToken) -> Self {
-        Self { permits: Arc::new(Permits::new(limit)), shutdown }
+    pub fn new(limit: usize, metrics: Arc<Metrics>, shutdown: CancellationToken) -> Self {
+        Self { permits: Arc::new(Permits::new(limit)), metrics, shutdown }
     }
 
     /// Reconciles an object of `namespace` in its turn, in a task of its own: the controller polls all its futures in one
@@ -31,9 +35,11 @@ impl Turns {
         F: Future<Output = Result<Action>> + Send + 'static,
     {
         let turn = async move {
+            let waiting = self.metrics.queued();
             let Some(_permit) = self.shutdown.run_until_cancelled(self.permits.acquire(&namespace)).await else {
                 return Ok(Action::await_change());
             };
+            drop(waiting);
             // Boxed, so that those that wait are small.
             Box::pin(reconcile()).await
         };
@@ -86,7 +92,7 @@ mod tests {
             wake.send(ObjectRef::from_obj(&object(number))).await.unwrap();
         }
         let order = Arc::new(Mutex::new(vec![]));
-        let turns = Turns::new(usize::from(LIMIT), CancellationToken::new());
+        let turns = Turns::new(usize::from(LIMIT), Arc::default(), CancellationToken::new());
         let (seen, again) = (order.clone(), wake.clone());
         let reconcile = move |object: Arc<ConfigMap>, _: Arc<()>| {
             let (seen, mut again, turns) = (seen.clone(), again.clone(), turns.clone());

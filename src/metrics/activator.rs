@@ -6,7 +6,7 @@ use prometheus_client::{
 };
 
 use super::{
-    Labels,
+    Counted, Labels,
     labels::{ActivatorOutcome, NotStarted, WakeOutcome},
 };
 
@@ -52,17 +52,7 @@ impl ActivatorMetrics {
 
     /// Counts a request as held until the returned guard is dropped.
     #[must_use = "dropping the guard ends the count"]
-    pub fn holds(&self) -> HeldRequest<'_> {
-        self.held.inc();
-        HeldRequest(&self.held)
-    }
-}
-
-#[derive(Debug)]
-pub struct HeldRequest<'a>(&'a Gauge);
-
-impl Drop for HeldRequest<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
+    pub fn holds(&self) -> Counted<'_> {
+        Counted::one(&self.held)
     }
 }

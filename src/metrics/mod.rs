@@ -4,6 +4,7 @@
 
 mod activator;
 mod activity;
+mod counted;
 pub mod labels;
 #[cfg(target_os = "linux")]
 mod process;
@@ -19,6 +20,7 @@ use prometheus_client::{
 
 pub use activator::ActivatorMetrics;
 pub use activity::ActivityMetrics;
+pub use counted::Counted;
 pub use labels::{
     ActivatorOutcome, NotStarted, Outcome, ProbeGoal, ProbeResult, Resource, Signal, UnreadableReason, Verb,
     WakeOutcome, WatchedScope,
@@ -36,6 +38,7 @@ pub struct Metrics {
     registry: Registry,
     reconciles: Family<Labels<1>, Counter>,
     reconcile_time: Histogram,
+    queue: Gauge,
     units: Family<Labels<1>, Gauge>,
     probes: Family<Labels<2>, Counter>,
     probe_time: Family<Labels<1>, Histogram>,
@@ -61,6 +64,7 @@ impl Metrics {
             registry: Registry::default(),
             reconciles: Family::default(),
             reconcile_time: Histogram::new(QUICK),
+            queue: Gauge::default(),
             units: Family::default(),
             probes: Family::default(),
             probe_time: Family::new_with_constructor(|| Histogram::new(QUICK)),
@@ -90,6 +94,7 @@ impl Metrics {
         to.register("reconciles", "Total number of reconciles of units, by outcome", self.reconciles.clone());
         let time = self.reconcile_time.clone();
         to.register_with_unit("reconcile_duration", "Duration of a reconcile of a unit", Unit::Seconds, time);
+        to.register("queue_depth", "Number of units that wait to be reconciled", self.queue.clone());
         to.register("units", "Number of units, by phase", self.units.clone());
         let help = "Total number of probes of a proxy, by goal and result";
         to.register("probes", help, self.probes.clone());
@@ -113,6 +118,12 @@ impl Metrics {
     pub fn reconciled(&self, outcome: Outcome, took: Duration) {
         self.reconciles.get_or_create(&[("outcome", outcome.as_str())]).inc();
         self.reconcile_time.observe(seconds(took));
+    }
+
+    /// Counts a unit as waiting to be reconciled until the returned guard is dropped.
+    #[must_use = "dropping the guard ends the count"]
+    pub fn queued(&self) -> Counted<'_> {
+        Counted::one(&self.queue)
     }
 
     pub fn units(&self, phase: Phase, count: i32) {

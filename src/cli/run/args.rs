@@ -25,7 +25,7 @@ pub struct Args {
     envoy_gateway_namespace: String,
 
     /// Maximum number of concurrent reconciles, in each watched namespace if namespaces are listed, and of concurrent
-    /// API writes
+    /// API writes. One namespace gets at most half
     #[arg(long, env = "CU_CONCURRENCY", default_value = "32", value_name = "N")]
     concurrency: NonZeroU16,
 
