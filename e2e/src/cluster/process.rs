@@ -221,7 +221,7 @@ fn environment(pid: i32) -> Vec<u8> {
     read()
 }
 
-/// A running process by its pid. Zombies do not count.
+/// A running process by its pid. Zombies do not count once all of their threads have ended.
 #[must_use]
 pub fn find(pid: i32) -> Option<Known> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
