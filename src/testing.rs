@@ -153,6 +153,15 @@ pub fn accepted(routing: Routing) -> Unit {
     validate(&object, Some(&Arc::new(pool(routing))), None, None, None).unwrap()
 }
 
+/// An accepted unit whose pool has two ports.
+pub fn with_ports(routing: Routing) -> Unit {
+    let mut unit = accepted(routing);
+    let ports =
+        json!([{"name": "tensorboard", "port": 6006}, {"name": "dev", "port": 3000, "replacePrefixMatch": "/app"}]);
+    Arc::make_mut(&mut unit.pool).spec.ports = serde_json::from_value(ports).unwrap();
+    unit
+}
+
 /// What its children should be, with Texera's routing.
 pub fn children() -> Children {
     build::children(&accepted(query_routing()))

@@ -81,6 +81,8 @@ pub mod headers {
     pub const UNIT: &str = "x-computing-unit";
     /// On a request to a guarded route: UID of the unit.
     pub const GUARD: &str = "x-computing-unit-guard";
+    /// On every response of a closed route: its generation when it was open.
+    pub const CLOSED: &str = "x-computing-unit-closed";
     /// On a request: it is a probe of the operator.
     pub const PROBE: &str = "x-computing-unit-probe";
     /// On a request to an activator: UID of the pool. The Gateway sets it and overwrites a value of the client.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use computing_unit_api::ComputingUnit;
+use computing_unit_api::{ComputingUnit, OperatingMode};
 use tokio::{
     sync::{Semaphore, watch},
     time::timeout,
@@ -19,7 +19,7 @@ const MAX_HELD: usize = 480;
 /// The result of holding a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldResult {
-    /// The unit reached a state that it does not leave by itself.
+    /// The unit reached a state that it does not leave by itself, or was suspended meanwhile.
     Settled(State),
     /// The time limit was reached, or the process is shutting down.
     TimedOut,
@@ -40,15 +40,19 @@ impl HeldRequests {
         Self { permits: Semaphore::new(MAX_HELD), shutdown, metrics }
     }
 
-    /// Waits until the state of `unit` is settled.
+    /// Waits until the state of `unit` is settled, or the unit is suspended again.
     pub async fn hold(&self, mut unit: watch::Receiver<Arc<ComputingUnit>>, limit: Duration) -> HoldResult {
         if limit.is_zero() {
             return HoldResult::TimedOut;
         }
         let Ok(_permit) = self.permits.try_acquire() else { return HoldResult::LimitReached };
         let _counted = self.metrics.activator.holds();
+        // Updates that follow one another closely are seen as one, so the state in between may not be seen.
+        let since = generation(&unit.borrow());
+        let suspended_again =
+            |unit: &ComputingUnit| unit.spec.operating_mode == OperatingMode::Suspended && generation(unit) > since;
         let settled = async {
-            match unit.wait_for(|unit| state(unit).is_settled()).await {
+            match unit.wait_for(|unit| state(unit).is_settled() || suspended_again(unit)).await {
                 Ok(unit) => HoldResult::Settled(state(&unit)),
                 Err(_) => HoldResult::Settled(State::Deleted),
             }
@@ -60,11 +64,15 @@ impl HeldRequests {
     }
 }
 
+fn generation(unit: &ComputingUnit) -> i64 {
+    unit.metadata.generation.unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::activator::state::tests::unit;
-    use computing_unit_api::{OperatingMode, Phase};
+    use computing_unit_api::Phase;
 
     fn at(phase: Phase) -> Arc<ComputingUnit> {
         Arc::new(unit(OperatingMode::Running, Some(phase), 2))
@@ -93,5 +101,28 @@ mod tests {
         drop(sender);
         let held_requests = HeldRequests::new(Arc::default(), CancellationToken::new());
         assert_eq!(held_requests.hold(receiver, limit).await, HoldResult::Settled(State::Deleted));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn request_is_not_held_if_its_unit_is_suspended_after_it_was_started() {
+        let of = |mode, phase, generation| {
+            let mut unit = unit(mode, Some(phase), generation);
+            unit.metadata.generation = Some(generation);
+            Arc::new(unit)
+        };
+        let (sender, receiver) = watch::channel(of(OperatingMode::Suspended, Phase::Suspended, 2));
+        let held_requests = HeldRequests::new(Arc::default(), CancellationToken::new());
+        let limit = Duration::from_secs(20);
+        assert_eq!(
+            held_requests.hold(receiver.clone(), limit).await,
+            HoldResult::TimedOut,
+            "it is about to be started"
+        );
+        let story = async {
+            sender.send_replace(of(OperatingMode::Running, Phase::Ready, 3));
+            sender.send_replace(of(OperatingMode::Suspended, Phase::Ready, 4));
+        };
+        let (held, ()) = tokio::join!(held_requests.hold(receiver, limit), story);
+        assert_eq!(held, HoldResult::Settled(State::Suspending));
     }
 }

@@ -7,6 +7,7 @@
 mod outcome;
 mod pacing;
 mod prober;
+mod question;
 mod request;
 mod tally;
 mod task;
@@ -35,6 +36,17 @@ pub struct Target {
     pub route: VerifiedRoute,
     pub gateway: GatewayRef,
     pub request: Request,
+    /// What shows that the route is closed. `None` unless it was open.
+    pub closed: Option<Closed>,
+}
+
+/// What shows that a proxy has the closed route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// The request that matches the closed route.
+    pub request: Request,
+    /// The value of the header that only responses under the closed route have.
+    pub generation: String,
 }
 
 /// A request that matches the route of the unit and no other.

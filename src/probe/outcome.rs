@@ -5,6 +5,7 @@
 use computing_unit_api::names::headers;
 use http::{HeaderMap, StatusCode};
 
+use super::question::Question;
 use crate::metrics::ProbeResult;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +50,15 @@ impl Outcome {
 /// With the UID every status is a match, including a 401 of the route's authorization, except 503 (the proxy has the route
 /// but not its cluster) and 429. Without the UID a server error is inconclusive: an overloaded proxy responds with one
 /// before it selects a route.
-pub(super) fn outcome(uid: &str, status: StatusCode, response: &HeaderMap) -> Outcome {
-    let own = response.get_all(headers::UNIT).iter().any(|value| value.as_bytes() == uid.as_bytes());
+pub(super) fn outcome(question: Question<'_>, uid: &str, status: StatusCode, response: &HeaderMap) -> Outcome {
+    let has = |name, wanted: &str| response.get_all(name).iter().any(|value| value.as_bytes() == wanted.as_bytes());
+    let own = has(headers::UNIT, uid);
+    if let Question::Closed(generation) = question
+        && own
+    {
+        // Under any status: a proxy that reports that the cluster is missing has the route, too.
+        return if has(headers::CLOSED, generation) { Outcome::Matched } else { Outcome::NotMatched };
+    }
     if !own && response.contains_key(headers::ACTIVATOR) {
         // The activator route of the pool. The proxy itself responds if no operator is available.
         return Outcome::NotMatched;
@@ -75,7 +83,7 @@ mod tests {
         if let Some(unit) = unit {
             response.insert(headers::UNIT, unit.parse().unwrap());
         }
-        outcome("me", StatusCode::from_u16(status).unwrap(), &response).result()
+        outcome(Question::Open, "me", StatusCode::from_u16(status).unwrap(), &response).result()
     }
 
     #[test]
@@ -99,11 +107,30 @@ mod tests {
         let mut response = HeaderMap::new();
         response.insert(headers::ACTIVATOR, "true".parse().unwrap());
         for status in [StatusCode::NOT_FOUND, StatusCode::SERVICE_UNAVAILABLE, StatusCode::INTERNAL_SERVER_ERROR] {
-            assert_eq!(outcome("me", status, &response), Outcome::NotMatched);
+            assert_eq!(outcome(Question::Open, "me", status, &response), Outcome::NotMatched);
         }
         // An engine that sends the header of the activator does not hide its own route.
         response.insert(headers::UNIT, "me".parse().unwrap());
-        assert_eq!(outcome("me", StatusCode::OK, &response), Outcome::Matched);
+        assert_eq!(outcome(Question::Open, "me", StatusCode::OK, &response), Outcome::Matched);
+    }
+
+    #[test]
+    fn only_the_closed_route_of_that_generation_matches() {
+        let closed = |status: u16, unit: &str, generation: Option<&str>| {
+            let mut response = HeaderMap::new();
+            response.insert(headers::UNIT, unit.parse().unwrap());
+            if let Some(generation) = generation {
+                response.insert(headers::CLOSED, generation.parse().unwrap());
+            }
+            outcome(Question::Closed("7"), "me", StatusCode::from_u16(status).unwrap(), &response).result()
+        };
+        for status in [200, 401, 404, 429, 503] {
+            assert_eq!(closed(status, "me", Some("7")), ProbeResult::Matched, "{status}");
+            assert_eq!(closed(status, "me", Some("5")), ProbeResult::NotMatched, "{status}");
+            assert_eq!(closed(status, "me", None), ProbeResult::NotMatched, "{status}");
+        }
+        assert_eq!(closed(200, "you", Some("7")), ProbeResult::NotMatched);
+        assert_eq!(closed(503, "you", Some("7")), ProbeResult::Inconclusive);
     }
 
     #[test]

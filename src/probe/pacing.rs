@@ -10,9 +10,11 @@ pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// From the last proxy dropping a route until the route counts as withdrawn. Requests that a proxy has already matched
 /// reach the pod in this time.
 pub(super) const SETTLE: Duration = Duration::from_millis(100);
-/// How many probes in a row must not match before a proxy has dropped a route. The worker threads of a proxy apply a
+/// How many probes in a row must confirm that a proxy has withdrawn a route. The worker threads of a proxy apply a
 /// change one by one, and a connection belongs to one of them.
 pub(super) const WITHDRAWN_PROBES: usize = 3;
+/// How long the proxies are asked for the closed route. After this time it is enough that they do not have the open one.
+pub(super) const UNCONFIRMED: Duration = Duration::from_secs(5);
 /// How long a Gateway has to be without proxies before its routes count as withdrawn.
 pub(super) const NO_PROXIES: Duration = Duration::from_secs(1);
 /// Until the unit is first woken because something is missing.

@@ -14,9 +14,10 @@ use tokio::{
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
 use super::{
-    Goal, Request,
+    Request,
     outcome::{Inconclusive, Outcome, outcome},
     pacing::{CONNECT_TIMEOUT, PROBE_TIMEOUT},
+    question::Question,
     tls,
 };
 use crate::{
@@ -35,16 +36,22 @@ impl ProbeClient {
     }
 
     /// Probes `proxy` for the unit `uid`.
-    pub(super) async fn probe(&self, proxy: &Proxy, uid: &str, request: &Request, goal: Goal) -> Outcome {
-        let exchange = timeout(PROBE_TIMEOUT, self.exchange(proxy, uid, request, goal)).await;
+    pub(super) async fn probe(&self, proxy: &Proxy, uid: &str, request: &Request, question: Question<'_>) -> Outcome {
+        let exchange = timeout(PROBE_TIMEOUT, self.exchange(proxy, uid, request, question)).await;
         exchange
             .unwrap_or_else(|_| Err(Inconclusive::NoResponse(timed_out(PROBE_TIMEOUT))))
             .unwrap_or_else(Outcome::Inconclusive)
     }
 
-    async fn exchange(&self, proxy: &Proxy, uid: &str, request: &Request, goal: Goal) -> Result<Outcome, Inconclusive> {
+    async fn exchange(
+        &self,
+        proxy: &Proxy,
+        uid: &str,
+        request: &Request,
+        question: Question<'_>,
+    ) -> Result<Outcome, Inconclusive> {
         let message =
-            message(proxy, uid, request, goal).map_err(|error| Inconclusive::NoResponse(error.to_string()))?;
+            message(proxy, uid, request, question).map_err(|error| Inconclusive::NoResponse(error.to_string()))?;
         let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect((proxy.address.as_str(), proxy.port)))
             .await
             .map_err(|_| Inconclusive::NoConnection(timed_out(CONNECT_TIMEOUT)))?
@@ -61,7 +68,7 @@ impl ProbeClient {
             send(stream, message).await
         };
         let (status, headers) = response.map_err(|error| failure(&error))?;
-        Ok(outcome(uid, status, &headers))
+        Ok(outcome(question, uid, status, &headers))
     }
 }
 
@@ -84,8 +91,13 @@ async fn send(
     Ok((head.status, head.headers))
 }
 
-/// The request of a probe. Only a probe of the guarded route has the guard header.
-fn message(proxy: &Proxy, uid: &str, request: &Request, goal: Goal) -> http::Result<http::Request<Empty<Bytes>>> {
+/// The request of a probe. Only a probe of a guarded route has the guard header.
+fn message(
+    proxy: &Proxy,
+    uid: &str,
+    request: &Request,
+    question: Question<'_>,
+) -> http::Result<http::Request<Empty<Bytes>>> {
     let method = match request.method {
         ProbeMethod::Head => Method::HEAD,
         ProbeMethod::Get => Method::GET,
@@ -93,7 +105,7 @@ fn message(proxy: &Proxy, uid: &str, request: &Request, goal: Goal) -> http::Res
     };
     let host = proxy.name.clone().unwrap_or_else(|| proxy.to_string());
     let mut message = http1::request(method, &request.path_and_query, &host).header(headers::PROBE, uid);
-    if goal == Goal::Guarded {
+    if question != Question::Open {
         message = message.header(headers::GUARD, uid);
     }
     message.body(Empty::new())

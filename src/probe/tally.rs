@@ -9,6 +9,7 @@ use computing_unit_api::GatewayRef;
 use super::{
     Goal,
     outcome::{Inconclusive, Outcome},
+    question::Question,
 };
 use crate::gateway::proxies::{NotListed, Proxy};
 
@@ -32,7 +33,7 @@ pub(super) enum Missing {
     Response(Proxy, Inconclusive),
     #[error("{confirmed} of {total} proxies have the route")]
     Routes { confirmed: usize, total: usize },
-    #[error("{remaining} of {total} proxies still have the route")]
+    #[error("{remaining} of {total} proxies may still have the route")]
     Withdrawals { remaining: usize, total: usize },
 }
 
@@ -63,17 +64,19 @@ impl Tally {
     }
 
     /// Whether this outcome at a proxy is the goal.
-    pub(super) fn confirms(&self, proxy: &Proxy, outcome: &Outcome) -> bool {
+    pub(super) fn confirms(&self, proxy: &Proxy, question: Question<'_>, outcome: &Outcome) -> bool {
         match (self.goal, outcome) {
-            (Goal::Guarded | Goal::Open, Outcome::Matched) | (Goal::Withdrawn, Outcome::NotMatched) => true,
+            (Goal::Guarded | Goal::Open, outcome) => *outcome == Outcome::Matched,
+            (Goal::Withdrawn, Outcome::Matched) => matches!(question, Question::Closed(_)),
+            (Goal::Withdrawn, Outcome::NotMatched) => !matches!(question, Question::Closed(_)),
             // A terminating proxy that accepts no connections accepts no requests for the route.
             (Goal::Withdrawn, Outcome::Inconclusive(Inconclusive::NoConnection(_))) => proxy.draining,
-            _ => false,
+            (Goal::Withdrawn, Outcome::Inconclusive(_)) => false,
         }
     }
 
-    pub(super) fn record(&mut self, proxy: Proxy, outcome: Outcome) {
-        if self.confirms(&proxy, &outcome) {
+    pub(super) fn record(&mut self, proxy: Proxy, question: Question<'_>, outcome: Outcome) {
+        if self.confirms(&proxy, question, &outcome) {
             self.pending.remove(&proxy);
             self.confirmed.insert(proxy);
         } else {
@@ -129,11 +132,11 @@ mod tests {
         let mut tally = Tally::new(Goal::Open);
         assert_eq!(missing(&tally).unwrap(), "no proxy of Gateway gateways/shared is ready");
         assert_eq!(tally.pending_proxies(vec![proxy(1), proxy(2)]), [proxy(1), proxy(2)]);
-        tally.record(proxy(1), Outcome::NotMatched);
-        tally.record(proxy(2), Outcome::Matched);
+        tally.record(proxy(1), Question::Open, Outcome::NotMatched);
+        tally.record(proxy(2), Question::Open, Outcome::Matched);
         assert_eq!(missing(&tally).unwrap(), "1 of 2 proxies have the route");
         assert_eq!(tally.pending_proxies(vec![proxy(1), proxy(2)]), [proxy(1)]);
-        tally.record(proxy(1), Outcome::Matched);
+        tally.record(proxy(1), Question::Open, Outcome::Matched);
         assert_eq!(missing(&tally), None);
     }
 
@@ -141,30 +144,34 @@ mod tests {
     fn withdrawal_is_complete_when_every_proxy_has_dropped_the_route() {
         let mut tally = Tally::new(Goal::Withdrawn);
         tally.pending_proxies(vec![proxy(1), proxy(2), proxy(3)]);
-        tally.record(proxy(1), Outcome::Matched);
-        tally.record(proxy(2), Outcome::NotMatched);
-        tally.record(proxy(3), Outcome::Matched);
-        assert_eq!(missing(&tally).unwrap(), "2 of 3 proxies still have the route");
-        tally.record(proxy(1), Outcome::NotMatched);
-        tally.record(proxy(3), Outcome::NotMatched);
+        tally.record(proxy(1), Question::Open, Outcome::Matched);
+        tally.record(proxy(2), Question::Open, Outcome::NotMatched);
+        tally.record(proxy(3), Question::Open, Outcome::Matched);
+        assert_eq!(missing(&tally).unwrap(), "2 of 3 proxies may still have the route");
+        tally.record(proxy(1), Question::Open, Outcome::NotMatched);
+        tally.record(proxy(3), Question::Open, Outcome::NotMatched);
         assert_eq!(missing(&tally), None);
     }
 
     #[test]
     fn inconclusive_outcome_is_reported_first() {
         let mut tally = Tally::new(Goal::Guarded);
-        tally.record(proxy(1), Outcome::NotMatched);
-        tally.record(proxy(2), refused());
+        tally.record(proxy(1), Question::Open, Outcome::NotMatched);
+        tally.record(proxy(2), Question::Open, refused());
         assert_eq!(missing(&tally).unwrap(), "proxy 10.0.0.2:10080 cannot be reached: connection refused");
-        tally.record(proxy(2), Outcome::Inconclusive(Inconclusive::Status(StatusCode::SERVICE_UNAVAILABLE)));
+        tally.record(
+            proxy(2),
+            Question::Open,
+            Outcome::Inconclusive(Inconclusive::Status(StatusCode::SERVICE_UNAVAILABLE)),
+        );
         assert_eq!(missing(&tally).unwrap(), "proxy 10.0.0.2:10080 responded with 503");
     }
 
     #[test]
     fn proxy_that_returns_is_probed_again() {
         let mut tally = Tally::new(Goal::Open);
-        tally.record(proxy(1), Outcome::Matched);
-        tally.record(proxy(2), refused());
+        tally.record(proxy(1), Question::Open, Outcome::Matched);
+        tally.record(proxy(2), Question::Open, refused());
         assert!(tally.pending_proxies(vec![proxy(1)]).is_empty());
         assert_eq!(missing(&tally), None, "a proxy that is gone is not needed");
         assert_eq!(tally.pending_proxies(vec![proxy(2)]), [proxy(2)]);
@@ -176,11 +183,11 @@ mod tests {
         assert!(Tally::new(Goal::Open).pending_proxies(vec![draining(1)]).is_empty());
         let mut tally = Tally::new(Goal::Withdrawn);
         assert_eq!(tally.pending_proxies(vec![draining(1)]), [draining(1)]);
-        tally.record(draining(1), Outcome::Matched);
+        tally.record(draining(1), Question::Open, Outcome::Matched);
         assert!(missing(&tally).is_some());
-        tally.record(draining(1), refused());
+        tally.record(draining(1), Question::Open, refused());
         assert_eq!(missing(&tally), None, "it accepts no connections any more");
-        tally.record(proxy(2), refused());
+        tally.record(proxy(2), Question::Open, refused());
         assert!(missing(&tally).is_some(), "a proxy that is not draining has to respond");
     }
 

@@ -18,9 +18,10 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Goal, Progress, Target,
+    Goal, Progress, Request, Target,
     outcome::Outcome,
     pacing::{NO_PROXIES, SETTLE, UNREAD_LIMIT, WITHDRAWN_PROBES, backoff},
+    question::{Question, question},
     request::ProbeClient,
     tally::{Missing, Tally},
     wake::WakePolicy,
@@ -84,7 +85,7 @@ impl Task {
         let mut without_proxies_since = None;
         let mut attempt = 0;
         loop {
-            let missing = match self.round(&mut tally).await {
+            let missing = match self.round(&mut tally, began.elapsed()).await {
                 Ok(true) => continue,
                 Ok(false) => tally.missing(&self.target.gateway),
                 Err(not_listed) => Some(not_listed.into()),
@@ -121,29 +122,36 @@ impl Task {
 
     /// Probes each pending proxy. Returns whether that completed the tally, in which case the proxies have to be resolved
     /// once more: there may be new ones.
-    async fn round(&self, tally: &mut Tally) -> Result<bool, NotListed> {
-        let requests =
-            Requests { namespace: self.target.unit.namespace.as_deref(), host: self.target.request.host.as_deref() };
+    async fn round(&self, tally: &mut Tally, elapsed: Duration) -> Result<bool, NotListed> {
+        let (question, request) = question(self.goal, &self.target, elapsed);
+        let requests = Requests { namespace: self.target.unit.namespace.as_deref(), host: request.host.as_deref() };
         let proxies = tally.pending_proxies(self.context.proxies.resolve(&self.target.gateway, requests)?);
         if proxies.is_empty() {
             return Ok(false);
         }
-        let confirms = |proxy: &Proxy, outcome: &Outcome| tally.confirms(proxy, outcome);
-        let outcomes = join_all(proxies.into_iter().map(|proxy| self.probe(proxy, confirms))).await;
+        let confirms = |proxy: &Proxy, outcome: &Outcome| tally.confirms(proxy, question, outcome);
+        let probe = |proxy| self.probe(proxy, question, request, confirms);
+        let outcomes = join_all(proxies.into_iter().map(probe)).await;
         for (proxy, outcome) in outcomes {
-            tally.record(proxy, outcome);
+            tally.record(proxy, question, outcome);
         }
         Ok(tally.missing(&self.target.gateway).is_none())
     }
 
     /// Probes one proxy as often as the goal requires, or until an outcome does not confirm it. Returns the last outcome.
-    async fn probe(&self, proxy: Proxy, confirms: impl Fn(&Proxy, &Outcome) -> bool) -> (Proxy, Outcome) {
+    async fn probe(
+        &self,
+        proxy: Proxy,
+        question: Question<'_>,
+        request: &Request,
+        confirms: impl Fn(&Proxy, &Outcome) -> bool,
+    ) -> (Proxy, Outcome) {
         let mut left = if self.goal == Goal::Withdrawn { WITHDRAWN_PROBES } else { 1 };
         loop {
             // The semaphore is never closed. If it were, probes without a limit would be better than none.
             let permit = self.context.connections.acquire().await.ok();
             let began = Instant::now();
-            let outcome = self.context.client.probe(&proxy, &self.target.uid, &self.target.request, self.goal).await;
+            let outcome = self.context.client.probe(&proxy, &self.target.uid, request, question).await;
             drop(permit);
             self.context.metrics.probed(self.goal, outcome.result(), began.elapsed());
             left -= 1;

@@ -35,14 +35,21 @@ impl ProxyResolver for FakeResolver {
     }
 }
 
-fn target(unit: &str) -> Target {
+pub(super) fn target(unit: &str) -> Target {
     Target {
         unit: ObjectRef::new(unit).within("units"),
         uid: format!("{unit}-uid"),
         route: VerifiedRoute { uid: "route-uid".into(), generation: 1, ..VerifiedRoute::default() },
         gateway: GatewayRef { name: "shared".into(), namespace: "gateways".into(), section_name: None },
         request: Request { method: ProbeMethod::Head, host: None, path_and_query: "/wsapi?cuid=42".into() },
+        closed: None,
     }
+}
+
+/// The target after the route was open, in its generation 7.
+pub(super) fn closed(unit: &str) -> Target {
+    let target = target(unit);
+    Target { closed: Some(Closed { request: target.request.clone(), generation: "7".into() }), ..target }
 }
 
 /// Starts a probe unless it is running, and reads its progress.
@@ -57,9 +64,18 @@ fn progress(prober: &Prober, target: Target, goal: Goal) -> Progress {
 
 /// Waits until `goal` of `ada` is reached, reading the progress only when woken.
 async fn reach(prober: &Prober, wakes: &mut (impl Stream<Item = ObjectRef<ComputingUnit>> + Unpin), goal: Goal) {
+    reach_of(prober, wakes, &target("ada"), goal).await;
+}
+
+async fn reach_of(
+    prober: &Prober,
+    wakes: &mut (impl Stream<Item = ObjectRef<ComputingUnit>> + Unpin),
+    target: &Target,
+    goal: Goal,
+) {
     let reached = async {
-        while !matches!(progress(prober, target("ada"), goal), Progress::Done { .. }) {
-            assert_eq!(wakes.next().await.unwrap(), target("ada").unit);
+        while !matches!(progress(prober, target.clone(), goal), Progress::Done { .. }) {
+            assert_eq!(wakes.next().await.unwrap(), target.unit);
         }
     };
     timeout(DEADLINE, reached).await.unwrap();
@@ -76,7 +92,11 @@ async fn until(mut condition: impl FnMut() -> bool) {
 }
 
 fn last(prober: &Prober, goal: Goal) -> Option<String> {
-    match progress(prober, target("ada"), goal) {
+    last_of(prober, &target("ada"), goal)
+}
+
+fn last_of(prober: &Prober, target: &Target, goal: Goal) -> Option<String> {
+    match progress(prober, target.clone(), goal) {
         Progress::Pending { last, .. } => last,
         Progress::Done { .. } => None,
     }

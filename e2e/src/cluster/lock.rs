@@ -10,7 +10,15 @@ use rustix::fs::{FlockOperation, flock};
 
 /// A lock that is released on drop.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "open as long as the lock is held")] File);
+pub struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a child process has it open, too, between its fork and its exec.
+    fn drop(&mut self) {
+        // If it fails, the lock is released when the file is closed.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
 
 /// Waits for the lock on a file. Prints a message if it has to wait.
 ///

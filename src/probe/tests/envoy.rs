@@ -20,6 +20,8 @@ pub enum Route {
     Absent,
     Guarded,
     Open,
+    /// Guarded after it was open.
+    Closed,
     /// The proxy has the route and no endpoints.
     NoEndpoints,
     /// The route of another unit matches.
@@ -127,11 +129,15 @@ fn answer(route: Route, request: &str) -> String {
     let guarded = request.contains(&format!("{}: ada-uid\r\n", headers::GUARD));
     let (status, unit) = match route {
         Route::Open => (200, Some("ada-uid")),
-        Route::Guarded if guarded => (200, Some("ada-uid")),
+        Route::Guarded | Route::Closed if guarded => (200, Some("ada-uid")),
         Route::NoEndpoints => (503, Some("ada-uid")),
         Route::OtherUnit => (200, Some("bob-uid")),
-        Route::Guarded | Route::Absent => (404, None),
+        Route::Guarded | Route::Closed | Route::Absent => (404, None),
     };
     let unit = unit.map(|uid| format!("{}: {uid}\r\n", headers::UNIT)).unwrap_or_default();
-    format!("HTTP/1.1 {status} Answer\r\n{unit}content-length: 0\r\n\r\n")
+    let closed = match route {
+        Route::Closed if guarded => format!("{}: 7\r\n", headers::CLOSED),
+        _ => String::new(),
+    };
+    format!("HTTP/1.1 {status} Answer\r\n{unit}{closed}content-length: 0\r\n\r\n")
 }

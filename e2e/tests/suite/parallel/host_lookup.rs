@@ -100,7 +100,7 @@ async fn a_unit_is_reached_and_started_by_its_key() -> anyhow::Result<()> {
         if !serve_activator(&mut fixture).await? {
             return Ok(());
         }
-        let _operator = fixture.start().await?;
+        let operator = fixture.start().await?;
         set_up(&fixture, QueryLookup::Host, "strict", &["host", "x-user-name"]).await?;
         let proxy: SocketAddr = fixture.cluster.proxies().await?[0];
         let cuid = make(&fixture, "ada").await?;
@@ -126,6 +126,10 @@ async fn a_unit_is_reached_and_started_by_its_key() -> anyhow::Result<()> {
         let other = format!("cuid={}&access-token=for-all", cuid + 1);
         let unknown = send(&fixture, &target(&fixture, "localhost", &other)?).await?;
         assert_eq!((unknown.status, &problem(&unknown)?["state"]), (StatusCode::NOT_FOUND, &json!("unknown")));
+        let name = format!("computing-unit-{cuid}");
+        fixture.delete(&name).await?;
+        fixture.until_gone(&name).await?;
+        assert!(operator.closed_routes_seen().await? >= 3);
         Ok(())
     })
     .await

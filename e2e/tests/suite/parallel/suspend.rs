@@ -35,7 +35,7 @@ async fn published(fixture: &Fixture, reason: &str) -> anyhow::Result<i32> {
 async fn under_load(mode: Mode, name: &str) -> anyhow::Result<()> {
     with_fixture(name, |fixture| async move {
         fixture.create_default_pool(mode).await?;
-        let _operator = fixture.start().await?;
+        let operator = fixture.start().await?;
         let unit = fixture.unit("ada");
         fixture.create(&unit).await?;
         let ready = fixture.until("ada", Phase::Ready).await?;
@@ -55,6 +55,7 @@ async fn under_load(mode: Mode, name: &str) -> anyhow::Result<()> {
         }
         load.answer_more(500, SOON).await?;
         load.stop().await?.assert_all_of(&[200, 404])?;
+        assert!(operator.closed_routes_seen().await? >= 9, "three probes for each suspension");
         for reason in ["Suspending", "Suspended"] {
             assert_eq!(published(&fixture, reason).await?, 3, "one Event {reason} for each suspension");
         }

@@ -27,14 +27,6 @@ async fn replica(fixture: &Fixture, name: &str, address: &str) -> anyhow::Result
     Ok(replica)
 }
 
-/// The value of a metric of a replica; 0 if it is absent.
-async fn metric(replica: &OperatorProcess, name: &str) -> anyhow::Result<u64> {
-    let text = replica.metrics().await?;
-    let name = format!("computing_unit_operator_{name}");
-    let line = text.lines().find_map(|line| line.strip_prefix(&name)?.trim().parse().ok());
-    Ok(line.unwrap_or(0))
-}
-
 const LEADS: &str = "leader";
 const WOKE: &str = "activator_wakes_total{outcome=\"success\"}";
 
@@ -64,8 +56,8 @@ async fn a_standby_replica_starts_units() -> anyhow::Result<()> {
         let answer = send(&fixture, &target).await?;
         assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT, "{}", answer.start(300));
         fixture.until("ada", Phase::Ready).await?;
-        assert_eq!((metric(&leader, LEADS).await?, metric(&standby, LEADS).await?), (1, 0));
-        assert_eq!((metric(&leader, WOKE).await?, metric(&standby, WOKE).await?), (0, 1));
+        assert_eq!((leader.metric(LEADS).await?, standby.metric(LEADS).await?), (1, 0));
+        assert_eq!((leader.metric(WOKE).await?, standby.metric(WOKE).await?), (0, 1));
         assert_eq!(starts(&fixture)?.0, 1);
         Ok(())
     })
@@ -92,7 +84,7 @@ async fn concurrent_requests_to_two_replicas_start_a_unit_once() -> anyhow::Resu
         fixture.proxy.quiet(Duration::from_secs(2), SOON).await?;
         let (done, late) = starts(&fixture)?;
         ensure!(done == 1 && late >= 1, "{done} have started it, {late} have seen that it was started");
-        let woke = [metric(&replicas[0], WOKE).await?, metric(&replicas[1], WOKE).await?];
+        let woke = [replicas[0].metric(WOKE).await?, replicas[1].metric(WOKE).await?];
         ensure!(woke.iter().sum::<u64>() == 1, "{woke:?}");
         fixture.until("ada", Phase::Ready).await?;
         assert_eq!(fixture.pods().list_metadata(&ListParams::default()).await?.items.len(), 1);

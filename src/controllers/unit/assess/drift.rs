@@ -2,7 +2,7 @@
 //!
 //! Pure. Admission may change each write of the operator. Then a difference stays, and is reported instead.
 
-use computing_unit_api::gateway::{HTTPRoute, is_guarded};
+use computing_unit_api::gateway::HTTPRoute;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
@@ -11,7 +11,11 @@ use super::key_record::KeyRecord;
 use crate::controllers::unit::{
     admissions::content,
     blocked::Write,
-    build::{Children, Wanted, drift, route, service},
+    build::{
+        Children, Wanted, drift,
+        guard::{closed, is_guarded},
+        service,
+    },
     snapshot::Snapshot,
 };
 
@@ -88,7 +92,7 @@ fn desired_route(
     if (open && snapshot.serving() && key != KeyRecord::Other) || (!open && may_open) {
         children.route.clone()
     } else {
-        route::guarded(children.route.clone(), &snapshot.unit.uid().unwrap_or_default())
+        closed(children.route.clone(), &snapshot.unit.uid().unwrap_or_default(), current)
     }
 }
 

@@ -10,10 +10,10 @@ use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
     controllers::unit::{
-        build::{Wanted, route},
+        build::{Wanted, guard},
         snapshot::Snapshot,
     },
-    probe::{Goal, Request, Target},
+    probe::{Closed, Goal, Request, Target},
     routing::{self, mode},
 };
 
@@ -28,7 +28,7 @@ fn goal(snapshot: &Snapshot, wanted: &Wanted, withdrawing: bool) -> Option<Goal>
     if snapshot.probes_disabled() {
         return None;
     }
-    match (withdrawing, route::is_guarded(current)) {
+    match (withdrawing, guard::is_guarded(current)) {
         (true, true) => snapshot.serving().then_some(Goal::Withdrawn),
         (true, false) => None,
         (false, true) => (wanted.is_ok() && snapshot.ready()).then_some(Goal::Guarded),
@@ -43,16 +43,26 @@ fn target(snapshot: &Snapshot, goal: Goal) -> Option<Target> {
     let probe = snapshot.pool.as_ref().map(|pool| pool.spec.probe.clone()).unwrap_or_default();
     let path = path_and_query(snapshot, route, probe.path.as_deref())?;
     let host = match goal {
-        Goal::Guarded => route.spec.hostnames.as_ref().and_then(|hosts| hosts.first()).cloned(),
-        Goal::Open | Goal::Withdrawn => route::open_host(route),
+        Goal::Guarded => guarded_host(route),
+        Goal::Open | Goal::Withdrawn => guard::open_host(route),
     };
+    let request = Request { method: probe.method, host, path_and_query: path };
+    let closed = guard::closed_generation(route).filter(|_| goal == Goal::Withdrawn).map(|generation| Closed {
+        request: Request { host: guarded_host(route), ..request.clone() },
+        generation: generation.to_owned(),
+    });
     Some(Target {
         unit: ObjectRef::from_obj(snapshot.unit.as_ref()),
         uid: snapshot.unit.uid()?,
         route: snapshot.route_version()?,
         gateway: snapshot.gateway.as_ref()?.gateway.clone(),
-        request: Request { method: probe.method, host, path_and_query: path },
+        request,
+        closed,
     })
+}
+
+fn guarded_host(route: &HTTPRoute) -> Option<String> {
+    route.spec.hostnames.as_ref()?.first().cloned()
 }
 
 fn path_and_query(snapshot: &Snapshot, route: &HTTPRoute, chosen: Option<&str>) -> Option<String> {
@@ -108,8 +118,8 @@ mod tests {
             let mut route = build::children(&unit).route;
             route.metadata.uid = Some("route-uid".into());
             route.metadata.generation = Some(1);
-            let once = route::guarded(route.clone(), "ada-uid");
-            assert_eq!(route::guarded(once.clone(), "ada-uid"), once, "guarded once");
+            let once = guard::guarded(route.clone(), "ada-uid");
+            assert_eq!(guard::guarded(once.clone(), "ada-uid"), once, "guarded once");
             for (route, goal, expected) in
                 [(&once, Goal::Guarded, guarded), (&once, Goal::Withdrawn, open), (&route, Goal::Open, open)]
             {

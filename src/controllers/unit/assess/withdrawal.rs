@@ -6,7 +6,7 @@ use computing_unit_api::{ConditionType, Reason};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::{recorded::condition, state::UnitState};
-use crate::controllers::unit::{blocked::Write, build::route::is_guarded, snapshot::Snapshot};
+use crate::controllers::unit::{blocked::Write, build::guard::is_guarded, snapshot::Snapshot};
 
 /// How long after the pool's `drainTimeout` a withdrawal is abandoned.
 const GRACE: SignedDuration = SignedDuration::from_secs(20);

@@ -125,7 +125,7 @@ mod tests {
     fn a_route_with_a_guard_or_a_host_too_many_has_drifted() {
         let desired = build::children(&testing::accepted(testing::query_routing())).route;
         assert!(route_matches(&desired, &desired));
-        assert!(!route_matches(&build::route::guarded(desired.clone(), "ada-uid"), &desired));
+        assert!(!route_matches(&build::guard::guarded(desired.clone(), "ada-uid"), &desired));
         let mut seen = desired.clone();
         seen.spec.hostnames = Some(vec!["elsewhere.example.org".into()]);
         assert!(!route_matches(&seen, &desired));

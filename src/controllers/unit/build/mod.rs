@@ -4,6 +4,7 @@
 
 pub mod drift;
 pub mod filters;
+pub mod guard;
 pub mod pod;
 pub mod pvc;
 pub mod route;
@@ -21,7 +22,7 @@ pub struct Children {
     pub pvcs: Vec<PersistentVolumeClaim>,
     pub pod: Pod,
     pub service: Service,
-    /// The open route. [`route::guarded`] guards it.
+    /// The open route. [`guard::guarded`] guards it.
     pub route: HTTPRoute,
 }
 

@@ -1,11 +1,5 @@
-//! The HTTPRoute of a unit, open or guarded.
-//!
-//! Every match of a guarded route also requires a header with the unit's UID, so that no user's request matches the
-//! route before all proxies have its cluster, or while they remove it. If the route has a host name, it gets another
-//! one while it is guarded: a proxy that knows a host name does not consider routes of a wildcard, so the activator
-//! could not answer. The backend of a route is the same in both states.
+//! The HTTPRoute of a unit when it is open.
 
-pub use computing_unit_api::gateway::is_guarded;
 use computing_unit_api::{
     ExposedPort, GatewayRef, Isolation,
     gateway::{
@@ -14,8 +8,7 @@ use computing_unit_api::{
             HttpRouteParentRefs, HttpRouteRules, HttpRouteRulesBackendRefs, HttpRouteRulesFilters,
             HttpRouteRulesFiltersRequestHeaderModifierSet, HttpRouteRulesFiltersResponseHeaderModifier,
             HttpRouteRulesFiltersType, HttpRouteRulesFiltersUrlRewrite, HttpRouteRulesFiltersUrlRewritePath,
-            HttpRouteRulesFiltersUrlRewritePathType, HttpRouteRulesMatches, HttpRouteRulesMatchesHeaders,
-            HttpRouteRulesMatchesHeadersType, HttpRouteRulesTimeouts, HttpRouteSpec,
+            HttpRouteRulesFiltersUrlRewritePathType, HttpRouteRulesMatches, HttpRouteRulesTimeouts, HttpRouteSpec,
         },
     },
     names::{self, PORT, headers},
@@ -29,7 +22,7 @@ use super::{
 };
 use crate::{
     controllers::unit::validate::Unit,
-    routing::{HOST, Mode, PORT_SEPARATOR, host_pattern, mode},
+    routing::{Mode, mode},
 };
 
 /// Builds the open route. The first rule and the first host name are those of the unit itself.
@@ -161,57 +154,14 @@ fn filters(rewrite: Option<Rewrite>, isolation: Isolation, uid: &str) -> Vec<Htt
     request.into_iter().chain([response]).chain(rewrite).collect()
 }
 
-/// Adds the guard of the unit `uid` to every match.
-pub fn guarded(mut route: HTTPRoute, uid: &str) -> HTTPRoute {
-    let mut renames = vec![];
-    for host in route.spec.hostnames.iter_mut().flatten() {
-        let new = renamed(host, uid);
-        renames.push((host_pattern(host), host_pattern(&new)));
-        *host = new;
-    }
-    for each in all_matches(&mut route) {
-        let guards = each.headers.get_or_insert_default();
-        for header in guards.iter_mut().filter(|header| header.name == HOST) {
-            if let Some((_, new)) = renames.iter().find(|(old, _)| *old == header.value) {
-                header.value.clone_from(new);
-            }
-        }
-        guards.retain(|header| header.name != headers::GUARD);
-        guards.push(HttpRouteRulesMatchesHeaders {
-            name: headers::GUARD.to_owned(),
-            r#type: Some(HttpRouteRulesMatchesHeadersType::Exact),
-            value: uid.to_owned(),
-        });
-    }
-    route
-}
-
-/// The host name of `route` when it is open. `None` if it takes requests for any host name.
-pub fn open_host(route: &HTTPRoute) -> Option<String> {
-    Some(renamed(route.spec.hostnames.as_ref()?.first()?, &route.name_any()))
-}
-
-/// Replaces the name of the unit in the first label of a host name.
-fn renamed(host: &str, name: &str) -> String {
-    let (label, domain) = host.split_once('.').map_or((host, None), |(label, domain)| (label, Some(domain)));
-    let port = label.split_once(PORT_SEPARATOR).map(|(port, _)| format!("{port}{PORT_SEPARATOR}")).unwrap_or_default();
-    let domain = domain.map(|domain| format!(".{domain}")).unwrap_or_default();
-    format!("{port}{name}{domain}")
-}
-
-fn all_matches(route: &mut HTTPRoute) -> impl Iterator<Item = &mut HttpRouteRulesMatches> {
-    route.spec.rules.iter_mut().flatten().flat_map(|rule| rule.matches.iter_mut().flatten())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use computing_unit_api::Routing;
-    use serde_json::json;
 
     use super::*;
-    use crate::testing::{accepted, host_routing, path_routing, query_routing};
+    use crate::controllers::unit::build::guard::guarded;
+    use crate::testing::{accepted, host_routing, path_routing, query_routing, with_ports};
 
     fn filters_of(route: &HTTPRoute) -> Vec<HttpRouteRulesFilters> {
         route.spec.rules.clone().unwrap()[0].filters.clone().unwrap()
@@ -224,39 +174,11 @@ mod tests {
         assert_eq!(filters_of(&guarded(open.clone(), "ada-uid")), filters_of(&open));
     }
 
-    /// A unit whose pool has two ports.
-    fn with_ports(routing: Routing) -> Unit {
-        let mut unit = accepted(routing);
-        let ports =
-            json!([{"name": "tensorboard", "port": 6006}, {"name": "dev", "port": 3000, "replacePrefixMatch": "/app"}]);
-        Arc::make_mut(&mut unit.pool).spec.ports = serde_json::from_value(ports).unwrap();
-        unit
-    }
-
     #[test]
     fn port_has_a_rule_with_a_more_specific_match() {
         for (name, routing) in [("path", path_routing()), ("host", host_routing())] {
             insta::assert_yaml_snapshot!(name, route(&with_ports(routing)).spec);
         }
-    }
-
-    #[test]
-    fn host_names_of_ports_are_guarded_as_that_of_the_unit() {
-        let open = route(&with_ports(host_routing()));
-        let closed = guarded(open.clone(), "ada-uid");
-        let hosts = ["ada-uid", "tensorboard--ada-uid", "dev--ada-uid"].map(|name| format!("{name}.units.example.org"));
-        assert_eq!(closed.spec.hostnames.as_deref(), Some(&hosts[..]));
-        assert_eq!(open_host(&closed).as_deref(), Some("ada.units.example.org"));
-        assert_eq!(guarded(closed.clone(), "ada-uid"), closed);
-        let mut closed = closed;
-        let patterns: Vec<_> = all_matches(&mut closed)
-            .map(|each| {
-                let headers = each.headers.clone().unwrap_or_default();
-                assert!(headers.iter().any(|header| header.name == headers::GUARD));
-                headers.into_iter().find(|header| header.name == HOST).map(|header| header.value)
-            })
-            .collect();
-        assert_eq!(patterns, [None, Some(host_pattern(&hosts[1])), Some(host_pattern(&hosts[2]))]);
     }
 
     #[test]

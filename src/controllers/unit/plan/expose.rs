@@ -10,12 +10,12 @@ use super::Step;
 use crate::controllers::unit::{
     assess::Assessment,
     blocked::Write,
-    build::{Children, route},
+    build::{Children, guard},
     snapshot::{Child, Snapshot},
 };
 
 pub(super) fn step(snapshot: &Snapshot, children: &Children, assessment: &Assessment) -> Option<Step> {
-    let guarded = || route::guarded(children.route.clone(), &snapshot.unit.uid().unwrap_or_default());
+    let guarded = || guard::guarded(children.route.clone(), &snapshot.unit.uid().unwrap_or_default());
     match &snapshot.route {
         _ if snapshot.blocked.blocks(Write::HTTPRoute) => None,
         Child::Absent => {

@@ -9,7 +9,7 @@ use super::Step;
 use crate::controllers::unit::{
     assess::{Assessment, drift, state::UnitState, withdrawal::Withdrawal},
     blocked::Write,
-    build::route,
+    build::guard,
     snapshot::{Child, Snapshot},
     validate::Rejection,
 };
@@ -20,7 +20,7 @@ const ORPHAN: &str = "orphan";
 /// A rejected unit keeps its children, but not a key that another unit has, nor an open route without a pod.
 pub(super) fn after_rejection(snapshot: &Snapshot, rejection: &Rejection) -> Option<Step> {
     let open = open_route(snapshot)?;
-    (rejection.lost_key() || !snapshot.serving()).then(|| guard(snapshot, open)).flatten()
+    (rejection.lost_key() || !snapshot.serving()).then(|| close(snapshot, open)).flatten()
 }
 
 /// The finalizer of a deleted unit is removed as soon as its route is withdrawn. Nothing else is written first: what the API
@@ -61,7 +61,7 @@ pub(super) fn for_rest(snapshot: &Snapshot, assessment: &Assessment) -> Option<S
 /// The pod is deleted when the route is withdrawn. The guarded route stays for the next pod.
 pub(super) fn for_replacement(snapshot: &Snapshot, assessment: &Assessment) -> Option<Step> {
     // Even if nothing serves the route any more: the next pod must not be exposed before it is ready.
-    if let Some(step) = open_route(snapshot).and_then(|open| guard(snapshot, open)) {
+    if let Some(step) = open_route(snapshot).and_then(|open| close(snapshot, open)) {
         return Some(step);
     }
     withdraw(snapshot, assessment, |overdue| delete_pod(snapshot, overdue))
@@ -71,23 +71,23 @@ fn withdraw(snapshot: &Snapshot, assessment: &Assessment, then: impl FnOnce(bool
     match assessment.withdrawal {
         Withdrawal::Complete => then(false),
         Withdrawal::Overdue => then(true),
-        Withdrawal::NotStarted => open_route(snapshot).and_then(|open| guard(snapshot, open)),
+        Withdrawal::NotStarted => open_route(snapshot).and_then(|open| close(snapshot, open)),
         Withdrawal::InProgress => None,
     }
 }
 
 fn open_route(snapshot: &Snapshot) -> Option<&HTTPRoute> {
-    snapshot.route.owned().filter(|route| !route::is_guarded(route))
+    snapshot.route.owned().filter(|route| !guard::is_guarded(route))
 }
 
 /// `None` if the write is blocked, or admission has removed the guard before.
-fn guard(snapshot: &Snapshot, open: &HTTPRoute) -> Option<Step> {
-    let mut guarded = route::guarded(open.clone(), &snapshot.unit.uid().unwrap_or_default());
+fn close(snapshot: &Snapshot, open: &HTTPRoute) -> Option<Step> {
+    let mut closed = guard::closed(open.clone(), &snapshot.unit.uid().unwrap_or_default(), open);
     // Without its labels the watch would not report the deletion of the route.
-    guarded.metadata.labels.get_or_insert_default().extend(names::child_labels(&snapshot.unit, None));
+    closed.metadata.labels.get_or_insert_default().extend(names::child_labels(&snapshot.unit, None));
     let refused =
-        snapshot.blocked.blocks(Write::HTTPRoute) || drift::repeats(snapshot, Write::HTTPRoute, &guarded, open);
-    (!refused).then(|| Step::ReplaceRoute(Box::new(guarded)))
+        snapshot.blocked.blocks(Write::HTTPRoute) || drift::repeats(snapshot, Write::HTTPRoute, &closed, open);
+    (!refused).then(|| Step::ReplaceRoute(Box::new(closed)))
 }
 
 fn delete_pod(snapshot: &Snapshot, overdue: bool) -> Option<Step> {

@@ -19,7 +19,7 @@ use super::{
         Assessment,
         state::{Transition, UnitState},
     },
-    build::{Wanted, route::is_guarded},
+    build::{Wanted, guard::is_guarded},
     snapshot::Snapshot,
 };
 use crate::routing::{

@@ -13,7 +13,7 @@ use crate::{
     controllers::{
         gateway_binding::GatewayBinding,
         unit::{
-            build::{self, route::is_guarded},
+            build::{self, guard::is_guarded},
             plan::{Step, plan},
             snapshot::Snapshot,
             validate,

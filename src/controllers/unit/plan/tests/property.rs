@@ -17,7 +17,7 @@ use crate::{
             attempt,
             state::{Transition, UnitState},
         },
-        build::route,
+        build::guard,
         context::STATUS_DELAY,
         plan::{Step, plan},
         pod::terminated,
@@ -198,8 +198,8 @@ proptest! {
                         let dead = !world.snapshot.serving() || unserved == Some(Reason::GatewayNotFound);
                         prop_assert!(dead || !world.open(), "the open route of a serving pod is deleted");
                     }
-                    Step::CreateRoute(made) => prop_assert!(route::is_guarded(made), "a route is created guarded"),
-                    Step::ReplaceRoute(new) if !route::is_guarded(new) => {
+                    Step::CreateRoute(made) => prop_assert!(guard::is_guarded(made), "a route is created guarded"),
+                    Step::ReplaceRoute(new) if !guard::is_guarded(new) => {
                         prop_assert!(!deleted && !suspended && !over && refused.is_none() && world.snapshot.serving());
                     }
                     _ => {}

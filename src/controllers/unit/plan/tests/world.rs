@@ -13,7 +13,7 @@ use crate::{
     controllers::unit::{
         assess::{Assessment, assess, attempt},
         blocked::{BlockedWrite, Fault, Write},
-        build::{Wanted, route},
+        build::{Wanted, guard},
         plan::Step,
         rollout::Slot,
         snapshot::{Child, Snapshot},
@@ -218,7 +218,7 @@ impl World {
         open.metadata.generation = Some(1);
         let mut edited = open.clone();
         edited.spec.hostnames = Some(vec!["elsewhere.example.org".into()]);
-        let guarded = route::guarded(open.clone(), "ada-uid");
+        let guarded = guard::guarded(open.clone(), "ada-uid");
         self.snapshot.route = match routes {
             Routes::Absent => Child::Absent,
             Routes::Terminating => Child::Terminating,
@@ -282,6 +282,6 @@ impl World {
     }
 
     pub fn open(&self) -> bool {
-        self.snapshot.route.owned().is_some_and(|seen| !route::is_guarded(seen))
+        self.snapshot.route.owned().is_some_and(|seen| !guard::is_guarded(seen))
     }
 }

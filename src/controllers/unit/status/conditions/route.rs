@@ -8,7 +8,7 @@ use super::super::Facts;
 use crate::{
     controllers::{
         condition::{Draft, ReasonText},
-        unit::{blocked::Write, build::route::is_guarded, snapshot::Child},
+        unit::{blocked::Write, build::guard::is_guarded, snapshot::Child},
     },
     gateway::route_status::{self, Verdict},
     probe::{Goal, Progress},
