@@ -1,5 +1,5 @@
 # Every target does the set-up that it needs. The first run compiles Kubernetes and Envoy Gateway, once.
-# CLUSTER=local|kind|current chooses where; CLUSTER_NAME names a local one.
+# CLUSTER=local|current chooses where; CLUSTER_NAME names a local one.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help

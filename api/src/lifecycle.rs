@@ -45,7 +45,7 @@ pub struct UnitLifecycle {
     pub schedule: Option<Schedule>,
 }
 
-/// Action taken on an idle unit. That of a unit precedes the default of its pool.
+/// Action taken on an idle unit. That of a unit takes precedence over the default of its pool.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum IdleAction {
     /// `spec.operatingMode` is set to `Suspended`. The unit can be started again.

@@ -141,11 +141,7 @@ fn kind() -> anyhow::Result<Kind> {
             eprintln!("using the cluster of the current kubeconfig context");
             Kind::Current
         }
-        Ok("kind") => bail!(
-            "CLUSTER=kind: create the cluster with `kind create cluster`, install Envoy Gateway and a Gateway \
-             envoy-gateway-system/shared, load the images, and use CLUSTER=current (see docs/development.md)"
-        ),
-        Ok(other) => bail!("CLUSTER={other}: use local, kind or current"),
+        Ok(other) => bail!("CLUSTER={other}: use local, or current for the cluster of the current context of kubectl"),
     })
 }
 
