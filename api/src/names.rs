@@ -81,7 +81,7 @@ pub mod headers {
     pub const UNIT: &str = "x-computing-unit";
     /// On a request to a guarded route: UID of the unit.
     pub const GUARD: &str = "x-computing-unit-guard";
-    /// On every response of a closed route: its generation when it was open.
+    /// On every response of a closed route: its UID and generation when it was open.
     pub const CLOSED: &str = "x-computing-unit-closed";
     /// On a request: it is a probe of the operator.
     pub const PROBE: &str = "x-computing-unit-probe";

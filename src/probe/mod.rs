@@ -46,7 +46,7 @@ pub struct Closed {
     /// The request that matches the closed route.
     pub request: Request,
     /// The value of the header that only responses under the closed route have.
-    pub generation: String,
+    pub version: String,
 }
 
 /// A request that matches the route of the unit and no other.

@@ -53,11 +53,11 @@ impl Outcome {
 pub(super) fn outcome(question: Question<'_>, uid: &str, status: StatusCode, response: &HeaderMap) -> Outcome {
     let has = |name, wanted: &str| response.get_all(name).iter().any(|value| value.as_bytes() == wanted.as_bytes());
     let own = has(headers::UNIT, uid);
-    if let Question::Closed(generation) = question
+    if let Question::Closed(version) = question
         && own
     {
         // Under any status: a proxy that reports that the cluster is missing has the route, too.
-        return if has(headers::CLOSED, generation) { Outcome::Matched } else { Outcome::NotMatched };
+        return if has(headers::CLOSED, version) { Outcome::Matched } else { Outcome::NotMatched };
     }
     if !own && response.contains_key(headers::ACTIVATOR) {
         // The activator route of the pool. The proxy itself responds if no operator is available.
@@ -115,22 +115,22 @@ mod tests {
     }
 
     #[test]
-    fn only_the_closed_route_of_that_generation_matches() {
-        let closed = |status: u16, unit: &str, generation: Option<&str>| {
+    fn only_the_closed_route_of_that_version_matches() {
+        let closed = |status: u16, unit: &str, version: Option<&str>| {
             let mut response = HeaderMap::new();
             response.insert(headers::UNIT, unit.parse().unwrap());
-            if let Some(generation) = generation {
-                response.insert(headers::CLOSED, generation.parse().unwrap());
+            if let Some(version) = version {
+                response.insert(headers::CLOSED, version.parse().unwrap());
             }
-            outcome(Question::Closed("7"), "me", StatusCode::from_u16(status).unwrap(), &response).result()
+            outcome(Question::Closed("route-uid.7"), "me", StatusCode::from_u16(status).unwrap(), &response).result()
         };
         for status in [200, 401, 404, 429, 503] {
-            assert_eq!(closed(status, "me", Some("7")), ProbeResult::Matched, "{status}");
-            assert_eq!(closed(status, "me", Some("5")), ProbeResult::NotMatched, "{status}");
+            assert_eq!(closed(status, "me", Some("route-uid.7")), ProbeResult::Matched, "{status}");
+            assert_eq!(closed(status, "me", Some("route-uid.5")), ProbeResult::NotMatched, "{status}");
             assert_eq!(closed(status, "me", None), ProbeResult::NotMatched, "{status}");
         }
-        assert_eq!(closed(200, "you", Some("7")), ProbeResult::NotMatched);
-        assert_eq!(closed(503, "you", Some("7")), ProbeResult::Inconclusive);
+        assert_eq!(closed(200, "you", Some("route-uid.7")), ProbeResult::NotMatched);
+        assert_eq!(closed(503, "you", Some("route-uid.7")), ProbeResult::Inconclusive);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) fn question(goal: Goal, target: &Target, elapsed: Duration) -> (Quest
     match (goal, &target.closed) {
         (Goal::Guarded, _) => (Question::Guarded, &target.request),
         (Goal::Withdrawn, Some(closed)) if elapsed < UNCONFIRMED => {
-            (Question::Closed(&closed.generation), &closed.request)
+            (Question::Closed(&closed.version), &closed.request)
         }
         (Goal::Open | Goal::Withdrawn, _) => (Question::Open, &target.request),
     }
@@ -44,7 +44,7 @@ mod tests {
             let (question, request) = question(goal, target, Duration::from_secs(seconds));
             (question, request.path_and_query.as_str())
         };
-        let expected = (Question::Closed("7"), "/wsapi?cuid=42");
+        let expected = (Question::Closed("route-uid.7"), "/wsapi?cuid=42");
         assert_eq!(of(Goal::Withdrawn, &closed, 0), expected);
         assert_eq!(of(Goal::Withdrawn, &closed, 4), expected);
         assert_eq!(of(Goal::Withdrawn, &closed, 5), (Question::Open, "/wsapi?cuid=42"));

@@ -46,10 +46,10 @@ pub(super) fn target(unit: &str) -> Target {
     }
 }
 
-/// The target after the route was open, in its generation 7.
+/// The target after generation 7 of the route was open.
 pub(super) fn closed(unit: &str) -> Target {
     let target = target(unit);
-    Target { closed: Some(Closed { request: target.request.clone(), generation: "7".into() }), ..target }
+    Target { closed: Some(Closed { request: target.request.clone(), version: "route-uid.7".into() }), ..target }
 }
 
 /// Starts a probe unless it is running, and reads its progress.

@@ -136,7 +136,7 @@ fn answer(route: Route, request: &str) -> String {
     };
     let unit = unit.map(|uid| format!("{}: {uid}\r\n", headers::UNIT)).unwrap_or_default();
     let closed = match route {
-        Route::Closed if guarded => format!("{}: 7\r\n", headers::CLOSED),
+        Route::Closed if guarded => format!("{}: route-uid.7\r\n", headers::CLOSED),
         _ => String::new(),
     };
     format!("HTTP/1.1 {status} Answer\r\n{unit}{closed}content-length: 0\r\n\r\n")

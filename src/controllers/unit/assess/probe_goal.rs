@@ -47,9 +47,9 @@ fn target(snapshot: &Snapshot, goal: Goal) -> Option<Target> {
         Goal::Open | Goal::Withdrawn => guard::open_host(route),
     };
     let request = Request { method: probe.method, host, path_and_query: path };
-    let closed = guard::closed_generation(route).filter(|_| goal == Goal::Withdrawn).map(|generation| Closed {
+    let closed = guard::closed_version(route).filter(|_| goal == Goal::Withdrawn).map(|version| Closed {
         request: Request { host: guarded_host(route), ..request.clone() },
-        generation: generation.to_owned(),
+        version: version.to_owned(),
     });
     Some(Target {
         unit: ObjectRef::from_obj(snapshot.unit.as_ref()),

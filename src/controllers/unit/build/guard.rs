@@ -5,9 +5,9 @@
 //! one while it is guarded: a proxy that knows a host name does not consider routes of a wildcard, so the activator
 //! could not answer. The backend of a route is the same in both states.
 //!
-//! A route that is closed, that is, guarded after it was open, also sets a response header with the generation of the open
-//! route. A response with it shows that a proxy has applied the closing: that a user's request no longer matches could also
-//! mean that the proxy has yet to apply the opening.
+//! A route that is closed, that is, guarded after it was open, also sets a response header with the version of the open route:
+//! its UID and generation. A response with it shows that a proxy has applied the closing. That a user's request no longer
+//! matches could also mean that the proxy has yet to apply the opening.
 
 pub use computing_unit_api::gateway::is_guarded;
 use computing_unit_api::{
@@ -49,17 +49,20 @@ pub fn guarded(mut route: HTTPRoute, uid: &str) -> HTTPRoute {
 /// Guards `route`, which is to replace `current`: closed if `current` is open or closed.
 pub fn closed(mut route: HTTPRoute, uid: &str, current: &HTTPRoute) -> HTTPRoute {
     // That of an earlier attempt is kept: a write that admission changes must be recognized when it is repeated.
-    let opened = || current.metadata.generation.unwrap_or_default().to_string();
-    let generation = closed_generation(current).map(str::to_owned).or_else(|| (!is_guarded(current)).then(opened));
+    let opened = || {
+        let meta = &current.metadata;
+        format!("{}.{}", meta.uid.as_deref().unwrap_or_default(), meta.generation.unwrap_or_default())
+    };
+    let version = closed_version(current).map(str::to_owned).or_else(|| (!is_guarded(current)).then(opened));
     for header in response_headers_mut(&mut route) {
         header.retain(|header| header.name != headers::CLOSED);
-        header.extend(generation.as_deref().map(|generation| set(headers::CLOSED, generation)));
+        header.extend(version.as_deref().map(|version| set(headers::CLOSED, version)));
     }
     guarded(route, uid)
 }
 
-/// The generation that this route had when it was open, as responses of the proxies that have closed it report it.
-pub fn closed_generation(route: &HTTPRoute) -> Option<&str> {
+/// The version that this route had when it was open, as the responses of proxies that have closed it report it.
+pub fn closed_version(route: &HTTPRoute) -> Option<&str> {
     let filters = route.spec.rules.as_ref()?.first()?.filters.iter().flatten();
     let mut headers = filters.filter_map(|filter| filter.response_header_modifier.as_ref()?.set.as_ref()).flatten();
     headers.find(|header| header.name == headers::CLOSED).map(|header| header.value.as_str())
@@ -123,16 +126,17 @@ mod tests {
     }
 
     #[test]
-    fn closing_is_identified_by_the_generation_of_the_open_route() {
+    fn closing_is_identified_by_the_version_of_the_open_route() {
         let mut open = build::children(&accepted(query_routing())).route;
+        open.metadata.uid = Some("route-uid".into());
         open.metadata.generation = Some(7);
         let mut once = closed(open.clone(), "ada-uid", &open);
         once.metadata.generation = Some(8);
         assert!(is_guarded(&once));
-        assert_eq!(closed_generation(&once), Some("7"));
+        assert_eq!(closed_version(&once), Some("route-uid.7"));
         insta::assert_yaml_snapshot!(once.spec.rules.as_ref().unwrap()[0].filters.as_ref().unwrap().last());
         assert_eq!(closed(open.clone(), "ada-uid", &once).spec, once.spec, "a repair keeps it");
-        assert_eq!(closed_generation(&open), None, "opening the route removes it");
+        assert_eq!(closed_version(&open), None, "opening the route removes it");
         let never_open = guarded(open.clone(), "ada-uid");
         assert_eq!(closed(open.clone(), "ada-uid", &never_open).spec, never_open.spec);
         let mut unguarded = once.clone();
