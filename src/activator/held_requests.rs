@@ -48,9 +48,10 @@ impl HeldRequests {
         let Ok(_permit) = self.permits.try_acquire() else { return HoldResult::LimitReached };
         let _counted = self.metrics.activator.holds();
         // Updates that follow one another closely are seen as one, so the state in between may not be seen.
-        let since = generation(&unit.borrow());
-        let suspended_again =
-            |unit: &ComputingUnit| unit.spec.operating_mode == OperatingMode::Suspended && generation(unit) > since;
+        let since = unit.borrow().metadata.generation;
+        let suspended_again = |unit: &ComputingUnit| {
+            unit.spec.operating_mode == OperatingMode::Suspended && unit.metadata.generation > since
+        };
         let settled = async {
             match unit.wait_for(|unit| state(unit).is_settled() || suspended_again(unit)).await {
                 Ok(unit) => HoldResult::Settled(state(&unit)),
@@ -62,10 +63,6 @@ impl HeldRequests {
             () = self.shutdown.cancelled() => HoldResult::TimedOut,
         }
     }
-}
-
-fn generation(unit: &ComputingUnit) -> i64 {
-    unit.metadata.generation.unwrap_or_default()
 }
 
 #[cfg(test)]

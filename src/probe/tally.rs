@@ -65,10 +65,11 @@ impl Tally {
 
     /// Whether this outcome at a proxy is the goal.
     pub(super) fn confirms(&self, proxy: &Proxy, question: Question<'_>, outcome: &Outcome) -> bool {
+        let closed = matches!(question, Question::Closed(_));
         match (self.goal, outcome) {
             (Goal::Guarded | Goal::Open, outcome) => *outcome == Outcome::Matched,
-            (Goal::Withdrawn, Outcome::Matched) => matches!(question, Question::Closed(_)),
-            (Goal::Withdrawn, Outcome::NotMatched) => !matches!(question, Question::Closed(_)),
+            (Goal::Withdrawn, Outcome::Matched) => closed,
+            (Goal::Withdrawn, Outcome::NotMatched) => !closed,
             // A terminating proxy that accepts no connections accepts no requests for the route.
             (Goal::Withdrawn, Outcome::Inconclusive(Inconclusive::NoConnection(_))) => proxy.draining,
             (Goal::Withdrawn, Outcome::Inconclusive(_)) => false,

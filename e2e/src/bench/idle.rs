@@ -177,9 +177,7 @@ async fn next_scan(operator: &OperatorProcess) -> anyhow::Result<u64> {
 }
 
 async fn scans(operator: &OperatorProcess) -> anyhow::Result<u64> {
-    let text = operator.metrics().await?;
-    let line = text.lines().find_map(|line| line.strip_prefix("computing_unit_operator_activity_scans_total "));
-    Ok(line.context("no count of scans")?.parse()?)
+    operator.metric("activity_scans_total").await?.context("no count of scans")
 }
 
 /// The number of requests for the statistics of each proxy, including this one.

@@ -72,15 +72,14 @@ impl OperatorProcess {
         String::from_utf8(answer.body.into()).context("the operator's metrics")
     }
 
-    /// The value of an integer metric with its labels, without the operator's prefix; 0 if it is absent.
+    /// The value of an integer metric with its labels, without the operator's prefix. `None` if it is absent.
     ///
     /// # Errors
     /// If the status is not 200.
-    pub async fn metric(&self, name: &str) -> anyhow::Result<u64> {
+    pub async fn metric(&self, name: &str) -> anyhow::Result<Option<u64>> {
         let text = self.metrics().await?;
         let name = format!("computing_unit_operator_{name}");
-        let value = text.lines().find_map(|line| line.strip_prefix(&name)?.trim().parse().ok());
-        Ok(value.unwrap_or(0))
+        Ok(text.lines().find_map(|line| line.strip_prefix(&name)?.trim().parse().ok()))
     }
 
     /// The number of probes of withdrawn routes that a proxy has answered with the closed route.
@@ -88,7 +87,8 @@ impl OperatorProcess {
     /// # Errors
     /// If the status is not 200.
     pub async fn closed_routes_seen(&self) -> anyhow::Result<u64> {
-        self.metric("probes_total{goal=\"withdrawn\",result=\"matched\"}").await
+        let matched = self.metric("probes_total{goal=\"withdrawn\",result=\"matched\"}").await?;
+        Ok(matched.unwrap_or(0))
     }
 
     /// The resident memory of the process, in bytes.

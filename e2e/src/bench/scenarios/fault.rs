@@ -46,9 +46,8 @@ impl Operators {
 /// Only the leader scans.
 async fn until_leading(process: &OperatorProcess) -> anyhow::Result<()> {
     let leads = || async {
-        let metrics = process.metrics().await.unwrap_or_default();
-        let leader = metrics.lines().any(|line| line.strip_prefix("computing_unit_operator_leader ") == Some("1"));
-        Ok(leader.then_some(()))
+        let leads = process.metric("leader").await.unwrap_or_default();
+        Ok((leads == Some(1)).then_some(()))
     };
     eventually("leader", SOON, leads).await
 }

@@ -71,7 +71,7 @@ async fn a_pod_is_kept_while_the_proxies_may_still_get_the_opening_of_its_route(
             // More than a proxy without the open route is asked to confirm that.
             let asked = || async {
                 let not_matched = operator.metric("probes_total{goal=\"withdrawn\",result=\"not_matched\"}").await?;
-                Ok((not_matched >= 10).then_some(()))
+                Ok(not_matched.filter(|count| *count >= 10))
             };
             eventually("probes of the proxies", SOON, asked).await?;
             let pod = fixture.pods().get("ada").await?;

@@ -4,7 +4,7 @@
 
 use computing_unit_api::gateway::HTTPRoute;
 use k8s_openapi::api::core::v1::{Pod, Service};
-use kube::{Resource, ResourceExt};
+use kube::Resource;
 use serde::Serialize;
 
 use super::key_record::KeyRecord;
@@ -92,7 +92,7 @@ fn desired_route(
     if (open && snapshot.serving() && key != KeyRecord::Other) || (!open && may_open) {
         children.route.clone()
     } else {
-        closed(children.route.clone(), &snapshot.unit.uid().unwrap_or_default(), current)
+        closed(children.route.clone(), &snapshot.uid(), current)
     }
 }
 

@@ -43,12 +43,12 @@ fn target(snapshot: &Snapshot, goal: Goal) -> Option<Target> {
     let probe = snapshot.pool.as_ref().map(|pool| pool.spec.probe.clone()).unwrap_or_default();
     let path = path_and_query(snapshot, route, probe.path.as_deref())?;
     let host = match goal {
-        Goal::Guarded => guarded_host(route),
+        Goal::Guarded => guard::host(route).map(str::to_owned),
         Goal::Open | Goal::Withdrawn => guard::open_host(route),
     };
     let request = Request { method: probe.method, host, path_and_query: path };
     let closed = guard::closed_version(route).filter(|_| goal == Goal::Withdrawn).map(|version| Closed {
-        request: Request { host: guarded_host(route), ..request.clone() },
+        request: Request { host: guard::host(route).map(str::to_owned), ..request.clone() },
         version: version.to_owned(),
     });
     Some(Target {
@@ -59,10 +59,6 @@ fn target(snapshot: &Snapshot, goal: Goal) -> Option<Target> {
         request,
         closed,
     })
-}
-
-fn guarded_host(route: &HTTPRoute) -> Option<String> {
-    route.spec.hostnames.as_ref()?.first().cloned()
 }
 
 fn path_and_query(snapshot: &Snapshot, route: &HTTPRoute, chosen: Option<&str>) -> Option<String> {

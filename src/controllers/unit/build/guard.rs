@@ -68,9 +68,14 @@ pub fn closed_version(route: &HTTPRoute) -> Option<&str> {
     headers.find(|header| header.name == headers::CLOSED).map(|header| header.value.as_str())
 }
 
+/// The host name of `route` as it is. `None` if it takes requests for any host name.
+pub fn host(route: &HTTPRoute) -> Option<&str> {
+    route.spec.hostnames.as_ref()?.first().map(String::as_str)
+}
+
 /// The host name of `route` when it is open. `None` if it takes requests for any host name.
 pub fn open_host(route: &HTTPRoute) -> Option<String> {
-    Some(renamed(route.spec.hostnames.as_ref()?.first()?, &route.name_any()))
+    Some(renamed(host(route)?, &route.name_any()))
 }
 
 fn response_headers_mut(

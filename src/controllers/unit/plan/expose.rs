@@ -4,8 +4,6 @@
 //! The proxies get the route and its cluster while the pod starts, so that only the opening is left when it is ready. A route
 //! that is created before the pod has an address would have no cluster, and the proxies would need another update.
 
-use kube::ResourceExt;
-
 use super::Step;
 use crate::controllers::unit::{
     assess::Assessment,
@@ -15,7 +13,7 @@ use crate::controllers::unit::{
 };
 
 pub(super) fn step(snapshot: &Snapshot, children: &Children, assessment: &Assessment) -> Option<Step> {
-    let guarded = || guard::guarded(children.route.clone(), &snapshot.unit.uid().unwrap_or_default());
+    let guarded = || guard::guarded(children.route.clone(), &snapshot.uid());
     match &snapshot.route {
         _ if snapshot.blocked.blocks(Write::HTTPRoute) => None,
         Child::Absent => {

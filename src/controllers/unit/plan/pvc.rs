@@ -17,7 +17,7 @@ pub(super) fn steps(snapshot: &Snapshot, children: &Children, at_rest: bool) -> 
     if snapshot.blocked.blocks(Write::PersistentVolumeClaim) {
         return vec![];
     }
-    let uid = snapshot.unit.uid().unwrap_or_default();
+    let uid = snapshot.uid();
     let step = |desired: &PersistentVolumeClaim| match snapshot.pvcs.get(&desired.name_any()) {
         Some(Child::Owned(current)) if !pvc::matches(current, desired, &uid) => {
             Some(Step::RepairPvc(Box::new(pvc::repaired(current, desired, &uid))))

@@ -82,7 +82,7 @@ fn open_route(snapshot: &Snapshot) -> Option<&HTTPRoute> {
 
 /// `None` if the write is blocked, or admission has removed the guard before.
 fn close(snapshot: &Snapshot, open: &HTTPRoute) -> Option<Step> {
-    let mut closed = guard::closed(open.clone(), &snapshot.unit.uid().unwrap_or_default(), open);
+    let mut closed = guard::closed(open.clone(), &snapshot.uid(), open);
     // Without its labels the watch would not report the deletion of the route.
     closed.metadata.labels.get_or_insert_default().extend(names::child_labels(&snapshot.unit, None));
     let refused =
